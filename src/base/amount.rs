@@ -1,0 +1,549 @@
+//! Exact amounts: signed fixed-point decimals with 17 digits after the point.
+//!
+//! An [`Amount`] is what a user may say or see; a [`Total`] is the running sum of one share, which may leave
+//! the amounts' range because a SET rebases the counter without touching the shares. Nothing here may round
+//! (but for text with more than 17 fractional digits), wrap or panic.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Digits after the decimal point.
+const SCALE_DIGITS: i64 = 17;
+/// Units in one: 10^17.
+const UNITS_PER_ONE: i128 = 100_000_000_000_000_000;
+/// The largest amount in units: 10^20 times 10^17.
+const LIMIT_UNITS: i128 = 10_i128.pow(37);
+
+/// Why a text is not an amount, or why an operation has no result. Nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AmountError {
+    /// The text is not a decimal number.
+    #[error("value is not a valid decimal number")]
+    Invalid,
+    /// The number is outside -1e20..=1e20.
+    #[error("value is out of range, allowed is -1e20 to 1e20")]
+    OutOfRange,
+}
+
+/// A signed decimal with 17 fractional digits, always within -1e20..=1e20.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Amount(i128);
+
+impl Amount {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+    /// One.
+    pub const ONE: Self = Self(UNITS_PER_ONE);
+    /// The largest amount, 1e20.
+    pub const MAX: Self = Self(LIMIT_UNITS);
+    /// The smallest amount, -1e20.
+    pub const MIN: Self = Self(-LIMIT_UNITS);
+
+    /// An amount of `units` of 1e-17, or `None` outside the range.
+    pub const fn from_units(units: i128) -> Option<Self> {
+        if units >= -LIMIT_UNITS && units <= LIMIT_UNITS {
+            Some(Self(units))
+        } else {
+            None
+        }
+    }
+
+    /// The amount in units of 1e-17.
+    pub const fn units(self) -> i128 {
+        self.0
+    }
+
+    /// Parses decimal text exactly: `12`, `-0.5`, `.5`, `1e3`, `2.5e-4`.
+    ///
+    /// More than 17 fractional digits round half to even. Linear in the length of the text.
+    ///
+    /// # Errors
+    /// [`AmountError::Invalid`] for anything else (`nan`, `inf`, spaces, the empty text),
+    /// [`AmountError::OutOfRange`] outside -1e20..=1e20.
+    pub fn parse(text: &[u8]) -> Result<Self, AmountError> {
+        if let Some(small) = parse_small_integer(text) {
+            return Ok(Self(i128::from(small) * UNITS_PER_ONE));
+        }
+        parse_decimal(text)
+    }
+
+    /// The sum, or an error outside the range.
+    ///
+    /// # Errors
+    /// [`AmountError::OutOfRange`].
+    pub fn checked_add(self, other: Self) -> Result<Self, AmountError> {
+        // Both are within 1e37, so the sum is within 2e37, far from the ends of an i128.
+        Self::from_units(self.0 + other.0).ok_or(AmountError::OutOfRange)
+    }
+
+    /// Whether there is nothing after the decimal point.
+    pub const fn is_whole(self) -> bool {
+        self.0 % UNITS_PER_ONE == 0
+    }
+
+    /// The amount as an `i64`, when it is whole and fits.
+    pub fn to_i64(self) -> Option<i64> {
+        // Most counters fit the narrow path, which spares the 128-bit division.
+        if self.is_whole() {
+            i64::try_from(self.0 / UNITS_PER_ONE).ok()
+        } else {
+            None
+        }
+    }
+
+    /// The nearest `f64`; for estimates and figures, never for counting.
+    pub fn to_f64(self) -> f64 {
+        self.0 as f64 / UNITS_PER_ONE as f64
+    }
+
+    /// Appends the shortest decimal text (`3`, `1.9`, `-0.00001`), never with an exponent.
+    pub fn write_to(self, out: &mut Vec<u8>) {
+        let mut digits = itoa::Buffer::new();
+        if let Some(whole) = self.to_i64() {
+            out.extend_from_slice(digits.format(whole).as_bytes());
+            return;
+        }
+        let magnitude = self.0.unsigned_abs();
+        let scale = UNITS_PER_ONE.unsigned_abs();
+        if self.0 < 0 {
+            out.push(b'-');
+        }
+        out.extend_from_slice(digits.format(magnitude / scale).as_bytes());
+        let fraction = magnitude % scale;
+        if fraction == 0 {
+            return;
+        }
+        out.push(b'.');
+        let text = digits.format(fraction).as_bytes();
+        for _ in text.len()..SCALE_DIGITS as usize {
+            out.push(b'0');
+        }
+        let used = text.iter().rposition(|d| *d != b'0').map_or(0, |at| at + 1);
+        out.extend_from_slice(&text[..used]);
+    }
+}
+
+impl From<i64> for Amount {
+    fn from(value: i64) -> Self {
+        // An i64 is below 9.3e18, well inside the range.
+        Self(i128::from(value) * UNITS_PER_ONE)
+    }
+}
+
+impl std::ops::Neg for Amount {
+    type Output = Self;
+    fn neg(self) -> Self {
+        // The range is symmetric.
+        Self(-self.0)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::with_capacity(40);
+        self.write_to(&mut text);
+        f.pad(&String::from_utf8_lossy(&text))
+    }
+}
+
+impl fmt::Debug for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Amount {
+    type Err = AmountError;
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        Self::parse(text.as_bytes())
+    }
+}
+
+/// The common case: an optional minus and up to 18 digits.
+fn parse_small_integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    let mut value = 0_i64;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        value = value * 10 + i64::from(digit - b'0');
+    }
+    Some(if negative { -value } else { value })
+}
+
+fn parse_decimal(text: &[u8]) -> Result<Amount, AmountError> {
+    let (negative, rest) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    let (digits, exponent) = match rest.iter().position(|b| matches!(b, b'e' | b'E')) {
+        Some(at) => (&rest[..at], parse_exponent(&rest[at + 1..])?),
+        None => (rest, 0),
+    };
+    let (whole, fraction) = match digits.iter().position(|b| *b == b'.') {
+        Some(at) => (&digits[..at], &digits[at + 1..]),
+        None => (digits, &digits[digits.len()..]),
+    };
+    if whole.is_empty() && fraction.is_empty() {
+        return Err(AmountError::Invalid);
+    }
+    if !whole.iter().chain(fraction).all(u8::is_ascii_digit) {
+        return Err(AmountError::Invalid);
+    }
+    // The power of ten of the first digit, counted in units of 1e-17.
+    let first = i64::try_from(whole.len())
+        .map_err(|_| AmountError::OutOfRange)?
+        .saturating_sub(1)
+        .saturating_add(exponent)
+        .saturating_add(SCALE_DIGITS);
+    let magnitude = digits_to_units(whole.iter().chain(fraction), first)?;
+    let units = if negative { -magnitude } else { magnitude };
+    Amount::from_units(units).ok_or(AmountError::OutOfRange)
+}
+
+/// Sums digits whose first stands for `power` powers of ten, rounding what is below one unit half to even.
+fn digits_to_units<'a>(
+    digits: impl Iterator<Item = &'a u8>,
+    mut power: i64,
+) -> Result<i128, AmountError> {
+    let mut units = 0_i128;
+    let mut half = 0_u8;
+    let mut beyond_half = false;
+    for digit in digits {
+        let digit = digit - b'0';
+        match power {
+            0.. => {
+                units = units * 10 + i128::from(digit);
+                if units > LIMIT_UNITS {
+                    return Err(AmountError::OutOfRange);
+                }
+            }
+            -1 => half = digit,
+            _ => beyond_half |= digit != 0,
+        }
+        power = power.saturating_sub(1);
+    }
+    if units != 0 {
+        // Digits ran out above the unit: the missing ones are zeros.
+        while power >= 0 {
+            units *= 10;
+            if units > LIMIT_UNITS {
+                return Err(AmountError::OutOfRange);
+            }
+            power -= 1;
+        }
+    }
+    let round_up = half > 5 || (half == 5 && (beyond_half || units % 2 == 1));
+    Ok(units + i128::from(round_up))
+}
+
+/// Parses the part after `e`; absurdly large exponents saturate, which the range check then catches.
+fn parse_exponent(text: &[u8]) -> Result<i64, AmountError> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(AmountError::Invalid);
+    }
+    let value = digits.iter().fold(0_i64, |value, digit| {
+        value
+            .saturating_mul(10)
+            .saturating_add(i64::from(digit - b'0'))
+    });
+    Ok(if negative { -value } else { value })
+}
+
+/// The running sum of a share, in units of 1e-17: an `i128` that is only ever added to with a check.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Total(i128);
+
+impl Total {
+    /// Nothing counted yet.
+    pub const ZERO: Self = Self(0);
+
+    /// A total of `units` of 1e-17.
+    pub const fn from_units(units: i128) -> Self {
+        Self(units)
+    }
+
+    /// The total in units of 1e-17.
+    pub const fn units(self) -> i128 {
+        self.0
+    }
+
+    /// The total after one more increment.
+    ///
+    /// # Errors
+    /// [`AmountError::OutOfRange`] when the sum does not fit an `i128` (about 1.7e21).
+    pub fn checked_add(self, by: Amount) -> Result<Self, AmountError> {
+        self.0
+            .checked_add(by.0)
+            .map(Self)
+            .ok_or(AmountError::OutOfRange)
+    }
+
+    /// Whether there is nothing after the decimal point.
+    pub const fn is_whole(self) -> bool {
+        self.0 % UNITS_PER_ONE == 0
+    }
+
+    /// `self - earlier` as the nearest `f64`; for estimates, never for counting.
+    pub fn minus_f64(self, earlier: Self) -> f64 {
+        match self.0.checked_sub(earlier.0) {
+            Some(units) => units as f64 / UNITS_PER_ONE as f64,
+            None => (self.0 as f64 - earlier.0 as f64) / UNITS_PER_ONE as f64,
+        }
+    }
+
+    /// The total moved by `by` (a prediction), cut to a whole number if `whole`, kept within what an `i128` holds.
+    pub fn extrapolated(self, by: f64, whole: bool) -> Self {
+        let by = if whole { by.trunc() } else { by };
+        // Float to integer casts saturate, and not-a-number becomes zero.
+        Self(self.0.saturating_add((by * UNITS_PER_ONE as f64) as i128))
+    }
+}
+
+impl fmt::Debug for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Amount::from_units(self.0) {
+            Some(amount) => fmt::Display::fmt(&amount, f),
+            None => write!(f, "{}e-17", self.0),
+        }
+    }
+}
+
+/// A sum of any number of totals and amounts that cannot overflow: 128 bits of carry above 64-bit limbs.
+///
+/// The order of addition does not matter, so all replicas come to the same figure, also where it must be
+/// clamped to the range.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AmountSum {
+    high: i128,
+    low: u128,
+}
+
+impl AmountSum {
+    /// Adds units of 1e-17. Exact for fewer than 2^63 terms.
+    pub fn add(&mut self, units: i128) {
+        self.high += units >> 64;
+        self.low += (units & i128::from(u64::MAX)) as u128;
+    }
+
+    /// Takes units of 1e-17 away.
+    pub fn subtract(&mut self, units: i128) {
+        self.high -= units >> 64;
+        // a - (hi + lo) = (a - hi - 1) + (2^64 - lo), which keeps the low limb unsigned.
+        let low = (units & i128::from(u64::MAX)) as u128;
+        if low != 0 {
+            self.high -= 1;
+            self.low += (1_u128 << 64) - low;
+        }
+    }
+
+    /// The sum in units of 1e-17, or `None` when it does not fit an `i128`.
+    fn exact(self) -> Option<i128> {
+        let carry = i128::try_from(self.low >> 64).ok()?;
+        let high = self.high.checked_add(carry)?.checked_mul(1 << 64)?;
+        high.checked_add((self.low & u128::from(u64::MAX)) as i128)
+    }
+
+    /// The sum, when it is within the amounts' range.
+    pub fn to_amount(self) -> Option<Amount> {
+        self.exact().and_then(Amount::from_units)
+    }
+
+    /// The sum, held at the nearer end of the range when it is outside: concurrent increments on several
+    /// nodes can each be within the range and pass it together.
+    pub fn clamped(self) -> Amount {
+        match self.exact() {
+            Some(units) => Amount(units.clamp(-LIMIT_UNITS, LIMIT_UNITS)),
+            None if self.high < 0 => Amount::MIN,
+            None => Amount::MAX,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<String, AmountError> {
+        Amount::parse(text.as_bytes()).map(|a| a.to_string())
+    }
+
+    #[test]
+    fn text_is_parsed_exactly_and_printed_in_the_shortest_form() {
+        for (given, printed) in [
+            ("12", "12"),
+            ("-0.5", "-0.5"),
+            (".5", "0.5"),
+            ("5.", "5"),
+            ("+5", "5"),
+            ("1e3", "1000"),
+            ("2.5e-4", "0.00025"),
+            ("-0", "0"),
+            ("-0.0", "0"),
+            ("007", "7"),
+            ("1.90", "1.9"),
+            ("-0.00001", "-0.00001"),
+            ("1E+2", "100"),
+            ("0e999999999999999999999", "0"),
+            ("1e-999999999999999999999", "0"),
+            ("100000000000000000000", "100000000000000000000"),
+            ("-1e20", "-100000000000000000000"),
+            ("0.00000000000000001", "0.00000000000000001"),
+            (
+                "99999999999999999999.99999999999999999",
+                "99999999999999999999.99999999999999999",
+            ),
+            ("9223372036854775807", "9223372036854775807"),
+            ("9223372036854775808", "9223372036854775808"),
+        ] {
+            assert_eq!(parse(given).as_deref(), Ok(printed), "{given}");
+        }
+    }
+
+    #[test]
+    fn digits_beyond_the_seventeenth_round_half_to_even() {
+        for (given, printed) in [
+            ("0.000000000000000005", "0"),
+            ("0.000000000000000015", "0.00000000000000002"),
+            ("0.0000000000000000050000001", "0.00000000000000001"),
+            ("0.000000000000000025", "0.00000000000000002"),
+            ("-0.000000000000000015", "-0.00000000000000002"),
+            ("0.000000000000000004999", "0"),
+            ("1.999999999999999999", "2"),
+        ] {
+            assert_eq!(parse(given).as_deref(), Ok(printed), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_decimal_number_is_refused() {
+        for text in [
+            "", " ", "1 ", " 1", "nan", "inf", "-inf", "infinity", ".", "-", "+", "e5", "1e",
+            "1e+", "1.2.3", "0x10", "1_000", "1,5", "--1", "+-1", "1e1.5", "١",
+        ] {
+            assert_eq!(parse(text), Err(AmountError::Invalid), "{text:?}");
+        }
+        for text in [
+            "100000000000000000000.00000000000000001",
+            "1e21",
+            "-1e21",
+            "1e999999999999999999999",
+            "99999999999999999999.999999999999999999999999e1",
+        ] {
+            assert_eq!(parse(text), Err(AmountError::OutOfRange), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn tenths_add_up_exactly() {
+        let tenth = Amount::parse(b"0.1").expect("a number");
+        let fifth = Amount::parse(b"0.2").expect("a number");
+        assert_eq!(
+            tenth.checked_add(fifth).expect("in range").to_string(),
+            "0.3"
+        );
+    }
+
+    #[test]
+    fn leaving_the_range_is_an_error() {
+        let unit = Amount::from_units(1).expect("in range");
+        assert_eq!(Amount::MAX.checked_add(unit), Err(AmountError::OutOfRange));
+        assert_eq!(Amount::MIN.checked_add(-unit), Err(AmountError::OutOfRange));
+        assert_eq!(Amount::MAX.checked_add(Amount::MIN), Ok(Amount::ZERO));
+    }
+
+    #[test]
+    fn a_sum_past_the_range_is_held_at_its_end_and_comes_back_exactly() {
+        let mut sum = AmountSum::default();
+        for _ in 0..100 {
+            sum.add(i128::MAX);
+        }
+        assert_eq!(sum.clamped(), Amount::MAX);
+        assert_eq!(sum.to_amount(), None);
+        for _ in 0..100 {
+            sum.subtract(i128::MAX);
+        }
+        assert_eq!(sum.to_amount(), Some(Amount::ZERO));
+        for _ in 0..100 {
+            sum.add(i128::MIN);
+        }
+        assert_eq!(sum.clamped(), Amount::MIN);
+        for _ in 0..100 {
+            sum.subtract(i128::MIN);
+        }
+        assert_eq!(sum.to_amount(), Some(Amount::ZERO));
+    }
+
+    fn any_amount() -> impl Strategy<Value = Amount> {
+        prop_oneof![
+            (-LIMIT_UNITS..=LIMIT_UNITS),
+            (-1_000_i128..1_000).prop_map(|n| n * UNITS_PER_ONE),
+            (-1_000_i128..1_000),
+        ]
+        .prop_map(|units| Amount::from_units(units).expect("within the range"))
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_what_was_printed_gives_the_same_amount(amount in any_amount()) {
+            prop_assert_eq!(Amount::parse(amount.to_string().as_bytes()), Ok(amount));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = Amount::parse(&text);
+        }
+
+        #[test]
+        fn no_decimal_like_text_makes_the_parser_panic(text in "[-+]?[0-9.]{0,50}(e[-+]?[0-9]{0,25})?") {
+            if let Ok(amount) = Amount::parse(text.as_bytes()) {
+                prop_assert_eq!(Amount::parse(amount.to_string().as_bytes()), Ok(amount));
+            }
+        }
+
+        #[test]
+        fn addition_commutes_and_undoes(a in any_amount(), b in any_amount()) {
+            prop_assert_eq!(a.checked_add(b), b.checked_add(a));
+            if let Ok(sum) = a.checked_add(b) {
+                prop_assert_eq!(sum.checked_add(-b), Ok(a));
+            }
+        }
+
+        #[test]
+        fn a_wide_sum_agrees_with_a_plain_one(terms in proptest::collection::vec(any::<i64>(), 0..20)) {
+            let mut sum = AmountSum::default();
+            let mut plain = 0_i128;
+            for (at, term) in terms.iter().enumerate() {
+                if at % 2 == 0 {
+                    sum.add(i128::from(*term));
+                    plain += i128::from(*term);
+                } else {
+                    sum.subtract(i128::from(*term));
+                    plain -= i128::from(*term);
+                }
+            }
+            prop_assert_eq!(sum.to_amount().map(Amount::units), Some(plain));
+        }
+
+        #[test]
+        fn a_total_never_wraps(start in any::<i128>(), by in any_amount(), rate in any::<f64>(), whole in any::<bool>()) {
+            let total = Total::from_units(start);
+            prop_assert_eq!(total.checked_add(by).ok().map(Total::units), start.checked_add(by.units()));
+            let _ = total.extrapolated(rate, whole);
+        }
+    }
+}

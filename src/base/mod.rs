@@ -1,0 +1,21 @@
+//! Floor 0: the words everything else is said in: amounts, ids, stamps, time and limits.
+//!
+//! Values only. Nothing here reads a clock, draws randomness, locks, or does IO.
+
+mod amount;
+mod glob;
+mod ids;
+mod limits;
+mod name;
+mod stamp;
+mod time;
+
+pub use amount::{Amount, AmountError, AmountSum, Total};
+pub use glob::Glob;
+pub use ids::{IdError, Incarnation, NodeId, ReplicaId};
+pub use limits::{
+    MAX_CONTEXT_REPLICAS, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_PEERS, REPAIR_CHUNK_BYTES,
+};
+pub use name::{Name, NameError};
+pub use stamp::{HybridClock, HybridTime, Stamp};
+pub use time::{Moment, Monotonic, WallMillis};
