@@ -22,11 +22,7 @@ struct Random(u64);
 
 impl Random {
     fn new(seed: u64) -> Self {
-        Self(
-            seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-                .wrapping_add(0xD1B5_4A32_D192_ED03)
-                | 1,
-        )
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0xD1B5_4A32_D192_ED03) | 1)
     }
 
     fn uniform(&mut self) -> f64 {
@@ -88,8 +84,7 @@ impl Sender {
 
     /// Counts the error just before `now` and, where it stays for a while, at `now`.
     fn measure_until(&mut self, now: Monotonic) {
-        let before =
-            Monotonic::from_nanos(now.as_nanos().saturating_sub(1).max(self.now.as_nanos()));
+        let before = Monotonic::from_nanos(now.as_nanos().saturating_sub(1).max(self.now.as_nanos()));
         self.worst_read = self.worst_read.max(self.error(before).abs());
         self.worst = self.worst.max(self.error(now).abs()).max(self.worst_read);
     }
@@ -114,10 +109,7 @@ impl Sender {
     }
 
     fn look(&mut self) {
-        match self
-            .predictor
-            .look(self.total(), self.band, SETTLE, self.now)
-        {
+        match self.predictor.look(self.total(), self.band, SETTLE, self.now) {
             Look::Later(at) => self.look_at = at,
             Look::Announce => self.flag(),
             Look::Settle => {
@@ -149,10 +141,7 @@ impl Sender {
     fn announce(&mut self) {
         self.flush_at = Monotonic::NEVER;
         // As the node does: what came back into the band needs no word.
-        match self
-            .predictor
-            .look(self.total(), self.band, SETTLE, self.now)
-        {
+        match self.predictor.look(self.total(), self.band, SETTLE, self.now) {
             Look::Later(at) => self.look_at = at,
             Look::Idle => self.look_at = Monotonic::NEVER,
             Look::Announce | Look::Settle => {
@@ -166,10 +155,7 @@ impl Sender {
 
     fn increment(&mut self, at: Monotonic, by: i128) {
         self.run(at);
-        if self.look_at == Monotonic::NEVER
-            && self.flush_at == Monotonic::NEVER
-            && self.is_settled()
-        {
+        if self.look_at == Monotonic::NEVER && self.flush_at == Monotonic::NEVER && self.is_settled() {
             let believed = *self.predictor.believed();
             self.predictor = Predictor::new(believed, at);
             self.look_at = at.after(SETTLE);
@@ -237,22 +223,13 @@ fn steady(rate: f64, precision: f64, flush: Duration, seed: u64, by: f64) -> Fig
     let per_second = sender.announcements as f64 / seconds;
     let amount = |units: i128| units as f64 / UNIT as f64 / by;
     let (worst, read) = (amount(sender.worst), amount(sender.worst_read));
-    Figures {
-        eta: per_second * worst * worst / rate,
-        eta_read: per_second * read * read / rate,
-        worst,
-        per_second,
-    }
+    Figures { eta: per_second * worst * worst / rate, eta_read: per_second * read * read / rate, worst, per_second }
 }
 
 fn median(figures: &[Figures], of: impl Fn(&Figures) -> f64) -> (f64, f64, f64) {
     let mut values: Vec<f64> = figures.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
-    (
-        values[0],
-        values[values.len() / 2],
-        values[values.len() - 1],
-    )
+    (values[0], values[values.len() / 2], values[values.len() - 1])
 }
 
 fn efficiency(title: &str, flush: Duration, by: f64) {
@@ -263,9 +240,7 @@ fn efficiency(title: &str, flush: Duration, by: f64) {
     );
     for rate in [10.0, 1_000.0, 100_000.0] {
         for precision in [1.0, 4.0, 10.0, 32.0] {
-            let figures: Vec<Figures> = (1..=SEEDS)
-                .map(|seed| steady(rate, precision, flush, seed, by))
-                .collect();
+            let figures: Vec<Figures> = (1..=SEEDS).map(|seed| steady(rate, precision, flush, seed, by)).collect();
             let (least, eta, most) = median(&figures, |f| f.eta);
             let read = median(&figures, |f| f.eta_read).1;
             let worst = median(&figures, |f| f.worst).1;
@@ -279,11 +254,7 @@ fn efficiency(title: &str, flush: Duration, by: f64) {
 
 fn main() {
     efficiency("ideal, unit increments", Duration::ZERO, 1.0);
-    efficiency(
-        "ideal, increments of 0.1 (no whole steps)",
-        Duration::ZERO,
-        0.1,
-    );
+    efficiency("ideal, increments of 0.1 (no whole steps)", Duration::ZERO, 0.1);
     efficiency("5 ms flush, unit increments", FLUSH, 1.0);
     let _ = black_box(Instant::now());
 }

@@ -26,12 +26,7 @@ pub struct Forecast {
 impl Forecast {
     /// The total stays what it is.
     pub const fn exact(total: Total, since: Monotonic) -> Self {
-        Self {
-            total,
-            rate: 0.0,
-            whole: false,
-            since,
-        }
+        Self { total, rate: 0.0, whole: false, since }
     }
 
     /// Whether nothing is extrapolated.
@@ -62,18 +57,12 @@ impl Forecast {
         // The belief moves away from its start, so it leaves past the end of the band it moves towards.
         let from = self.total.units();
         let room = if self.rate > 0.0 {
-            total
-                .units()
-                .saturating_add(band.units())
-                .saturating_sub(from)
+            total.units().saturating_add(band.units()).saturating_sub(from)
         } else {
             from.saturating_sub(total.units().saturating_sub(band.units()))
         };
-        let distance = if self.whole {
-            (room / UNITS_PER_ONE) as f64 + 1.0
-        } else {
-            room as f64 / UNITS_PER_ONE as f64
-        };
+        let distance =
+            if self.whole { (room / UNITS_PER_ONE) as f64 + 1.0 } else { room as f64 / UNITS_PER_ONE as f64 };
         let age = distance / f64::from(self.rate).abs() * 1e9;
         // Casts saturate, so what is too far away becomes never.
         let guess = self.since.as_nanos().saturating_add(age as u64);

@@ -97,15 +97,12 @@ impl Predictor {
     /// it left the band, or because it will sooner than the last look foresaw. Constant time, a few
     /// nanoseconds.
     pub fn after_increment(&mut self, total: Total, band: Band, now: Monotonic) -> bool {
-        let gap = now
-            .as_nanos()
-            .saturating_sub(self.last_increment.as_nanos());
+        let gap = now.as_nanos().saturating_sub(self.last_increment.as_nanos());
         self.longest_gap = self.longest_gap.max(gap);
         self.last_increment = self.last_increment.max(now);
         self.increments = self.increments.saturating_add(1);
         if self.believed.is_exact() {
-            return self.believed.total.units().abs_diff(total.units())
-                > band.units().unsigned_abs();
+            return self.believed.total.units().abs_diff(total.units()) > band.units().unsigned_abs();
         }
         let ahead = i128::saturating_sub(self.believed.at(now).units(), total.units());
         if ahead.unsigned_abs() > band.units().unsigned_abs() {
@@ -116,38 +113,21 @@ impl Predictor {
 
     /// Whether the belief, `ahead` of the total, leaves the band before the promised look: an increment
     /// against the rate brings that forward.
-    fn leaves_before_the_next_look(
-        &self,
-        total: Total,
-        ahead: i128,
-        band: Band,
-        now: Monotonic,
-    ) -> bool {
+    fn leaves_before_the_next_look(&self, total: Total, ahead: i128, band: Band, now: Monotonic) -> bool {
         let rate = f64::from(self.believed.rate);
         let ahead = if rate < 0.0 { -ahead } else { ahead };
         let room = (band.units() - ahead) as f64 / UNITS_PER_ONE as f64;
         let until_look = self.look_by.as_nanos().saturating_sub(now.as_nanos()) as f64 * 1e-9;
         // Mostly there is more room than the belief can cross; only if in doubt is the exact instant found.
-        room < rate.abs() * until_look * (1.0 + 1e-9)
-            && self.believed.leaves(total, band, now) < self.look_by
+        room < rate.abs() * until_look * (1.0 + 1e-9) && self.believed.leaves(total, band, now) < self.look_by
     }
 
     /// Chooses what to tell the peers now, at a flush. The caller sends it.
-    pub fn announce(
-        &mut self,
-        total: Total,
-        band: Band,
-        settle: Duration,
-        now: Monotonic,
-    ) -> Forecast {
+    pub fn announce(&mut self, total: Total, band: Band, settle: Duration, now: Monotonic) -> Forecast {
         self.fractional |= !total.is_whole();
         self.learn(total, now);
-        let forecast = Forecast {
-            total,
-            rate: self.choose_rate(total, band, settle, now),
-            whole: !self.fractional,
-            since: now,
-        };
+        let forecast =
+            Forecast { total, rate: self.choose_rate(total, band, settle, now), whole: !self.fractional, since: now };
         self.tell(forecast);
         self.look_by = self.next_look(total, band, settle, now);
         self.believed
@@ -180,13 +160,7 @@ impl Predictor {
 
     /// When a timer must look again if nothing happens: when the belief leaves the band, or when the share
     /// settles.
-    pub fn next_look(
-        &self,
-        total: Total,
-        band: Band,
-        settle: Duration,
-        now: Monotonic,
-    ) -> Monotonic {
+    pub fn next_look(&self, total: Total, band: Band, settle: Duration, now: Monotonic) -> Monotonic {
         let leaves = self.believed.leaves(total, band, now);
         leaves.min(self.last_increment.after(settle))
     }
@@ -234,11 +208,7 @@ impl Predictor {
         let direction = if deviation > 0.0 { 1 } else { -1 };
         let mut kept = weight * KEEP;
         let mut taken = deviation;
-        let limit = if self.suspicion == direction {
-            CONFIRMED
-        } else {
-            SURPRISE
-        };
+        let limit = if self.suspicion == direction { CONFIRMED } else { SURPRISE };
         if surprise > limit {
             if self.suspicion == direction || deviation * rate < 0.0 {
                 kept = kept.min(seconds / (surprise - 1.0));
