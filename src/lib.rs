@@ -4,3 +4,5 @@
 
 pub mod base;
 pub mod counter;
+pub mod replication;
+pub mod wire;
