@@ -148,6 +148,9 @@ impl Membership {
             return;
         }
         while let Some(timer) = self.timers.pop_due(now) {
+            if self.is_settled_suspicion(&timer) {
+                continue;
+            }
             let result = self.detect(now, |detector, collected| {
                 detector.handle_timer(timer, collected)
             });
@@ -303,6 +306,21 @@ impl Membership {
         self.detect(now, |detector, collected| {
             detector.handle_data(protocol, collected)
         })
+    }
+
+    /// Whether the timer is about a suspicion that its member has answered. The detector would tell such a member
+    /// that it is down, though it holds it for alive, and make it renew itself for nothing.
+    fn is_settled_suspicion(&self, timer: &Timer<Announced>) -> bool {
+        let Timer::ChangeSuspectToDown {
+            member_id,
+            incarnation,
+            token: _,
+        } = timer
+        else {
+            return false;
+        };
+        let suspect = Member::new(member_id.clone(), *incarnation, State::Suspect);
+        self.known(member_id.node()) != Some(&suspect)
     }
 
     /// The generation that a sender needs to be heard, if a later life of it than it speaks as is known.

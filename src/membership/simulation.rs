@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::{Config, MemberIdentity, MemberState, Membership, Output};
+use super::{Config, MemberIdentity, MemberState, Membership, MembershipError, Output};
 use crate::base::{Monotonic, NodeId};
 
 const NODE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -218,10 +218,13 @@ impl Network {
                     self.schedule(wait, Event::Deliver { to, from, bytes });
                     return;
                 }
-                // A killed node's last packets may arrive after those of its next life: no error, no effect.
+                // What was on its way from a node when it was forgotten is refused; nothing else may be.
                 self.with(to, |membership| {
-                    let result = membership.handle(from, &bytes, now);
-                    assert_eq!(result, Ok(()), "{from} to {to}");
+                    let barred = membership.barred().any(|node| node == from);
+                    match membership.handle(from, &bytes, now) {
+                        Err(MembershipError::Barred(_)) if barred => {}
+                        result => assert_eq!(result, Ok(()), "{from} to {to}"),
+                    }
                 });
             }
         }
@@ -308,7 +311,10 @@ fn a_killed_node_is_marked(nodes: u8, seeds: u64) {
     for seed in 0..seeds {
         let mut network = Network::whole(seed, 0.05, nodes);
         network.run(seconds(20.0));
-        assert_eq!(network.reported_down(), [], "seed {seed}: a false alarm");
+        // A suspicion may come up and be cleared; nothing else may happen while all is well.
+        let calm = |output: &Output| matches!(output, Output::Suspected(_) | Output::Cleared(_));
+        let calm = network.history.iter().all(|(_, _, output)| calm(output));
+        assert!(calm, "seed {seed}: a false alarm: {:?}", network.history);
         let victim = id(network.random.random_range(0..nodes));
         network.kill(victim);
         let took = network.run_until(NODE_TIMEOUT, |network| {
