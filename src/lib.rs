@@ -5,5 +5,6 @@
 pub mod base;
 pub mod counter;
 pub mod membership;
+pub mod node;
 pub mod replication;
 pub mod wire;

@@ -197,6 +197,11 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// Encodes a part of a repair with nothing in it.
+    pub fn encode_empty_repair() -> Vec<u8> {
+        RepairWriter::default().finish()
+    }
+
     /// Encodes the end of a repair.
     pub fn encode_repair_end(lines: &[HeldLine]) -> Vec<u8> {
         sealed(REPAIR_END, |out| {
