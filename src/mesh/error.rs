@@ -1,8 +1,10 @@
 //! What can go wrong on the mesh. None of these changes what is counted.
 
+use super::config::ConfigError;
 use crate::base::{MAX_MESSAGE_BYTES, NodeId};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Why the mesh did not start or its identity was not replaced.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,12 @@ pub enum MeshError {
     /// The TLS library refuses the identity.
     #[error("cannot set up TLS for the mesh with this node's certificate: {0}")]
     Tls(String),
+    /// A setting cannot be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The mesh was started outside of a tokio runtime.
+    #[error("the mesh must be started within its runtime")]
+    NoRuntime,
     /// Bytes that no peer may guess could not be had.
     #[error("the system gives no random numbers")]
     Random,
@@ -120,4 +128,48 @@ pub enum SendError {
     /// The link's queue is full: the peer or the path is slower than the sender.
     #[error("the queue to node {0} is full")]
     Full(NodeId),
+}
+
+/// Why there is no usable identity or authority, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The settings contradict each other.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The system refuses an operation on a file.
+    #[error("cannot {operation} {path}: {error}")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path}: {what}; {remedy}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A file that would be overwritten is there. It was left as it is.
+    #[error(
+        "{path} is there already and was left as it is: remove it first, or choose another place"
+    )]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A key or certificate could not be made.
+    #[error("cannot make {what}: {reason}")]
+    Make {
+        /// A key, a certificate.
+        what: &'static str,
+        /// What the library says.
+        reason: String,
+    },
 }
