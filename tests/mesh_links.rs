@@ -425,7 +425,8 @@ async fn a_second_dial_finds_the_link_and_leaves_it_alone() {
     let (mut one, mut two) = linked_pair(&certificates).await;
     one.dial(7, &two);
     two.dial(8, &one);
-    for (node, other, number) in [(&mut one, two.mesh.id(), 7), (&mut two, one.mesh.id(), 8)] {
+    let (first, second) = (one.id(), two.id());
+    for (node, other, number) in [(&mut one, second, 7), (&mut two, first, 8)] {
         match node.next().await {
             MeshEvent::AlreadyLinked { dial, peer } => {
                 assert_eq!((dial, peer), (DialId(number), other));
@@ -679,7 +680,9 @@ async fn a_node_that_was_killed_and_is_back_gets_a_new_link_long_before_the_old_
     let mut stays = stays.start();
     let mut dies = certificates.node("dies", &authority, &[&authority]);
     dies.config.idle_timeout_ms = 60_000;
-    let (id, port) = kill_after_linking(&dies, stays.address());
+    let address = stays.address();
+    let killed = tokio::task::spawn_blocking(move || kill_after_linking(dies, address));
+    let (mut dies, id, port) = killed.await.expect("the node links");
     stays.wait_for_link().await;
     let begun = Instant::now();
     // Back at the same port with the same key: it answers what it does not know.
@@ -698,30 +701,23 @@ async fn a_node_that_was_killed_and_is_back_gets_a_new_link_long_before_the_old_
 }
 
 /// Links a node to `address` from a runtime of its own, and drops that without a goodbye.
-fn kill_after_linking(node: &Node, address: SocketAddr) -> (NodeId, u16) {
-    std::thread::scope(|scope| {
-        let killed = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            let (mut running, id, port) = runtime.block_on(async {
-                let running = node.start();
-                let (id, port) = (running.id(), running.address().port());
-                (running, id, port)
-            });
-            runtime.block_on(async {
-                running
-                    .mesh
-                    .dial(DialId(1), &address.ip().to_string(), address.port());
-                running.wait_for_link().await;
-            });
-            // The tasks go with the runtime, before anything could tell them to close.
-            drop(runtime);
-            (id, port)
-        });
-        killed.join().expect("the node links")
-    })
+fn kill_after_linking(node: Node, address: SocketAddr) -> (Node, NodeId, u16) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let running = runtime.block_on(async {
+        let mut running = node.start();
+        running
+            .mesh
+            .dial(DialId(1), &address.ip().to_string(), address.port());
+        running.wait_for_link().await;
+        running
+    });
+    let (id, port) = (running.id(), running.address().port());
+    // The tasks go with the runtime, before anything could tell them to close.
+    drop(runtime);
+    (node, id, port)
 }
 
 #[tokio::test]
