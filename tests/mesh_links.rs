@@ -6,8 +6,10 @@ use discnt::mesh::{
     Authority, CloseReason, Config, DialError, DialId, DownReason, Identity, Mesh, MeshEvent,
     SendError, bind_socket, make_authority,
 };
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -275,22 +277,26 @@ async fn a_dialler_that_the_other_side_does_not_accept_gets_no_link() {
     assert_eq!(reason, "its certificate is of another authority");
 }
 
-/// A client of QUIC without a certificate, or without the right protocol.
-fn stranger(ca_cert: &Path, protocol: &[u8]) -> quinn::Endpoint {
-    use rustls::pki_types::{CertificateDer, pem::PemObject};
-    let mut roots = rustls::RootCertStore::empty();
-    let ca_cert = CertificateDer::from_pem_file(ca_cert).expect("it was made");
-    roots.add(ca_cert).expect("it is an authority");
+/// A client of QUIC that keeps no rules, with the certificate of a node or with none.
+fn stranger(node: Option<&Node>, protocol: &[u8]) -> quinn::Endpoint {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+    let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("the provider knows it")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![protocol.to_vec()];
-    config
         .dangerous()
-        .set_certificate_verifier(std::sync::Arc::new(AcceptAnybody));
+        .with_custom_certificate_verifier(std::sync::Arc::new(AcceptAnybody));
+    let mut config = match node {
+        None => config.with_no_client_auth(),
+        Some(node) => {
+            let path = |path: &Option<PathBuf>| path.clone().expect("it is set");
+            let cert = CertificateDer::from_pem_file(path(&node.config.cert)).expect("it was made");
+            let key = PrivateKeyDer::from_pem_file(path(&node.config.key)).expect("it was made");
+            config
+                .with_client_auth_cert(vec![cert], key)
+                .expect("they belong together")
+        }
+    };
+    config.alpn_protocols = vec![protocol.to_vec()];
     let config = quinn::crypto::rustls::QuicClientConfig::try_from(config).expect("TLS 1.3");
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut endpoint = quinn::Endpoint::client(any).expect("a port is free");
@@ -347,7 +353,7 @@ async fn strangers_without_a_certificate_or_the_protocol_are_refused() {
         (b"discnt/1".as_slice(), "it presented no certificate"),
         (b"h3".as_slice(), "it does not speak discnt/1"),
     ] {
-        let client = stranger(&certificates.ca_cert(&authority), protocol);
+        let client = stranger(None, protocol);
         let connecting = client
             .connect(server.address(), "discnt")
             .expect("the address is good");
@@ -360,6 +366,91 @@ async fn strangers_without_a_certificate_or_the_protocol_are_refused() {
         let port = client.local_addr().expect("it is bound").port();
         assert_eq!((from.port(), reason.as_str()), (port, expected));
     }
+}
+
+/// A node that keeps no rules, connected to `server`, with the larger id, which greets first.
+async fn rude_peer(
+    certificates: &Certificates,
+    authority: &Authority,
+    server: &Running,
+) -> (quinn::Endpoint, quinn::Connection) {
+    for attempt in 0..200 {
+        let node = certificates.node(&format!("rude{attempt}"), authority, &[authority]);
+        if node.identity().id < server.id() {
+            continue;
+        }
+        let endpoint = stranger(Some(&node), b"discnt/1");
+        let connecting = endpoint
+            .connect(server.address(), "discnt")
+            .expect("the address is good");
+        let connection = connecting.await.expect("the certificate is good");
+        return (endpoint, connection);
+    }
+    panic!("of 200 random ids none was larger");
+}
+
+/// Waits until the other side closes the connection, and says with which code.
+async fn close_code(connection: &quinn::Connection) -> u64 {
+    let closed = tokio::time::timeout(DEADLINE, connection.closed());
+    match closed.await.expect("the other side closes it") {
+        quinn::ConnectionError::ApplicationClosed(close) => close.error_code.into_inner(),
+        other => panic!("unexpected: {other}"),
+    }
+}
+
+const PROTOCOL_BROKEN: u64 = 5;
+
+#[tokio::test]
+async fn a_greeting_of_nonsense_is_refused() {
+    let certificates = Certificates::new();
+    let authority = certificates.authority("authority");
+    let mut server = certificates
+        .node("server", &authority, &[&authority])
+        .start();
+    for nonsense in [b"\0\0\0\x03abc".as_slice(), b"\xff\xff\xff\xff", b"\0"] {
+        let (_endpoint, connection) = rude_peer(&certificates, &authority, &server).await;
+        let mut stream = connection.open_uni().await.expect("a stream is allowed");
+        stream.write_all(nonsense).await.expect("it is taken");
+        stream.finish().expect("it is open");
+        assert_eq!(close_code(&connection).await, PROTOCOL_BROKEN);
+        let (_, reason) = server.wait_for_refused().await;
+        assert_eq!(reason, "its greeting cannot be read");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_announced_too_long_closes_the_link() {
+    let certificates = Certificates::new();
+    let authority = certificates.authority("authority");
+    let mut server = certificates
+        .node("server", &authority, &[&authority])
+        .start();
+    let (_endpoint, connection) = rude_peer(&certificates, &authority, &server).await;
+    let mut stream = connection.open_uni().await.expect("a stream is allowed");
+    let greeting = [&[0, 0, 0, 17][..], &[0; 17]].concat();
+    stream.write_all(&greeting).await.expect("it is taken");
+    server.wait_for_link().await;
+    let length = (MAX_MESSAGE_BYTES as u32 + 1).to_be_bytes();
+    stream.write_all(&length).await.expect("it is taken");
+    assert_eq!(close_code(&connection).await, PROTOCOL_BROKEN);
+    let (_, reason) = server.wait_for_down().await;
+    assert!(
+        matches!(&reason, DownReason::Closed(CloseReason::Protocol(text)) if text.contains("1048577")),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
+async fn a_peer_that_never_greets_is_let_go() {
+    let certificates = Certificates::new();
+    let authority = certificates.authority("authority");
+    let mut server = certificates.node("server", &authority, &[&authority]);
+    server.config.handshake_timeout_ms = 300;
+    let mut server = server.start();
+    let (_endpoint, connection) = rude_peer(&certificates, &authority, &server).await;
+    assert_eq!(close_code(&connection).await, PROTOCOL_BROKEN);
+    let (_, reason) = server.wait_for_refused().await;
+    assert_eq!(reason, "it did not finish the handshake in time");
 }
 
 #[tokio::test]
@@ -668,6 +759,23 @@ async fn nobody_there_is_said_with_the_address() {
         matches!(&error, DialError::NoAnswer { address: at, .. } if *at == address),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_peer_that_falls_silent_is_lost_after_the_idle_timeout() {
+    let certificates = Certificates::new();
+    let authority = certificates.authority("authority");
+    let mut stays = certificates.node("stays", &authority, &[&authority]);
+    stays.config.idle_timeout_ms = 600;
+    stays.config.keepalive_interval_ms = 100;
+    let mut stays = stays.start();
+    let dies = certificates.node("dies", &authority, &[&authority]);
+    let address = stays.address();
+    let killed = tokio::task::spawn_blocking(move || kill_after_linking(dies, address));
+    let (_, id, _) = killed.await.expect("the node links");
+    let (peer, reason) = stays.wait_for_down().await;
+    let expected = DownReason::Lost("nothing was heard for 600 ms".into());
+    assert_eq!((peer, reason), (id, expected));
 }
 
 #[tokio::test]

@@ -63,6 +63,9 @@ pub(super) fn read(directory: &Path, kind: Kind) -> Result<Option<Vec<String>>, 
             any.discnt, kind.name
         )));
     }
+    if any.version == 0 {
+        return Err(damaged("there is no version 0 of it".into()));
+    }
     if any.version > VERSION {
         return Err(StorageError::Newer {
             path,

@@ -292,3 +292,6 @@ fn read_holder(file: &mut File) -> String {
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;
