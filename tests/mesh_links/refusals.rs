@@ -236,3 +236,29 @@ async fn a_peer_that_never_greets_is_let_go() {
     let (_, reason) = server.wait_for_refused().await;
     assert_eq!(reason, "it did not finish the handshake in time");
 }
+
+#[tokio::test]
+async fn unfinished_handshakes_are_bounded_and_the_rest_must_prove_their_address() {
+    let certificates = Certificates::new();
+    let authority = certificates.authority("authority");
+    let mut server = certificates.node("server", &authority, &[&authority]);
+    server.config.max_handshakes = 2;
+    server.config.handshake_timeout_ms = 60_000;
+    let server = server.start();
+    let _first = rude_peer(&certificates, &authority, &server).await;
+    // With half of the room taken a dialler is asked to come back, which it does by itself.
+    let mut patient = certificates
+        .node("patient", &authority, &[&authority])
+        .start();
+    patient.dial(1, &server);
+    patient.wait_for_link().await;
+    let _second = rude_peer(&certificates, &authority, &server).await;
+    let mut late = certificates.node("late", &authority, &[&authority]).start();
+    late.dial(1, &server);
+    let address = server.address();
+    let reason = "it takes no connections for now".to_owned();
+    assert_eq!(
+        late.wait_for_failed_dial().await,
+        DialError::Refused { address, reason }
+    );
+}
