@@ -5,6 +5,8 @@
 pub mod base;
 pub mod counter;
 pub mod membership;
+pub mod mesh;
 pub mod node;
 pub mod replication;
+pub mod storage;
 pub mod wire;
