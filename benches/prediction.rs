@@ -277,6 +277,102 @@ fn efficiency(title: &str, flush: Duration, by: f64) {
     }
 }
 
+/// Announcements per event, over seeds, with the largest error meanwhile.
+fn events(title: &str, flush: Duration, precision: f64, event: impl Fn(&mut Sender, &mut Random)) {
+    let mut announcements = Vec::new();
+    let mut worst = Vec::new();
+    for seed in 1..=SEEDS * 11 {
+        let mut random = Random::new(seed);
+        let mut sender = Sender::new(precision, flush);
+        event(&mut sender, &mut random);
+        announcements.push(sender.announcements);
+        worst.push(sender.worst_read / UNIT);
+    }
+    announcements.sort_unstable();
+    worst.sort_unstable();
+    let at = |percent: usize| (announcements.len() - 1) * percent / 100;
+    println!(
+        "{title:<58} P {precision:>4} | {:>3} {:>3} {:>3} | {:>6}",
+        announcements[0],
+        announcements[at(50)],
+        announcements[at(90)],
+        worst[at(50)],
+    );
+}
+
+/// Steady arrivals at `rate`, long enough to be known.
+fn learn(sender: &mut Sender, random: &mut Random, rate: f64) {
+    let precision = sender.band.units() as f64 / UNIT as f64;
+    let seconds = 30.0 * (precision + 1.0).powi(2) / rate;
+    sender.arrivals(&mut Some(random), rate, seconds.max(0.1), 1.0);
+    sender.restart();
+}
+
+fn changes(flush: Duration) {
+    for precision in [4.0, 10.0, 32.0] {
+        events("a lone increment", flush, precision, |sender, _| {
+            sender.increment(sender.now.after(FLUSH), UNIT);
+            sender.quiet(3.0);
+        });
+        events(
+            "a burst of 1,000 within 1 ms, then quiet",
+            flush,
+            precision,
+            |sender, _| {
+                sender.arrivals(&mut None, 1e6, 0.001, 1.0);
+                sender.quiet(3.0);
+            },
+        );
+        events(
+            "a burst of 1,000 within 12 ms, then quiet",
+            flush,
+            precision,
+            |sender, random| {
+                sender.arrivals(&mut Some(random), 83_000.0, 0.012, 1.0);
+                sender.quiet(3.0);
+            },
+        );
+        events(
+            "a burst of 1,000 within 1 ms on a steady 1,000/s, 0.1 s",
+            flush,
+            precision,
+            |sender, random| {
+                learn(sender, random, 1_000.0);
+                sender.arrivals(&mut None, 1e6, 0.001, 1.0);
+                sender.arrivals(&mut Some(random), 1_000.0, 0.1, 1.0);
+            },
+        );
+        for rate in [10.0, 1_000.0] {
+            events(
+                &format!("a stop from {rate}/s"),
+                flush,
+                precision,
+                |sender, random| {
+                    learn(sender, random, rate);
+                    sender.quiet(200.0);
+                },
+            );
+        }
+        for factor in [1.0, 2.0, 0.5, 10.0, 0.1] {
+            events(
+                &format!("1,000/s times {factor}, until 6 (P + 1)^2 arrivals later"),
+                flush,
+                precision,
+                |sender, random| {
+                    learn(sender, random, 1_000.0);
+                    let rate = 1_000.0 * factor;
+                    sender.arrivals(
+                        &mut Some(random),
+                        rate,
+                        6.0 * (precision + 1.0).powi(2) / rate,
+                        1.0,
+                    );
+                },
+            );
+        }
+    }
+}
+
 fn main() {
     efficiency("ideal, unit increments", Duration::ZERO, 1.0);
     efficiency(
@@ -285,5 +381,11 @@ fn main() {
         0.1,
     );
     efficiency("5 ms flush, unit increments", FLUSH, 1.0);
+    println!(
+        "\nideal: announcements, least, median and 90th percentile; largest error read (median)"
+    );
+    changes(Duration::ZERO);
+    println!("\n5 ms flush");
+    changes(FLUSH);
     let _ = black_box(Instant::now());
 }

@@ -10,10 +10,10 @@ use crate::base::{Monotonic, Total};
 
 use super::{Band, Forecast, forecast::UNITS_PER_ONE};
 
-/// Announcements of an activity that carry no rate: what came once may not go on.
-const SILENT_ANNOUNCEMENTS: u8 = 2;
-/// Seconds that arrivals must have been watched for before a rate is announced; longer than a flush or two.
-const EVIDENCE_SECONDS: f32 = 0.010;
+/// Seconds that arrivals must have been watched for before a rate is announced; longer than a few flushes.
+const EVIDENCE_SECONDS: f32 = 0.020;
+/// Increments that must have been watched before a rate is announced.
+const EVIDENCE_INCREMENTS: u8 = 8;
 /// How much of the past an announcement keeps: the estimate rests on some (1 + k) / (1 - k) = 9 intervals,
 /// which costs about 1 / (3 * 9) more announcements than the true rate would.
 const KEEP: f64 = 0.8;
@@ -21,8 +21,8 @@ const KEEP: f64 = 0.8;
 const SURPRISE: f64 = 8.0;
 /// The same for an interval that follows one that contradicted it in the same direction.
 const CONFIRMED: f64 = 3.0;
-/// Missing increments that tell a stop from chance, when they are also half a band.
-const STOP_INCREMENTS: f64 = 6.0;
+/// Missing increments that tell a stop from chance (e^-9 for Poisson arrivals), when they are also half a band.
+const STOP_INCREMENTS: f64 = 9.0;
 
 /// What a timer's look at a share found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,17 @@ pub enum Look {
     Settle,
     /// Quiet for long enough and the peers hold the exact total: drop the predictor.
     Idle,
+}
+
+/// How far an activity has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing was announced yet: what came may have come once.
+    Fresh,
+    /// Announced before.
+    Known,
+    /// Arrivals failed to come; the rate is kept in case they come again as before.
+    Stopped,
 }
 
 /// The owner's side of one share's prediction.
@@ -56,8 +67,9 @@ pub struct Predictor {
     spread: f32,
     /// Seconds since this activity began.
     watched: f32,
-    /// Announcements of this activity, saturating.
-    announced: u8,
+    /// Increments since this activity began, up to the last announcement; saturating.
+    evidence: u8,
+    phase: Phase,
     /// -1 or 1: the last interval contradicted the estimate in this direction.
     suspicion: i8,
     /// Something fractional was counted.
@@ -82,7 +94,8 @@ impl Predictor {
             weight: 0.0,
             spread: 0.0,
             watched: 0.0,
-            announced: 0,
+            evidence: 0,
+            phase: Phase::Fresh,
             suspicion: 0,
             fractional: !believed.total.is_whole(),
         }
@@ -197,7 +210,8 @@ impl Predictor {
         self.rate = 0.0;
         self.spread = 0.0;
         self.watched = 0.0;
-        self.announced = 0;
+        self.evidence = 0;
+        self.phase = Phase::Fresh;
         self.suspicion = 0;
     }
 
@@ -208,51 +222,60 @@ impl Predictor {
         self.believed = forecast;
         self.longest_gap = 0;
         self.increments = 0;
-        self.announced = self.announced.saturating_add(1);
     }
 
     /// Takes the interval since the last announcement into the estimates.
     fn learn(&mut self, total: Total, now: Monotonic) {
         let seconds = now.since(self.believed.since).as_secs_f64();
-        self.watched += seconds as f32;
-        if self.announced == 0 || seconds <= 0.0 {
+        if seconds <= 0.0 {
             return;
         }
+        self.watched += seconds as f32;
+        let more = u8::try_from(self.increments).unwrap_or(u8::MAX);
+        self.evidence = self.evidence.saturating_add(more);
         let amount = total.minus_f64(self.believed.total);
-        if self.weight == 0.0 {
+        if self.weight > 0.0 {
+            self.refine(amount, seconds);
+        } else if self.watched >= EVIDENCE_SECONDS || self.phase != Phase::Fresh {
             self.rate = (amount / seconds) as f32;
             self.weight = seconds as f32;
             self.spread = (amount.abs() / seconds * self.step(amount)).sqrt() as f32;
-            return;
         }
+    }
+
+    /// Weighs an interval in which `amount` was counted against the estimate so far.
+    fn refine(&mut self, amount: f64, seconds: f64) {
         let rate = f64::from(self.rate);
         let weight = f64::from(self.weight);
         let deviation = amount - rate * seconds;
-        let step = self.step(amount);
-        let variance = f64::from(self.spread).powi(2).max(rate.abs() * step);
+        let variance = f64::from(self.spread)
+            .powi(2)
+            .max(rate.abs() * self.step(amount));
         let surprise = deviation * deviation / (variance * seconds);
         let direction = if deviation > 0.0 { 1 } else { -1 };
+        let repeated = self.suspicion == direction;
         let mut kept = weight * KEEP;
         let mut taken = deviation;
-        let limit = if self.suspicion == direction {
-            CONFIRMED
-        } else {
-            SURPRISE
-        };
-        if surprise > limit {
-            if self.suspicion == direction || deviation * rate < 0.0 {
+        if surprise > if repeated { CONFIRMED } else { SURPRISE } {
+            if self.phase == Phase::Stopped {
+                self.forget();
+                return;
+            }
+            if repeated || deviation * rate < 0.0 {
+                // The rate changed: the past counts for as much as makes this interval likely.
                 kept = kept.min(seconds / (surprise - 1.0));
             } else {
+                // A burst, perhaps: one interval is no evidence of a higher rate.
                 taken = 0.0;
             }
             self.suspicion = direction;
         } else {
             self.suspicion = 0;
         }
+        let old = f64::from(self.spread).powi(2) * kept;
         let weight = kept + seconds;
         self.rate = (rate + taken / weight) as f32;
         self.weight = weight as f32;
-        let old = f64::from(self.spread).powi(2) * kept;
         self.spread = ((old + deviation * deviation) / weight).sqrt() as f32;
     }
 
@@ -267,8 +290,11 @@ impl Predictor {
         let rate = f64::from(self.rate).abs();
         let half_width = band.to_f64();
         let step = self.step(total.minus_f64(self.believed.total));
-        if self.announced < SILENT_ANNOUNCEMENTS
+        let fresh = self.phase == Phase::Fresh;
+        self.phase = Phase::Known;
+        if fresh
             || self.watched < EVIDENCE_SECONDS
+            || self.evidence < EVIDENCE_INCREMENTS
             || silence >= settle
             || half_width < step
             || (!self.fractional && band.units() < UNITS_PER_ONE)
@@ -277,7 +303,7 @@ impl Predictor {
         }
         let missing = silence.as_secs_f64() * rate;
         if missing > (half_width / 2.0).max(STOP_INCREMENTS * step) {
-            self.forget();
+            self.phase = Phase::Stopped;
             return 0.0;
         }
         let gap = (self.longest_gap as f64 * 1e-9).max(silence.as_secs_f64()) * rate;
