@@ -228,10 +228,10 @@ struct Figures {
 fn steady(rate: f64, precision: f64, flush: Duration, seed: u64, by: f64) -> Figures {
     // Long enough for hundreds of announcements, not for billions of arrivals.
     let arrivals = (400.0 * (precision + 1.0).powi(2)).max(20_000.0);
-    let seconds = arrivals / rate;
+    let seconds = (arrivals / rate).max(200.0 * flush.as_secs_f64());
     let mut random = Random::new(seed);
     let mut sender = Sender::new(precision * by, flush);
-    sender.arrivals(&mut Some(&mut random), rate, seconds / 10.0, by);
+    sender.arrivals(&mut Some(&mut random), rate, (seconds / 10.0).max(0.1), by);
     sender.restart();
     sender.arrivals(&mut Some(&mut random), rate, seconds, by);
     let per_second = sender.announcements as f64 / seconds;
@@ -342,6 +342,37 @@ fn changes(flush: Duration) {
                 sender.arrivals(&mut Some(random), 1_000.0, 0.1, 1.0);
             },
         );
+        events(
+            "ten bursts of 1,000 within 1 ms, one each 0.5 s",
+            flush,
+            precision,
+            |sender, _| {
+                for _ in 0..10 {
+                    sender.arrivals(&mut None, 1e6, 0.001, 1.0);
+                    sender.quiet(0.499);
+                }
+            },
+        );
+        events(
+            "100 batches of 16 at once, one each 10 ms",
+            flush,
+            precision,
+            |sender, _| {
+                sender.arrivals(&mut None, 100.0, 1.0, 16.0);
+            },
+        );
+        events(
+            "1,000/s up mixed with 900/s down, 2 s",
+            flush,
+            precision,
+            |sender, random| {
+                for _ in 0..3_800 {
+                    let at = sender.now.after(Duration::from_nanos(random.gap(1_900.0)));
+                    let up = random.uniform() < 10.0 / 19.0;
+                    sender.increment(at, if up { UNIT } else { -UNIT });
+                }
+            },
+        );
         for rate in [10.0, 1_000.0] {
             events(
                 &format!("a stop from {rate}/s"),
@@ -387,5 +418,37 @@ fn main() {
     changes(Duration::ZERO);
     println!("\n5 ms flush");
     changes(FLUSH);
-    let _ = black_box(Instant::now());
+    cost_of_an_increment();
+}
+
+/// Real time: what an increment pays under its lock.
+fn cost_of_an_increment() {
+    println!("\nafter_increment, nanoseconds a call on this machine");
+    for (title, rate, whole) in [
+        ("exact", 0.0, false),
+        ("with a rate, whole steps", 1e6, true),
+        ("with a rate, any fraction", 1e6, false),
+    ] {
+        let believed = Forecast {
+            total: Total::ZERO,
+            rate,
+            whole,
+            since: Monotonic::ZERO,
+        };
+        let precision = Amount::from_units(1_000_000_000 * UNIT).expect("in range");
+        let band = Band::share_of(precision, 1);
+        let mut predictor = Predictor::new(believed, Monotonic::ZERO);
+        let far = Duration::from_secs(1_000_000);
+        predictor.look(Total::ZERO, band, far, Monotonic::ZERO);
+        let calls = 10_000_000_u64;
+        let start = Instant::now();
+        let mut outside = 0_u64;
+        for call in 1..=calls {
+            let now = Monotonic::from_nanos(black_box(call * 1_000));
+            let total = Total::from_units(i128::from(call) * UNIT);
+            outside += u64::from(predictor.after_increment(black_box(total), band, now));
+        }
+        let nanos = start.elapsed().as_nanos() as f64 / calls as f64;
+        println!("{title:<28} {nanos:>5.1}   (outside {outside} times)");
+    }
 }

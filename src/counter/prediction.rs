@@ -17,12 +17,13 @@ const EVIDENCE_INCREMENTS: u8 = 8;
 /// How much of the past an announcement keeps: the estimate rests on some (1 + k) / (1 - k) = 9 intervals,
 /// which costs about 1 / (3 * 9) more announcements than the true rate would.
 const KEEP: f64 = 0.8;
-/// Squared deviations (in variances) from which an interval contradicts the estimate.
+/// Squared deviation (in variances) from which one interval contradicts the estimate.
 const SURPRISE: f64 = 8.0;
-/// The same for an interval that follows one that contradicted it in the same direction.
-const CONFIRMED: f64 = 3.0;
-/// Missing increments that tell a stop from chance (e^-9 for Poisson arrivals), when they are also half a band.
-const STOP_INCREMENTS: f64 = 9.0;
+/// The same for each of two intervals in a row with deviations in the same direction.
+const DOUBT: f64 = 3.0;
+/// Missing increments that tell a stop from chance (e^-10 for Poisson arrivals), when they are also half a
+/// band.
+const STOP_INCREMENTS: f64 = 10.0;
 
 /// What a timer's look at a share found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,11 +254,12 @@ impl Predictor {
             .max(rate.abs() * self.step(amount));
         let surprise = deviation * deviation / (variance * seconds);
         let direction = if deviation > 0.0 { 1 } else { -1 };
-        let repeated = self.suspicion == direction;
+        let repeated = self.suspicion == direction && surprise > DOUBT;
+        self.suspicion = if surprise > DOUBT { direction } else { 0 };
         let mut kept = weight * KEEP;
         let mut taken = deviation;
-        if surprise > if repeated { CONFIRMED } else { SURPRISE } {
-            if self.phase == Phase::Stopped {
+        if repeated || surprise > SURPRISE {
+            if self.phase == Phase::Stopped && deviation * rate < 0.0 {
                 self.forget();
                 return;
             }
@@ -268,9 +270,6 @@ impl Predictor {
                 // A burst, perhaps: one interval is no evidence of a higher rate.
                 taken = 0.0;
             }
-            self.suspicion = direction;
-        } else {
-            self.suspicion = 0;
         }
         let old = f64::from(self.spread).powi(2) * kept;
         let weight = kept + seconds;
@@ -287,7 +286,7 @@ impl Predictor {
     /// The rate to announce; 0 where extrapolating would not pay or the evidence is thin.
     fn choose_rate(&mut self, total: Total, band: Band, settle: Duration, now: Monotonic) -> f32 {
         let silence = now.since(self.last_increment);
-        let rate = f64::from(self.rate).abs();
+        let rate = f64::from(self.rate.abs().max(self.believed.rate.abs()));
         let half_width = band.to_f64();
         let step = self.step(total.minus_f64(self.believed.total));
         let fresh = self.phase == Phase::Fresh;
@@ -302,12 +301,15 @@ impl Predictor {
             return 0.0;
         }
         let missing = silence.as_secs_f64() * rate;
-        if missing > (half_width / 2.0).max(STOP_INCREMENTS * step) {
+        let stopped = missing > (half_width / 2.0).max(STOP_INCREMENTS * step);
+        if stopped || (self.increments == 0 && self.suspicion != 0) {
             self.phase = Phase::Stopped;
             return 0.0;
         }
+        // Chance gaps grow with the logarithm of the number of arrivals.
+        let chance = STOP_INCREMENTS + f64::from(self.increments.max(1)).ln();
         let gap = (self.longest_gap as f64 * 1e-9).max(silence.as_secs_f64()) * rate;
-        if gap > 2.0 * half_width + STOP_INCREMENTS * step {
+        if gap > 2.0 * half_width + chance * step {
             return 0.0;
         }
         self.rate
