@@ -1,5 +1,6 @@
 //! Floor 1: counters as values.
 
+mod arrivals;
 mod band;
 mod forecast;
 mod prediction;
