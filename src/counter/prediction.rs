@@ -100,7 +100,13 @@ impl Predictor {
     ) -> bool {
         let rate = f64::from(self.believed.rate);
         let ahead = if rate < 0.0 { -ahead } else { ahead };
-        let room = band.units() - ahead;
+        // In whole steps the belief may be almost a step further than it shows.
+        let hidden = if self.believed.whole {
+            UNITS_PER_ONE
+        } else {
+            0
+        };
+        let room = band.units() - ahead - hidden;
         // Not `room as f64`, which is a call: halves convert in an instruction each.
         let room = (room >> 64) as i64 as f64 * TWO_TO_64 + (room as u64) as f64;
         let until_look = self.look_by.as_nanos().saturating_sub(now.as_nanos()) as f64 * 1e-9;
