@@ -234,14 +234,16 @@ fn an_increment_against_a_rate_in_whole_steps_never_hides_an_earlier_exit() {
         whole: true,
         since: START,
     };
-    let band = Band::share_of(Amount::parse(b"10.5").expect("a number"), 1);
-    let mut earlier = 0;
-    for (micros, tenths) in (0..4_000)
+    let band = Band::share_of(Amount::parse(b"20.5").expect("a number"), 1);
+    // The look is promised for settling, between two steps of the belief and before it would leave.
+    let settle = Duration::from_micros(11_300);
+    let cases = (0..11_000)
         .step_by(50)
-        .flat_map(|at| (0..60).map(move |by| (at, by)))
-    {
+        .flat_map(|at| (0..200).map(move |by| (at, by)));
+    let mut earlier = 0;
+    for (micros, tenths) in cases {
         let mut predictor = Predictor::new(believed, START);
-        let Look::Later(promised) = predictor.look(Total::ZERO, band, SETTLE, START) else {
+        let Look::Later(promised) = predictor.look(Total::ZERO, band, settle, START) else {
             panic!("the belief starts within the band");
         };
         let now = START.after(Duration::from_micros(micros));
