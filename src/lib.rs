@@ -4,3 +4,6 @@
 
 pub mod base;
 pub mod counter;
+pub mod membership;
+pub mod replication;
+pub mod wire;

@@ -40,22 +40,13 @@ fn steady(rate: f64, precision: f64, flush: Duration, seed: u64, by: f64) -> Fig
     let per_second = sender.announcements as f64 / seconds;
     let amount = |units: i128| units as f64 / UNIT as f64 / by;
     let (worst, read) = (amount(sender.worst), amount(sender.worst_read));
-    Figures {
-        eta: per_second * worst * worst / rate,
-        eta_read: per_second * read * read / rate,
-        worst,
-        per_second,
-    }
+    Figures { eta: per_second * worst * worst / rate, eta_read: per_second * read * read / rate, worst, per_second }
 }
 
 fn median(figures: &[Figures], of: impl Fn(&Figures) -> f64) -> (f64, f64, f64) {
     let mut values: Vec<f64> = figures.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
-    (
-        values[0],
-        values[values.len() / 2],
-        values[values.len() - 1],
-    )
+    (values[0], values[values.len() / 2], values[values.len() - 1])
 }
 
 fn efficiency(title: &str, flush: Duration, by: f64) {
@@ -66,9 +57,7 @@ fn efficiency(title: &str, flush: Duration, by: f64) {
     );
     for rate in [10.0, 1_000.0, 100_000.0] {
         for precision in [1.0, 4.0, 10.0, 32.0] {
-            let figures: Vec<Figures> = (1..=SEEDS)
-                .map(|seed| steady(rate, precision, flush, seed, by))
-                .collect();
+            let figures: Vec<Figures> = (1..=SEEDS).map(|seed| steady(rate, precision, flush, seed, by)).collect();
             let (least, eta, most) = median(&figures, |f| f.eta);
             let read = median(&figures, |f| f.eta_read).1;
             let worst = median(&figures, |f| f.worst).1;
@@ -117,75 +106,40 @@ fn changes(flush: Duration) {
             sender.increment(sender.now.after(FLUSH), UNIT);
             sender.quiet(3.0);
         });
-        events(
-            "a burst of 1,000 within 1 ms, then quiet",
-            flush,
-            precision,
-            |sender, _| {
+        events("a burst of 1,000 within 1 ms, then quiet", flush, precision, |sender, _| {
+            sender.arrivals(&mut None, 1e6, 0.001, 1.0);
+            sender.quiet(3.0);
+        });
+        events("a burst of 1,000 within 12 ms, then quiet", flush, precision, |sender, random| {
+            sender.arrivals(&mut Some(random), 83_000.0, 0.012, 1.0);
+            sender.quiet(3.0);
+        });
+        events("a burst of 1,000 within 1 ms on a steady 1,000/s, 0.1 s", flush, precision, |sender, random| {
+            learn(sender, random, 1_000.0);
+            sender.arrivals(&mut None, 1e6, 0.001, 1.0);
+            sender.arrivals(&mut Some(random), 1_000.0, 0.1, 1.0);
+        });
+        events("ten bursts of 1,000 within 1 ms, one each 0.5 s", flush, precision, |sender, _| {
+            for _ in 0..10 {
                 sender.arrivals(&mut None, 1e6, 0.001, 1.0);
-                sender.quiet(3.0);
-            },
-        );
-        events(
-            "a burst of 1,000 within 12 ms, then quiet",
-            flush,
-            precision,
-            |sender, random| {
-                sender.arrivals(&mut Some(random), 83_000.0, 0.012, 1.0);
-                sender.quiet(3.0);
-            },
-        );
-        events(
-            "a burst of 1,000 within 1 ms on a steady 1,000/s, 0.1 s",
-            flush,
-            precision,
-            |sender, random| {
-                learn(sender, random, 1_000.0);
-                sender.arrivals(&mut None, 1e6, 0.001, 1.0);
-                sender.arrivals(&mut Some(random), 1_000.0, 0.1, 1.0);
-            },
-        );
-        events(
-            "ten bursts of 1,000 within 1 ms, one each 0.5 s",
-            flush,
-            precision,
-            |sender, _| {
-                for _ in 0..10 {
-                    sender.arrivals(&mut None, 1e6, 0.001, 1.0);
-                    sender.quiet(0.499);
-                }
-            },
-        );
-        events(
-            "100 batches of 16 at once, one each 10 ms",
-            flush,
-            precision,
-            |sender, _| {
-                sender.arrivals(&mut None, 100.0, 1.0, 16.0);
-            },
-        );
-        events(
-            "1,000/s up mixed with 900/s down, 2 s",
-            flush,
-            precision,
-            |sender, random| {
-                for _ in 0..3_800 {
-                    let at = sender.now.after(Duration::from_nanos(random.gap(1_900.0)));
-                    let up = random.uniform() < 10.0 / 19.0;
-                    sender.increment(at, if up { UNIT } else { -UNIT });
-                }
-            },
-        );
+                sender.quiet(0.499);
+            }
+        });
+        events("100 batches of 16 at once, one each 10 ms", flush, precision, |sender, _| {
+            sender.arrivals(&mut None, 100.0, 1.0, 16.0);
+        });
+        events("1,000/s up mixed with 900/s down, 2 s", flush, precision, |sender, random| {
+            for _ in 0..3_800 {
+                let at = sender.now.after(Duration::from_nanos(random.gap(1_900.0)));
+                let up = random.uniform() < 10.0 / 19.0;
+                sender.increment(at, if up { UNIT } else { -UNIT });
+            }
+        });
         for rate in [10.0, 1_000.0] {
-            events(
-                &format!("a stop from {rate}/s"),
-                flush,
-                precision,
-                |sender, random| {
-                    learn(sender, random, rate);
-                    sender.quiet(200.0);
-                },
-            );
+            events(&format!("a stop from {rate}/s"), flush, precision, |sender, random| {
+                learn(sender, random, rate);
+                sender.quiet(200.0);
+            });
         }
         for factor in [1.0, 2.0, 0.5, 10.0, 0.1] {
             events(
@@ -195,12 +149,7 @@ fn changes(flush: Duration) {
                 |sender, random| {
                     learn(sender, random, 1_000.0);
                     let rate = 1_000.0 * factor;
-                    sender.arrivals(
-                        &mut Some(random),
-                        rate,
-                        6.0 * (precision + 1.0).powi(2) / rate,
-                        1.0,
-                    );
+                    sender.arrivals(&mut Some(random), rate, 6.0 * (precision + 1.0).powi(2) / rate, 1.0);
                 },
             );
         }
@@ -222,21 +171,11 @@ interval decides and not P.";
 
 fn main() {
     println!("{EXPLANATION}");
-    efficiency(
-        "At once, unit increments (whole steps)",
-        Duration::ZERO,
-        1.0,
-    );
-    efficiency(
-        "At once, increments of 0.1 (no whole steps); rates, P and E in increments",
-        Duration::ZERO,
-        0.1,
-    );
+    efficiency("At once, unit increments (whole steps)", Duration::ZERO, 1.0);
+    efficiency("At once, increments of 0.1 (no whole steps); rates, P and E in increments", Duration::ZERO, 0.1);
     println!("\n{FLUSH_EXPLANATION}");
     efficiency("5 ms flush, unit increments", FLUSH, 1.0);
-    println!(
-        "\nAnnouncements spent: least, median, 90th percentile over 99 seeds | largest error read (median)"
-    );
+    println!("\nAnnouncements spent: least, median, 90th percentile over 99 seeds | largest error read (median)");
     println!("\nAt once");
     changes(Duration::ZERO);
     println!("\n5 ms flush");
@@ -247,17 +186,10 @@ fn main() {
 /// Real time: what an increment pays under its lock.
 fn cost_of_an_increment() {
     println!("\nafter_increment, nanoseconds a call on this machine");
-    for (title, rate, whole) in [
-        ("exact", 0.0, false),
-        ("with a rate, whole steps", 1e6, true),
-        ("with a rate, any fraction", 1e6, false),
-    ] {
-        let believed = Forecast {
-            total: Total::ZERO,
-            rate,
-            whole,
-            since: Monotonic::ZERO,
-        };
+    for (title, rate, whole) in
+        [("exact", 0.0, false), ("with a rate, whole steps", 1e6, true), ("with a rate, any fraction", 1e6, false)]
+    {
+        let believed = Forecast { total: Total::ZERO, rate, whole, since: Monotonic::ZERO };
         let precision = Amount::from_units(1_000_000_000 * UNIT).expect("in range");
         let band = Band::share_of(precision, 1);
         let mut predictor = Predictor::new(believed, Monotonic::ZERO);

@@ -12,11 +12,7 @@ pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(
-            seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-                .wrapping_add(0xD1B5_4A32_D192_ED03)
-                | 1,
-        )
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0xD1B5_4A32_D192_ED03) | 1)
     }
 
     pub(crate) fn uniform(&mut self) -> f64 {
@@ -78,8 +74,7 @@ impl Sender {
 
     /// Counts the error just before `now` and, where it stays for a while, at `now`.
     pub(crate) fn measure_until(&mut self, now: Monotonic) {
-        let before =
-            Monotonic::from_nanos(now.as_nanos().saturating_sub(1).max(self.now.as_nanos()));
+        let before = Monotonic::from_nanos(now.as_nanos().saturating_sub(1).max(self.now.as_nanos()));
         self.worst_read = self.worst_read.max(self.error(before).abs());
         self.worst = self.worst.max(self.error(now).abs()).max(self.worst_read);
     }
@@ -104,10 +99,7 @@ impl Sender {
     }
 
     pub(crate) fn look(&mut self) {
-        match self
-            .predictor
-            .look(self.total(), self.band, SETTLE, self.now)
-        {
+        match self.predictor.look(self.total(), self.band, SETTLE, self.now) {
             Look::Later(at) => self.look_at = at,
             Look::Announce => self.flag(),
             Look::Settle => {
@@ -139,10 +131,7 @@ impl Sender {
     pub(crate) fn announce(&mut self) {
         self.flush_at = Monotonic::NEVER;
         // As the node does: what came back into the band needs no word.
-        match self
-            .predictor
-            .look(self.total(), self.band, SETTLE, self.now)
-        {
+        match self.predictor.look(self.total(), self.band, SETTLE, self.now) {
             Look::Later(at) => self.look_at = at,
             Look::Idle => self.look_at = Monotonic::NEVER,
             Look::Announce | Look::Settle => {
@@ -156,10 +145,7 @@ impl Sender {
 
     pub(crate) fn increment(&mut self, at: Monotonic, by: i128) {
         self.run(at);
-        if self.look_at == Monotonic::NEVER
-            && self.flush_at == Monotonic::NEVER
-            && self.is_settled()
-        {
+        if self.look_at == Monotonic::NEVER && self.flush_at == Monotonic::NEVER && self.is_settled() {
             let believed = *self.predictor.believed();
             self.predictor = Predictor::new(believed, at);
             self.look_at = at.after(SETTLE);
@@ -179,13 +165,7 @@ impl Sender {
     }
 
     /// Arrivals of `by` at `rate` a second for `seconds`, evenly or as a Poisson process.
-    pub(crate) fn arrivals(
-        &mut self,
-        random: &mut Option<&mut Random>,
-        rate: f64,
-        seconds: f64,
-        by: f64,
-    ) {
+    pub(crate) fn arrivals(&mut self, random: &mut Option<&mut Random>, rate: f64, seconds: f64, by: f64) {
         let end = self.now.as_nanos() + (seconds * 1e9) as u64;
         let by = (by * UNIT as f64) as i128;
         let mut at = self.now.as_nanos();

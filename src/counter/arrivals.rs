@@ -140,9 +140,7 @@ impl Arrivals {
         let rate = f64::from(self.rate);
         let deviation = interval.amount - rate * seconds;
         // Independent arrivals of one size have this variance at least.
-        let variance = f64::from(self.spread)
-            .powi(2)
-            .max(rate.abs() * interval.step());
+        let variance = f64::from(self.spread).powi(2).max(rate.abs() * interval.step());
         let surprise = deviation * deviation / (variance * seconds);
         let direction = if deviation > 0.0 { 1 } else { -1 };
         let repeated = self.suspicion == direction && surprise > DOUBT;

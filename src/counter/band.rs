@@ -1,6 +1,6 @@
 //! How far a reading may be from the truth: a counter's precision, and one node's part of it.
 
-use crate::base::Amount;
+use crate::base::{Amount, Total};
 
 /// Why an amount is not a precision. Nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum PrecisionError {
 pub struct Precision(Amount);
 
 impl Precision {
+    /// A precision of one.
+    pub const ONE: Self = Self(Amount::ONE);
+
     /// A precision of `amount`.
     ///
     /// # Errors
@@ -50,6 +53,12 @@ impl Band {
         self.0
     }
 
+    /// Whether an increment of `by` that makes the share `total` leaves a band this narrow whatever was predicted:
+    /// then there is nothing to gain from predicting.
+    pub(super) fn forbids_prediction(self, by: Amount, total: Total) -> bool {
+        self.0 == 0 || (self.0 < Amount::ONE.units() && by.is_whole() && total.is_whole())
+    }
+
     /// The half-width as the nearest `f64`.
     pub(super) fn to_f64(self) -> f64 {
         self.0 as f64 / super::forecast::UNITS_PER_ONE as f64
@@ -62,10 +71,7 @@ mod tests {
 
     #[test]
     fn a_precision_is_never_negative() {
-        assert_eq!(
-            Precision::new(Amount::from(-1)),
-            Err(PrecisionError::Negative)
-        );
+        assert_eq!(Precision::new(Amount::from(-1)), Err(PrecisionError::Negative));
         let precision = Precision::new(Amount::from(3)).expect("not negative");
         assert_eq!(precision.amount(), Amount::from(3));
         assert_eq!(Precision::default().amount(), Amount::ZERO);
@@ -79,10 +85,7 @@ mod tests {
             assert!(sum <= Amount::from(10).units());
             assert!(sum > Amount::from(10).units() - i128::from(members));
         }
-        assert_eq!(
-            Band::share_of(Amount::ONE, 0),
-            Band::share_of(Amount::ONE, 1)
-        );
+        assert_eq!(Band::share_of(Amount::ONE, 0), Band::share_of(Amount::ONE, 1));
         assert_eq!(Band::share_of(Amount::MIN, 1).units(), 0);
     }
 }

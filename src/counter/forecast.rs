@@ -26,12 +26,7 @@ pub struct Forecast {
 impl Forecast {
     /// The total stays what it is.
     pub const fn exact(total: Total, since: Monotonic) -> Self {
-        Self {
-            total,
-            rate: 0.0,
-            whole: false,
-            since,
-        }
+        Self { total, rate: 0.0, whole: false, since }
     }
 
     /// Whether nothing is extrapolated.
@@ -62,18 +57,12 @@ impl Forecast {
         // The belief moves away from its start, so it leaves past the end of the band it moves towards.
         let from = self.total.units();
         let room = if self.rate > 0.0 {
-            total
-                .units()
-                .saturating_add(band.units())
-                .saturating_sub(from)
+            total.units().saturating_add(band.units()).saturating_sub(from)
         } else {
             from.saturating_sub(total.units().saturating_sub(band.units()))
         };
-        let distance = if self.whole {
-            (room / UNITS_PER_ONE) as f64 + 1.0
-        } else {
-            room as f64 / UNITS_PER_ONE as f64
-        };
+        let distance =
+            if self.whole { (room / UNITS_PER_ONE) as f64 + 1.0 } else { room as f64 / UNITS_PER_ONE as f64 };
         let age = distance / f64::from(self.rate).abs() * 1e9;
         // Casts saturate, so what is too far away becomes never.
         let guess = self.since.as_nanos().saturating_add(age as u64);
@@ -135,12 +124,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn forecast(rate: f32, whole: bool) -> Forecast {
-        Forecast {
-            total: Total::from_units(7 * UNITS_PER_ONE),
-            rate,
-            whole,
-            since: Monotonic::from_nanos(1_000),
-        }
+        Forecast { total: Total::from_units(7 * UNITS_PER_ONE), rate, whole, since: Monotonic::from_nanos(1_000) }
     }
 
     fn believed(forecast: Forecast, nanos: u64) -> i128 {
@@ -157,30 +141,15 @@ mod tests {
     #[test]
     fn a_forecast_moves_with_time_and_not_before_it_was_made() {
         let half = UNITS_PER_ONE / 2;
-        assert_eq!(
-            believed(forecast(0.5, false), 1_000_000_000),
-            7 * UNITS_PER_ONE + half
-        );
-        assert_eq!(
-            believed(forecast(-0.5, false), 1_000_000_000),
-            7 * UNITS_PER_ONE - half
-        );
-        assert_eq!(
-            forecast(0.5, false).at(Monotonic::ZERO).units(),
-            7 * UNITS_PER_ONE
-        );
+        assert_eq!(believed(forecast(0.5, false), 1_000_000_000), 7 * UNITS_PER_ONE + half);
+        assert_eq!(believed(forecast(-0.5, false), 1_000_000_000), 7 * UNITS_PER_ONE - half);
+        assert_eq!(forecast(0.5, false).at(Monotonic::ZERO).units(), 7 * UNITS_PER_ONE);
     }
 
     #[test]
     fn whole_steps_are_whole_however_far_they_go() {
-        assert_eq!(
-            believed(forecast(0.75, true), 2_000_000_000),
-            8 * UNITS_PER_ONE
-        );
-        assert_eq!(
-            believed(forecast(-0.75, true), 2_000_000_000),
-            6 * UNITS_PER_ONE
-        );
+        assert_eq!(believed(forecast(0.75, true), 2_000_000_000), 8 * UNITS_PER_ONE);
+        assert_eq!(believed(forecast(-0.75, true), 2_000_000_000), 6 * UNITS_PER_ONE);
         for rate in [1e5, 1e9, 3.3e15, 1e19, 1e20, -1e20] {
             let total = forecast(rate, true).at(Monotonic::from_nanos(1_700_000_123));
             assert!(total.is_whole(), "{rate}");
@@ -190,10 +159,7 @@ mod tests {
     #[test]
     fn a_rate_that_is_not_a_number_moves_nothing() {
         for whole in [false, true] {
-            assert_eq!(
-                believed(forecast(f32::NAN, whole), 1_000_000_000),
-                7 * UNITS_PER_ONE
-            );
+            assert_eq!(believed(forecast(f32::NAN, whole), 1_000_000_000), 7 * UNITS_PER_ONE);
         }
         assert_eq!(believed(forecast(f32::INFINITY, false), 1), i128::MAX);
     }

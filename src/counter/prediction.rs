@@ -72,15 +72,12 @@ impl Predictor {
     /// it left the band, or because it will sooner than the last look foresaw. Constant time, a few
     /// nanoseconds.
     pub fn after_increment(&mut self, total: Total, band: Band, now: Monotonic) -> bool {
-        let gap = now
-            .as_nanos()
-            .saturating_sub(self.last_increment.as_nanos());
+        let gap = now.as_nanos().saturating_sub(self.last_increment.as_nanos());
         self.longest_gap = self.longest_gap.max(gap);
         self.last_increment = self.last_increment.max(now);
         self.increments = self.increments.saturating_add(1);
         if self.believed.is_exact() {
-            return self.believed.total.units().abs_diff(total.units())
-                > band.units().unsigned_abs();
+            return self.believed.total.units().abs_diff(total.units()) > band.units().unsigned_abs();
         }
         let ahead = i128::saturating_sub(self.believed.at(now).units(), total.units());
         if ahead.unsigned_abs() > band.units().unsigned_abs() {
@@ -91,21 +88,11 @@ impl Predictor {
 
     /// Whether the belief, `ahead` of the total, leaves the band before the promised look: an increment
     /// against the rate brings that forward.
-    fn leaves_before_the_next_look(
-        &self,
-        total: Total,
-        ahead: i128,
-        band: Band,
-        now: Monotonic,
-    ) -> bool {
+    fn leaves_before_the_next_look(&self, total: Total, ahead: i128, band: Band, now: Monotonic) -> bool {
         let rate = f64::from(self.believed.rate);
         let ahead = if rate < 0.0 { -ahead } else { ahead };
         // In whole steps the belief may be almost a step further than it shows.
-        let hidden = if self.believed.whole {
-            UNITS_PER_ONE
-        } else {
-            0
-        };
+        let hidden = if self.believed.whole { UNITS_PER_ONE } else { 0 };
         let room = band.units() - ahead - hidden;
         // Not `room as f64`, which is a call: halves convert in an instruction each.
         let room = (room >> 64) as i64 as f64 * TWO_TO_64 + (room as u64) as f64;
@@ -116,26 +103,11 @@ impl Predictor {
     }
 
     /// Chooses what to tell the peers now, at a flush. The caller sends it.
-    pub fn announce(
-        &mut self,
-        total: Total,
-        band: Band,
-        settle: Duration,
-        now: Monotonic,
-    ) -> Forecast {
+    pub fn announce(&mut self, total: Total, band: Band, settle: Duration, now: Monotonic) -> Forecast {
         let interval = self.close_interval(total, now);
         let rate = self.choose_rate(interval, band, settle, now);
-        let forecast = Forecast {
-            total,
-            rate,
-            whole: !self.arrivals.is_fractional(),
-            since: now,
-        };
-        self.tell(if rate == 0.0 || !rate.is_finite() {
-            Forecast::exact(total, now)
-        } else {
-            forecast
-        });
+        let forecast = Forecast { total, rate, whole: !self.arrivals.is_fractional(), since: now };
+        self.tell(if rate == 0.0 || !rate.is_finite() { Forecast::exact(total, now) } else { forecast });
         self.look_by = self.next_look(total, band, settle, now);
         self.believed
     }
@@ -166,13 +138,7 @@ impl Predictor {
 
     /// When a timer must look again if nothing happens: when the belief leaves the band, or when the share
     /// settles.
-    pub fn next_look(
-        &self,
-        total: Total,
-        band: Band,
-        settle: Duration,
-        now: Monotonic,
-    ) -> Monotonic {
+    pub fn next_look(&self, total: Total, band: Band, settle: Duration, now: Monotonic) -> Monotonic {
         let leaves = self.believed.leaves(total, band, now);
         leaves.min(self.last_increment.after(settle))
     }
@@ -196,13 +162,7 @@ impl Predictor {
     }
 
     /// The rate to announce; 0 where extrapolating would not pay or the evidence is thin.
-    fn choose_rate(
-        &mut self,
-        interval: Interval,
-        band: Band,
-        settle: Duration,
-        now: Monotonic,
-    ) -> f32 {
+    fn choose_rate(&mut self, interval: Interval, band: Band, settle: Duration, now: Monotonic) -> f32 {
         let half_width = band.to_f64();
         let step = interval.step();
         let silence = now.since(self.last_increment);

@@ -49,10 +49,7 @@ fn a_burst_between_two_flushes_costs_one_announcement_and_no_overshoot() {
     let told = predictor.announce(total, band, SETTLE, flush);
     assert_eq!(told, Forecast::exact(total, flush));
     let settled = predictor.next_look(total, band, SETTLE, flush);
-    assert_eq!(
-        settled,
-        START.after(Duration::from_micros(999)).after(SETTLE)
-    );
+    assert_eq!(settled, START.after(Duration::from_micros(999)).after(SETTLE));
     assert_eq!(predictor.look(total, band, SETTLE, settled), Look::Idle);
 }
 
@@ -160,12 +157,7 @@ fn a_stop_costs_a_couple_of_announcements_and_ends_exact() {
 
 #[test]
 fn a_rate_follows_a_change_within_a_few_announcements() {
-    for (gap_micros, expected) in [
-        (2_000, 500.0),
-        (500, 2_000.0),
-        (100, 10_000.0),
-        (10_000, 100.0),
-    ] {
+    for (gap_micros, expected) in [(2_000, 500.0), (500, 2_000.0), (100, 10_000.0), (10_000, 100.0)] {
         let mut owner = Owner::new(Amount::from(10));
         owner.stream(Amount::ONE, Duration::from_millis(1), 10_000);
         let before = owner.announcements;
@@ -193,11 +185,7 @@ fn precision_zero_announces_every_change_without_a_rate() {
 
 #[test]
 fn a_band_narrower_than_an_increment_earns_no_rate() {
-    for (by, precision) in [
-        (Amount::ONE, "0.5"),
-        (tenth(), "0.05"),
-        (Amount::from(50), "10"),
-    ] {
+    for (by, precision) in [(Amount::ONE, "0.5"), (tenth(), "0.05"), (Amount::from(50), "10")] {
         let mut owner = Owner::new(precision.parse().expect("a number"));
         for _ in 0..500 {
             owner.wait(Duration::from_millis(1));
@@ -228,18 +216,11 @@ fn decrements_bring_the_next_look_forward() {
 
 #[test]
 fn an_increment_against_a_rate_in_whole_steps_never_hides_an_earlier_exit() {
-    let believed = Forecast {
-        total: Total::ZERO,
-        rate: 1_000.0,
-        whole: true,
-        since: START,
-    };
+    let believed = Forecast { total: Total::ZERO, rate: 1_000.0, whole: true, since: START };
     let band = Band::share_of(Amount::parse(b"20.5").expect("a number"), 1);
     // The look is promised for settling, between two steps of the belief and before it would leave.
     let settle = Duration::from_micros(11_300);
-    let cases = (0..11_000)
-        .step_by(50)
-        .flat_map(|at| (0..200).map(move |by| (at, by)));
+    let cases = (0..11_000).step_by(50).flat_map(|at| (0..200).map(move |by| (at, by)));
     let mut earlier = 0;
     for (micros, tenths) in cases {
         let mut predictor = Predictor::new(believed, START);
@@ -264,8 +245,6 @@ fn a_narrower_band_is_noticed_by_a_look() {
     }
     assert_eq!(owner.announcements, 0);
     owner.band = Band::share_of(Amount::from(10), 2);
-    let look = owner
-        .predictor
-        .look(owner.total, owner.band, SETTLE, owner.now);
+    let look = owner.predictor.look(owner.total, owner.band, SETTLE, owner.now);
     assert_eq!(look, Look::Announce);
 }

@@ -31,9 +31,7 @@ impl Owner {
     }
 
     fn is_outside(&self, at: Monotonic) -> bool {
-        self.predictor
-            .believed()
-            .is_outside(self.total, self.band, at)
+        self.predictor.believed().is_outside(self.total, self.band, at)
     }
 
     /// Lets time pass; whenever a timer fires, the peers must have been within the band up to then.
@@ -41,10 +39,7 @@ impl Owner {
         let until = self.now.after(by);
         while self.timer <= until && !self.done {
             let before = Monotonic::from_nanos(self.timer.as_nanos() - 1);
-            assert!(
-                before < self.now || !self.is_outside(before),
-                "the timer came late"
-            );
+            assert!(before < self.now || !self.is_outside(before), "the timer came late");
             self.now = self.timer.max(self.now);
             self.look();
         }
@@ -76,16 +71,12 @@ impl Owner {
     }
 
     fn announce(&mut self) {
-        let forecast = self
-            .predictor
-            .announce(self.total, self.band, SETTLE, self.now);
+        let forecast = self.predictor.announce(self.total, self.band, SETTLE, self.now);
         self.announcements += 1;
         assert!(forecast.rate.is_finite());
         assert_eq!(forecast, *self.predictor.believed());
         assert_eq!(forecast.at(self.now), self.total);
-        self.timer = self
-            .predictor
-            .next_look(self.total, self.band, SETTLE, self.now);
+        self.timer = self.predictor.next_look(self.total, self.band, SETTLE, self.now);
     }
 
     pub(super) fn add(&mut self, by: Amount) {
@@ -98,9 +89,7 @@ impl Owner {
             self.done = false;
         }
         self.total = total;
-        let due = self
-            .predictor
-            .after_increment(self.total, self.band, self.now);
+        let due = self.predictor.after_increment(self.total, self.band, self.now);
         assert!(due || !self.is_outside(self.now), "an exit was not noticed");
         if due {
             self.look();

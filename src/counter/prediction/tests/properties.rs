@@ -22,12 +22,7 @@ fn any_precision() -> impl Strategy<Value = Amount> {
 
 /// A stretch of equal increments: amount, gap in nanoseconds, how many.
 fn any_stretch() -> impl Strategy<Value = (Amount, u64, u32)> {
-    let gap = prop_oneof![
-        Just(0_u64),
-        0_u64..3_000_000,
-        0_u64..300_000_000,
-        0_u64..100_000_000_000,
-    ];
+    let gap = prop_oneof![Just(0_u64), 0_u64..3_000_000, 0_u64..300_000_000, 0_u64..100_000_000_000,];
     (any_amount(), gap, 1_u32..80)
 }
 
