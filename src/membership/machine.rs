@@ -164,7 +164,7 @@ impl Membership {
         self.settle(now);
     }
 
-    /// Presents this node under another address from now on; tells all linked nodes.
+    /// Presents this node under another address from now on.
     ///
     /// # Errors
     /// When the host cannot be told, or no generation is left. Nothing has changed then.
@@ -387,7 +387,7 @@ impl Membership {
         }
     }
 
-    /// Runs the detector and carries out what it asks for. If it took a new identity, all linked nodes are told.
+    /// Runs the detector and carries out what it asks for.
     fn detect(
         &mut self,
         now: Monotonic,
@@ -400,8 +400,8 @@ impl Membership {
         let before = self.detector.identity().clone();
         let mut collected = Collected::default();
         let result = run(&mut self.detector, &mut collected).map_err(protocol_error);
-        // A detector that has changed its identity sets no timers before it is told of a member again: tell it
-        // of none, which makes it look at those it has.
+        // A detector that has changed its identity sets no timers before it is told of a member again, so that a
+        // lost first word would never be repeated. Told of none, it looks at those it has and goes on probing.
         let resumed = self
             .detector
             .apply_many(iter::empty(), true, &mut collected)
@@ -410,9 +410,6 @@ impl Membership {
         if *self.detector.identity() != before {
             let identity = self.me().clone();
             self.outputs.push_back(Output::Renewed(identity));
-            for peer in self.links.nodes() {
-                self.introduce(peer, now);
-            }
         }
         result.and(resumed)
     }
