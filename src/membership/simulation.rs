@@ -490,6 +490,7 @@ fn a_changed_address_is_told_again_when_the_first_word_of_it_was_lost() {
     for seed in 0..30 {
         let mut network = Network::whole(seed, 0.0, 2);
         network.cut_groups(&[id(0)], &[id(1)]);
+        network.run(seconds(0.1));
         let now = network.now;
         network.with(id(1), |membership| {
             let result = membership.set_address("10.0.0.9".into(), 1, 2, now);
