@@ -25,7 +25,6 @@ fn five_nodes_that_meet_in_a_chain_all_know_all_within_seconds() {
 }
 
 fn a_killed_node_is_marked(nodes: u8, seeds: u64) {
-    let mut slowest = Duration::ZERO;
     for seed in 0..seeds {
         let mut network = Network::whole(seed, 0.05, nodes);
         network.run(seconds(20.0));
@@ -38,13 +37,11 @@ fn a_killed_node_is_marked(nodes: u8, seeds: u64) {
         let took = network.run_until(NODE_TIMEOUT, |network| {
             network.all_have(victim, MemberState::Down)
         });
-        let took = took.unwrap_or_else(|| panic!("seed {seed}: not marked by all in time"));
-        slowest = slowest.max(took);
+        assert!(took.is_some(), "seed {seed}: not marked by all in time");
         network.run(seconds(10.0));
         let false_alarms = network.reported_down().iter().any(|node| *node != victim);
         assert!(!false_alarms, "seed {seed}: a false alarm");
     }
-    println!("{nodes} nodes: slowest mark after {slowest:?}");
 }
 
 #[test]
