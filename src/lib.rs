@@ -3,4 +3,7 @@
 //! The library is a stack of floors; imports point only down. See ARCHITECTURE.md for the map.
 
 pub mod base;
+pub mod counter;
 pub mod membership;
+pub mod replication;
+pub mod wire;

@@ -19,10 +19,7 @@ impl Membership {
     ) -> Result<(), MembershipError> {
         let sender = header.src.node();
         if sender != from {
-            return Err(MembershipError::Impersonation {
-                sender: from,
-                claimed: sender,
-            });
+            return Err(MembershipError::Impersonation { sender: from, claimed: sender });
         }
         if !self.roster.contains(from) && self.roster.len() >= MAX_MEMBERS {
             return Err(MembershipError::Full(from));
@@ -38,17 +35,11 @@ impl Membership {
             bytes
         } else {
             let packet = Packet::Protocol { header, members };
-            kept = packet
-                .encode()
-                .map_err(|error| MembershipError::Malformed(error.to_string()))?;
+            kept = packet.encode().map_err(|error| MembershipError::Malformed(error.to_string()))?;
             &kept
         };
-        let (_, protocol) = accepted
-            .split_first()
-            .ok_or_else(|| MembershipError::Malformed("empty".into()))?;
-        self.detect(now, |detector, collected| {
-            detector.handle_data(protocol, collected)
-        })
+        let (_, protocol) = accepted.split_first().ok_or_else(|| MembershipError::Malformed("empty".into()))?;
+        self.detect(now, |detector, collected| detector.handle_data(protocol, collected))
     }
 
     /// The generation that a sender needs to be heard, if a later life of it than it speaks as is known.
@@ -56,8 +47,8 @@ impl Membership {
         let known = self.known(sender.node())?;
         let later = known.id().win_addr_conflict(sender);
         // Where the later life is active, this may just be a packet that was overtaken: no cause to go beyond.
-        let beyond = !self.roster.is_active(sender.node())
-            || known.id().identity.generation == sender.identity.generation;
+        let beyond =
+            !self.roster.is_active(sender.node()) || known.id().identity.generation == sender.identity.generation;
         later.then(|| known.id().identity.generation + u64::from(beyond))
     }
 
@@ -84,12 +75,7 @@ impl Membership {
     /// Whether the timer is about a suspicion that its member has answered. The detector would tell such a member
     /// that it is down, though it holds it for alive, and make it renew itself for nothing.
     pub(super) fn is_settled_suspicion(&self, timer: &Timer<Announced>) -> bool {
-        let Timer::ChangeSuspectToDown {
-            member_id,
-            incarnation,
-            token: _,
-        } = timer
-        else {
+        let Timer::ChangeSuspectToDown { member_id, incarnation, token: _ } = timer else {
             return false;
         };
         let suspect = Member::new(member_id.clone(), *incarnation, State::Suspect);

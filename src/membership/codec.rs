@@ -71,10 +71,7 @@ fn encode_announced(announced: &Announced, out: &mut Bytes<'_>) -> Result<(), Co
 
 fn decode_announced(input: &mut Decoder<'_>) -> Result<Announced, CodecError> {
     expect_array(input, 6, "an identity of 6 parts")?;
-    let node = input
-        .bytes()?
-        .try_into()
-        .map_err(|_| CodecError::Shape("a node id of 20 bytes"))?;
+    let node = input.bytes()?.try_into().map_err(|_| CodecError::Shape("a node id of 20 bytes"))?;
     let generation = input.u64()?;
     if generation > MAX_GENERATION {
         return Err(CodecError::Shape("a generation in range"));
@@ -123,22 +120,10 @@ fn encode_message(message: &Message<Announced>, out: &mut Bytes<'_>) -> Result<(
     let (kind, probe_number, other) = match message {
         Message::Ping(number) => (kind::PING, Some(*number), None),
         Message::Ack(number) => (kind::ACK, Some(*number), None),
-        Message::PingReq {
-            target,
-            probe_number,
-        } => (kind::PING_REQUEST, Some(*probe_number), Some(target)),
-        Message::IndirectPing {
-            origin,
-            probe_number,
-        } => (kind::INDIRECT_PING, Some(*probe_number), Some(origin)),
-        Message::IndirectAck {
-            target,
-            probe_number,
-        } => (kind::INDIRECT_ACK, Some(*probe_number), Some(target)),
-        Message::ForwardedAck {
-            origin,
-            probe_number,
-        } => (kind::FORWARDED_ACK, Some(*probe_number), Some(origin)),
+        Message::PingReq { target, probe_number } => (kind::PING_REQUEST, Some(*probe_number), Some(target)),
+        Message::IndirectPing { origin, probe_number } => (kind::INDIRECT_PING, Some(*probe_number), Some(origin)),
+        Message::IndirectAck { target, probe_number } => (kind::INDIRECT_ACK, Some(*probe_number), Some(target)),
+        Message::ForwardedAck { origin, probe_number } => (kind::FORWARDED_ACK, Some(*probe_number), Some(origin)),
         Message::Announce => (kind::ANNOUNCE, None, None),
         Message::Feed => (kind::FEED, None, None),
         Message::Gossip => (kind::GOSSIP, None, None),
@@ -167,34 +152,22 @@ fn decode_message(input: &mut Decoder<'_>) -> Result<Message<Announced>, CodecEr
         (kind::PING_REQUEST, 3) => {
             let probe_number = input.u8()?;
             let target = decode_announced(input)?;
-            Message::PingReq {
-                target,
-                probe_number,
-            }
+            Message::PingReq { target, probe_number }
         }
         (kind::INDIRECT_PING, 3) => {
             let probe_number = input.u8()?;
             let origin = decode_announced(input)?;
-            Message::IndirectPing {
-                origin,
-                probe_number,
-            }
+            Message::IndirectPing { origin, probe_number }
         }
         (kind::INDIRECT_ACK, 3) => {
             let probe_number = input.u8()?;
             let target = decode_announced(input)?;
-            Message::IndirectAck {
-                target,
-                probe_number,
-            }
+            Message::IndirectAck { target, probe_number }
         }
         (kind::FORWARDED_ACK, 3) => {
             let probe_number = input.u8()?;
             let origin = decode_announced(input)?;
-            Message::ForwardedAck {
-                origin,
-                probe_number,
-            }
+            Message::ForwardedAck { origin, probe_number }
         }
         (kind::ANNOUNCE, 1) => Message::Announce,
         (kind::FEED, 1) => Message::Feed,
@@ -259,11 +232,7 @@ fn take<T>(
 impl foca::Codec<Announced> for CborCodec {
     type Error = CodecError;
 
-    fn encode_header(
-        &mut self,
-        header: &Header<Announced>,
-        out: impl BufMut,
-    ) -> Result<(), CodecError> {
+    fn encode_header(&mut self, header: &Header<Announced>, out: impl BufMut) -> Result<(), CodecError> {
         self.put(out, |bytes| encode_header(header, bytes))
     }
 
@@ -271,11 +240,7 @@ impl foca::Codec<Announced> for CborCodec {
         take(input, decode_header)
     }
 
-    fn encode_member(
-        &mut self,
-        member: &Member<Announced>,
-        out: impl BufMut,
-    ) -> Result<(), CodecError> {
+    fn encode_member(&mut self, member: &Member<Announced>, out: impl BufMut) -> Result<(), CodecError> {
         self.put(out, |bytes| encode_member(member, bytes))
     }
 

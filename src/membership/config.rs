@@ -31,12 +31,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            node_timeout_ms: 5_000,
-            lease_ms: 3_000,
-            gossip_interval_ms: 100,
-            announce_interval_ms: 500,
-        }
+        Self { node_timeout_ms: 5_000, lease_ms: 3_000, gossip_interval_ms: 100, announce_interval_ms: 500 }
     }
 }
 
@@ -50,20 +45,10 @@ impl Config {
             ("node_timeout_ms", self.node_timeout_ms, 1_000, 600_000),
             ("lease_ms", self.lease_ms, 100, 600_000),
             ("gossip_interval_ms", self.gossip_interval_ms, 10, 60_000),
-            (
-                "announce_interval_ms",
-                self.announce_interval_ms,
-                50,
-                60_000,
-            ),
+            ("announce_interval_ms", self.announce_interval_ms, 50, 60_000),
         ] {
             if !(lowest..=highest).contains(&given) {
-                return Err(MembershipError::Setting {
-                    key,
-                    given,
-                    lowest,
-                    highest,
-                });
+                return Err(MembershipError::Setting { key, given, lowest, highest });
             }
         }
         Ok(())
@@ -100,12 +85,7 @@ impl Config {
     }
 
     pub(super) fn detector(&self) -> foca::Config {
-        let every = |frequency| {
-            Some(foca::PeriodicParams {
-                frequency,
-                num_members: FAN_OUT,
-            })
-        };
+        let every = |frequency| Some(foca::PeriodicParams { frequency, num_members: FAN_OUT });
         foca::Config {
             probe_period: self.probe_interval(),
             probe_rtt: self.probe_timeout(),
@@ -143,10 +123,7 @@ mod tests {
 
     #[test]
     fn a_setting_out_of_range_is_refused_by_name() {
-        let config = Config {
-            gossip_interval_ms: 0,
-            ..Config::default()
-        };
+        let config = Config { gossip_interval_ms: 0, ..Config::default() };
         let error = config.check().expect_err("0 ms is out of range");
         assert_eq!(
             error.to_string(),

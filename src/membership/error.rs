@@ -7,9 +7,7 @@ use crate::base::NodeId;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MembershipError {
     /// A setting is out of its range.
-    #[error(
-        "[cluster] {key} = {given} is out of range: {lowest} to {highest} milliseconds are allowed"
-    )]
+    #[error("[cluster] {key} = {given} is out of range: {lowest} to {highest} milliseconds are allowed")]
     Setting {
         /// The setting's name within its section.
         key: &'static str,
@@ -21,9 +19,7 @@ pub enum MembershipError {
         highest: u64,
     },
     /// A host that cannot be told to other nodes.
-    #[error(
-        "{0:?} is not a host: at most {MAX_HOST_BYTES} letters, digits and . - : _ % [ ] are allowed"
-    )]
+    #[error("{0:?} is not a host: at most {MAX_HOST_BYTES} letters, digits and . - : _ % [ ] are allowed")]
     Host(String),
     /// A generation that leaves no room for renewals.
     #[error("generation {0} is out of range: at most {MAX_GENERATION} is allowed")]
@@ -49,9 +45,7 @@ pub enum MembershipError {
     #[error("node {0} was forgotten here: it can come back only by being met again")]
     Barred(NodeId),
     /// There are as many members as can be known.
-    #[error(
-        "node {0} cannot join: {MAX_MEMBERS} nodes are known already; forget those that are gone for good"
-    )]
+    #[error("node {0} cannot join: {MAX_MEMBERS} nodes are known already; forget those that are gone for good")]
     Full(NodeId),
     /// This node has left and takes no part until it is started again.
     #[error("this node has left the cluster")]

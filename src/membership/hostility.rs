@@ -8,10 +8,7 @@ use proptest::prelude::*;
 use super::identity::Announced;
 use super::packet::Packet;
 use super::strategies::{anyone, few, packet};
-use super::{
-    Config, MAX_MEMBERS, MAX_PACKET_BYTES, MemberIdentity, MemberState, Membership,
-    MembershipError, Output,
-};
+use super::{Config, MAX_MEMBERS, MAX_PACKET_BYTES, MemberIdentity, MemberState, Membership, MembershipError, Output};
 use crate::base::{Monotonic, NodeId};
 
 fn id(number: u8) -> NodeId {
@@ -23,9 +20,7 @@ fn at(millis: u64) -> Monotonic {
 }
 
 fn identity(node: NodeId, generation: u64) -> MemberIdentity {
-    Announced::unknown(node)
-        .with_generation(generation)
-        .identity
+    Announced::unknown(node).with_generation(generation).identity
 }
 
 /// Node 0 in its second life, linked with node 1, which has introduced itself.
@@ -72,13 +67,7 @@ fn state(membership: &Membership, node: NodeId) -> Option<MemberState> {
 fn a_packet_in_anothers_name_is_refused_and_changes_nothing() {
     let mut membership = with_a_peer();
     let result = membership.handle(id(1), &said(id(2), 1, vec![]), at(1));
-    assert_eq!(
-        result,
-        Err(MembershipError::Impersonation {
-            sender: id(1),
-            claimed: id(2),
-        })
-    );
+    assert_eq!(result, Err(MembershipError::Impersonation { sender: id(1), claimed: id(2) }));
     assert_eq!(state(&membership, id(2)), None);
     assert_eq!(drain(&mut membership), []);
 }
@@ -89,10 +78,7 @@ fn a_packet_in_this_nodes_own_name_is_refused() {
     let mine = said(id(0), 9, vec![]);
     let result = membership.handle(id(1), &mine, at(1));
     assert!(matches!(result, Err(MembershipError::Impersonation { .. })));
-    assert_eq!(
-        membership.handle(id(0), &mine, at(1)),
-        Err(MembershipError::Myself)
-    );
+    assert_eq!(membership.handle(id(0), &mine, at(1)), Err(MembershipError::Myself));
     assert_eq!(membership.me().generation, 2);
 }
 
@@ -133,15 +119,9 @@ fn no_more_members_are_taken_in_than_can_be_known() {
         assert_eq!(result, Ok(()));
     }
     assert_eq!(membership.members().count(), MAX_MEMBERS);
-    assert_eq!(
-        membership.handle(id(200), &said(id(200), 1, vec![]), at(2)),
-        Err(MembershipError::Full(id(200)))
-    );
+    assert_eq!(membership.handle(id(200), &said(id(200), 1, vec![]), at(2)), Err(MembershipError::Full(id(200))));
     assert_eq!(membership.forget(id(1), at(3)), Ok(true));
-    assert_eq!(
-        membership.handle(id(200), &said(id(200), 1, vec![]), at(4)),
-        Ok(())
-    );
+    assert_eq!(membership.handle(id(200), &said(id(200), 1, vec![]), at(4)), Ok(()));
 }
 
 #[test]
@@ -149,14 +129,8 @@ fn who_has_left_takes_no_part() {
     let mut membership = with_a_peer();
     membership.leave(at(1));
     let goodbye = drain(&mut membership);
-    assert!(
-        matches!(goodbye[..], [Output::Send { to, .. }] if to == id(1)),
-        "{goodbye:?}"
-    );
-    assert_eq!(
-        membership.handle(id(1), &said(id(1), 1, vec![]), at(2)),
-        Err(MembershipError::Left)
-    );
+    assert!(matches!(goodbye[..], [Output::Send { to, .. }] if to == id(1)), "{goodbye:?}");
+    assert_eq!(membership.handle(id(1), &said(id(1), 1, vec![]), at(2)), Err(MembershipError::Left));
     membership.tick(at(60_000));
     assert_eq!(drain(&mut membership), []);
     assert_eq!(membership.next_deadline(), Monotonic::NEVER);
@@ -165,10 +139,7 @@ fn who_has_left_takes_no_part() {
 #[test]
 fn a_node_does_not_forget_or_bar_itself() {
     let mut membership = with_a_peer();
-    assert_eq!(
-        membership.forget(id(0), at(1)),
-        Err(MembershipError::Myself)
-    );
+    assert_eq!(membership.forget(id(0), at(1)), Err(MembershipError::Myself));
     assert_eq!(membership.bar(id(0)), Err(MembershipError::Myself));
     assert_eq!(membership.forget(id(7), at(1)), Ok(false));
     assert_eq!(membership.barred().collect::<Vec<_>>(), [id(7)]);
@@ -180,10 +151,7 @@ fn an_identity_or_a_setting_out_of_range_is_refused_at_the_start() {
     me.host = "a b".into();
     let refused = Membership::new(me, Config::default(), 1).err();
     assert_eq!(refused, Some(MembershipError::Host("a b".into())));
-    let config = Config {
-        node_timeout_ms: 1,
-        ..Config::default()
-    };
+    let config = Config { node_timeout_ms: 1, ..Config::default() };
     let refused = Membership::new(identity(id(0), 1), config, 1).err();
     assert!(matches!(refused, Some(MembershipError::Setting { .. })));
 }
@@ -214,10 +182,7 @@ fn survives(packets: &[(Vec<u8>, u16)]) -> Membership {
 /// As if node 1 had sent it: what is in another's name is refused before it can do harm.
 fn from_node_1(packet: Packet) -> Vec<u8> {
     let bytes = match packet {
-        Packet::Protocol {
-            mut header,
-            members,
-        } => {
+        Packet::Protocol { mut header, members } => {
             header.src.identity.node = id(1);
             Packet::Protocol { header, members }.encode()
         }

@@ -55,21 +55,12 @@ pub(super) struct Announced {
 
 impl Announced {
     pub(super) fn present(identity: MemberIdentity) -> Self {
-        Self {
-            identity,
-            leaving: false,
-        }
+        Self { identity, leaving: false }
     }
 
     /// A stand-in for a node of which only the id is known yet; any true identity replaces it.
     pub(super) fn unknown(node: NodeId) -> Self {
-        Self::present(MemberIdentity {
-            node,
-            generation: 0,
-            host: String::new(),
-            client_port: 0,
-            mesh_port: 0,
-        })
+        Self::present(MemberIdentity { node, generation: 0, host: String::new(), client_port: 0, mesh_port: 0 })
     }
 
     pub(super) fn node(&self) -> NodeId {
@@ -85,13 +76,7 @@ impl Announced {
     /// A total order, so that all nodes keep the same one of two identities even if both claim one generation.
     /// A goodbye is later than what the same generation said before it.
     fn precedence(&self) -> (u64, bool, &str, u16, u16) {
-        let MemberIdentity {
-            node: _,
-            generation,
-            host,
-            client_port,
-            mesh_port,
-        } = &self.identity;
+        let MemberIdentity { node: _, generation, host, client_port, mesh_port } = &self.identity;
         (*generation, self.leaving, host, *client_port, *mesh_port)
     }
 }
@@ -154,14 +139,8 @@ mod tests {
             assert_eq!(announced(1, host, false).identity.check(), Ok(()), "{host}");
         }
         for host in ["a b", "a\nb", "a,b", "é", "a@b", &"h".repeat(256)] {
-            assert_eq!(
-                announced(1, host, false).identity.check(),
-                Err(MembershipError::Host(host.into()))
-            );
+            assert_eq!(announced(1, host, false).identity.check(), Err(MembershipError::Host(host.into())));
         }
-        assert_eq!(
-            announced(u64::MAX, "a", false).identity.check(),
-            Err(MembershipError::Generation(u64::MAX))
-        );
+        assert_eq!(announced(u64::MAX, "a", false).identity.check(), Err(MembershipError::Generation(u64::MAX)));
     }
 }

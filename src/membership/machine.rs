@@ -110,12 +110,7 @@ impl Membership {
     /// # Errors
     /// When the packet is not one, names another sender, or comes from who is not to be heard. Nothing has changed
     /// then, but that [`MembershipError::Protocol`] may come after the packet's news was taken in.
-    pub fn handle(
-        &mut self,
-        from: NodeId,
-        bytes: &[u8],
-        now: Monotonic,
-    ) -> Result<(), MembershipError> {
+    pub fn handle(&mut self, from: NodeId, bytes: &[u8], now: Monotonic) -> Result<(), MembershipError> {
         let now = self.clock(now);
         if self.left {
             return Err(MembershipError::Left);
@@ -131,9 +126,7 @@ impl Membership {
                 self.renew_to(generation, now);
                 Ok(())
             }
-            Packet::Protocol { header, members } => {
-                self.handle_protocol(from, bytes, header, members, now)
-            }
+            Packet::Protocol { header, members } => self.handle_protocol(from, bytes, header, members, now),
         };
         self.settle(now);
         result
@@ -149,9 +142,7 @@ impl Membership {
             if self.is_settled_suspicion(&timer) {
                 continue;
             }
-            let result = self.detect(now, |detector, collected| {
-                detector.handle_timer(timer, collected)
-            });
+            let result = self.detect(now, |detector, collected| detector.handle_timer(timer, collected));
             if let Err(error) = result {
                 self.outputs.push_back(Output::Trouble(error));
             }
@@ -179,13 +170,7 @@ impl Membership {
         if same || self.left {
             return Ok(());
         }
-        let identity = MemberIdentity {
-            node: me.node,
-            generation: me.generation + 1,
-            host,
-            client_port,
-            mesh_port,
-        };
+        let identity = MemberIdentity { node: me.node, generation: me.generation + 1, host, client_port, mesh_port };
         identity.check()?;
         self.become_identity(Announced::present(identity), now);
         self.settle(now);
@@ -290,9 +275,7 @@ impl Membership {
     }
 
     fn become_identity(&mut self, identity: Announced, now: Monotonic) {
-        let result = self.detect(now, |detector, collected| {
-            detector.change_identity(identity, collected)
-        });
+        let result = self.detect(now, |detector, collected| detector.change_identity(identity, collected));
         if let Err(error) = result {
             self.outputs.push_back(Output::Trouble(error));
         }
@@ -313,10 +296,7 @@ impl Membership {
         let result = run(&mut self.detector, &mut collected).map_err(protocol_error);
         // A detector that has changed its identity sets no timers before it is told of a member again, so that a
         // lost first word would never be repeated. Told of none, it looks at those it has and goes on probing.
-        let resumed = self
-            .detector
-            .apply_many(iter::empty(), true, &mut collected)
-            .map_err(protocol_error);
+        let resumed = self.detector.apply_many(iter::empty(), true, &mut collected).map_err(protocol_error);
         self.carry_out(collected, now);
         if *self.detector.identity() != before {
             let identity = self.me().clone();
@@ -360,8 +340,7 @@ impl Membership {
         for member in self.detector.iter_membership_state() {
             if member.id().node() != me {
                 let outputs = &mut self.outputs;
-                self.roster
-                    .observe(member, |output| outputs.push_back(output));
+                self.roster.observe(member, |output| outputs.push_back(output));
             }
         }
         for peer in self.links.nodes() {

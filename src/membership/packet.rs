@@ -20,16 +20,10 @@ const OUTLIVED: u8 = 2;
 
 /// What one node says to another about members.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one at a time, on the stack, and nearly always the large one"
-)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack, and nearly always the large one")]
 pub(super) enum Packet {
     /// A packet of the failure detector: header, then news of members.
-    Protocol {
-        header: Header<Announced>,
-        members: Vec<Member<Announced>>,
-    },
+    Protocol { header: Header<Announced>, members: Vec<Member<Announced>> },
     /// "I know a later life of you than the one you speak as: renew to at least this generation."
     /// So a node whose data was restored from a backup comes back in one round trip.
     Outlived { generation: u64 },
@@ -53,9 +47,7 @@ impl Packet {
     }
 
     fn decode_bounded(bytes: &[u8]) -> Result<Self, CodecError> {
-        let (&kind, body) = bytes
-            .split_first()
-            .ok_or(CodecError::Shape("a first byte"))?;
+        let (&kind, body) = bytes.split_first().ok_or(CodecError::Shape("a first byte"))?;
         let mut input = Decoder::new(body);
         match kind {
             PROTOCOL => {
@@ -112,19 +104,13 @@ fn decode_members(mut rest: &[u8]) -> Result<Vec<Member<Announced>>, CodecError>
     if rest.is_empty() {
         return Ok(members);
     }
-    let count = rest
-        .try_get_u16()
-        .map_err(|_| CodecError::Shape("a count of members"))?;
+    let count = rest.try_get_u16().map_err(|_| CodecError::Shape("a count of members"))?;
     for _ in 0..count {
         let mut input = Decoder::new(rest);
         members.push(codec::decode_member(&mut input)?);
         rest = &rest[input.position()..];
     }
-    if rest.is_empty() {
-        Ok(members)
-    } else {
-        Err(CodecError::Shape("the end of the packet"))
-    }
+    if rest.is_empty() { Ok(members) } else { Err(CodecError::Shape("the end of the packet")) }
 }
 
 #[cfg(test)]
@@ -171,8 +157,7 @@ mod tests {
 
     #[test]
     fn the_longest_header_and_one_member_of_usual_size_fit() {
-        let mut longest =
-            Announced::unknown(NodeId::new([255; 20])).with_generation(MAX_GENERATION);
+        let mut longest = Announced::unknown(NodeId::new([255; 20])).with_generation(MAX_GENERATION);
         longest.identity.host = "h".repeat(MAX_HOST_BYTES);
         longest.identity.client_port = u16::MAX;
         longest.identity.mesh_port = u16::MAX;
@@ -182,10 +167,7 @@ mod tests {
             src: longest.clone(),
             src_incarnation: u16::MAX,
             dst: longest.clone(),
-            message: Message::PingReq {
-                target: longest,
-                probe_number: u8::MAX,
-            },
+            message: Message::PingReq { target: longest, probe_number: u8::MAX },
         };
         let members = vec![Member::new(usual, u16::MAX, State::Down)];
         let bytes = Packet::Protocol { header, members }.encode();

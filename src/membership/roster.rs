@@ -128,8 +128,7 @@ mod tests {
 
     #[test]
     fn each_change_is_reported_once_and_in_order() {
-        let announced =
-            |generation| Announced::unknown(NodeId::new([1; 20])).with_generation(generation);
+        let announced = |generation| Announced::unknown(NodeId::new([1; 20])).with_generation(generation);
         let (old, new) = (announced(1), announced(2));
         let node = old.node();
         let mut leaving = new.clone();
@@ -144,15 +143,9 @@ mod tests {
         let up = |announced: &Announced| Output::Up(announced.identity.clone());
         assert_eq!(observe(&old, State::Down), [Output::Down(node)]);
         assert_eq!(observe(&old, State::Down), []);
-        assert_eq!(
-            observe(&old, State::Suspect),
-            [up(&old), Output::Suspected(node)]
-        );
+        assert_eq!(observe(&old, State::Suspect), [up(&old), Output::Suspected(node)]);
         assert_eq!(observe(&old, State::Alive), [Output::Cleared(node)]);
-        assert_eq!(
-            observe(&new, State::Alive),
-            [Output::Changed(new.identity.clone())]
-        );
+        assert_eq!(observe(&new, State::Alive), [Output::Changed(new.identity.clone())]);
         assert_eq!(observe(&leaving, State::Alive), [Output::Left(node)]);
         assert_eq!(observe(&leaving, State::Down), []);
         assert_eq!(observe(&announced(3), State::Alive), [up(&announced(3))]);

@@ -34,9 +34,7 @@ fn a_killed_node_is_marked(nodes: u8, seeds: u64) {
         assert!(calm, "seed {seed}: a false alarm: {:?}", network.history);
         let victim = id(network.random.random_range(0..nodes));
         network.kill(victim);
-        let took = network.run_until(NODE_TIMEOUT, |network| {
-            network.all_have(victim, MemberState::Down)
-        });
+        let took = network.run_until(NODE_TIMEOUT, |network| network.all_have(victim, MemberState::Down));
         assert!(took.is_some(), "seed {seed}: not marked by all in time");
         network.run(seconds(10.0));
         let false_alarms = network.reported_down().iter().any(|node| *node != victim);
@@ -143,9 +141,7 @@ fn a_node_that_says_goodbye_is_reported_as_left_not_as_failed() {
         let now = network.now;
         network.with(id(3), |membership| membership.leave(now));
         network.kill(id(3));
-        let told = network.run_until(seconds(1.0), |network| {
-            network.all_have(id(3), MemberState::Left)
-        });
+        let told = network.run_until(seconds(1.0), |network| network.all_have(id(3), MemberState::Left));
         assert!(told.is_some(), "seed {seed}: not all know of the goodbye");
         network.run(seconds(10.0));
         assert_eq!(network.reported_down(), [], "seed {seed}");

@@ -15,11 +15,7 @@ const DIAL: Duration = Duration::from_millis(30);
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Event {
-    Deliver {
-        to: NodeId,
-        from: NodeId,
-        bytes: Vec<u8>,
-    },
+    Deliver { to: NodeId, from: NodeId, bytes: Vec<u8> },
     Link(NodeId, NodeId),
 }
 
@@ -83,15 +79,9 @@ impl Network {
     }
 
     pub(super) fn start(&mut self, node: NodeId, generation: u64) {
-        let me = MemberIdentity {
-            node,
-            generation,
-            host: "127.0.0.1".into(),
-            client_port: 5262,
-            mesh_port: 5262,
-        };
-        let membership = Membership::new(me, Config::default(), self.random.random())
-            .expect("identity and settings are in range");
+        let me = MemberIdentity { node, generation, host: "127.0.0.1".into(), client_port: 5262, mesh_port: 5262 };
+        let membership =
+            Membership::new(me, Config::default(), self.random.random()).expect("identity and settings are in range");
         self.running.insert(node, membership);
     }
 
@@ -149,11 +139,7 @@ impl Network {
             return;
         };
         call(membership);
-        while let Some(output) = self
-            .running
-            .get_mut(&node)
-            .and_then(Membership::poll_output)
-        {
+        while let Some(output) = self.running.get_mut(&node).and_then(Membership::poll_output) {
             self.carry_out(node, output);
         }
     }
@@ -237,11 +223,7 @@ impl Network {
     }
 
     /// Runs until the condition holds; how long that took, or nothing if it did not within `limit`.
-    pub(super) fn run_until(
-        &mut self,
-        limit: Duration,
-        holds: impl Fn(&Self) -> bool,
-    ) -> Option<Duration> {
+    pub(super) fn run_until(&mut self, limit: Duration, holds: impl Fn(&Self) -> bool) -> Option<Duration> {
         let begin = self.now;
         let until = begin.after(limit);
         loop {
@@ -262,9 +244,7 @@ impl Network {
 
     fn every_pair(&self, mut holds: impl FnMut(NodeId, NodeId) -> bool) -> bool {
         let nodes: Vec<_> = self.running.keys().copied().collect();
-        nodes
-            .iter()
-            .all(|a| nodes.iter().all(|b| a == b || holds(*a, *b)))
+        nodes.iter().all(|a| nodes.iter().all(|b| a == b || holds(*a, *b)))
     }
 
     pub(super) fn all_know_all(&self) -> bool {
@@ -272,9 +252,7 @@ impl Network {
             let identity = self.running.get(&of).map(|of| of.me().clone());
             let members = self.running.get(&at).map(Membership::members);
             members.is_some_and(|mut members| {
-                members.any(|member| {
-                    Some(&member.identity) == identity.as_ref() && member.state.is_active()
-                })
+                members.any(|member| Some(&member.identity) == identity.as_ref() && member.state.is_active())
             })
         })
     }
@@ -285,13 +263,10 @@ impl Network {
     }
 
     pub(super) fn reported_down(&self) -> Vec<NodeId> {
-        let down = self
-            .history
-            .iter()
-            .filter_map(|(_, _, output)| match output {
-                Output::Down(node) => Some(*node),
-                _ => None,
-            });
+        let down = self.history.iter().filter_map(|(_, _, output)| match output {
+            Output::Down(node) => Some(*node),
+            _ => None,
+        });
         down.collect()
     }
 }

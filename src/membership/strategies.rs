@@ -11,11 +11,7 @@ use crate::base::NodeId;
 /// Any identity that can be written down.
 pub(super) fn anyone() -> BoxedStrategy<Announced> {
     let generation = 0..=MAX_GENERATION;
-    identity(
-        any::<[u8; 20]>().boxed(),
-        generation.boxed(),
-        "[a-z0-9.:-]{0,255}",
-    )
+    identity(any::<[u8; 20]>().boxed(), generation.boxed(), "[a-z0-9.:-]{0,255}")
 }
 
 /// Few nodes in few lives, so that what is said of them conflicts. Node 0 is the one spoken to.
@@ -31,18 +27,10 @@ fn identity(
     host: &'static str,
 ) -> BoxedStrategy<Announced> {
     (node, generation, host, any::<(u16, u16, bool)>())
-        .prop_map(
-            |(node, generation, host, (client_port, mesh_port, leaving))| {
-                let identity = MemberIdentity {
-                    node: NodeId::new(node),
-                    generation,
-                    host,
-                    client_port,
-                    mesh_port,
-                };
-                Announced { identity, leaving }
-            },
-        )
+        .prop_map(|(node, generation, host, (client_port, mesh_port, leaving))| {
+            let identity = MemberIdentity { node: NodeId::new(node), generation, host, client_port, mesh_port };
+            Announced { identity, leaving }
+        })
         .boxed()
 }
 
@@ -56,22 +44,10 @@ fn message(announced: BoxedStrategy<Announced>) -> impl Strategy<Value = Message
     (announced, any::<u8>(), 0..10).prop_map(|(other, probe_number, kind)| match kind {
         0 => Message::Ping(probe_number),
         1 => Message::Ack(probe_number),
-        2 => Message::PingReq {
-            target: other,
-            probe_number,
-        },
-        3 => Message::IndirectPing {
-            origin: other,
-            probe_number,
-        },
-        4 => Message::IndirectAck {
-            target: other,
-            probe_number,
-        },
-        5 => Message::ForwardedAck {
-            origin: other,
-            probe_number,
-        },
+        2 => Message::PingReq { target: other, probe_number },
+        3 => Message::IndirectPing { origin: other, probe_number },
+        4 => Message::IndirectAck { target: other, probe_number },
+        5 => Message::ForwardedAck { origin: other, probe_number },
         6 => Message::Announce,
         7 => Message::Feed,
         8 => Message::Gossip,
@@ -89,12 +65,7 @@ pub(super) fn packet(announced: BoxedStrategy<Announced>) -> impl Strategy<Value
         prop::collection::vec(member(announced), 0..3),
     )
         .prop_map(|(src, src_incarnation, dst, message, members)| {
-            let header = Header {
-                src,
-                src_incarnation,
-                dst,
-                message,
-            };
+            let header = Header { src, src_incarnation, dst, message };
             Packet::Protocol { header, members }
         })
 }
