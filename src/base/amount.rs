@@ -264,7 +264,10 @@ fn parse_exponent(text: &[u8]) -> Result<i64, AmountError> {
 }
 
 /// The running sum of a share, in units of 1e-17: an `i128` that is only ever added to with a check.
+///
+/// Packed to an alignment of 8, which spares 8 bytes in each of millions of shares.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(packed(8))]
 pub struct Total(i128);
 
 impl Total {
@@ -315,9 +318,10 @@ impl Total {
 
 impl fmt::Debug for Total {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Amount::from_units(self.0) {
+        let units = self.0;
+        match Amount::from_units(units) {
             Some(amount) => fmt::Display::fmt(&amount, f),
-            None => write!(f, "{}e-17", self.0),
+            None => write!(f, "{units}e-17"),
         }
     }
 }
