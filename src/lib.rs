@@ -3,4 +3,5 @@
 //! The library is a stack of floors; imports point only down. See ARCHITECTURE.md for the map.
 
 pub mod base;
+pub mod listener;
 pub mod resp;
