@@ -3,5 +3,9 @@
 //! The library is a stack of floors; imports point only down. See ARCHITECTURE.md for the map.
 
 pub mod base;
+pub mod counter;
 pub mod listener;
+pub mod membership;
+pub mod replication;
 pub mod resp;
+pub mod wire;

@@ -67,18 +67,12 @@ fn start(config: Config) -> Server {
     let addresses = listener.local_addresses().to_vec();
     let service = Arc::new(Counting::default());
     let running = listener.serve(Arc::clone(&service)).expect("threads");
-    Server {
-        service,
-        running,
-        addresses,
-    }
+    Server { service, running, addresses }
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the server listens");
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a valid timeout");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a valid timeout");
     stream
 }
 
@@ -105,14 +99,8 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
 
 #[test]
 fn clients_on_all_threads_and_addresses_are_served() {
-    let server = start(Config {
-        bind: "127.0.0.1 127.0.0.2".to_owned(),
-        threads: 3,
-        ..Config::default()
-    });
-    let mut clients: Vec<TcpStream> = (0..12)
-        .map(|n| connect(server.addresses[n % server.addresses.len()]))
-        .collect();
+    let server = start(Config { bind: "127.0.0.1 127.0.0.2".to_owned(), threads: 3, ..Config::default() });
+    let mut clients: Vec<TcpStream> = (0..12).map(|n| connect(server.addresses[n % server.addresses.len()])).collect();
     for round in 0..3 {
         for client in &mut clients {
             assert_eq!(ask(client, "a b c\r\n"), ":3\r\n", "round {round}");
@@ -127,10 +115,7 @@ fn clients_on_all_threads_and_addresses_are_served() {
 
 #[test]
 fn both_families_of_addresses_are_served_on_one_port() {
-    let server = start(Config {
-        bind: "0.0.0.0,::".to_owned(),
-        ..Config::default()
-    });
+    let server = start(Config { bind: "0.0.0.0,::".to_owned(), ..Config::default() });
     let port = server.addresses[0].port();
     for host in ["127.0.0.1", "[::1]"] {
         let address: SocketAddr = format!("{host}:{port}").parse().expect("an address");
@@ -140,10 +125,7 @@ fn both_families_of_addresses_are_served_on_one_port() {
 
 #[test]
 fn a_client_too_many_is_told_so_and_its_place_can_be_taken_later() {
-    let server = start(Config {
-        max_clients: 2,
-        ..Config::default()
-    });
+    let server = start(Config { max_clients: 2, ..Config::default() });
     let address = server.addresses[0];
     let mut first = connect(address);
     let mut second = connect(address);
@@ -172,13 +154,8 @@ fn the_reason_for_closing_arrives_even_if_the_client_goes_on_sending() {
     let mut client = connect(server.addresses[0]);
     let mut bytes = b"*x\r\n".to_vec();
     bytes.resize(1 << 20, b'x');
-    client
-        .write_all(&bytes)
-        .expect("the server reads on for a while");
-    assert_eq!(
-        read_to_end(client),
-        "-ERR Protocol error: invalid multibulk length\r\n"
-    );
+    client.write_all(&bytes).expect("the server reads on for a while");
+    assert_eq!(read_to_end(client), "-ERR Protocol error: invalid multibulk length\r\n");
 }
 
 #[test]
@@ -199,13 +176,9 @@ fn stopping_closes_idle_clients_at_once_and_accepts_nobody() {
 fn stopping_cuts_off_a_client_that_does_not_read_at_the_deadline() {
     let server = start(Config::default());
     let mut stuck = connect(server.addresses[0]);
-    stuck
-        .write_all("LARGE\r\n".repeat(50).as_bytes())
-        .expect("connected");
+    stuck.write_all("LARGE\r\n".repeat(50).as_bytes()).expect("connected");
     let mut first = [0; 1];
-    stuck
-        .read_exact(&mut first)
-        .expect("the replies have begun");
+    stuck.read_exact(&mut first).expect("the replies have begun");
     let stopped = server.running.stop(Duration::from_millis(100));
     assert_eq!(stopped.clients_cut_off, 1);
 }

@@ -28,9 +28,7 @@ pub(super) struct ClientSlot(Arc<AtomicUsize>);
 impl ClientSlot {
     fn take(clients: &Arc<AtomicUsize>, max_clients: usize) -> Option<Self> {
         clients
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-                (count < max_clients).then_some(count + 1)
-            })
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < max_clients).then_some(count + 1))
             .ok()
             .map(|_| Self(Arc::clone(clients)))
     }
@@ -113,11 +111,7 @@ impl<S: Service> Acceptor<S> {
             SockRef::from(&stream).set_tcp_keepalive(keepalive)?;
         }
         let local = stream.local_addr()?;
-        let accepted = Accepted {
-            stream: stream.into_std()?,
-            connection: Connection { peer, local },
-            slot,
-        };
+        let accepted = Accepted { stream: stream.into_std()?, connection: Connection { peer, local }, slot };
         let turn = self.next_thread.fetch_add(1, Ordering::Relaxed);
         // Fails only when the thread is gone, and then the server is stopping.
         let _ = self.threads[turn % self.threads.len()].send(accepted).await;

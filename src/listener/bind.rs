@@ -33,21 +33,14 @@ impl Listener {
         let mut addresses = Vec::with_capacity(hosts.len());
         for host in hosts {
             let wanted = SocketAddr::new(host, port);
-            let failed = |source| ListenerError::Bind {
-                address: wanted,
-                source,
-            };
+            let failed = |source| ListenerError::Bind { address: wanted, source };
             let socket = listen(wanted, only_v6).map_err(failed)?;
             let address = socket.local_addr().map_err(failed)?;
             port = address.port();
             sockets.push(socket);
             addresses.push(address);
         }
-        Ok(Self {
-            sockets,
-            config: config.clone(),
-            addresses,
-        })
+        Ok(Self { sockets, config: config.clone(), addresses })
     }
 
     /// Where this listens, with the ports that the system chose.
@@ -57,11 +50,7 @@ impl Listener {
 }
 
 fn listen(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(only_v6)?;
     }
@@ -76,10 +65,7 @@ fn listen(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
 /// The addresses of a list, each once.
 fn parse_addresses(list: &str) -> Result<Vec<IpAddr>, ListenerError> {
     let mut addresses = Vec::new();
-    for given in list
-        .split([',', ' ', '\t'])
-        .filter(|given| !given.is_empty())
-    {
+    for given in list.split([',', ' ', '\t']).filter(|given| !given.is_empty()) {
         for address in parse_host(given)? {
             if !addresses.contains(&address) {
                 addresses.push(address);
@@ -87,29 +73,20 @@ fn parse_addresses(list: &str) -> Result<Vec<IpAddr>, ListenerError> {
         }
     }
     if addresses.is_empty() {
-        return Err(ListenerError::BadAddress {
-            given: list.to_owned(),
-            reason: "it is empty".to_owned(),
-        });
+        return Err(ListenerError::BadAddress { given: list.to_owned(), reason: "it is empty".to_owned() });
     }
     Ok(addresses)
 }
 
 /// An IP address, in brackets or not, or the addresses of a host name.
 fn parse_host(given: &str) -> Result<Vec<IpAddr>, ListenerError> {
-    let bare = given
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(given);
+    let bare = given.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(given);
     if let Ok(address) = bare.parse() {
         return Ok(vec![address]);
     }
     match (given, 0).to_socket_addrs() {
         Ok(found) => Ok(found.map(|address| address.ip()).collect()),
-        Err(error) => Err(ListenerError::BadAddress {
-            given: given.to_owned(),
-            reason: error.to_string(),
-        }),
+        Err(error) => Err(ListenerError::BadAddress { given: given.to_owned(), reason: error.to_string() }),
     }
 }
 
@@ -118,20 +95,13 @@ mod tests {
     use super::*;
 
     fn parse(list: &str) -> Vec<String> {
-        parse_addresses(list)
-            .expect("addresses")
-            .iter()
-            .map(IpAddr::to_string)
-            .collect()
+        parse_addresses(list).expect("addresses").iter().map(IpAddr::to_string).collect()
     }
 
     #[test]
     fn addresses_are_separated_by_commas_or_blanks() {
         assert_eq!(parse("127.0.0.1"), ["127.0.0.1"]);
-        assert_eq!(
-            parse("127.0.0.1, ::1 0.0.0.0,127.0.0.1"),
-            ["127.0.0.1", "::1", "0.0.0.0"]
-        );
+        assert_eq!(parse("127.0.0.1, ::1 0.0.0.0,127.0.0.1"), ["127.0.0.1", "::1", "0.0.0.0"]);
         assert_eq!(parse("[::1]"), ["::1"]);
     }
 
@@ -139,43 +109,26 @@ mod tests {
     fn what_is_no_address_is_named() {
         for list in ["", " , ", "127.0.0.1,127.0.0.1:80", "300.1.1.1", "::g"] {
             let error = parse_addresses(list).expect_err(list);
-            assert!(
-                matches!(error, ListenerError::BadAddress { .. }),
-                "{list}: {error}"
-            );
+            assert!(matches!(error, ListenerError::BadAddress { .. }), "{list}: {error}");
         }
     }
 
     #[test]
     fn an_address_in_use_is_named_with_what_to_do() {
-        let config = Config {
-            port: 0,
-            ..Config::default()
-        };
+        let config = Config { port: 0, ..Config::default() };
         let first = Listener::bind(&config).expect("a port that the system chose");
         let port = first.local_addresses()[0].port();
         let error = Listener::bind(&Config { port, ..config }).expect_err("in use");
         let text = error.to_string();
         assert!(text.contains(&format!("127.0.0.1:{port}")), "{text}");
-        assert!(
-            text.contains(&format!("is another server on port {port}?")),
-            "{text}"
-        );
+        assert!(text.contains(&format!("is another server on port {port}?")), "{text}");
     }
 
     #[test]
     fn several_addresses_share_the_port_that_the_system_chose() {
-        let config = Config {
-            bind: "127.0.0.1,127.0.0.2".to_owned(),
-            port: 0,
-            ..Config::default()
-        };
+        let config = Config { bind: "127.0.0.1,127.0.0.2".to_owned(), port: 0, ..Config::default() };
         let listener = Listener::bind(&config).expect("loopback addresses");
-        let ports: Vec<u16> = listener
-            .local_addresses()
-            .iter()
-            .map(|a| a.port())
-            .collect();
+        let ports: Vec<u16> = listener.local_addresses().iter().map(|a| a.port()).collect();
         assert_eq!(ports.len(), 2);
         assert!(ports[0] != 0 && ports[0] == ports[1]);
     }

@@ -18,10 +18,7 @@ pub(super) struct BufferPool {
 
 impl BufferPool {
     fn take_input(&self) -> Vec<u8> {
-        self.inputs
-            .lock()
-            .pop()
-            .unwrap_or_else(|| vec![0; INPUT_BYTES])
+        self.inputs.lock().pop().unwrap_or_else(|| vec![0; INPUT_BYTES])
     }
 
     fn give_input(&self, bytes: Vec<u8>) {

@@ -72,10 +72,7 @@ impl Config {
             return Err(ListenerError::Setting {
                 key: "max_bulk_bytes",
                 given: self.max_bulk_bytes.to_string(),
-                allowed: format!(
-                    "less than max_request_bytes, which is {}",
-                    self.max_request_bytes
-                ),
+                allowed: format!("less than max_request_bytes, which is {}", self.max_request_bytes),
             });
         }
         if self.password.as_ref().is_some_and(Password::is_empty) {
@@ -107,11 +104,7 @@ fn within(key: &'static str, given: u32, least: u32, most: u32) -> Result<(), Li
     if (least..=most).contains(&given) {
         return Ok(());
     }
-    Err(ListenerError::Setting {
-        key,
-        given: given.to_string(),
-        allowed: format!("{least} to {most}"),
-    })
+    Err(ListenerError::Setting { key, given: given.to_string(), allowed: format!("{least} to {most}") })
 }
 
 /// A secret that logs do not show.
@@ -154,28 +147,19 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused() {
         let error = toml::from_str::<Config>("prot = 1").expect_err("no such key");
-        assert!(
-            error.to_string().contains("unknown field `prot`"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("unknown field `prot`"), "{error}");
     }
 
     #[test]
     fn a_setting_out_of_bounds_is_refused_with_its_bounds() {
         for (text, message) in [
-            (
-                "max_clients = 0",
-                "[resp] max_clients = 0: allowed is 1 to 4294967295",
-            ),
+            ("max_clients = 0", "[resp] max_clients = 0: allowed is 1 to 4294967295"),
             ("threads = 300", "[resp] threads = 300: allowed is 0 to 256"),
             (
                 "max_bulk_bytes = 5000\nmax_request_bytes = 5000",
                 "[resp] max_bulk_bytes = 5000: allowed is less than max_request_bytes, which is 5000",
             ),
-            (
-                "password = \"\"",
-                "[resp] password = \"\": allowed is a text that is not empty, or no such line at all",
-            ),
+            ("password = \"\"", "[resp] password = \"\": allowed is a text that is not empty, or no such line at all"),
         ] {
             let config: Config = toml::from_str(text).expect("well-formed");
             let error = config.check().expect_err(text);
@@ -187,9 +171,6 @@ mod tests {
     fn a_password_is_not_shown_to_whoever_prints_the_configuration() {
         let config: Config = toml::from_str("password = \"hunter2\"").expect("well-formed");
         assert!(!format!("{config:?}").contains("hunter2"));
-        assert_eq!(
-            config.password.as_ref().map(Password::reveal),
-            Some("hunter2")
-        );
+        assert_eq!(config.password.as_ref().map(Password::reveal), Some("hunter2"));
     }
 }

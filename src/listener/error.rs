@@ -49,13 +49,12 @@ pub enum ListenerError {
 fn advice(error: &io::Error, address: SocketAddr) -> String {
     let port = address.port();
     match error.kind() {
-        io::ErrorKind::AddrInUse => format!(
-            "is another server on port {port}? Stop it, or choose another port with --port or [resp] port"
-        ),
-        io::ErrorKind::AddrNotAvailable => format!(
-            "no interface of this machine has the address {}; see [resp] bind",
-            address.ip()
-        ),
+        io::ErrorKind::AddrInUse => {
+            format!("is another server on port {port}? Stop it, or choose another port with --port or [resp] port")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("no interface of this machine has the address {}; see [resp] bind", address.ip())
+        }
         io::ErrorKind::PermissionDenied if port < 1024 => format!(
             "port {port} is below 1024, which takes the capability CAP_NET_BIND_SERVICE; choose a higher one with --port"
         ),

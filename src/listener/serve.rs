@@ -71,10 +71,8 @@ impl Listener {
         let config = &self.config;
         let (stop, signal) = watch::channel(None);
         let signal = StopSignal::new(signal);
-        let settings = SessionSettings {
-            limits: config.limits(),
-            output_buffer_bytes: config.output_buffer_bytes as usize,
-        };
+        let settings =
+            SessionSettings { limits: config.limits(), output_buffer_bytes: config.output_buffer_bytes as usize };
         let clients = Arc::new(AtomicUsize::new(0));
         let mut threads = Vec::new();
         let mut senders = Vec::new();
@@ -103,11 +101,7 @@ impl Listener {
             runtime.block_on(accept_all(acceptor, sockets, signal));
             0
         })?);
-        Ok(Running {
-            stop,
-            clients,
-            threads,
-        })
+        Ok(Running { stop, clients, threads })
     }
 }
 
@@ -137,18 +131,9 @@ fn spawn(
     name: String,
     run: impl FnOnce(&Runtime) -> usize + Send + 'static,
 ) -> Result<JoinHandle<usize>, ListenerError> {
-    let failed = |source: io::Error| ListenerError::Thread {
-        name: name.clone(),
-        source,
-    };
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(failed)?;
-    thread::Builder::new()
-        .name(name.clone())
-        .spawn(move || run(&runtime))
-        .map_err(failed)
+    let failed = |source: io::Error| ListenerError::Thread { name: name.clone(), source };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    thread::Builder::new().name(name.clone()).spawn(move || run(&runtime)).map_err(failed)
 }
 
 fn thread_count(configured: u16) -> usize {
@@ -159,11 +144,7 @@ fn thread_count(configured: u16) -> usize {
 }
 
 /// Accepts on all sockets until the server stops.
-async fn accept_all<S: Service>(
-    acceptor: Arc<Acceptor<S>>,
-    sockets: Vec<std::net::TcpListener>,
-    stop: StopSignal,
-) {
+async fn accept_all<S: Service>(acceptor: Arc<Acceptor<S>>, sockets: Vec<std::net::TcpListener>, stop: StopSignal) {
     let mut tasks = JoinSet::new();
     for socket in sockets {
         let (acceptor, stop) = (Arc::clone(&acceptor), stop.clone());
@@ -214,18 +195,12 @@ async fn serve_client<S: Service>(
     accepted: Accepted,
     stop: StopSignal,
 ) {
-    let Accepted {
-        stream,
-        connection,
-        slot,
-    } = accepted;
+    let Accepted { stream, connection, slot } = accepted;
     let peer = connection.peer;
     let ended = match tokio::net::TcpStream::from_std(stream) {
         Ok(stream) => {
             let state = service.open(connection);
-            Session::new(&*service, state, stream, pool, settings)
-                .run(stop)
-                .await
+            Session::new(&*service, state, stream, pool, settings).run(stop).await
         }
         Err(error) => Err(error),
     };

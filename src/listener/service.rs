@@ -48,12 +48,7 @@ pub trait Service: Send + Sync + 'static {
     fn now(&self) -> Moment;
 
     /// Runs one request, which is not empty. Must not block.
-    fn execute(
-        &self,
-        session: &mut Self::Session,
-        arguments: Arguments<'_>,
-        now: Moment,
-    ) -> Response<Self::Pending>;
+    fn execute(&self, session: &mut Self::Session, arguments: Arguments<'_>, now: Moment) -> Response<Self::Pending>;
 
     /// Waits for what a request needs, and answers it.
     fn wait(&self, pending: Self::Pending) -> impl Future<Output = Reply> + Send;

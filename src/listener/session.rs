@@ -115,11 +115,7 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
             Poll::Ready(Ok(())) => {
                 let length = unfilled.filled().len();
                 self.input.filled(length);
-                Poll::Ready(Ok(if length == 0 {
-                    Event::End
-                } else {
-                    Event::Bytes
-                }))
+                Poll::Ready(Ok(if length == 0 { Event::End } else { Event::Bytes }))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
@@ -199,10 +195,7 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
 }
 
 /// Tells a client why it is not served, and closes.
-pub(super) async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: T,
-    reason: &'static str,
-) -> io::Result<()> {
+pub(super) async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(mut stream: T, reason: &'static str) -> io::Result<()> {
     let mut bytes = Vec::new();
     let reply = Reply::Error(ErrorReply::new(reason));
     encode(&reply, crate::resp::Protocol::Resp2, &mut bytes);

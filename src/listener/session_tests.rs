@@ -47,12 +47,7 @@ impl Service for TestService {
         Moment::default()
     }
 
-    fn execute(
-        &self,
-        session: &mut TestState,
-        arguments: Arguments<'_>,
-        _: Moment,
-    ) -> Response<()> {
+    fn execute(&self, session: &mut TestState, arguments: Arguments<'_>, _: Moment) -> Response<()> {
         self.executed.fetch_add(1, Ordering::Relaxed);
         let reply = match arguments.get(0).unwrap_or_default() {
             b"ECHO" => Reply::Bulk(arguments.get(1).unwrap_or_default().to_vec()),
@@ -97,22 +92,11 @@ fn connect(pipe_bytes: usize) -> Client {
     let served = tokio::spawn({
         let (service, pool) = (Arc::clone(&service), Arc::clone(&pool));
         async move {
-            let settings = SessionSettings {
-                limits: Limits::default(),
-                output_buffer_bytes: 4096,
-            };
-            Session::new(&*service, TestState::default(), server, pool, settings)
-                .run(StopSignal::new(signal))
-                .await
+            let settings = SessionSettings { limits: Limits::default(), output_buffer_bytes: 4096 };
+            Session::new(&*service, TestState::default(), server, pool, settings).run(StopSignal::new(signal)).await
         }
     });
-    Client {
-        stream,
-        service,
-        pool,
-        stop,
-        served,
-    }
+    Client { stream, service, pool, stop, served }
 }
 
 impl Client {
@@ -126,10 +110,7 @@ impl Client {
             .await
             .unwrap_or_else(|_| panic!("no {}", bytes.escape_ascii()))
             .expect("connected");
-        assert_eq!(
-            got.escape_ascii().to_string(),
-            bytes.escape_ascii().to_string()
-        );
+        assert_eq!(got.escape_ascii().to_string(), bytes.escape_ascii().to_string());
     }
 
     async fn expect_end(&mut self) {
@@ -162,9 +143,7 @@ impl Client {
 #[tokio::test]
 async fn requests_that_arrive_together_are_answered_in_order() {
     let mut client = connect(4096);
-    client
-        .send(b"PING\r\n*2\r\n$4\r\nECHO\r\n$1\r\na\r\n\r\n*0\r\nECHO b\nCOUNT 1 2")
-        .await;
+    client.send(b"PING\r\n*2\r\n$4\r\nECHO\r\n$1\r\na\r\n\r\n*0\r\nECHO b\nCOUNT 1 2").await;
     client.expect(b"+PONG\r\n$1\r\na\r\n$1\r\nb\r\n").await;
     client.send(b" 3\r\n").await;
     client.expect(b":4\r\n").await;
@@ -205,9 +184,7 @@ async fn a_client_that_has_closed_its_sending_half_gets_its_replies() {
 async fn a_violation_is_answered_after_the_requests_before_it_and_closes() {
     let mut client = connect(4096);
     client.send(b"PING\r\n*x\r\nPING\r\n").await;
-    client
-        .expect(b"+PONG\r\n-ERR Protocol error: invalid multibulk length\r\n")
-        .await;
+    client.expect(b"+PONG\r\n-ERR Protocol error: invalid multibulk length\r\n").await;
     client.expect_end().await;
     assert_eq!(client.service.executed.load(Ordering::Relaxed), 1);
 }
@@ -266,29 +243,15 @@ async fn a_client_that_does_not_read_is_held_back_and_loses_nothing() {
     // 4096 bytes of replies are the bound; one more reply may have been begun before it was reached, and the
     // pipe holds another 4096.
     let executed = client.service.executed.load(Ordering::Relaxed);
-    assert!(
-        executed <= 10,
-        "{executed} requests were run for a client that reads nothing"
-    );
+    assert!(executed <= 10, "{executed} requests were run for a client that reads nothing");
 
     let reply_bytes = b"$1000\r\n".len() + 1002;
     let mut replies = vec![0; requests * reply_bytes];
-    timeout(PATIENCE, reader.read_exact(&mut replies))
-        .await
-        .expect("all replies arrive")
-        .expect("connected");
-    assert!(
-        replies
-            .chunks(reply_bytes)
-            .all(|reply| reply.starts_with(b"$1000\r\nxxx"))
-    );
+    timeout(PATIENCE, reader.read_exact(&mut replies)).await.expect("all replies arrive").expect("connected");
+    assert!(replies.chunks(reply_bytes).all(|reply| reply.starts_with(b"$1000\r\nxxx")));
     sending.await.expect("no panic");
     client.stop.send_replace(Some(std::time::Instant::now()));
-    client
-        .served
-        .await
-        .expect("no panic")
-        .expect("in good order");
+    client.served.await.expect("no panic").expect("in good order");
 }
 
 #[tokio::test]
@@ -315,20 +278,14 @@ async fn stopping_answers_what_has_arrived_and_closes() {
     client.stop.send_replace(Some(std::time::Instant::now()));
     client.expect(b"$4\r\nlast\r\n").await;
     client.expect_end().await;
-    client
-        .served
-        .await
-        .expect("no panic")
-        .expect("in good order");
+    client.served.await.expect("no panic").expect("in good order");
 }
 
 #[tokio::test]
 async fn a_client_without_the_password_may_send_little() {
     let mut client = connect(4096);
     client.send(b"DEAUTHENTICATE\r\n*11\r\n").await;
-    client
-        .expect(b"+OK\r\n-ERR Protocol error: unauthenticated multibulk length\r\n")
-        .await;
+    client.expect(b"+OK\r\n-ERR Protocol error: unauthenticated multibulk length\r\n").await;
     client.expect_end().await;
 }
 

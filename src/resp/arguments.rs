@@ -46,18 +46,11 @@ impl<'a> Arguments<'a> {
 /// Empty when the caller handed in another buffer than the one that was decoded.
 fn slice(bytes: &[u8], span: Span) -> &[u8] {
     let start = span.start as usize;
-    bytes
-        .get(start..start + span.length as usize)
-        .unwrap_or_default()
+    bytes.get(start..start + span.length as usize).unwrap_or_default()
 }
 
 impl fmt::Debug for Arguments<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(
-                self.iter()
-                    .map(|argument| argument.escape_ascii().to_string()),
-            )
-            .finish()
+        f.debug_list().entries(self.iter().map(|argument| argument.escape_ascii().to_string())).finish()
     }
 }

@@ -181,10 +181,7 @@ impl Decoder {
                 }
             }
             // Both are below `max_request_bytes`, a u32.
-            self.spans.push(Span {
-                start: start as u32,
-                length,
-            });
+            self.spans.push(Span { start: start as u32, length });
             self.position = end + 2;
             self.phase = Phase::BulkLength;
             self.missing -= 1;

@@ -51,10 +51,7 @@ fn encode_request(request: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn words(request: &[&str]) -> Request {
-    request
-        .iter()
-        .map(|word| word.as_bytes().to_vec())
-        .collect()
+    request.iter().map(|word| word.as_bytes().to_vec()).collect()
 }
 
 #[test]
@@ -62,43 +59,21 @@ fn arrays_and_inline_requests_may_follow_each_other() {
     let bytes = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\nPING\r\n*1\r\n$4\r\nQUIT\r\nECHO 'a b'\n";
     assert_eq!(
         decode_whole(bytes),
-        (
-            vec![
-                words(&["GET", "a"]),
-                words(&["PING"]),
-                words(&["QUIT"]),
-                words(&["ECHO", "a b"]),
-            ],
-            None
-        )
+        (vec![words(&["GET", "a"]), words(&["PING"]), words(&["QUIT"]), words(&["ECHO", "a b"]),], None)
     );
 }
 
 #[test]
 fn arguments_may_hold_any_bytes() {
     let request = vec![b"GET".to_vec(), b"\r\n$1\r\n\0\xff*".to_vec(), Vec::new()];
-    assert_eq!(
-        decode_whole(&encode_request(&request)),
-        (vec![request], None)
-    );
+    assert_eq!(decode_whole(&encode_request(&request)), (vec![request], None));
 }
 
 #[test]
 fn empty_requests_are_consumed_and_have_no_arguments() {
     let (requests, error) = decode_whole(b"\r\n\n  \r\n*0\r\n*-1\r\n*-5\r\nPING\r\n");
     assert_eq!(error, None);
-    assert_eq!(
-        requests,
-        [
-            vec![],
-            vec![],
-            vec![],
-            vec![],
-            vec![],
-            vec![],
-            words(&["PING"])
-        ]
-    );
+    assert_eq!(requests, [vec![], vec![], vec![], vec![], vec![], vec![], words(&["PING"])]);
 }
 
 #[test]
@@ -134,23 +109,13 @@ fn each_violation_has_its_words() {
         (b"GET \"a\r\n", "unbalanced quotes in request"),
     ] {
         let error = error_of(Limits::default(), bytes);
-        assert_eq!(
-            error.map(|e| e.to_string()),
-            Some(format!("Protocol error: {text}")),
-            "{}",
-            bytes.escape_ascii()
-        );
+        assert_eq!(error.map(|e| e.to_string()), Some(format!("Protocol error: {text}")), "{}", bytes.escape_ascii());
     }
 }
 
 #[test]
 fn what_reaches_a_limit_passes_and_what_is_beyond_does_not() {
-    let limits = Limits {
-        max_arguments: 3,
-        max_bulk_bytes: 5,
-        max_inline_bytes: 8,
-        max_request_bytes: 30,
-    };
+    let limits = Limits { max_arguments: 3, max_bulk_bytes: 5, max_inline_bytes: 8, max_request_bytes: 30 };
     for (bytes, expected) in [
         (&b"*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"[..], None),
         (b"*4\r\n", Some(ProtocolError::InvalidMultibulkLength)),
@@ -160,17 +125,9 @@ fn what_reaches_a_limit_passes_and_what_is_beyond_does_not() {
         (b"123456789\n", Some(ProtocolError::TooBigInline)),
         (b"123456789", Some(ProtocolError::TooBigInline)),
         (b"*2\r\n$5\r\nabcde\r\n$5\r\nabcde\r\n", None),
-        (
-            b"*3\r\n$5\r\nabcde\r\n$5\r\nabcde\r\n$0\r\n\r\n",
-            Some(ProtocolError::TooBigRequest),
-        ),
+        (b"*3\r\n$5\r\nabcde\r\n$5\r\nabcde\r\n$0\r\n\r\n", Some(ProtocolError::TooBigRequest)),
     ] {
-        assert_eq!(
-            error_of(limits, bytes),
-            expected,
-            "{}",
-            bytes.escape_ascii()
-        );
+        assert_eq!(error_of(limits, bytes), expected, "{}", bytes.escape_ascii());
     }
 }
 
@@ -182,14 +139,8 @@ fn a_client_without_the_password_may_send_little() {
         decoder.decode(bytes).err()
     };
     assert_eq!(fails_with(true, b"*10\r\n$16384\r\n"), None);
-    assert_eq!(
-        fails_with(true, b"*11\r\n"),
-        Some(ProtocolError::UnauthenticatedMultibulkLength)
-    );
-    assert_eq!(
-        fails_with(true, b"*1\r\n$16385\r\n"),
-        Some(ProtocolError::UnauthenticatedBulkLength)
-    );
+    assert_eq!(fails_with(true, b"*11\r\n"), Some(ProtocolError::UnauthenticatedMultibulkLength));
+    assert_eq!(fails_with(true, b"*1\r\n$16385\r\n"), Some(ProtocolError::UnauthenticatedBulkLength));
     assert_eq!(fails_with(false, b"*11\r\n$16385\r\n"), None);
 }
 
@@ -211,18 +162,13 @@ fn memory_of_a_large_request_is_given_back_between_requests() {
     // In the middle of a request everything stays.
     assert_eq!(decoder.decode(b"*2\r\n$1\r\na\r\n$1"), Ok(None));
     decoder.release_memory();
-    assert_eq!(
-        decoder.decode(b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
-        Ok(Some(18))
-    );
+    assert_eq!(decoder.decode(b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"), Ok(Some(18)));
     assert_eq!(decoder.arguments(b"*2\r\n$1\r\na\r\n$1\r\nb\r\n").len(), 2);
 }
 
 fn any_request() -> impl Strategy<Value = Vec<u8>> {
-    let argument = prop_oneof![
-        proptest::collection::vec(any::<u8>(), 0..40),
-        "[a-z]{1,12}".prop_map(String::into_bytes),
-    ];
+    let argument =
+        prop_oneof![proptest::collection::vec(any::<u8>(), 0..40), "[a-z]{1,12}".prop_map(String::into_bytes),];
     prop_oneof![
         4 => proptest::collection::vec(argument, 0..6).prop_map(|request| encode_request(&request)),
         1 => "[a-z]{1,8}( [a-z]{1,8}| \"[a-z ]{0,5}\"){0,3}\r?\n".prop_map(String::into_bytes),

@@ -99,11 +99,7 @@ fn encode_amount(amount: Amount, out: &mut Vec<u8>) {
 }
 
 fn encode_double(value: f64, resp3: bool, out: &mut Vec<u8>) {
-    let text = if value.is_nan() {
-        "nan".to_owned()
-    } else {
-        value.to_string()
-    };
+    let text = if value.is_nan() { "nan".to_owned() } else { value.to_string() };
     if resp3 {
         line(b',', text.as_bytes(), out);
     } else {
@@ -142,20 +138,14 @@ mod tests {
             (amount("0.1"), "$3\r\n0.1\r\n"),
             (amount("12345.678"), "$9\r\n12345.678\r\n"),
             (amount("123456.789"), "$10\r\n123456.789\r\n"),
-            (
-                amount("-99999999999999999999.99999999999999999"),
-                "$39\r\n-99999999999999999999.99999999999999999\r\n",
-            ),
+            (amount("-99999999999999999999.99999999999999999"), "$39\r\n-99999999999999999999.99999999999999999\r\n"),
             (amount("1e20"), "$21\r\n100000000000000000000\r\n"),
             (Reply::Bulk(b"a\r\nb".to_vec()), "$4\r\na\r\nb\r\n"),
             (Reply::Bulk(Vec::new()), "$0\r\n\r\n"),
             (Reply::Text("hello"), "$5\r\nhello\r\n"),
             (Reply::Array(Vec::new()), "*0\r\n"),
             (
-                Reply::Array(vec![
-                    Reply::Integer(1),
-                    Reply::Array(vec![Reply::Text("x")]),
-                ]),
+                Reply::Array(vec![Reply::Integer(1), Reply::Array(vec![Reply::Text("x")])]),
                 "*2\r\n:1\r\n*1\r\n$1\r\nx\r\n",
             ),
         ] {
@@ -170,32 +160,12 @@ mod tests {
             (Reply::Boolean(true), ":1\r\n", "#t\r\n"),
             (Reply::Boolean(false), ":0\r\n", "#f\r\n"),
             (Reply::Double(1.5), "$3\r\n1.5\r\n", ",1.5\r\n"),
-            (
-                Reply::Double(f64::NEG_INFINITY),
-                "$4\r\n-inf\r\n",
-                ",-inf\r\n",
-            ),
+            (Reply::Double(f64::NEG_INFINITY), "$4\r\n-inf\r\n", ",-inf\r\n"),
             (Reply::Double(f64::NAN), "$3\r\nnan\r\n", ",nan\r\n"),
-            (
-                Reply::Map(vec![(Reply::Text("a"), Reply::Null)]),
-                "*2\r\n$1\r\na\r\n$-1\r\n",
-                "%1\r\n$1\r\na\r\n_\r\n",
-            ),
-            (
-                Reply::Set(vec![Reply::Boolean(true)]),
-                "*1\r\n:1\r\n",
-                "~1\r\n#t\r\n",
-            ),
-            (
-                Reply::Push(vec![Reply::Double(2.0)]),
-                "*1\r\n$1\r\n2\r\n",
-                ">1\r\n,2\r\n",
-            ),
-            (
-                Reply::Verbatim("hi\n".to_owned()),
-                "$3\r\nhi\n\r\n",
-                "=7\r\ntxt:hi\n\r\n",
-            ),
+            (Reply::Map(vec![(Reply::Text("a"), Reply::Null)]), "*2\r\n$1\r\na\r\n$-1\r\n", "%1\r\n$1\r\na\r\n_\r\n"),
+            (Reply::Set(vec![Reply::Boolean(true)]), "*1\r\n:1\r\n", "~1\r\n#t\r\n"),
+            (Reply::Push(vec![Reply::Double(2.0)]), "*1\r\n$1\r\n2\r\n", ">1\r\n,2\r\n"),
+            (Reply::Verbatim("hi\n".to_owned()), "$3\r\nhi\n\r\n", "=7\r\ntxt:hi\n\r\n"),
         ] {
             assert_eq!(both(&reply), (second.to_owned(), third.to_owned()));
         }

@@ -8,11 +8,7 @@ use super::arguments::Span;
 ///
 /// Blanks separate. `"..."` may hold `\n \r \t \a \b \xHH` and `\` before any other byte for that byte; `'...'` may
 /// hold `\'`. A closing quote must be followed by a blank or the end. A zero byte ends the line.
-pub(super) fn split(
-    line: &[u8],
-    text: &mut Vec<u8>,
-    spans: &mut Vec<Span>,
-) -> Result<(), ProtocolError> {
+pub(super) fn split(line: &[u8], text: &mut Vec<u8>, spans: &mut Vec<Span>) -> Result<(), ProtocolError> {
     let end = line.iter().position(|b| *b == 0).unwrap_or(line.len());
     let mut rest = &line[..end];
     loop {
@@ -28,10 +24,7 @@ pub(super) fn split(
         let start = text.len();
         rest = take_argument(rest, text)?;
         // The line's length is bounded by the decoder's limits, which fit.
-        spans.push(Span {
-            start: start as u32,
-            length: (text.len() - start) as u32,
-        });
+        spans.push(Span { start: start as u32, length: (text.len() - start) as u32 });
     }
 }
 
@@ -58,17 +51,12 @@ fn closed(rest: &[u8]) -> Result<&[u8], ProtocolError> {
     }
 }
 
-fn take_double_quoted<'a>(
-    mut rest: &'a [u8],
-    text: &mut Vec<u8>,
-) -> Result<&'a [u8], ProtocolError> {
+fn take_double_quoted<'a>(mut rest: &'a [u8], text: &mut Vec<u8>) -> Result<&'a [u8], ProtocolError> {
     loop {
         let (byte, tail) = match rest {
             [] => return Err(ProtocolError::UnbalancedQuotes),
             [b'"', tail @ ..] => return Ok(tail),
-            [b'\\', b'x', high, low, tail @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
+            [b'\\', b'x', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 (hex_value(*high) << 4 | hex_value(*low), tail)
             }
             [b'\\', escaped, tail @ ..] => (unescape(*escaped), tail),
@@ -79,10 +67,7 @@ fn take_double_quoted<'a>(
     }
 }
 
-fn take_single_quoted<'a>(
-    mut rest: &'a [u8],
-    text: &mut Vec<u8>,
-) -> Result<&'a [u8], ProtocolError> {
+fn take_single_quoted<'a>(mut rest: &'a [u8], text: &mut Vec<u8>) -> Result<&'a [u8], ProtocolError> {
     loop {
         let (byte, tail) = match rest {
             [] => return Err(ProtocolError::UnbalancedQuotes),
@@ -126,10 +111,7 @@ mod tests {
     fn arguments(line: &[u8]) -> Result<Vec<Vec<u8>>, ProtocolError> {
         let (mut text, mut spans) = (Vec::new(), Vec::new());
         split(line, &mut text, &mut spans)?;
-        Ok(spans
-            .iter()
-            .map(|s| text[s.start as usize..(s.start + s.length) as usize].to_vec())
-            .collect())
+        Ok(spans.iter().map(|s| text[s.start as usize..(s.start + s.length) as usize].to_vec()).collect())
     }
 
     #[test]
@@ -140,10 +122,7 @@ mod tests {
             (b"GET a", &[b"GET", b"a"]),
             (b"  GET\t a  ", &[b"GET", b"a"]),
             (b"SET \"a b\" ''", &[b"SET", b"a b", b""]),
-            (
-                br#""\x41\xff\n\r\t\a\b\"\\\q""#,
-                &[b"A\xff\n\r\t\x07\x08\"\\q"],
-            ),
+            (br#""\x41\xff\n\r\t\a\b\"\\\q""#, &[b"A\xff\n\r\t\x07\x08\"\\q"]),
             (br#""\xg1""#, &[b"xg1"]),
             (br"'it\'s \n'", &[br"it's \n"]),
             (b"foo\"bar baz\" x", &[b"foobar baz", b"x"]),
@@ -160,23 +139,8 @@ mod tests {
 
     #[test]
     fn an_open_quote_or_text_behind_a_closing_one_is_refused() {
-        for line in [
-            &b"\"a"[..],
-            b"'a",
-            b"a \"",
-            b"\"a\"b",
-            b"'a'b",
-            b"'a'\"b\"",
-            b"\"a\\",
-            b"\"a\\\"",
-            b"\"a\0\"",
-        ] {
-            assert_eq!(
-                arguments(line),
-                Err(ProtocolError::UnbalancedQuotes),
-                "{}",
-                line.escape_ascii()
-            );
+        for line in [&b"\"a"[..], b"'a", b"a \"", b"\"a\"b", b"'a'b", b"'a'\"b\"", b"\"a\\", b"\"a\\\"", b"\"a\0\""] {
+            assert_eq!(arguments(line), Err(ProtocolError::UnbalancedQuotes), "{}", line.escape_ascii());
         }
     }
 

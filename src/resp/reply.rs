@@ -60,11 +60,7 @@ impl ErrorReply {
     /// An error reply; line breaks in the text become spaces.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
         let text = text.into();
-        if text.contains(['\r', '\n']) {
-            Self(Cow::Owned(text.replace(['\r', '\n'], " ")))
-        } else {
-            Self(text)
-        }
+        if text.contains(['\r', '\n']) { Self(Cow::Owned(text.replace(['\r', '\n'], " "))) } else { Self(text) }
     }
 
     /// The text.
