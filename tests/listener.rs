@@ -17,6 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Counting {
     opened: AtomicUsize,
     refused: AtomicUsize,
+    read: AtomicUsize,
+    written: AtomicUsize,
+    /// One bit for each thread that a connection was dealt to.
+    threads: AtomicUsize,
 }
 
 impl Service for Counting {
@@ -26,6 +30,7 @@ impl Service for Counting {
     fn open(&self, connection: Connection) {
         assert_ne!(connection.peer, connection.local);
         self.opened.fetch_add(1, Ordering::SeqCst);
+        self.threads.fetch_or(1 << connection.thread, Ordering::SeqCst);
     }
 
     fn refused(&self) {
@@ -49,6 +54,11 @@ impl Service for Counting {
             Some(b"LARGE") => Reply::Bulk(vec![b'x'; 1 << 20]),
             _ => Reply::Integer(arguments.len() as i64),
         })
+    }
+
+    fn transferred(&self, (): &(), read: usize, written: usize) {
+        self.read.fetch_add(read, Ordering::Relaxed);
+        self.written.fetch_add(written, Ordering::Relaxed);
     }
 
     async fn wait(&self, pending: Self::Pending) -> Reply {
@@ -108,6 +118,9 @@ fn clients_on_all_threads_and_addresses_are_served() {
     }
     assert_eq!(server.running.clients(), 12);
     assert_eq!(server.service.opened.load(Ordering::SeqCst), 12);
+    assert_eq!(server.service.threads.load(Ordering::SeqCst), 0b111);
+    assert_eq!(server.service.read.load(Ordering::SeqCst), 12 * 3 * 7);
+    wait_until("all replies are counted", || server.service.written.load(Ordering::SeqCst) == 12 * 3 * 4);
     drop(clients);
     wait_until("everyone has left", || server.running.clients() == 0);
     assert_eq!(server.running.stop(PATIENCE).clients_cut_off, 0);

@@ -111,10 +111,10 @@ impl<S: Service> Acceptor<S> {
             SockRef::from(&stream).set_tcp_keepalive(keepalive)?;
         }
         let local = stream.local_addr()?;
-        let accepted = Accepted { stream: stream.into_std()?, connection: Connection { peer, local }, slot };
-        let turn = self.next_thread.fetch_add(1, Ordering::Relaxed);
+        let thread = self.next_thread.fetch_add(1, Ordering::Relaxed) % self.threads.len();
+        let accepted = Accepted { stream: stream.into_std()?, connection: Connection { peer, local, thread }, slot };
         // Fails only when the thread is gone, and then the server is stopping.
-        let _ = self.threads[turn % self.threads.len()].send(accepted).await;
+        let _ = self.threads[thread].send(accepted).await;
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! The `[resp]` section of the configuration.
 
 use std::fmt;
+use std::num::NonZero;
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +85,14 @@ impl Config {
             });
         }
         Ok(())
+    }
+
+    /// How many threads serve clients.
+    pub fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => thread::available_parallelism().map_or(1, NonZero::get),
+            threads => usize::from(threads),
+        }
     }
 
     /// What one request may ask for.

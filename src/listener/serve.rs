@@ -1,7 +1,6 @@
 //! The threads that serve clients, from starting to stopping them.
 
 use std::io;
-use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -76,7 +75,7 @@ impl Listener {
         let clients = Arc::new(AtomicUsize::new(0));
         let mut threads = Vec::new();
         let mut senders = Vec::new();
-        for index in 0..thread_count(config.threads) {
+        for index in 0..config.thread_count() {
             let (sender, new_clients) = mpsc::channel(NEW_CLIENTS_PER_THREAD);
             let (service, signal) = (Arc::clone(&service), signal.clone());
             threads.push(spawn(format!("discnt-client-{index}"), move |runtime| {
@@ -134,13 +133,6 @@ fn spawn(
     let failed = |source: io::Error| ListenerError::Thread { name: name.clone(), source };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
     thread::Builder::new().name(name.clone()).spawn(move || run(&runtime)).map_err(failed)
-}
-
-fn thread_count(configured: u16) -> usize {
-    match configured {
-        0 => thread::available_parallelism().map_or(1, NonZero::get),
-        threads => usize::from(threads),
-    }
 }
 
 /// Accepts on all sockets until the server stops.

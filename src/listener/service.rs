@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use crate::base::Moment;
 use crate::resp::{Arguments, Protocol, Reply};
 
-/// The two ends of a client's connection.
+/// A client's connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Connection {
     /// The client's end.
     pub peer: SocketAddr,
     /// This server's end.
     pub local: SocketAddr,
+    /// The number of the thread that serves it, from 0.
+    pub thread: usize,
 }
 
 /// How a request is answered.
@@ -49,6 +51,9 @@ pub trait Service: Send + Sync + 'static {
 
     /// Runs one request, which is not empty. Must not block.
     fn execute(&self, session: &mut Self::Session, arguments: Arguments<'_>, now: Moment) -> Response<Self::Pending>;
+
+    /// Bytes were read from, or written to, the session's connection.
+    fn transferred(&self, session: &Self::Session, read: usize, written: usize);
 
     /// Waits for what a request needs, and answers it.
     fn wait(&self, pending: Self::Pending) -> impl Future<Output = Reply> + Send;

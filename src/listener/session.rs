@@ -115,6 +115,7 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
             Poll::Ready(Ok(())) => {
                 let length = unfilled.filled().len();
                 self.input.filled(length);
+                self.service.transferred(&self.state, length, 0);
                 Poll::Ready(Ok(if length == 0 { Event::End } else { Event::Bytes }))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -141,6 +142,7 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
         loop {
             let batch = self.run_batch();
             self.stream.write_all(&self.output).await?;
+            self.service.transferred(&self.state, 0, self.output.len());
             self.output.clear();
             match batch {
                 Batch::Drained => return Ok(true),

@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 struct TestService {
     executed: AtomicUsize,
+    read: AtomicUsize,
+    written: AtomicUsize,
     /// Lets WAIT go on.
     go: Notify,
 }
@@ -67,6 +69,11 @@ impl Service for TestService {
             _ => Reply::Simple("PONG"),
         };
         Response::Reply(reply)
+    }
+
+    fn transferred(&self, _: &TestState, read: usize, written: usize) {
+        self.read.fetch_add(read, Ordering::Relaxed);
+        self.written.fetch_add(written, Ordering::Relaxed);
     }
 
     async fn wait(&self, (): ()) -> Reply {
@@ -158,6 +165,8 @@ async fn a_request_that_arrives_byte_by_byte_is_answered_once() {
     }
     client.expect(b"$3\r\na\r\n\r\n").await;
     assert_eq!(client.settle().await, 1);
+    assert_eq!(client.service.read.load(Ordering::Relaxed), 23);
+    assert_eq!(client.service.written.load(Ordering::Relaxed), 9);
 }
 
 #[tokio::test]
