@@ -6,6 +6,7 @@ pub mod base;
 pub mod counter;
 pub mod listener;
 pub mod membership;
+pub mod node;
 pub mod replication;
 pub mod resp;
 pub mod wire;
