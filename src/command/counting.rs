@@ -4,9 +4,8 @@ use super::call::Call;
 use super::error::CommandError;
 use super::outcome::Outcome;
 use super::specification::{
-    Argument, ArgumentKind, CommandSpecification, Flag, Group, KeyPositions,
+    Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions,
 };
-use super::table::SINCE;
 use crate::base::{Amount, Name};
 use crate::resp::Reply;
 
@@ -15,19 +14,15 @@ const AMOUNT: Argument = Argument::new("amount", ArgumentKind::Decimal);
 const NUMBER: &str =
     "The value after it: an integer where it is whole and fits 64 bits, otherwise a bulk string.";
 
-const BASE: CommandSpecification = CommandSpecification {
-    name: "",
-    summary: "",
+const COUNTING: CommandSpecification = CommandSpecification {
     arity: 3,
     flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
     keys: KeyPositions::FIRST,
     group: Group::Counter,
-    since: SINCE,
-    complexity: "O(1)",
     arguments: &[NAME, AMOUNT],
     replies: NUMBER,
-    subcommands: &[],
     handler: increment_by,
+    ..BASE
 };
 
 pub(super) const INCR: CommandSpecification = CommandSpecification {
@@ -36,13 +31,13 @@ pub(super) const INCR: CommandSpecification = CommandSpecification {
     arity: 2,
     arguments: &[NAME],
     handler: |call| increment(call, Amount::ONE),
-    ..BASE
+    ..COUNTING
 };
 
 pub(super) const INCRBY: CommandSpecification = CommandSpecification {
     name: "incrby",
     summary: "Adds an amount, which may be a decimal, to a counter",
-    ..BASE
+    ..COUNTING
 };
 
 pub(super) const INCRBYFLOAT: CommandSpecification = CommandSpecification {
@@ -54,7 +49,7 @@ pub(super) const INCRBYFLOAT: CommandSpecification = CommandSpecification {
         let value = add(call, call.name(1)?, amount)?;
         Ok(Reply::Amount(value).into())
     },
-    ..BASE
+    ..COUNTING
 };
 
 pub(super) const DECR: CommandSpecification = CommandSpecification {
@@ -63,7 +58,7 @@ pub(super) const DECR: CommandSpecification = CommandSpecification {
     arity: 2,
     arguments: &[NAME],
     handler: |call| increment(call, -Amount::ONE),
-    ..BASE
+    ..COUNTING
 };
 
 pub(super) const DECRBY: CommandSpecification = CommandSpecification {
@@ -73,7 +68,7 @@ pub(super) const DECRBY: CommandSpecification = CommandSpecification {
         let amount = call.amount(2)?;
         increment(call, -amount)
     },
-    ..BASE
+    ..COUNTING
 };
 
 pub(super) const MINCRBY: CommandSpecification = CommandSpecification {
@@ -86,7 +81,7 @@ pub(super) const MINCRBY: CommandSpecification = CommandSpecification {
     arguments: &[AMOUNT, NAME.multiple()],
     replies: "The values after it in the order of the names, each as INCRBY answers it. A name that is given twice is added to twice.",
     handler: increment_many,
-    ..BASE
+    ..COUNTING
 };
 
 fn increment_by(call: &mut Call<'_>) -> Result<Outcome, CommandError> {

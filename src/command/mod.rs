@@ -5,22 +5,35 @@
 //!
 //! Never here: sockets, clocks, files, waiting. What cannot be answered at once leaves as [`Outcome::Wait`].
 
+mod authentication;
 mod call;
+mod client;
 mod clients;
 mod cluster;
+mod configuration;
 mod connection;
 mod counting;
 mod dispatch;
+mod documentation;
 mod environment;
 mod error;
+mod help;
+mod info;
+mod introspection;
+mod keyspace;
 mod outcome;
+mod server;
 mod session;
 mod specification;
 mod statistics;
 mod table;
+#[cfg(test)]
+mod testing;
+mod values;
 
 pub use clients::{Client, Clients, Labels};
 pub use dispatch::execute;
+pub use documentation::reference;
 pub use environment::{Environment, ProcessFigures, REDIS_VERSION, ReplyShape, Settings};
 pub use outcome::{ClusterRequest, Outcome, answer};
 pub use session::{ClientAddress, Session};

@@ -83,6 +83,22 @@ impl CommandSpecification {
     }
 }
 
+/// What most commands have in common, for the constants beside the handlers.
+pub(super) const BASE: CommandSpecification = CommandSpecification {
+    name: "",
+    summary: "",
+    arity: 2,
+    flags: &[],
+    keys: KeyPositions::NONE,
+    group: Group::Server,
+    since: "0.1.0",
+    complexity: "O(1)",
+    arguments: &[],
+    replies: "",
+    subcommands: &[],
+    handler: |_| Err(CommandError::Syntax),
+};
+
 /// How a command behaves. The names are those of Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flag {

@@ -1,7 +1,9 @@
 //! The list of all commands. Each is specified beside its handler.
 
 use super::specification::CommandSpecification;
-use super::{connection, counting};
+use super::{
+    authentication, client, cluster, connection, counting, introspection, keyspace, server, values,
+};
 
 const TABLE: &[CommandSpecification] = &[
     counting::INCR,
@@ -10,7 +12,30 @@ const TABLE: &[CommandSpecification] = &[
     counting::DECR,
     counting::DECRBY,
     counting::MINCRBY,
+    values::SET,
+    values::GET,
+    values::MGET,
+    values::PRECISION,
+    keyspace::EXISTS,
+    keyspace::DEL,
+    keyspace::UNLINK,
+    keyspace::TYPE,
+    keyspace::KEYS,
+    keyspace::SCAN,
+    keyspace::DBSIZE,
     connection::PING,
+    connection::ECHO,
+    connection::SELECT,
+    connection::RESET,
+    connection::QUIT,
+    authentication::AUTH,
+    authentication::HELLO,
+    client::CLIENT,
+    server::INFO,
+    server::TIME,
+    server::CONFIG,
+    introspection::COMMAND,
+    cluster::CLUSTER,
 ];
 
 /// Every command, sorted by group. The one place that dispatch, documents, hints and help come from.
@@ -153,9 +178,6 @@ const fn ordinals<const N: usize>(commands: &[CommandSpecification]) -> [u16; N]
     ordinals
 }
 
-/// What most commands have in common, for the constants beside the handlers.
-pub(super) const SINCE: &str = "0.1.0";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,9 +220,14 @@ mod tests {
         } in all()
         {
             let name = specification.name;
+            let has_subcommands = !specification.subcommands.is_empty();
             assert!(name.bytes().all(|b| b.is_ascii_lowercase()), "{name}");
             assert!(name.len() <= 16 && !name.is_empty(), "{name}");
             assert!(!specification.summary.is_empty() && !specification.summary.ends_with('.'));
+            assert!(
+                specification.replies.ends_with('.') || has_subcommands,
+                "{name}"
+            );
             assert!(specification.arity != 0, "{name}");
             let least = specification.arity.unsigned_abs() as usize;
             assert!(least > usize::from(container.is_some()), "{name}");
