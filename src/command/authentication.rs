@@ -38,12 +38,8 @@ pub(super) const HELLO: CommandSpecification = CommandSpecification {
         "arguments",
         ArgumentKind::Block(&[
             Argument::new("protover", ArgumentKind::Integer),
-            Argument::new("auth", ArgumentKind::Block(&[USERNAME, PASSWORD]))
-                .after("AUTH")
-                .optional(),
-            Argument::new("clientname", ArgumentKind::Text)
-                .after("SETNAME")
-                .optional(),
+            Argument::new("auth", ArgumentKind::Block(&[USERNAME, PASSWORD])).after("AUTH").optional(),
+            Argument::new("clientname", ArgumentKind::Text).after("SETNAME").optional(),
         ]),
     )
     .optional()],
@@ -72,11 +68,7 @@ fn check_password(settings: &Settings, user: &[u8], password: &[u8]) -> Result<(
         Some(required) => same_bytes(required.as_bytes(), password),
         None => true,
     };
-    if right && user == USER {
-        Ok(())
-    } else {
-        Err(CommandError::WrongPassword)
-    }
+    if right && user == USER { Ok(()) } else { Err(CommandError::WrongPassword) }
 }
 
 /// Compares in a time that depends on the length of `given` alone, so that nobody learns a password by timing guesses.
@@ -159,10 +151,7 @@ fn server(call: &Call<'_>) -> Reply {
     Reply::Map(vec![
         (Reply::Text("server"), Reply::Text("discnt")),
         (Reply::Text("version"), Reply::Text(REDIS_VERSION)),
-        (
-            Reply::Text("discnt_version"),
-            bulk(call.environment.settings.version.as_str()),
-        ),
+        (Reply::Text("discnt_version"), bulk(call.environment.settings.version.as_str())),
         (Reply::Text("proto"), Reply::Integer(version)),
         (Reply::Text("id"), Reply::Integer(id)),
         (Reply::Text("mode"), Reply::Text("standalone")),
@@ -195,5 +184,98 @@ fn priority(member: &MemberView) -> u8 {
         _ if member.suspected => 10,
         LinkView::Myself | LinkView::Linked => 1,
         LinkView::Handshake | LinkView::Unlinked => 5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, member};
+    use super::*;
+    use crate::node::ClusterView;
+
+    #[test]
+    fn nothing_is_served_before_the_password() {
+        let mut bench = Bench::with_password("secret");
+        let no = "-NOAUTH Authentication required.";
+        let hello = "-NOAUTH HELLO must be called with the client already authenticated";
+        let wrong = "-WRONGPASS invalid username-password pair or user is disabled.";
+        for line in ["ping", "get a", "command", "info", "client id", "cluster nodes"] {
+            assert_eq!(bench.run(line), no, "{line}");
+        }
+        for line in ["hello", "hello 3", "hello 2 setname me"] {
+            assert!(bench.run(line).starts_with(hello), "{line}");
+        }
+        for line in [
+            "auth wrong",
+            "auth secretx",
+            "auth secre",
+            "auth ",
+            "auth secretsecret",
+            "auth other secret",
+            "hello 3 auth default wrong",
+            "hello 3 auth other secret setname me",
+        ] {
+            assert_eq!(bench.run(line), wrong, "{line}");
+            assert!(!bench.session.is_authenticated());
+        }
+        assert_eq!(bench.protocol(), Protocol::Resp2);
+        assert!(bench.run("nosuch").starts_with("-ERR unknown command"));
+        assert_eq!(bench.run("get"), "-ERR wrong number of arguments for 'get' command");
+        assert_eq!(bench.run("auth default secret"), "+OK");
+        assert_eq!(bench.run("ping"), "+PONG");
+    }
+
+    #[test]
+    fn without_a_password_everyone_is_let_in() {
+        let mut bench = Bench::new();
+        assert!(bench.run("auth x").starts_with("-ERR AUTH <password> called without any password"));
+        assert_eq!(bench.run("auth default x"), "+OK");
+        assert!(bench.run("auth other x").starts_with("-WRONGPASS"));
+        assert_eq!(bench.run("auth a b c"), "-ERR syntax error ('auth' command)");
+        let empty = Bench::with_password("");
+        assert!(empty.session.is_authenticated());
+    }
+
+    #[test]
+    fn hello_chooses_the_protocol_or_changes_nothing() {
+        let mut bench = Bench::new();
+        let reply = bench.run("HELLO 3 AUTH default any SETNAME me");
+        assert!(reply.starts_with("%8 $6 server $6 discnt $7 version"), "{reply}");
+        assert!(reply.contains("$5 proto :3"), "{reply}");
+        assert_eq!(bench.run("client getname"), "$2 me");
+        for (line, error) in [
+            ("hello 4", "-NOPROTO unsupported protocol version"),
+            ("hello 1", "-NOPROTO unsupported protocol version"),
+            ("hello x", "-ERR Protocol version is not an integer or out of range ('hello' command)"),
+            ("hello 2 what", "-ERR Syntax error in HELLO option 'what'"),
+            ("hello 2 auth default", "-ERR Syntax error in HELLO option 'auth'"),
+            ("hello 2 setname", "-ERR Syntax error in HELLO option 'setname'"),
+            (
+                "hello 2 setname a\nb",
+                "-ERR Client names cannot contain spaces, newlines or special characters. ('hello' command)",
+            ),
+        ] {
+            assert_eq!(bench.run(line), error, "{line}");
+            assert_eq!(bench.protocol(), Protocol::Resp3);
+        }
+        assert!(bench.run("hello 2").starts_with("*16 $6 server"));
+        assert_eq!(bench.run("client getname"), "$2 me");
+    }
+
+    #[test]
+    fn hello_alone_shows_the_nodes_and_whom_to_prefer() {
+        let mut bench = Bench::new();
+        let mut members: Vec<MemberView> = (1..=5).map(member).collect();
+        members[2].link = LinkView::Unlinked;
+        members[3].suspected = true;
+        members[4].failed = true;
+        let ids: Vec<String> = members.iter().map(|m| m.id.to_string()).collect();
+        bench.environment.cluster.publish(ClusterView { members, ..ClusterView::default() });
+        let mut expected = format!("*7 :1 $40 {}", ids[0]);
+        for (at, priority) in ["$1 1", "$1 1", "$1 5", "$2 10", "$3 100"].iter().enumerate() {
+            let host = format!("10.0.0.{}", at + 1);
+            expected += &format!(" *4 $40 {} ${} {host} $4 771{} {priority}", ids[at], host.len(), at + 1);
+        }
+        assert_eq!(bench.run("hello"), expected);
     }
 }

@@ -24,10 +24,7 @@ impl<'a> Call<'a> {
     }
 
     /// The arguments from `index` on.
-    pub(super) fn arguments_from(
-        &self,
-        index: usize,
-    ) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
+    pub(super) fn arguments_from(&self, index: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
         let arguments = self.arguments;
         (index..arguments.len()).map(move |at| arguments.get(at).unwrap_or_default())
     }
@@ -82,8 +79,5 @@ pub(super) fn bulk(text: impl Into<Vec<u8>>) -> Reply {
 /// What a client sent, fit to be shown in an error: at most 128 bytes, nothing that a terminal would act on.
 pub(super) fn shown(argument: &[u8]) -> String {
     let cut = &argument[..argument.len().min(128)];
-    String::from_utf8_lossy(cut)
-        .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    String::from_utf8_lossy(cut).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

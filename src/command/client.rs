@@ -12,11 +12,8 @@ use crate::base::Monotonic;
 use crate::resp::{Protocol, Reply};
 use std::collections::BTreeSet;
 
-const SUBCOMMAND: CommandSpecification = CommandSpecification {
-    flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
-    group: Group::Connection,
-    ..BASE
-};
+const SUBCOMMAND: CommandSpecification =
+    CommandSpecification { flags: &[Flag::NoScript, Flag::Loading, Flag::Stale], group: Group::Connection, ..BASE };
 
 pub(super) const CLIENT: CommandSpecification = CommandSpecification {
     name: "client",
@@ -64,13 +61,8 @@ pub(super) const CLIENT: CommandSpecification = CommandSpecification {
             flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
             complexity: "O(N) for N connections",
             arguments: &[
-                Argument::new("type", ArgumentKind::Text)
-                    .after("TYPE")
-                    .optional(),
-                Argument::new("client-id", ArgumentKind::Integer)
-                    .multiple()
-                    .after("ID")
-                    .optional(),
+                Argument::new("type", ArgumentKind::Text).after("TYPE").optional(),
+                Argument::new("client-id", ArgumentKind::Integer).multiple().after("ID").optional(),
             ],
             replies: "A line of name=value pairs for each. TYPE may be normal, master, replica or pubsub.",
             handler: list,
@@ -99,9 +91,7 @@ pub(super) const CLIENT: CommandSpecification = CommandSpecification {
             replies: "OK.",
             handler: |call| {
                 let name = check_label(call.argument(2)).ok_or(CommandError::ClientName)?;
-                call.session
-                    .client
-                    .change_labels(|labels| labels.name = name);
+                call.session.client.change_labels(|labels| labels.name = name);
                 Ok(OK.into())
             },
             ..SUBCOMMAND
@@ -128,9 +118,7 @@ fn set_library(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         return Err(CommandError::LibraryOption(shown(attribute)));
     };
     let value = check_label(call.argument(3)).ok_or(CommandError::LibraryLabel(name))?;
-    call.session
-        .client
-        .change_labels(|labels| *field(labels) = value);
+    call.session.client.change_labels(|labels| *field(labels) = value);
     Ok(OK.into())
 }
 
@@ -192,4 +180,85 @@ fn describe(client: &Client, now: Monotonic) -> String {
         labels.library,
         labels.library_version,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+    use super::*;
+    use crate::base::Moment;
+    use std::time::Duration;
+
+    #[test]
+    fn a_connection_is_named() {
+        let mut bench = Bench::new();
+        let no = "cannot contain spaces, newlines or special characters.";
+        for (line, reply) in [
+            ("client getname", "$-1".to_owned()),
+            ("client setname me", "+OK".to_owned()),
+            ("CLIENT GETNAME", "$2 me".to_owned()),
+            ("client setname a\nb", format!("-ERR Client names {no} ('client|setname' command)")),
+            ("client setname é", format!("-ERR Client names {no} ('client|setname' command)")),
+            ("client getname", "$2 me".to_owned()),
+            ("client setname ", "+OK".to_owned()),
+            ("client getname", "$-1".to_owned()),
+            ("client setinfo lib-name redis-py", "+OK".to_owned()),
+            ("client SETINFO LIB-VER 8.0", "+OK".to_owned()),
+            ("client setinfo lib-ver 8\t0", format!("-ERR lib-ver {no} ('client|setinfo' command)")),
+            ("client setinfo x y", "-ERR Unrecognized option 'x' ('client|setinfo' command)".to_owned()),
+            ("client setname", "-ERR wrong number of arguments for 'client|setname' command".to_owned()),
+            ("client", "-ERR wrong number of arguments for 'client' command".to_owned()),
+            ("client what", "-ERR unknown subcommand 'what'. Try CLIENT HELP.".to_owned()),
+            (
+                "client maint_notifications on",
+                "-ERR unknown subcommand 'maint_notifications'. Try CLIENT HELP.".to_owned(),
+            ),
+        ] {
+            assert_eq!(bench.run(line), reply, "{line}");
+        }
+        let line = bench.text("client info");
+        assert!(line.contains(" name= ") && line.ends_with(" lib-name=redis-py lib-ver=8.0\n"), "{line}");
+    }
+
+    #[test]
+    fn connections_are_listed_until_they_end() {
+        let mut bench = Bench::new();
+        let mut other = Bench::connect(&bench.environment, bench.now);
+        let id = other.client().id();
+        other.set_protocol(Protocol::Resp3);
+        bench.now = Moment { monotonic: bench.now.monotonic.after(Duration::from_secs(7)), ..bench.now };
+        let list = bench.text("client list");
+        assert_eq!(list.lines().count(), 2);
+        let idle = "age=7 idle=7 flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 cmd=NULL user=default redir=-1 resp=3";
+        let active =
+            "age=7 idle=0 flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 cmd=client|list user=default redir=-1 resp=2";
+        assert!(list.contains(idle) && list.contains(active), "{list}");
+        assert!(list.contains("addr=127.0.0.1:40000 laddr=127.0.0.1:5262"), "{list}");
+        let only = bench.text(&format!("client list id {id} 99"));
+        assert!(only.starts_with(&format!("id={id} ")) && only.lines().count() == 1, "{only}");
+        assert_eq!(bench.text("client list type pubsub"), "");
+        assert_eq!(bench.text("client list type normal").lines().count(), 2);
+        assert_ne!(bench.run("client id"), format!(":{id}"));
+        for (line, error) in [
+            ("client list type what", "-ERR Unknown client type 'what' ('client|list' command)"),
+            ("client list id x", "-ERR Invalid client ID ('client|list' command)"),
+            ("client list id", "-ERR syntax error ('client|list' command)"),
+            ("client list what x", "-ERR syntax error ('client|list' command)"),
+        ] {
+            assert_eq!(bench.run(line), error, "{line}");
+        }
+        drop(other);
+        assert_eq!(bench.text("client list").lines().count(), 1);
+        assert_eq!(bench.environment.clients.len(), 1);
+    }
+
+    #[test]
+    fn help_lists_the_subcommands() {
+        let mut bench = Bench::new();
+        for container in ["client", "cluster", "config", "command"] {
+            let help = bench.run(&format!("{container} HELP"));
+            assert!(help.contains("<subcommand>") && help.contains("HELP"), "{help}");
+        }
+        assert!(bench.run("client help").contains("SETINFO LIB-NAME libname | LIB-VER libver"));
+    }
 }

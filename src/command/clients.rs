@@ -108,11 +108,7 @@ impl Client {
 
     /// The protocol that it speaks.
     pub fn protocol(&self) -> Protocol {
-        if self.resp3.load(Ordering::Relaxed) {
-            Protocol::Resp3
-        } else {
-            Protocol::Resp2
-        }
+        if self.resp3.load(Ordering::Relaxed) { Protocol::Resp3 } else { Protocol::Resp2 }
     }
 
     /// What it calls itself.
@@ -126,8 +122,7 @@ impl Client {
     }
 
     pub(super) fn set_protocol(&self, protocol: Protocol) {
-        self.resp3
-            .store(protocol == Protocol::Resp3, Ordering::Relaxed);
+        self.resp3.store(protocol == Protocol::Resp3, Ordering::Relaxed);
     }
 
     pub(super) fn change_labels(&self, change: impl FnOnce(&mut Labels)) {

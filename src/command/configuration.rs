@@ -26,15 +26,9 @@ const REDIS_PARAMETERS: &[(&str, Source)] = &[
     ("appendonly", Source::Always("no")),
     ("bind", Source::Setting("resp.bind")),
     ("cluster-enabled", Source::Always("no")),
-    (
-        "cluster-node-timeout",
-        Source::Setting("cluster.node_timeout_ms"),
-    ),
+    ("cluster-node-timeout", Source::Setting("cluster.node_timeout_ms")),
     ("databases", Source::Always("1")),
-    (
-        "default-precision",
-        Source::Setting("counters.default_precision"),
-    ),
+    ("default-precision", Source::Setting("counters.default_precision")),
     ("dir", Source::Setting("storage.data_dir")),
     ("loglevel", Source::Setting("log.level")),
     ("maxclients", Source::MaxClients),
@@ -48,10 +42,7 @@ const REDIS_PARAMETERS: &[(&str, Source)] = &[
 ];
 
 /// The settings whose names match one of the patterns (lower case), by name.
-pub(super) fn matching(
-    environment: &Environment,
-    patterns: &[Vec<u8>],
-) -> BTreeMap<String, String> {
+pub(super) fn matching(environment: &Environment, patterns: &[Vec<u8>]) -> BTreeMap<String, String> {
     let wanted = |name: &str| {
         let matches = |pattern: &Vec<u8>| Glob::new(pattern).matches(name.as_bytes());
         patterns.iter().any(matches)
@@ -62,9 +53,7 @@ pub(super) fn matching(
         let value = value_of(environment, *source)?;
         Some(((*name).to_owned(), value))
     });
-    own.chain(of_redis)
-        .filter(|(name, _)| wanted(&name.to_ascii_lowercase()))
-        .collect()
+    own.chain(of_redis).filter(|(name, _)| wanted(&name.to_ascii_lowercase())).collect()
 }
 
 fn value_of(environment: &Environment, source: Source) -> Option<String> {
@@ -84,11 +73,7 @@ fn value_of(environment: &Environment, source: Source) -> Option<String> {
 /// The value, unless its name says that it is a secret.
 fn shown_value(name: &str, value: &str) -> String {
     let secret = ["password", "secret", "token"];
-    if secret.iter().any(|word| name.contains(word)) {
-        hidden(value)
-    } else {
-        value.to_owned()
-    }
+    if secret.iter().any(|word| name.contains(word)) { hidden(value) } else { value.to_owned() }
 }
 
 fn hidden(secret: &str) -> String {

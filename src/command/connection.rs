@@ -9,11 +9,8 @@ use crate::resp::{Protocol, Reply};
 
 const MESSAGE: Argument = Argument::new("message", ArgumentKind::Text);
 
-const CONNECTION: CommandSpecification = CommandSpecification {
-    flags: &[Flag::Loading, Flag::Stale, Flag::Fast],
-    group: Group::Connection,
-    ..BASE
-};
+const CONNECTION: CommandSpecification =
+    CommandSpecification { flags: &[Flag::Loading, Flag::Stale, Flag::Fast], group: Group::Connection, ..BASE };
 
 pub(super) const PING: CommandSpecification = CommandSpecification {
     name: "ping",
@@ -55,20 +52,12 @@ pub(super) const RESET: CommandSpecification = CommandSpecification {
     name: "reset",
     summary: "Takes the connection back to how it was when it was made: RESP2, no name, password not given",
     arity: 1,
-    flags: &[
-        Flag::NoScript,
-        Flag::Loading,
-        Flag::Stale,
-        Flag::Fast,
-        Flag::NoAuth,
-    ],
+    flags: &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth],
     replies: "RESET.",
     handler: |call| {
         call.session.set_protocol(Protocol::Resp2);
         call.session.authenticated = call.environment.settings.required_password().is_none();
-        call.session
-            .client
-            .change_labels(|labels| labels.name.clear());
+        call.session.client.change_labels(|labels| labels.name.clear());
         Ok(Reply::Simple("RESET").into())
     },
     ..CONNECTION
@@ -83,3 +72,40 @@ pub(super) const QUIT: CommandSpecification = CommandSpecification {
     handler: |_| Ok(Outcome::Close(OK)),
     ..CONNECTION
 };
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+    use super::*;
+
+    #[test]
+    fn a_connection_is_asked_about() {
+        let mut bench = Bench::new();
+        for (line, reply) in [
+            ("ping", "+PONG"),
+            ("PING hello", "$5 hello"),
+            ("ping a b", "-ERR wrong number of arguments for 'ping' command"),
+            ("echo x", "$1 x"),
+            ("echo", "-ERR wrong number of arguments for 'echo' command"),
+            ("select 0", "+OK"),
+            ("select 1", "-ERR DB index is out of range ('select' command)"),
+            ("select x", "-ERR value is not an integer or out of range ('select' command)"),
+            ("reset x", "-ERR wrong number of arguments for 'reset' command"),
+        ] {
+            assert_eq!(bench.run(line), reply, "{line}");
+        }
+        assert_eq!(bench.outcome(&[b"quit"]), Outcome::Close(OK));
+    }
+
+    #[test]
+    fn reset_forgets_what_the_connection_was_told() {
+        let mut bench = Bench::with_password("secret");
+        bench.run("hello 3 auth default secret setname me");
+        assert_eq!(bench.run("client getname"), "$2 me");
+        assert_eq!(bench.run("reset"), "+RESET");
+        assert_eq!(bench.protocol(), Protocol::Resp2);
+        assert_eq!(bench.run("client getname"), "-NOAUTH Authentication required.");
+        bench.run("auth secret");
+        assert_eq!(bench.run("client getname"), "$-1");
+    }
+}

@@ -39,11 +39,7 @@ const fn heading(group: Group) -> &'static str {
     }
 }
 
-fn describe(
-    page: &mut String,
-    command: &CommandSpecification,
-    container: Option<&CommandSpecification>,
-) {
+fn describe(page: &mut String, command: &CommandSpecification, container: Option<&CommandSpecification>) {
     let mut usage = String::new();
     if let Some(container) = container {
         usage = container.name.to_ascii_uppercase() + " ";
@@ -55,10 +51,6 @@ fn describe(
     let _ = write!(page, "\n### `{usage}`\n\n{}.\n", command.summary);
     if !command.replies.is_empty() {
         let _ = write!(page, "\n- Answers: {}\n", command.replies);
-        let _ = write!(
-            page,
-            "- Cost: {}. Since {}.\n",
-            command.complexity, command.since
-        );
+        let _ = writeln!(page, "- Cost: {}. Since {}.", command.complexity, command.since);
     }
 }

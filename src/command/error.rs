@@ -46,21 +46,13 @@ pub(super) enum CommandError {
     #[error("DB index is out of range")]
     Database,
     #[error("{command} takes {takes}; option '{option}' is not supported")]
-    Option {
-        command: &'static str,
-        takes: &'static str,
-        option: String,
-    },
+    Option { command: &'static str, takes: &'static str, option: String },
     #[error("Unknown client type '{0}'")]
     ClientType(String),
     #[error("Invalid client ID")]
     ClientId,
     #[error("Invalid node address specified: {host}:{port}, {expected}; nothing was changed")]
-    NodeAddress {
-        host: String,
-        port: String,
-        expected: &'static str,
-    },
+    NodeAddress { host: String, port: String, expected: &'static str },
     #[error("{error}; {state}")]
     Partly { error: CounterError, state: String },
     #[error(transparent)]

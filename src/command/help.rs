@@ -22,9 +22,7 @@ pub(super) const fn specification(group: Group) -> CommandSpecification {
 fn help(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let container = call.container.ok_or(CommandError::Syntax)?;
     let name = container.name.to_ascii_uppercase();
-    let mut lines = vec![bulk(format!(
-        "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
-    ))];
+    let mut lines = vec![bulk(format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"))];
     for subcommand in container.subcommands {
         let mut usage = subcommand.name.to_ascii_uppercase();
         if !subcommand.arguments.is_empty() {

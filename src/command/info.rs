@@ -22,27 +22,15 @@ const SECTIONS: &[Section] = &[
     section("memory", "Memory", memory),
     section("stats", "Stats", stats),
     section("cpu", "CPU", cpu),
-    Section {
-        by_default: false,
-        ..section("commandstats", "Commandstats", command_stats)
-    },
+    Section { by_default: false, ..section("commandstats", "Commandstats", command_stats) },
     section("keyspace", "Keyspace", keyspace),
     section("cluster", "Cluster", cluster),
     section("mesh", "Mesh", mesh),
     section("counters", "Counters", counters),
 ];
 
-const fn section(
-    name: &'static str,
-    heading: &'static str,
-    write: fn(&Call<'_>, &mut String),
-) -> Section {
-    Section {
-        name,
-        heading,
-        by_default: true,
-        write,
-    }
+const fn section(name: &'static str, heading: &'static str, write: fn(&Call<'_>, &mut String)) -> Section {
+    Section { name, heading, by_default: true, write }
 }
 
 /// The sections that the call asks for, in the order of the table; unknown ones are passed over, as in Redis.
@@ -75,8 +63,7 @@ fn put(text: &mut String, fields: &[(&str, &dyn Display)]) {
 
 fn server(call: &Call<'_>, text: &mut String) {
     let process = &call.environment.process;
-    let uptime = (call.now.monotonic.as_nanos()).saturating_sub(figure(&process.started_nanos))
-        / 1_000_000_000;
+    let uptime = (call.now.monotonic.as_nanos()).saturating_sub(figure(&process.started_nanos)) / 1_000_000_000;
     let replies = match call.environment.settings.shape {
         ReplyShape::Redis => "redis",
         ReplyShape::Discnt => "discnt",
@@ -144,10 +131,7 @@ fn stats(call: &Call<'_>, text: &mut String) {
     put(
         text,
         &[
-            (
-                "total_connections_received",
-                &environment.clients.ever_connected(),
-            ),
+            ("total_connections_received", &environment.clients.ever_connected()),
             ("total_commands_processed", &statistics.commands_run()),
             ("instantaneous_ops_per_sec", &per_second),
             ("total_net_input_bytes", &statistics.input_bytes()),

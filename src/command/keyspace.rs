@@ -3,9 +3,7 @@
 use super::call::{Call, bulk};
 use super::error::CommandError;
 use super::outcome::Outcome;
-use super::specification::{
-    Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions,
-};
+use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
 use crate::base::Glob;
 use crate::resp::Reply;
 
@@ -21,11 +19,7 @@ const MAX_SCAN_SLOTS: u64 = 100_000;
 /// What TYPE says of a counter: the type of Redis that takes the same commands.
 const COUNTER_TYPE: &str = "string";
 
-const READING: CommandSpecification = CommandSpecification {
-    flags: &[Flag::Readonly],
-    group: Group::Generic,
-    ..BASE
-};
+const READING: CommandSpecification = CommandSpecification { flags: &[Flag::Readonly], group: Group::Generic, ..BASE };
 
 pub(super) const EXISTS: CommandSpecification = CommandSpecification {
     name: "exists",
@@ -37,9 +31,7 @@ pub(super) const EXISTS: CommandSpecification = CommandSpecification {
     arguments: &[NAME.multiple()],
     replies: "How many of them exist, as an integer; a name that is given twice counts twice.",
     handler: |call| {
-        let existing = call
-            .names_from(1)?
-            .filter(|name| call.read(*name).is_some());
+        let existing = call.names_from(1)?.filter(|name| call.read(*name).is_some());
         Ok(integer(existing.count() as u64).into())
     },
     ..READING
@@ -111,12 +103,8 @@ pub(super) const SCAN: CommandSpecification = CommandSpecification {
     arguments: &[
         Argument::new("cursor", ArgumentKind::Integer),
         PATTERN.after("MATCH").optional(),
-        Argument::new("count", ArgumentKind::Integer)
-            .after("COUNT")
-            .optional(),
-        Argument::new("type", ArgumentKind::Text)
-            .after("TYPE")
-            .optional(),
+        Argument::new("count", ArgumentKind::Integer).after("COUNT").optional(),
+        Argument::new("type", ArgumentKind::Text).after("TYPE").optional(),
     ],
     replies: "The cursor to go on with, 0 at the end, and some names, perhaps none. COUNT is how many places are looked at, by default 10 and at most 100000. All counters are of TYPE string.",
     handler: scan,
@@ -178,13 +166,7 @@ fn scan(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 }
 
 /// Appends the matching names of the next slots; the cursor to go on with.
-fn scan_matching(
-    call: &Call<'_>,
-    cursor: u64,
-    slots: usize,
-    pattern: Glob<'_>,
-    names: &mut Vec<Vec<u8>>,
-) -> u64 {
+fn scan_matching(call: &Call<'_>, cursor: u64, slots: usize, pattern: Glob<'_>, names: &mut Vec<Vec<u8>>) -> u64 {
     let all = pattern.matches_all();
     let mut visit = |name: &[u8]| {
         if all || pattern.matches(name) {
@@ -211,4 +193,103 @@ pub(super) fn parse_integer(text: &[u8]) -> Option<u64> {
 
 fn integer(count: u64) -> Reply {
     Reply::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn counters_are_listed_counted_and_deleted() {
+        let mut bench = Bench::new();
+        for (line, reply) in [
+            ("dbsize", ":0"),
+            ("keys *", "*0"),
+            ("mincrby 1 aa ab b", "*3 :1 :1 :1"),
+            ("dbsize", ":3"),
+            ("keys a?", "*2 $2 aa $2 ab"),
+            ("keys [^a]*", "*1 $1 b"),
+            ("exists aa b c b", ":3"),
+            ("type aa", "+string"),
+            ("type c", "+none"),
+            ("del aa c aa", ":1"),
+            ("unlink ab b", ":2"),
+            ("get aa", "$1 0"),
+            ("dbsize", ":0"),
+            ("incr aa", ":1"),
+        ] {
+            assert_eq!(bench.run(line), reply, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_deletes_nothing() {
+        let mut bench = Bench::new();
+        bench.run("incr a");
+        for (line, reply) in [
+            ("del a ", "-ERR a counter name must not be empty ('del' command)"),
+            ("unlink a ", "-ERR a counter name must not be empty ('unlink' command)"),
+            ("del", "-ERR wrong number of arguments for 'del' command"),
+            ("exists", "-ERR wrong number of arguments for 'exists' command"),
+            ("keys", "-ERR wrong number of arguments for 'keys' command"),
+            ("dbsize x", "-ERR wrong number of arguments for 'dbsize' command"),
+            ("type ", "-ERR a counter name must not be empty ('type' command)"),
+            ("scan x", "-ERR invalid cursor ('scan' command)"),
+            ("scan -1", "-ERR invalid cursor ('scan' command)"),
+            ("scan 99999999999999999999", "-ERR invalid cursor ('scan' command)"),
+            ("scan 0 COUNT", "-ERR syntax error ('scan' command)"),
+            ("scan 0 COUNT 0", "-ERR syntax error ('scan' command)"),
+            ("scan 0 COUNT -5", "-ERR syntax error ('scan' command)"),
+            ("scan 0 COUNT x", "-ERR value is not an integer or out of range ('scan' command)"),
+            ("scan 0 WHAT x", "-ERR syntax error ('scan' command)"),
+        ] {
+            assert_eq!(bench.run(line), reply, "{line}");
+        }
+        assert_eq!(bench.run("get a"), "$1 1");
+    }
+
+    /// All that a scan lists, and how many calls it took.
+    fn scan_all(bench: &mut Bench, options: &str) -> (BTreeSet<Vec<u8>>, usize) {
+        let (mut names, mut cursor, mut calls) = (BTreeSet::new(), "0".to_owned(), 0);
+        loop {
+            calls += 1;
+            let Reply::Array(reply) = bench.reply(&format!("scan {cursor}{options}")) else {
+                panic!("SCAN answers a list");
+            };
+            let [Reply::Bulk(next), Reply::Array(found)] = &reply[..] else {
+                panic!("SCAN answers a cursor and a list, not {reply:?}");
+            };
+            names.extend(found.iter().map(|name| match name {
+                Reply::Bulk(name) => name.clone(),
+                other => panic!("{other:?} is not a name"),
+            }));
+            cursor = String::from_utf8(next.clone()).expect("digits");
+            if cursor == "0" {
+                return (names, calls);
+            }
+        }
+    }
+
+    #[test]
+    fn a_scan_meets_every_counter() {
+        let mut bench = Bench::new();
+        for number in 0..1000 {
+            bench.run(&format!("incr name:{number}"));
+        }
+        let (names, calls) = scan_all(&mut bench, "");
+        assert_eq!(names.len(), 1000);
+        assert!(calls > 50);
+        let (names, fewer) = scan_all(&mut bench, " count 500 type STRING match name:1*");
+        assert_eq!(names.len(), 111);
+        assert!(fewer < calls);
+        let (names, calls) = scan_all(&mut bench, " COUNT 18446744073709551615");
+        assert_eq!((names.len(), calls), (1000, 1));
+        assert!(scan_all(&mut bench, " TYPE hash").0.is_empty());
+        let Reply::Array(all) = bench.reply("keys *") else {
+            panic!("KEYS answers a list");
+        };
+        assert_eq!(all.len(), 1000);
+    }
 }

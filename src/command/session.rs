@@ -29,12 +29,7 @@ impl Session {
     /// A connection that was just accepted, and is served by the thread with this number.
     ///
     /// Threads with different numbers count in different cache lines.
-    pub fn new(
-        environment: &Environment,
-        address: ClientAddress,
-        thread: usize,
-        now: Monotonic,
-    ) -> Self {
+    pub fn new(environment: &Environment, address: ClientAddress, thread: usize, now: Monotonic) -> Self {
         let clients = Arc::clone(&environment.clients);
         Self {
             client: clients.register(address.remote, address.local, now),

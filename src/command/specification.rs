@@ -39,11 +39,7 @@ impl CommandSpecification {
     /// Whether this many arguments, the command's own name included, are as many as it takes.
     pub const fn accepts(&self, arguments: usize) -> bool {
         let least = self.arity.unsigned_abs() as usize;
-        if self.arity < 0 {
-            arguments >= least
-        } else {
-            arguments == least
-        }
+        if self.arity < 0 { arguments >= least } else { arguments == least }
     }
 
     /// Whether it behaves like this.
@@ -69,11 +65,7 @@ impl CommandSpecification {
         if self.has(Flag::Admin) {
             categories.extend(["@admin", "@dangerous"]);
         }
-        categories.push(if self.has(Flag::Fast) {
-            "@fast"
-        } else {
-            "@slow"
-        });
+        categories.push(if self.has(Flag::Fast) { "@fast" } else { "@slow" });
         categories
     }
 
@@ -181,13 +173,7 @@ pub enum Group {
 
 impl Group {
     /// All groups in the order that documents list them.
-    pub const ALL: [Self; 5] = [
-        Self::Counter,
-        Self::Generic,
-        Self::Connection,
-        Self::Server,
-        Self::Cluster,
-    ];
+    pub const ALL: [Self; 5] = [Self::Counter, Self::Generic, Self::Connection, Self::Server, Self::Cluster];
 
     /// The name that COMMAND DOCS gives.
     pub const fn name(self) -> &'static str {
@@ -264,13 +250,7 @@ impl ArgumentKind {
 impl Argument {
     /// An argument that must be given once.
     pub(super) const fn new(name: &'static str, kind: ArgumentKind) -> Self {
-        Self {
-            name,
-            kind,
-            token: None,
-            optional: false,
-            multiple: false,
-        }
+        Self { name, kind, token: None, optional: false, multiple: false }
     }
 
     /// A word that stands for itself.
@@ -311,16 +291,8 @@ impl Argument {
             (Some(token), false) => format!("{token} {inner}"),
             (None, _) => inner,
         };
-        let several = if self.multiple {
-            format!("{once} [{once} ...]")
-        } else {
-            once
-        };
-        if self.optional {
-            format!("[{several}]")
-        } else {
-            several
-        }
+        let several = if self.multiple { format!("{once} [{once} ...]") } else { once };
+        if self.optional { format!("[{several}]") } else { several }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each thread counts in a lane of its own, so that threads do not take cache lines from each other; readers add
 //! the lanes up.
 
+use super::session::Session;
 use super::table::COMMAND_COUNT;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -43,20 +44,13 @@ impl Statistics {
     /// Counts for this many threads.
     pub fn new(threads: usize) -> Self {
         let lanes = (0..threads.clamp(1, MAX_LANES)).map(|_| Lane::new());
-        Self {
-            lanes: lanes.collect(),
-            rejected_connections: AtomicU64::new(0),
-        }
+        Self { lanes: lanes.collect(), rejected_connections: AtomicU64::new(0) }
     }
 
-    /// Adds to what the thread with this number received from clients.
-    pub fn add_input_bytes(&self, thread: usize, bytes: u64) {
-        self.add(self.lane_of(thread), bytes, |lane| &lane.input_bytes);
-    }
-
-    /// Adds to what the thread with this number sent to clients.
-    pub fn add_output_bytes(&self, thread: usize, bytes: u64) {
-        self.add(self.lane_of(thread), bytes, |lane| &lane.output_bytes);
+    /// Adds to the bytes that were received from the client of a session, and sent to it.
+    pub fn count_transferred(&self, session: &Session, received: usize, sent: usize) {
+        self.add(session.lane(), received as u64, |lane| &lane.input_bytes);
+        self.add(session.lane(), sent as u64, |lane| &lane.output_bytes);
     }
 
     /// Counts a client that was turned away because there are too many.
@@ -136,13 +130,7 @@ impl Statistics {
     }
 
     pub(super) fn count_read(&self, lane: usize, exists: bool) {
-        self.add(
-            lane,
-            1,
-            |lane| {
-                if exists { &lane.hits } else { &lane.misses }
-            },
-        );
+        self.add(lane, 1, |lane| if exists { &lane.hits } else { &lane.misses });
     }
 
     fn add(&self, lane: usize, by: u64, which: impl FnOnce(&Lane) -> &AtomicU64) {
@@ -152,7 +140,7 @@ impl Statistics {
     }
 
     fn sum(&self, which: impl Fn(&Lane) -> &AtomicU64) -> u64 {
-        let values = self.lanes.iter().map(|lane| which(lane));
+        let values = self.lanes.iter().map(which);
         values.map(|value| value.load(Ordering::Relaxed)).sum()
     }
 }

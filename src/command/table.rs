@@ -1,9 +1,7 @@
 //! The list of all commands. Each is specified beside its handler.
 
 use super::specification::CommandSpecification;
-use super::{
-    authentication, client, cluster, connection, counting, introspection, keyspace, server, values,
-};
+use super::{authentication, client, cluster, connection, counting, introspection, keyspace, server, values};
 
 const TABLE: &[CommandSpecification] = &[
     counting::INCR,
@@ -83,11 +81,7 @@ pub(super) fn find(name: &[u8]) -> Option<Found> {
         }
         let specification = &COMMANDS[usize::from(index)];
         if specification.name.as_bytes().eq_ignore_ascii_case(name) {
-            return Some(Found {
-                specification,
-                container: None,
-                ordinal: ORDINALS[usize::from(index)],
-            });
+            return Some(Found { specification, container: None, ordinal: ORDINALS[usize::from(index)] });
         }
         slot = (slot + 1) % SLOTS;
     }
@@ -115,22 +109,15 @@ pub(super) fn find_full(name: &[u8]) -> Option<Found> {
 
 /// All commands and subcommands, by ordinal.
 pub(super) fn all() -> impl Iterator<Item = Found> {
-    COMMANDS
-        .iter()
-        .zip(ORDINALS)
-        .flat_map(|(command, ordinal)| {
-            let itself = Found {
-                specification: command,
-                container: None,
-                ordinal,
-            };
-            let subcommands = command.subcommands.iter().zip(ordinal + 1..);
-            std::iter::once(itself).chain(subcommands.map(|(specification, ordinal)| Found {
-                specification,
-                container: Some(command),
-                ordinal,
-            }))
-        })
+    COMMANDS.iter().zip(ORDINALS).flat_map(|(command, ordinal)| {
+        let itself = Found { specification: command, container: None, ordinal };
+        let subcommands = command.subcommands.iter().zip(ordinal + 1..);
+        std::iter::once(itself).chain(subcommands.map(|(specification, ordinal)| Found {
+            specification,
+            container: Some(command),
+            ordinal,
+        }))
+    })
 }
 
 /// A power of two well above the number of commands, so that most are found at the first look.
@@ -186,10 +173,7 @@ mod tests {
     #[test]
     fn every_command_is_found_in_any_case_and_nothing_else_is() {
         for command in COMMANDS {
-            for name in [
-                command.name.to_ascii_lowercase(),
-                command.name.to_ascii_uppercase(),
-            ] {
+            for name in [command.name.to_ascii_lowercase(), command.name.to_ascii_uppercase()] {
                 let found = find(name.as_bytes()).expect("a command of the table");
                 assert_eq!(found.specification.name, command.name);
             }
@@ -213,21 +197,13 @@ mod tests {
 
     #[test]
     fn the_table_agrees_with_itself() {
-        for Found {
-            specification,
-            container,
-            ..
-        } in all()
-        {
+        for Found { specification, container, .. } in all() {
             let name = specification.name;
             let has_subcommands = !specification.subcommands.is_empty();
             assert!(name.bytes().all(|b| b.is_ascii_lowercase()), "{name}");
             assert!(name.len() <= 16 && !name.is_empty(), "{name}");
             assert!(!specification.summary.is_empty() && !specification.summary.ends_with('.'));
-            assert!(
-                specification.replies.ends_with('.') || has_subcommands,
-                "{name}"
-            );
+            assert!(specification.replies.ends_with('.') || has_subcommands, "{name}");
             assert!(specification.arity != 0, "{name}");
             let least = specification.arity.unsigned_abs() as usize;
             assert!(least > usize::from(container.is_some()), "{name}");

@@ -1,12 +1,14 @@
 //! What the tests of commands have in common: an environment without a node, and requests as text.
 
 use super::{
-    ClientAddress, Clients, ClusterRequest, Environment, Outcome, ProcessFigures, Session,
-    Settings, Statistics, execute,
+    ClientAddress, ClusterRequest, Environment, Outcome, ProcessFigures, Session, Settings, Statistics, execute,
 };
-use crate::base::{Moment, Monotonic, WallMillis};
+use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
+use crate::counter::{self, Table, TableSettings};
+use crate::node::{LinkView, MemberView};
 use crate::resp::{Decoder, Limits, Protocol, Reply, encode};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) struct Bench {
     pub(super) environment: Environment,
@@ -21,37 +23,32 @@ impl Bench {
 
     pub(super) fn with(settings: Settings) -> Self {
         let environment = Environment {
-            table: Arc::default(),
+            table: Arc::new(Table::new(table_settings())),
             cluster: Arc::default(),
             clients: Arc::default(),
             statistics: Arc::new(Statistics::new(2)),
             settings,
             process: Arc::new(ProcessFigures::default()),
         };
-        let now = Moment {
-            monotonic: Monotonic::from_nanos(60_000_000_000),
-            wall: WallMillis(1_700_000_000_123),
-        };
+        let now = Moment { monotonic: Monotonic::from_nanos(60_000_000_000), wall: WallMillis(1_700_000_000_123) };
         let session = Self::connect(&environment, now);
-        Self {
-            environment,
-            session,
-            now,
-        }
+        Self { environment, session, now }
+    }
+
+    pub(super) fn with_max_counters(max_counters: u64) -> Self {
+        let mut bench = Self::new();
+        let mut settings = table_settings();
+        settings.config.max_counters = max_counters;
+        bench.environment.table = Arc::new(Table::new(settings));
+        bench
     }
 
     pub(super) fn with_password(password: &str) -> Self {
-        Self::with(Settings {
-            password: Some(password.to_owned()),
-            ..Settings::default()
-        })
+        Self::with(Settings { password: Some(password.to_owned()), ..Settings::default() })
     }
 
     pub(super) fn connect(environment: &Environment, now: Moment) -> Session {
-        let address = ClientAddress {
-            remote: "127.0.0.1:40000".to_owned(),
-            local: "127.0.0.1:5262".to_owned(),
-        };
+        let address = ClientAddress { remote: "127.0.0.1:40000".to_owned(), local: "127.0.0.1:5262".to_owned() };
         Session::new(environment, address, 0, now.monotonic)
     }
 
@@ -108,5 +105,35 @@ impl Bench {
 
     pub(super) fn protocol(&self) -> Protocol {
         self.session.protocol()
+    }
+}
+
+/// A linked member; number 1 is this node.
+pub(super) fn member(number: u8) -> MemberView {
+    let myself = number == 1;
+    MemberView {
+        id: NodeId::new([number; 20]),
+        myself,
+        host: format!("10.0.0.{number}"),
+        client_port: 7710 + u16::from(number),
+        mesh_port: 8810 + u16::from(number),
+        link: if myself { LinkView::Myself } else { LinkView::Linked },
+        suspected: false,
+        failed: false,
+        linked_since: None,
+        last_heard: None,
+        round_trip: None,
+        incarnation: None,
+    }
+}
+
+fn table_settings() -> TableSettings {
+    TableSettings {
+        config: counter::Config::default(),
+        lease: Duration::from_secs(3),
+        replica: ReplicaId { node: NodeId::new([7; 20]), incarnation: Incarnation(1) },
+        replica_index: ReplicaIndex(0),
+        hash_seeds: [1, 2, 3, 4],
+        wake: Box::new(|| {}),
     }
 }

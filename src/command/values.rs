@@ -4,9 +4,7 @@ use super::call::{Call, OK, shown};
 use super::environment::ReplyShape;
 use super::error::CommandError;
 use super::outcome::Outcome;
-use super::specification::{
-    Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions,
-};
+use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
 use crate::base::Amount;
 use crate::counter::Precision;
 use crate::node::{ClusterView, LinkView, MemberView};
@@ -70,11 +68,7 @@ pub(super) const PRECISION: CommandSpecification = CommandSpecification {
 
 fn set(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     if let Some(option) = call.arguments.get(3) {
-        return Err(CommandError::Option {
-            command: "SET",
-            takes: "a name and a value",
-            option: shown(option),
-        });
+        return Err(CommandError::Option { command: "SET", takes: "a name and a value", option: shown(option) });
     }
     let name = call.name(1)?;
     let value = call.amount(2)?;
@@ -104,11 +98,7 @@ fn get(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     if !with_state {
         return Ok(value.into());
     }
-    let state = if is_consistent(&call.environment.cluster.view()) {
-        "CONSISTENT"
-    } else {
-        "INCONSISTENT"
-    };
+    let state = if is_consistent(&call.environment.cluster.view()) { "CONSISTENT" } else { "INCONSISTENT" };
     Ok(Reply::Array(vec![value, Reply::Text(state)]).into())
 }
 
@@ -135,4 +125,87 @@ pub(super) fn is_consistent(view: &ClusterView) -> bool {
 pub(super) fn is_reachable(member: &MemberView) -> bool {
     let linked = matches!(member.link, LinkView::Myself | LinkView::Linked);
     member.myself || (linked && !member.suspected && !member.failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, member};
+    use super::*;
+
+    #[test]
+    fn a_value_that_was_set_is_read() {
+        let mut bench = Bench::new();
+        for (line, reply) in [
+            ("get a", "$1 0"),
+            ("set a -0.50", "+OK"),
+            ("get a", "$4 -0.5"),
+            ("mget a none a", "*3 $4 -0.5 $1 0 $4 -0.5"),
+            ("set a 0", "+OK"),
+            ("exists a", ":1"),
+        ] {
+            assert_eq!(bench.run(line), reply, "{line}");
+        }
+    }
+
+    #[test]
+    fn options_of_redis_are_refused_by_name() {
+        let mut bench = Bench::new();
+        for (line, reply) in [
+            ("set a 1 EX 10", "-ERR SET takes a name and a value; option 'EX' is not supported"),
+            ("set a 1 get", "-ERR SET takes a name and a value; option 'get' is not supported"),
+            ("set a one", "-ERR value is not a valid decimal number ('set' command)"),
+            ("set a", "-ERR wrong number of arguments for 'set' command"),
+            ("get a WHAT", "-ERR GET takes a name and, if wanted, STATE; option 'WHAT' is not supported"),
+            ("get a STATE x", "-ERR GET takes a name and, if wanted, STATE; option 'x' is not supported"),
+            ("get", "-ERR wrong number of arguments for 'get' command"),
+            ("mget a ", "-ERR a counter name must not be empty ('mget' command)"),
+        ] {
+            assert_eq!(bench.run(line), reply, "{line}");
+        }
+        assert_eq!(bench.run("exists a"), ":0");
+        let evil = bench.outcome(&[b"set", b"a", b"1", b"E\r\n+OK\r\n"]);
+        let text = format!("{evil:?}");
+        assert!(!text.contains("\\r") && text.contains("E??+OK??"), "{text}");
+    }
+
+    #[test]
+    fn state_tells_whether_every_member_is_within_reach() {
+        let mut bench = Bench::new();
+        bench.run("incr a");
+        assert_eq!(bench.run("get a state"), "*2 $1 1 $10 CONSISTENT");
+        let lost: [fn(&mut MemberView); 5] = [
+            |m| m.link = LinkView::Unlinked,
+            |m| m.link = LinkView::Handshake,
+            |m| m.suspected = true,
+            |m| m.failed = true,
+            |m| (m.suspected, m.failed) = (true, true),
+        ];
+        for lose in lost {
+            let mut view = ClusterView::default();
+            view.members = vec![member(1), member(2)];
+            bench.environment.cluster.publish(view.clone());
+            assert_eq!(bench.run("get a STATE"), "*2 $1 1 $10 CONSISTENT");
+            lose(&mut view.members[1]);
+            bench.environment.cluster.publish(view);
+            assert_eq!(bench.run("get a STATE"), "*2 $1 1 $12 INCONSISTENT");
+        }
+    }
+
+    #[test]
+    fn precision_is_shown_and_set() {
+        let mut bench = Bench::new();
+        for (line, reply) in [
+            ("precision a", "$1 1"),
+            ("precision a 2.5", "$3 2.5"),
+            ("precision a", "$3 2.5"),
+            ("precision a 0", "$1 0"),
+            ("precision a x", "-ERR value is not a valid decimal number ('precision' command)"),
+            ("precision a 1 2", "-ERR wrong number of arguments for 'precision' command"),
+            ("exists a", ":0"),
+        ] {
+            assert_eq!(bench.run(line), reply, "{line}");
+        }
+        assert!(bench.run("precision a -1").ends_with("('precision' command)"));
+        assert_eq!(bench.run("precision a"), "$1 0");
+    }
 }
