@@ -3,7 +3,6 @@
 //! Each thread counts in a lane of its own, so that threads do not take cache lines from each other; readers add
 //! the lanes up.
 
-use super::session::Session;
 use super::table::COMMAND_COUNT;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -47,10 +46,14 @@ impl Statistics {
         Self { lanes: lanes.collect(), rejected_connections: AtomicU64::new(0) }
     }
 
-    /// Adds to the bytes that were received from the client of a session, and sent to it.
-    pub fn count_transferred(&self, session: &Session, received: usize, sent: usize) {
-        self.add(session.lane(), received as u64, |lane| &lane.input_bytes);
-        self.add(session.lane(), sent as u64, |lane| &lane.output_bytes);
+    /// Adds to what the thread with this number received from clients.
+    pub fn add_input_bytes(&self, thread: usize, bytes: u64) {
+        self.add(self.lane_of(thread), bytes, |lane| &lane.input_bytes);
+    }
+
+    /// Adds to what the thread with this number sent to clients.
+    pub fn add_output_bytes(&self, thread: usize, bytes: u64) {
+        self.add(self.lane_of(thread), bytes, |lane| &lane.output_bytes);
     }
 
     /// Counts a client that was turned away because there are too many.
