@@ -220,7 +220,9 @@ fn start_nodes(scratch: &Path, count: usize) -> Outcome<Vec<Server>> {
             .spawn()?;
         nodes.push(wait_until_it_answers(Server { child, port })?);
     }
-    if let [first, others @ ..] = nodes.as_slice() {
+    if let [first, others @ ..] = nodes.as_slice()
+        && !others.is_empty()
+    {
         for other in others {
             let reply = ask(first.port, &format!("CLUSTER MEET 127.0.0.1 {}\r\n", other.port))?;
             if !reply.starts_with("+OK") {
