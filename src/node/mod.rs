@@ -1,1 +1,5 @@
-//! (to come)
+//! TEMPORARY stand-in: the view alone.
+
+mod view;
+
+pub use view::{ClusterState, ClusterView, LinkView, MemberView, TrafficCounts};
