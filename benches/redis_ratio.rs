@@ -5,14 +5,16 @@
 //!
 //! redis-benchmark drives both servers with 50 clients, alternately, round by round, and the order changes from
 //! round to round, so that whatever else the machine does falls on both. A row's ratio is the median of the rounds'
-//! ratios; its spread is from the smallest to the largest. With `--cluster` this server is one of three linked
+//! ratios; its spread is from the smallest to the largest. The last two columns are the servers' processor time for one
+//! request, which a busy machine disturbs less; redis-benchmark itself is one thread and may be the slowest of the
+//! three at deep pipelines. With `--cluster` this server is one of three linked
 //! nodes, and the others take in all that it counts; else it is alone. It needs redis-server and redis-benchmark
 //! (Debian: `apt-get install redis-server redis-tools`); without them it says so and measures nothing.
 #![allow(clippy::print_stdout, reason = "the figures are what this is for")]
 
 use std::error::Error;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -59,17 +61,21 @@ fn main() -> Outcome<()> {
         if options.cluster { "in a cluster of three nodes" } else { "alone" }
     );
     println!(
-        "{:8} {:>8} {:>12} {:>12} {:>7} {:>15} {:>6}",
-        "command", "pipeline", "redis/s", "discnt/s", "ratio", "spread", "aim"
+        "{:8} {:>8} {:>10} {:>10} {:>7} {:>13} {:>5} {:>14} {:>14}",
+        "command", "pipeline", "redis/s", "discnt/s", "ratio", "spread", "aim", "redis us/req", "discnt us/req"
     );
     for (command, pipeline, aim) in ROWS {
-        let row = measure(&options, command, pipeline, redis.port, ours.port)?;
+        let row = measure(&options, command, pipeline, &redis, ours)?;
+        let rate = |runs: &[Run]| median(runs.iter().map(|run| run.requests_per_second));
+        let cpu = |runs: &[Run]| median(runs.iter().map(|run| run.cpu_micros));
         println!(
-            "{command:8} {pipeline:>8} {:>12.0} {:>12.0} {:>7.2} {:>15} {aim:>6.1}",
-            median(&row.theirs),
-            median(&row.ours),
-            median(&row.ratios),
+            "{command:8} {pipeline:>8} {:>10.0} {:>10.0} {:>7.2} {:>13} {aim:>5.1} {:>14.2} {:>14.2}",
+            rate(&row.theirs),
+            rate(&row.ours),
+            median(row.ratios.iter().copied()),
             format!("{:.2} to {:.2}", least(&row.ratios), most(&row.ratios)),
+            cpu(&row.theirs),
+            cpu(&row.ours),
         );
     }
     Ok(())
@@ -108,44 +114,53 @@ fn read_options() -> Outcome<Options> {
     Ok(options)
 }
 
-/// Requests a second in each round, and their ratio.
+/// What one run of redis-benchmark showed.
+#[derive(Clone, Copy)]
+struct Run {
+    requests_per_second: f64,
+    /// Processor time of the server, user and kernel, in microseconds a request.
+    cpu_micros: f64,
+}
+
+/// The runs of all rounds, and their ratios.
 #[derive(Default)]
 struct Row {
-    theirs: Vec<f64>,
-    ours: Vec<f64>,
+    theirs: Vec<Run>,
+    ours: Vec<Run>,
     ratios: Vec<f64>,
 }
 
-fn measure(options: &Options, command: &str, pipeline: u32, redis_port: u16, our_port: u16) -> Outcome<Row> {
+fn measure(options: &Options, command: &str, pipeline: u32, redis: &Server, discnt: &Server) -> Outcome<Row> {
     let requests = options.requests * if pipeline == 1 { 1 } else { PIPELINED_FACTOR };
-    let run = |port| run_benchmark(port, command, pipeline, requests);
+    let run = |server| run_benchmark(server, command, pipeline, requests);
     // Neither server pays for its first requests in the figures.
-    run_benchmark(redis_port, command, pipeline, requests / 10)?;
-    run_benchmark(our_port, command, pipeline, requests / 10)?;
+    run_benchmark(redis, command, pipeline, requests / 10)?;
+    run_benchmark(discnt, command, pipeline, requests / 10)?;
     let mut row = Row::default();
     for round in 0..options.rounds {
         let (theirs, ours) = if round % 2 == 0 {
-            let theirs = run(redis_port)?;
-            (theirs, run(our_port)?)
+            let theirs = run(redis)?;
+            (theirs, run(discnt)?)
         } else {
-            let ours = run(our_port)?;
-            (run(redis_port)?, ours)
+            let ours = run(discnt)?;
+            (run(redis)?, ours)
         };
         row.theirs.push(theirs);
         row.ours.push(ours);
-        row.ratios.push(ours / theirs);
+        row.ratios.push(ours.requests_per_second / theirs.requests_per_second);
     }
     Ok(row)
 }
 
-/// Requests a second, from redis-benchmark's comma-separated output.
-fn run_benchmark(port: u16, command: &str, pipeline: u32, requests: u32) -> Outcome<f64> {
+fn run_benchmark(server: &Server, command: &str, pipeline: u32, requests: u32) -> Outcome<Run> {
+    let cpu_before = server.cpu_seconds();
     let output = Command::new("redis-benchmark")
-        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "--csv"])
+        .args(["-h", "127.0.0.1", "-p", &server.port.to_string(), "--csv"])
         .args(["-c", &CLIENTS.to_string(), "-P", &pipeline.to_string()])
         .args(["-r", &NAMES.to_string(), "-n", &requests.to_string()])
         .args([command, NAME])
         .output()?;
+    let cpu_seconds = server.cpu_seconds() - cpu_before;
     let text = String::from_utf8_lossy(&output.stdout);
     // A line of headings, then one of figures: "INCR key:__rand_int__","45454.55",...
     let figure = text
@@ -153,14 +168,19 @@ fn run_benchmark(port: u16, command: &str, pipeline: u32, requests: u32) -> Outc
         .rfind(|line| line.starts_with('"') && !line.starts_with("\"test\""))
         .and_then(|line| line.split("\",\"").nth(1))
         .and_then(|figure| figure.parse().ok());
-    figure.ok_or_else(|| {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        format!("redis-benchmark {command} gave no figure: {text}{errors}").into()
-    })
+    match figure {
+        Some(requests_per_second) => {
+            Ok(Run { requests_per_second, cpu_micros: cpu_seconds * 1e6 / f64::from(requests) })
+        }
+        None => {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            Err(format!("redis-benchmark {command} gave no figure: {text}{errors}").into())
+        }
+    }
 }
 
-fn median(figures: &[f64]) -> f64 {
-    let mut sorted = figures.to_vec();
+fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = figures.collect();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
     if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
@@ -178,6 +198,20 @@ fn most(figures: &[f64]) -> f64 {
 struct Server {
     child: Child,
     port: u16,
+}
+
+impl Server {
+    /// Processor time so far, user and kernel; not a number where the system does not tell.
+    fn cpu_seconds(&self) -> f64 {
+        // The 14th and 15th field of the line, counted in ticks of 10 ms on all of Linux; the second is a name in parentheses.
+        let ticks = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok().and_then(|line| {
+            let mut fields = line.rsplit(')').next()?.split_whitespace().skip(11);
+            let user: f64 = fields.next()?.parse().ok()?;
+            let kernel: f64 = fields.next()?.parse().ok()?;
+            Some(user + kernel)
+        });
+        ticks.map_or(f64::NAN, |ticks| ticks / 100.0)
+    }
 }
 
 impl Drop for Server {
@@ -220,7 +254,9 @@ fn start_nodes(scratch: &Path, count: usize) -> Outcome<Vec<Server>> {
             .spawn()?;
         nodes.push(wait_until_it_answers(Server { child, port })?);
     }
-    if let [first, others @ ..] = nodes.as_slice() {
+    if let [first, others @ ..] = nodes.as_slice()
+        && !others.is_empty()
+    {
         for other in others {
             let reply = ask(first.port, &format!("CLUSTER MEET 127.0.0.1 {}\r\n", other.port))?;
             if !reply.starts_with("+OK") {
@@ -267,15 +303,15 @@ fn wait_until_it_answers(mut server: Server) -> Outcome<Server> {
     }
 }
 
-/// Sends one inline request on a connection of its own and reads until the server has closed it.
+/// Sends one inline request on a connection of its own, which the server closes behind its reply.
 fn ask(port: u16, request: &str) -> Outcome<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(request.as_bytes())?;
-    stream.write_all(b"QUIT\r\n")?;
+    stream.shutdown(Shutdown::Write)?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply)?;
-    Ok(reply.strip_suffix("+OK\r\n").unwrap_or(&reply).to_owned())
+    Ok(reply)
 }
 
 /// A port that was free for TCP and UDP a moment ago.

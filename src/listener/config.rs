@@ -7,6 +7,7 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use super::ListenerError;
+use crate::command::ReplyShape;
 use crate::resp::Limits;
 
 /// How clients are served.
@@ -19,6 +20,8 @@ pub struct Config {
     pub port: u16,
     /// What clients must say with AUTH before anything else; none means that nobody is asked.
     pub password: Option<Password>,
+    /// Which replies the counting commands give: those of Redis, or those of the C program Discnt.
+    pub replies: ReplyShape,
     /// The most clients at once; one more is refused with an error.
     pub max_clients: u32,
     /// The most arguments of one request.
@@ -44,6 +47,7 @@ impl Default for Config {
             bind: "127.0.0.1".to_owned(),
             port: 5262,
             password: None,
+            replies: ReplyShape::Redis,
             max_clients: 10_000,
             max_arguments: limits.max_arguments,
             max_bulk_bytes: limits.max_bulk_bytes,
@@ -152,6 +156,14 @@ mod tests {
     #[test]
     fn the_defaults_are_within_bounds() {
         assert!(Config::default().check().is_ok());
+    }
+
+    #[test]
+    fn the_replies_take_one_of_two_shapes() {
+        let config: Config = toml::from_str("replies = \"discnt\"").expect("a shape");
+        assert_eq!(config.replies, ReplyShape::Discnt);
+        let error = toml::from_str::<Config>("replies = \"resp\"").expect_err("no such shape");
+        assert!(error.to_string().contains("expected `redis` or `discnt`"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod accept;
 mod bind;
 mod buffers;
+mod commands;
 mod config;
 mod error;
 mod serve;
@@ -14,6 +15,7 @@ mod service;
 mod session;
 
 pub use bind::Listener;
+pub use commands::{ClusterCall, Commands};
 pub use config::{Config, Password};
 pub use error::ListenerError;
 pub use serve::{Running, Stopped};
