@@ -1,1 +1,3 @@
-//! (to come)
+//! Stand-in.
+mod config;
+pub use config::Config;
