@@ -5,6 +5,7 @@
 pub mod base;
 pub mod command;
 pub mod counter;
+pub mod daemon;
 pub mod listener;
 pub mod membership;
 pub mod mesh;
