@@ -37,7 +37,7 @@ impl Configuration {
 /// One section, without its type.
 pub(super) struct Section {
     pub(super) name: &'static str,
-    read: fn(&Value) -> Result<(), figment::Error>,
+    read: fn(&Value) -> Result<(), Kind>,
     /// Whether the section's values are within their bounds and fit together.
     pub(super) check: fn(&Configuration) -> Result<(), String>,
 }
@@ -71,8 +71,8 @@ pub(super) static SECTIONS: [Section; 6] = [
     },
 ];
 
-fn read<T: DeserializeOwned>(value: &Value) -> Result<(), figment::Error> {
-    value.deserialize::<T>().map(drop)
+fn read<T: DeserializeOwned>(value: &Value) -> Result<(), Kind> {
+    value.deserialize::<T>().map(drop).map_err(|error| error.kind)
 }
 
 fn data_directory_has_a_name(all: &Configuration) -> Result<(), String> {
@@ -93,7 +93,7 @@ impl Section {
     pub(super) fn keys(&self) -> &'static [&'static str] {
         // A section that is offered a key it cannot have says which ones it has.
         let impossible = Value::from(Dict::from([(String::new(), Value::from(0))]));
-        match (self.read)(&impossible).map_err(|error| error.kind) {
+        match (self.read)(&impossible) {
             Err(Kind::UnknownField(_, keys)) => keys,
             other => unreachable!("section [{}] refuses unknown keys, but said {other:?}", self.name),
         }
