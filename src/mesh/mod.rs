@@ -1,3 +1,1 @@
-//! Stand-in.
-mod config;
-pub use config::{CertificateFiles, Config, ConfigError};
+//! (to come)

@@ -1,3 +1,1 @@
-//! Stand-in.
-mod config;
-pub use config::Config;
+//! (to come)
