@@ -5,3 +5,9 @@
 pub mod base;
 pub mod counter;
 pub mod daemon;
+pub mod membership;
+pub mod mesh;
+pub mod node;
+pub mod replication;
+pub mod storage;
+pub mod wire;

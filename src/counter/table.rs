@@ -9,7 +9,7 @@ use super::error::CounterError;
 use super::progress::Progress;
 use super::shard::Shard;
 use super::shared::{OwnReplica, SHARDS, Shared, Wake};
-use super::{Announcement, Precision};
+use super::{Announcement, CounterState, Precision};
 use crate::base::{Amount, Location, Moment, Monotonic, Name, ReplicaId, ReplicaIndex};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -199,28 +199,36 @@ impl Table {
         }
     }
 
-    /// When [`Self::drain`] must be called next: at once if there is news, else when the next timer is due.
-    pub fn next_due(&self) -> Monotonic {
-        if self.shared.has_news() {
-            return Monotonic::ZERO;
-        }
+    /// Whether [`Self::drain`] would find anything.
+    pub fn has_news(&self) -> bool {
+        self.shared.has_news()
+    }
+
+    /// When [`Self::run_timers`] must be called next.
+    pub fn next_timer(&self) -> Monotonic {
         (0..SHARDS).map(|shard| self.shared.due(shard)).min().unwrap_or(Monotonic::NEVER)
     }
 
-    /// Runs due timers, numbers all that became announceable, and appends it to `out` in the order of the numbers.
-    /// Costs as much as there is news, not as there are counters. After this the table calls `wake` again.
-    pub fn drain(&self, now: Monotonic, out: &mut Vec<Announcement>) {
-        self.shared.doze();
-        for number in 0..SHARDS {
-            if self.shared.due(number) <= now {
-                self.shards[number].lock().run_timers(&self.shared, now);
-            }
+    /// Looks at the predicted counters whose time has come; what has to be said of them becomes news.
+    pub fn run_timers(&self, now: Monotonic) {
+        for number in (0..SHARDS).filter(|shard| self.shared.due(*shard) <= now) {
+            self.shards[number].lock().run_timers(&self.shared, now);
         }
+    }
+
+    /// Numbers all that became announceable, and appends it to `out` in the order of the numbers.
+    /// Costs as much as there is news, not as there are counters.
+    pub fn drain(&self, now: Monotonic, out: &mut Vec<Announcement>) {
         let first = out.len();
         for number in self.shared.take_news() {
             self.shards[number].lock().drain(&self.shared, now, out);
         }
         out[first..].sort_unstable_by_key(|announcement| announcement.number);
+    }
+
+    /// Has `wake` called again at the next news or earlier timer. Whoever calls this looks for both afterwards.
+    pub fn listen(&self) {
+        self.shared.doze();
     }
 
     /// Starts a new life: what this node counted so far becomes the share of the replica that ends, and what it
@@ -236,6 +244,14 @@ impl Table {
             shard.end_own_replica(Arc::clone(&own));
         }
         out[first..].sort_unstable_by_key(|announcement| announcement.number);
+    }
+
+    /// A copy of all that is held of a counter, for tests and debugging.
+    pub fn inspect(&self, name: Name<'_>) -> Option<CounterState> {
+        let hash = self.shared.hash(name.as_bytes());
+        let shard = self.lock(hash);
+        let counter = shard.counters.get(shard.find(hash, name.as_bytes())?)?;
+        Some(counter.state.clone())
     }
 
     /// How many counters the table holds, given-up ones included.

@@ -1,1 +1,41 @@
-//! (to come)
+//! Floor 5: the mesh, that is QUIC between nodes under mutual TLS.
+//!
+//! It makes and checks identities, keeps one link to each peer, and carries datagrams and messages of bytes
+//! that it does not look into. Who sent something is what the connection's certificate says, never what the
+//! payload says. It knows nothing of counters or membership and decides nothing about whom to dial.
+
+mod accept;
+mod authority;
+mod certificate;
+mod config;
+mod dial;
+mod endpoint;
+mod error;
+mod event;
+mod files;
+mod frame;
+mod handshake;
+mod identity;
+mod link;
+mod links;
+mod pairing;
+mod refusal;
+mod shared;
+mod socket;
+mod tls;
+mod transport;
+
+pub use authority::{
+    AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, DEVELOPMENT_VALIDITY_DAYS,
+    IssuedCertificate, load_authority, make_authority,
+};
+pub use certificate::{CertificateDetails, describe};
+pub use config::{CertificateFiles, Config, ConfigError};
+pub use endpoint::Mesh;
+pub use error::{DialError, IdentityError, MeshError, SendError};
+pub use event::{CloseReason, DialId, DownReason, MeshEvent, MessageTicket};
+pub use identity::{
+    Identity, IdentitySource, NODE_CERTIFICATE_FILE, NODE_KEY_FILE, OpenedIdentity,
+};
+pub use shared::MeshCounts;
+pub use socket::bind_socket;

@@ -1,1 +1,16 @@
-//! (to come)
+//! Floor 5: the data directory.
+//!
+//! It keeps, for one server at a time, what a node must not forget: its incarnation, its members and whom it
+//! barred. Every file carries a version and a checksum; a damaged file is an error that says so, never an
+//! empty one. It never deletes what it did not write.
+
+mod checked_file;
+mod config;
+mod directory;
+mod error;
+mod records;
+
+pub use config::Config;
+pub use directory::DataDirectory;
+pub use error::StorageError;
+pub use records::RememberedMember;

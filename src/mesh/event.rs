@@ -1,0 +1,220 @@
+//! What the mesh tells its owner, and the words for it.
+
+use super::error::DialError;
+use crate::base::NodeId;
+use bytes::Bytes;
+use std::fmt;
+use std::net::SocketAddr;
+
+/// The caller's own number for one dial; the outcome carries it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct DialId(pub u64);
+
+/// A message that was taken into a link's queue; [`MeshEvent::Sent`] carries it back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct MessageTicket(pub u64);
+
+/// What happened. Every dial ends in exactly one `LinkUp` with its number, `AlreadyLinked` or `DialFailed`;
+/// every `LinkUp` is followed by exactly one `LinkDown` before the next `LinkUp` of that peer, whoever closed.
+#[derive(Debug)]
+pub enum MeshEvent {
+    /// A link to a peer stands: both sides proved their certificates and chose this connection.
+    LinkUp {
+        /// Who it is, as its certificate says.
+        peer: NodeId,
+        /// Where it is, as seen from here.
+        address: SocketAddr,
+        /// The dial that this link comes from; `None` when the peer dialled.
+        dial: Option<DialId>,
+    },
+    /// The link is gone. What was queued on it is lost.
+    LinkDown {
+        /// The peer.
+        peer: NodeId,
+        /// Why.
+        reason: DownReason,
+    },
+    /// The dial found a peer that another connection links already; that link stays.
+    AlreadyLinked {
+        /// The dial.
+        dial: DialId,
+        /// Whom it found.
+        peer: NodeId,
+    },
+    /// The dial came to nothing.
+    DialFailed {
+        /// The dial.
+        dial: DialId,
+        /// Why.
+        error: DialError,
+    },
+    /// Somebody who connected was turned away, or turned away from us. Dropped when the event queue is full.
+    Refused {
+        /// Where it came from.
+        address: SocketAddr,
+        /// A plain sentence part: "its certificate is of another authority".
+        reason: String,
+    },
+    /// A datagram arrived. May be lost, doubled and out of order.
+    Datagram {
+        /// The peer that the connection's certificate names.
+        from: NodeId,
+        /// The payload.
+        bytes: Bytes,
+    },
+    /// A message arrived: complete, and in the order of its link.
+    Message {
+        /// The peer that the connection's certificate names.
+        from: NodeId,
+        /// The payload.
+        bytes: Bytes,
+    },
+    /// A message left the link's queue for the transport. This says nothing of its arrival.
+    Sent {
+        /// To whom.
+        to: NodeId,
+        /// Which message.
+        ticket: MessageTicket,
+    },
+}
+
+/// Why a link went down, and who ended it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DownReason {
+    /// This node closed it.
+    Closed(CloseReason),
+    /// The peer closed it.
+    ClosedByPeer(CloseReason),
+    /// The transport gave up; the text says on what.
+    Lost(String),
+}
+
+impl fmt::Display for DownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(reason) => write!(f, "closed here: {reason}"),
+            Self::ClosedByPeer(reason) => write!(f, "closed by the peer: {reason}"),
+            Self::Lost(text) => write!(f, "lost: {text}"),
+        }
+    }
+}
+
+/// Why somebody closes a connection. Travels as QUIC's application close code and reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The node stops and may be back: goodbye.
+    Shutdown,
+    /// Another connection between the same two nodes stays.
+    Duplicate,
+    /// The node left the cluster on purpose (a RESET).
+    Left,
+    /// The node was forgotten by the cluster and must meet again.
+    Forgotten,
+    /// The peer broke the rules of the mesh; the text says which.
+    Protocol(String),
+    /// That is this node itself.
+    SelfConnection,
+    /// The node has as many links as it may.
+    TooManyLinks,
+    /// A reason that this version does not know.
+    Unknown {
+        /// The code as received.
+        code: u64,
+        /// The text that came with it.
+        text: String,
+    },
+}
+
+impl CloseReason {
+    /// The application close code; part of the protocol, never reused.
+    pub(super) const fn code(&self) -> u64 {
+        match self {
+            Self::Shutdown => 1,
+            Self::Duplicate => 2,
+            Self::Left => 3,
+            Self::Forgotten => 4,
+            Self::Protocol(_) => 5,
+            Self::SelfConnection => 6,
+            Self::TooManyLinks => 7,
+            Self::Unknown { code, .. } => *code,
+        }
+    }
+
+    /// The text that travels with the code.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Protocol(text) | Self::Unknown { text, .. } => text,
+            _ => "",
+        }
+    }
+
+    /// What a close from outside means. Text is kept to what a log line can take.
+    pub(super) fn from_wire(code: u64, text: &[u8]) -> Self {
+        const MAX_TEXT_BYTES: usize = 256;
+        let text = String::from_utf8_lossy(&text[..text.len().min(MAX_TEXT_BYTES)])
+            .replace(|c: char| c.is_control(), " ");
+        match code {
+            1 => Self::Shutdown,
+            2 => Self::Duplicate,
+            3 => Self::Left,
+            4 => Self::Forgotten,
+            5 => Self::Protocol(text),
+            6 => Self::SelfConnection,
+            7 => Self::TooManyLinks,
+            code => Self::Unknown { code, text },
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shutdown => f.write_str("the node is shutting down"),
+            Self::Duplicate => f.write_str("another connection between the two nodes is kept"),
+            Self::Left => f.write_str("the node left the cluster"),
+            Self::Forgotten => f.write_str("the node was forgotten and must meet again"),
+            Self::Protocol(text) => write!(f, "the rules of the mesh were broken: {text}"),
+            Self::SelfConnection => f.write_str("that is this node itself"),
+            Self::TooManyLinks => f.write_str("the node has as many links as it may"),
+            Self::Unknown { code, text } => write!(f, "code {code}, {text:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_reason_survives_the_wire() {
+        for (code, reason) in [
+            (1, CloseReason::Shutdown),
+            (2, CloseReason::Duplicate),
+            (3, CloseReason::Left),
+            (4, CloseReason::Forgotten),
+            (5, CloseReason::Protocol("a frame is too long".into())),
+            (6, CloseReason::SelfConnection),
+            (7, CloseReason::TooManyLinks),
+            (
+                900,
+                CloseReason::Unknown {
+                    code: 900,
+                    text: "later".into(),
+                },
+            ),
+        ] {
+            assert_eq!(reason.code(), code);
+            let read = CloseReason::from_wire(code, reason.text().as_bytes());
+            assert_eq!(read, reason);
+        }
+    }
+
+    #[test]
+    fn a_stranger_cannot_put_line_breaks_or_books_into_a_reason() {
+        let text = [b"a\r\nb".as_slice(), &[b'x'; 1000]].concat();
+        let CloseReason::Protocol(read) = CloseReason::from_wire(5, &text) else {
+            panic!("code 5 is a broken rule");
+        };
+        assert!(read.starts_with("a  b") && read.len() == 256);
+    }
+}

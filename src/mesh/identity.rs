@@ -1,0 +1,313 @@
+//! Who this node is: a key, a certificate chain for it, and the authorities whose nodes it accepts.
+
+use super::authority::{self, Authority, DEVELOPMENT_VALIDITY_DAYS};
+use super::certificate::{self, CertificateDetails};
+use super::config::{CertificateFiles, Config};
+use super::error::IdentityError;
+use super::files::{self, Secrecy};
+use super::tls;
+use crate::base::NodeId;
+use rustls::RootCertStore;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use time::{Duration, OffsetDateTime};
+
+/// The node's key in its data directory.
+pub const NODE_KEY_FILE: &str = "node.key";
+/// The node's certificate in its data directory.
+pub const NODE_CERTIFICATE_FILE: &str = "node.crt";
+
+/// A certificate that this node can issue itself is replaced when it has less than this left.
+const RENEWAL_MARGIN: Duration = Duration::days(30);
+
+/// A checked identity: the key is the certificate's, the chain ends in a root, nothing has expired.
+pub struct Identity {
+    /// The node's id, from the certificate's public key.
+    pub id: NodeId,
+    /// The node's certificate, then any between it and the authority.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// The private key of the first certificate.
+    pub(super) key: PrivateKeyDer<'static>,
+    /// The authorities whose nodes are accepted.
+    pub(super) roots: Arc<RootCertStore>,
+}
+
+impl fmt::Debug for Identity {
+    /// Says who, and nothing of the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Clone for Identity {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id,
+            chain: self.chain.clone(),
+            key: self.key.clone_key(),
+            roots: Arc::clone(&self.roots),
+        }
+    }
+}
+
+/// An identity with where it came from and what the log should say about it.
+#[derive(Debug, Clone)]
+pub struct OpenedIdentity {
+    /// The identity.
+    pub identity: Identity,
+    /// Where it came from.
+    pub source: IdentitySource,
+    /// Warnings: complete sentences.
+    pub warnings: Vec<String>,
+}
+
+/// Where an identity came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentitySource {
+    /// The files that the configuration names.
+    Configured(CertificateFiles),
+    /// A development authority. Whoever can read its key can be a node.
+    Development {
+        /// Where the authority is.
+        directory: PathBuf,
+        /// Whether this start made it.
+        made_now: bool,
+    },
+}
+
+impl Identity {
+    /// Opens the identity that the configuration names, or one under the development authority of
+    /// `certs_dir`, which is made when there is none. The key then stays in `data_directory`, and with it
+    /// the node's id, also when the certificate must be issued anew.
+    ///
+    /// # Errors
+    /// [`IdentityError`] says which file, what is wrong with it and what to do.
+    pub fn open(config: &Config, data_directory: &Path) -> Result<OpenedIdentity, IdentityError> {
+        match config.certificate_files()? {
+            Some(files) => open_configured(files),
+            None => open_development(config, data_directory),
+        }
+    }
+
+    /// Gives the node a new key and so a new id, under the development authority.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; the old identity stays, also when it comes from configured files, which only their
+    /// owner can replace.
+    pub fn renew(config: &Config, data_directory: &Path) -> Result<OpenedIdentity, IdentityError> {
+        if let Some(files) = config.certificate_files()? {
+            return Err(IdentityError::File {
+                path: files.key,
+                what: "the node's id comes from this configured key".into(),
+                remedy: "to give the node a new id, issue another key and certificate with `discnt-cli certs issue` and restart"
+                    .into(),
+            });
+        }
+        // Looked at first, so that the old key stays when no certificate can be had for a new one.
+        authority::load_or_make_development(&config.certs_dir)?;
+        authority::make_key(&data_directory.join(NODE_KEY_FILE))?;
+        open_development(config, data_directory)
+    }
+}
+
+fn open_configured(paths: CertificateFiles) -> Result<OpenedIdentity, IdentityError> {
+    let roots = read_roots(&paths.ca_cert)?;
+    let chain = certificate::read_certificates(&paths.cert)?;
+    let key = certificate::read_key(&paths.key)?;
+    let identity = assemble(chain, key, Arc::new(roots)).map_err(|what| IdentityError::File {
+        path: paths.cert.clone(),
+        what: format!(
+            "{what} (its key is {}, the authorities are in {})",
+            paths.key.display(),
+            paths.ca_cert.display()
+        ),
+        remedy: "issue one with `discnt-cli certs issue`, and check [mesh] ca_cert, cert and key"
+            .into(),
+    })?;
+    let warnings = key_warning(&paths.key).into_iter().collect();
+    Ok(OpenedIdentity {
+        identity,
+        source: IdentitySource::Configured(paths),
+        warnings,
+    })
+}
+
+fn open_development(
+    config: &Config,
+    data_directory: &Path,
+) -> Result<OpenedIdentity, IdentityError> {
+    let directory = &config.certs_dir;
+    let ca_certificate = directory.join(authority::AUTHORITY_CERTIFICATE_FILE);
+    let ca_key = directory.join(authority::AUTHORITY_KEY_FILE);
+    if ca_certificate.exists() && !ca_key.exists() {
+        return open_without_authority_key(config, data_directory);
+    }
+    let (authority, made_now) = authority::load_or_make_development(directory)?;
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(authority.certificate().clone())
+        .map_err(|error| IdentityError::File {
+            path: ca_certificate,
+            what: format!("it cannot be an authority ({error})"),
+            remedy: "make another one in an empty directory with `discnt-cli certs init`".into(),
+        })?;
+    let identity = own_certificate(&authority, Arc::new(roots), data_directory)?;
+    let mut warnings = vec![format!(
+        "the mesh uses the {}development authority in {}: whoever can read its ca.key can join as a node; for a real deployment use `discnt-cli certs` and set [mesh] ca_cert, cert and key",
+        if made_now { "newly made " } else { "" },
+        directory.display()
+    )];
+    warnings.extend(key_warning(&data_directory.join(NODE_KEY_FILE)));
+    warnings.extend(key_warning(&ca_key));
+    Ok(OpenedIdentity {
+        identity,
+        source: IdentitySource::Development {
+            directory: directory.clone(),
+            made_now,
+        },
+        warnings,
+    })
+}
+
+/// The node's certificate from its data directory, issued anew when it is missing, damaged, near its end or
+/// of another authority.
+fn own_certificate(
+    authority: &Authority,
+    roots: Arc<RootCertStore>,
+    data_directory: &Path,
+) -> Result<Identity, IdentityError> {
+    let key_path = data_directory.join(NODE_KEY_FILE);
+    let certificate_path = data_directory.join(NODE_CERTIFICATE_FILE);
+    refuse_lost_key(&key_path, &certificate_path)?;
+    let (pair, _) = authority::load_or_make_key(&key_path)?;
+    let key = || PrivateKeyDer::Pkcs8(pair.serialize_der().into());
+    if let Ok(chain) = certificate::read_certificates(&certificate_path)
+        && has_time_left(&chain)
+        && let Ok(identity) = assemble(chain, key(), Arc::clone(&roots))
+    {
+        return Ok(identity);
+    }
+    let pem = authority.issue(&pair, DEVELOPMENT_VALIDITY_DAYS)?;
+    files::replace(&certificate_path, &pem, Secrecy::Public)?;
+    let chain = certificate::read_certificates(&certificate_path)?;
+    assemble(chain, key(), roots).map_err(|what| IdentityError::File {
+        path: certificate_path,
+        what,
+        remedy: format!(
+            "look at the authority in {} with `discnt-cli certs show`",
+            authority.directory().display()
+        ),
+    })
+}
+
+/// `ca.crt` alone: this machine may check nodes but not make them. A certificate put into the data directory
+/// by hand serves.
+fn open_without_authority_key(
+    config: &Config,
+    data_directory: &Path,
+) -> Result<OpenedIdentity, IdentityError> {
+    let paths = CertificateFiles {
+        ca_cert: config.certs_dir.join(authority::AUTHORITY_CERTIFICATE_FILE),
+        cert: data_directory.join(NODE_CERTIFICATE_FILE),
+        key: data_directory.join(NODE_KEY_FILE),
+    };
+    if paths.cert.exists() && paths.key.exists() {
+        return open_configured(paths);
+    }
+    Err(IdentityError::File {
+        path: paths.ca_cert,
+        what: format!(
+            "there is no {} beside it, so this node cannot issue itself a certificate",
+            authority::AUTHORITY_KEY_FILE
+        ),
+        remedy: "issue one where that key is, with `discnt-cli certs issue`, and set [mesh] ca_cert, cert and key to the files"
+            .into(),
+    })
+}
+
+/// A certificate whose key is gone says that this was a node: it must not silently become another one.
+fn refuse_lost_key(key: &Path, certificate: &Path) -> Result<(), IdentityError> {
+    if key.exists() || !certificate.exists() {
+        return Ok(());
+    }
+    Err(IdentityError::File {
+        path: key.to_owned(),
+        what: format!(
+            "the key is missing, but its certificate {} is there",
+            certificate.display()
+        ),
+        remedy: "restore the key, or use a new data directory to start as a new node".into(),
+    })
+}
+
+fn has_time_left(chain: &[CertificateDer<'_>]) -> bool {
+    chain
+        .first()
+        .and_then(|first| CertificateDetails::of(first).ok())
+        .is_some_and(|details| {
+            details
+                .validity_problem(OffsetDateTime::now_utc() + RENEWAL_MARGIN)
+                .is_none()
+        })
+}
+
+fn read_roots(path: &Path) -> Result<RootCertStore, IdentityError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificate::read_certificates(path)? {
+        let refused = |what: String| IdentityError::File {
+            path: path.to_owned(),
+            what,
+            remedy: "give the certificate of an authority, as made by `discnt-cli certs init`"
+                .into(),
+        };
+        let details = CertificateDetails::of(&certificate).map_err(refused)?;
+        if !details.is_authority {
+            return Err(refused(
+                "it holds a certificate that is not an authority's".into(),
+            ));
+        }
+        roots
+            .add(certificate)
+            .map_err(|error| refused(format!("it cannot be an authority ({error})")))?;
+    }
+    Ok(roots)
+}
+
+/// Puts an identity together if it would be accepted by a node with the same roots.
+fn assemble(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    roots: Arc<RootCertStore>,
+) -> Result<Identity, String> {
+    let first = chain.first().ok_or("there is no certificate")?;
+    let details = CertificateDetails::of(first)?;
+    if details.is_authority {
+        return Err("it is the certificate of an authority, not of a node".into());
+    }
+    if let Some(problem) = details.validity_problem(OffsetDateTime::now_utc()) {
+        return Err(problem);
+    }
+    tls::check_own_chain(&chain, &key, &roots)?;
+    Ok(Identity {
+        id: details.node_id,
+        chain,
+        key,
+        roots,
+    })
+}
+
+fn key_warning(path: &Path) -> Option<String> {
+    files::is_readable_by_others(path).then(|| {
+        format!(
+            "{} can be read by others than its owner: chmod 600 it",
+            path.display()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;

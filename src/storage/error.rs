@@ -1,0 +1,79 @@
+//! What can go wrong with the data directory. Unless said otherwise, nothing on disk was changed.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the data directory cannot be used, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// Another server has it.
+    #[error(
+        "the data directory {directory} is in use by another discnt-server{holder}: stop that one, or give this one a --data-dir of its own"
+    )]
+    Locked {
+        /// The directory.
+        directory: PathBuf,
+        /// " (process 123)", or nothing when that is not known.
+        holder: String,
+    },
+    /// The system refuses an operation.
+    #[error("cannot {operation} {path}: {error}")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A file is not what was written.
+    #[error(
+        "{path} is damaged: {what}; restore it from a backup of the directory, and do not just delete it: {consequence}"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+        /// What deleting it would do.
+        consequence: &'static str,
+    },
+    /// A file that must be there is not.
+    #[error(
+        "{path} is missing from a data directory in use: restore it from a backup, or {remedy}"
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// What else can be done.
+        remedy: &'static str,
+    },
+    /// The directory or a file of it was written by a later version.
+    #[error(
+        "{path} is of version {found}, this discnt-server reads up to version {known}: use a newer one"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+        /// The newest known.
+        known: u64,
+    },
+    /// The directory is not empty and not ours.
+    #[error(
+        "{directory} is not a data directory of discnt-server (it holds {found} and no FORMAT file): give an empty or new one with --data-dir"
+    )]
+    Foreign {
+        /// The directory.
+        directory: PathBuf,
+        /// An entry that is there.
+        found: String,
+    },
+    /// The numbers ran out, which a counter of 64 bits does not do by itself.
+    #[error("{path} holds the highest possible incarnation: it was tampered with")]
+    Exhausted {
+        /// The file.
+        path: PathBuf,
+    },
+}
