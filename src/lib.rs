@@ -3,11 +3,14 @@
 //! The library is a stack of floors; imports point only down. See ARCHITECTURE.md for the map.
 
 pub mod base;
+pub mod command;
 pub mod counter;
 pub mod daemon;
+pub mod listener;
 pub mod membership;
 pub mod mesh;
 pub mod node;
 pub mod replication;
+pub mod resp;
 pub mod storage;
 pub mod wire;
