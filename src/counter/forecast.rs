@@ -117,3 +117,88 @@ fn units(amount: f64, whole: bool) -> i128 {
     }
     (amount as i128).saturating_mul(UNITS_PER_ONE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn forecast(rate: f32, whole: bool) -> Forecast {
+        Forecast { total: Total::from_units(7 * UNITS_PER_ONE), rate, whole, since: Monotonic::from_nanos(1_000) }
+    }
+
+    fn believed(forecast: Forecast, nanos: u64) -> i128 {
+        forecast.at(Monotonic::from_nanos(1_000 + nanos)).units()
+    }
+
+    #[test]
+    fn an_exact_forecast_stays_what_it_is() {
+        let exact = Forecast::exact(Total::from_units(5), Monotonic::ZERO);
+        assert!(exact.is_exact());
+        assert_eq!(exact.at(Monotonic::NEVER), Total::from_units(5));
+    }
+
+    #[test]
+    fn a_forecast_moves_with_time_and_not_before_it_was_made() {
+        let half = UNITS_PER_ONE / 2;
+        assert_eq!(believed(forecast(0.5, false), 1_000_000_000), 7 * UNITS_PER_ONE + half);
+        assert_eq!(believed(forecast(-0.5, false), 1_000_000_000), 7 * UNITS_PER_ONE - half);
+        assert_eq!(forecast(0.5, false).at(Monotonic::ZERO).units(), 7 * UNITS_PER_ONE);
+    }
+
+    #[test]
+    fn whole_steps_are_whole_however_far_they_go() {
+        assert_eq!(believed(forecast(0.75, true), 2_000_000_000), 8 * UNITS_PER_ONE);
+        assert_eq!(believed(forecast(-0.75, true), 2_000_000_000), 6 * UNITS_PER_ONE);
+        for rate in [1e5, 1e9, 3.3e15, 1e19, 1e20, -1e20] {
+            let total = forecast(rate, true).at(Monotonic::from_nanos(1_700_000_123));
+            assert!(total.is_whole(), "{rate}");
+        }
+    }
+
+    #[test]
+    fn a_rate_that_is_not_a_number_moves_nothing() {
+        for whole in [false, true] {
+            assert_eq!(believed(forecast(f32::NAN, whole), 1_000_000_000), 7 * UNITS_PER_ONE);
+        }
+        assert_eq!(believed(forecast(f32::INFINITY, false), 1), i128::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn the_instant_of_leaving_is_the_first_one_outside(
+            rate in prop_oneof![-1e6_f32..1e6, -10.0_f32..10.0, any::<f32>()],
+            whole in any::<bool>(),
+            off in -200 * UNITS_PER_ONE..200 * UNITS_PER_ONE,
+            precision in 0..300 * UNITS_PER_ONE,
+            later in 0_u64..10_000_000_000,
+        ) {
+            let forecast = forecast(rate, whole);
+            let total = Total::from_units(forecast.total.units() + off);
+            let band = Band::share_of(Amount::from_units(precision).expect("in range"), 1);
+            let now = Monotonic::from_nanos(1_000 + later);
+            let leaves = forecast.leaves(total, band, now);
+            prop_assert!(leaves >= now);
+            if leaves > now {
+                let before = Monotonic::from_nanos(leaves.as_nanos() - 1);
+                prop_assert!(!forecast.is_outside(total, band, now));
+                prop_assert!(!forecast.is_outside(total, band, before));
+            }
+            if leaves != Monotonic::NEVER {
+                prop_assert!(forecast.is_outside(total, band, leaves));
+            }
+        }
+
+        #[test]
+        fn the_belief_moves_one_way(rate in any::<f32>(), whole in any::<bool>(), a in any::<u64>(), b in any::<u64>()) {
+            let forecast = forecast(rate, whole);
+            let early = forecast.at(Monotonic::from_nanos(a.min(b)));
+            let late = forecast.at(Monotonic::from_nanos(a.max(b)));
+            if rate >= 0.0 {
+                prop_assert!(early <= late);
+            } else if rate < 0.0 {
+                prop_assert!(early >= late);
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! Pure: time comes in as an argument, nothing here does IO, and no rule of convergence uses an extrapolated figure.
 
 mod announcement;
+mod arrivals;
 mod assignment;
 mod band;
 mod config;

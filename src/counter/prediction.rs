@@ -8,21 +8,15 @@ use std::time::Duration;
 
 use crate::base::{Monotonic, Total};
 
-use super::{Band, Forecast, forecast::UNITS_PER_ONE};
+use super::arrivals::{Arrivals, Interval};
+use super::forecast::UNITS_PER_ONE;
+use super::{Band, Forecast};
 
-/// Announcements of an activity that carry no rate: what came once may not go on.
-const SILENT_ANNOUNCEMENTS: u8 = 2;
-/// Seconds that arrivals must have been watched for before a rate is announced; longer than a flush or two.
-const EVIDENCE_SECONDS: f32 = 0.010;
-/// How much of the past an announcement keeps: the estimate rests on some (1 + k) / (1 - k) = 9 intervals,
-/// which costs about 1 / (3 * 9) more announcements than the true rate would.
-const KEEP: f64 = 0.8;
-/// Squared deviations (in variances) from which an interval contradicts the estimate.
-const SURPRISE: f64 = 8.0;
-/// The same for an interval that follows one that contradicted it in the same direction.
-const CONFIRMED: f64 = 3.0;
-/// Missing increments that tell a stop from chance, when they are also half a band.
-const STOP_INCREMENTS: f64 = 6.0;
+/// Missing increments that tell a stop from chance (e^-10 for Poisson arrivals), when they are also half a
+/// band.
+const STOP_INCREMENTS: f64 = 10.0;
+
+const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
 
 /// What a timer's look at a share found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,20 +42,7 @@ pub struct Predictor {
     longest_gap: u64,
     /// Increments since the last announcement.
     increments: u32,
-    /// Estimated amount a second.
-    rate: f32,
-    /// Seconds of observation that the estimate rests on; 0 = none.
-    weight: f32,
-    /// Square root of the estimated variance a second.
-    spread: f32,
-    /// Seconds since this activity began.
-    watched: f32,
-    /// Announcements of this activity, saturating.
-    announced: u8,
-    /// -1 or 1: the last interval contradicted the estimate in this direction.
-    suspicion: i8,
-    /// Something fractional was counted.
-    fractional: bool,
+    arrivals: Arrivals,
 }
 
 impl Predictor {
@@ -78,13 +59,7 @@ impl Predictor {
             look_by: Monotonic::NEVER,
             longest_gap: 0,
             increments: 0,
-            rate: 0.0,
-            weight: 0.0,
-            spread: 0.0,
-            watched: 0.0,
-            announced: 0,
-            suspicion: 0,
-            fractional: !believed.total.is_whole(),
+            arrivals: Arrivals::new(!believed.total.is_whole()),
         }
     }
 
@@ -116,27 +91,30 @@ impl Predictor {
     fn leaves_before_the_next_look(&self, total: Total, ahead: i128, band: Band, now: Monotonic) -> bool {
         let rate = f64::from(self.believed.rate);
         let ahead = if rate < 0.0 { -ahead } else { ahead };
-        let room = (band.units() - ahead) as f64 / UNITS_PER_ONE as f64;
+        // In whole steps the belief may be almost a step further than it shows.
+        let hidden = if self.believed.whole { UNITS_PER_ONE } else { 0 };
+        let room = band.units() - ahead - hidden;
+        // Not `room as f64`, which is a call: halves convert in an instruction each.
+        let room = (room >> 64) as i64 as f64 * TWO_TO_64 + (room as u64) as f64;
         let until_look = self.look_by.as_nanos().saturating_sub(now.as_nanos()) as f64 * 1e-9;
         // Mostly there is more room than the belief can cross; only if in doubt is the exact instant found.
-        room < rate.abs() * until_look * (1.0 + 1e-9) && self.believed.leaves(total, band, now) < self.look_by
+        room < rate.abs() * until_look * (1.0 + 1e-9) * UNITS_PER_ONE as f64
+            && self.believed.leaves(total, band, now) < self.look_by
     }
 
     /// Chooses what to tell the peers now, at a flush. The caller sends it.
     pub fn announce(&mut self, total: Total, band: Band, settle: Duration, now: Monotonic) -> Forecast {
-        self.fractional |= !total.is_whole();
-        self.learn(total, now);
-        let forecast =
-            Forecast { total, rate: self.choose_rate(total, band, settle, now), whole: !self.fractional, since: now };
-        self.tell(forecast);
+        let interval = self.close_interval(total, now);
+        let rate = self.choose_rate(interval, band, settle, now);
+        let forecast = Forecast { total, rate, whole: !self.arrivals.is_fractional(), since: now };
+        self.tell(if rate == 0.0 || !rate.is_finite() { Forecast::exact(total, now) } else { forecast });
         self.look_by = self.next_look(total, band, settle, now);
         self.believed
     }
 
     /// Tells the peers the exact total, without a rate. The caller sends it.
     pub fn announce_exact(&mut self, total: Total, now: Monotonic) -> Forecast {
-        self.fractional |= !total.is_whole();
-        self.learn(total, now);
+        self.close_interval(total, now);
         self.tell(Forecast::exact(total, now));
         self.look_by = Monotonic::NEVER;
         self.believed
@@ -165,95 +143,55 @@ impl Predictor {
         leaves.min(self.last_increment.after(settle))
     }
 
-    /// What comes next needs evidence of its own.
-    fn forget(&mut self) {
-        self.weight = 0.0;
-        self.rate = 0.0;
-        self.spread = 0.0;
-        self.watched = 0.0;
-        self.announced = 0;
-        self.suspicion = 0;
-    }
-
-    fn tell(&mut self, mut forecast: Forecast) {
-        if forecast.rate == 0.0 || !forecast.rate.is_finite() {
-            forecast = Forecast::exact(forecast.total, forecast.since);
-        }
+    fn tell(&mut self, forecast: Forecast) {
         self.believed = forecast;
         self.longest_gap = 0;
         self.increments = 0;
-        self.announced = self.announced.saturating_add(1);
     }
 
-    /// Takes the interval since the last announcement into the estimates.
-    fn learn(&mut self, total: Total, now: Monotonic) {
-        let seconds = now.since(self.believed.since).as_secs_f64();
-        self.watched += seconds as f32;
-        if self.announced == 0 || seconds <= 0.0 {
-            return;
-        }
-        let amount = total.minus_f64(self.believed.total);
-        if self.weight == 0.0 {
-            self.rate = (amount / seconds) as f32;
-            self.weight = seconds as f32;
-            self.spread = (amount.abs() / seconds * self.step(amount)).sqrt() as f32;
-            return;
-        }
-        let rate = f64::from(self.rate);
-        let weight = f64::from(self.weight);
-        let deviation = amount - rate * seconds;
-        let step = self.step(amount);
-        let variance = f64::from(self.spread).powi(2).max(rate.abs() * step);
-        let surprise = deviation * deviation / (variance * seconds);
-        let direction = if deviation > 0.0 { 1 } else { -1 };
-        let mut kept = weight * KEEP;
-        let mut taken = deviation;
-        let limit = if self.suspicion == direction { CONFIRMED } else { SURPRISE };
-        if surprise > limit {
-            if self.suspicion == direction || deviation * rate < 0.0 {
-                kept = kept.min(seconds / (surprise - 1.0));
-            } else {
-                taken = 0.0;
-            }
-            self.suspicion = direction;
-        } else {
-            self.suspicion = 0;
-        }
-        let weight = kept + seconds;
-        self.rate = (rate + taken / weight) as f32;
-        self.weight = weight as f32;
-        let old = f64::from(self.spread).powi(2) * kept;
-        self.spread = ((old + deviation * deviation) / weight).sqrt() as f32;
-    }
-
-    /// The mean increment since the last announcement, in magnitude.
-    fn step(&self, amount: f64) -> f64 {
-        amount.abs() / f64::from(self.increments.max(1))
+    /// Learns from the interval since the last announcement.
+    fn close_interval(&mut self, total: Total, now: Monotonic) -> Interval {
+        let interval = Interval {
+            amount: total.minus_f64(self.believed.total),
+            seconds: now.since(self.believed.since).as_secs_f64(),
+            increments: self.increments,
+        };
+        self.arrivals.note_total(total.is_whole());
+        self.arrivals.learn(interval);
+        interval
     }
 
     /// The rate to announce; 0 where extrapolating would not pay or the evidence is thin.
-    fn choose_rate(&mut self, total: Total, band: Band, settle: Duration, now: Monotonic) -> f32 {
-        let silence = now.since(self.last_increment);
-        let rate = f64::from(self.rate).abs();
+    fn choose_rate(&mut self, interval: Interval, band: Band, settle: Duration, now: Monotonic) -> f32 {
         let half_width = band.to_f64();
-        let step = self.step(total.minus_f64(self.believed.total));
-        if self.announced < SILENT_ANNOUNCEMENTS
-            || self.watched < EVIDENCE_SECONDS
+        let step = interval.step();
+        let silence = now.since(self.last_increment);
+        if !self.arrivals.may_be_relied_on()
             || silence >= settle
+            // A belief that moves less than an increment at a time only leaves the band earlier.
             || half_width < step
-            || (!self.fractional && band.units() < UNITS_PER_ONE)
+            || (!self.arrivals.is_fractional() && band.units() < UNITS_PER_ONE)
         {
             return 0.0;
         }
-        let missing = silence.as_secs_f64() * rate;
-        if missing > (half_width / 2.0).max(STOP_INCREMENTS * step) {
-            self.forget();
+        let silence = silence.as_secs_f64();
+        let rate = self.arrivals.rate();
+        let expected = f64::from(rate.abs().max(self.believed.rate.abs()));
+        let stopped = silence * expected > (half_width / 2.0).max(STOP_INCREMENTS * step);
+        if stopped || (interval.increments == 0 && self.arrivals.is_suspicious()) {
+            self.arrivals.stopped();
             return 0.0;
         }
-        let gap = (self.longest_gap as f64 * 1e-9).max(silence.as_secs_f64()) * rate;
-        if gap > 2.0 * half_width + STOP_INCREMENTS * step {
+        // They come in bursts if a gap alone would leave the band twice over; chance gaps grow with the
+        // logarithm of the number of arrivals.
+        let chance = STOP_INCREMENTS + f64::from(interval.increments.max(1)).ln();
+        let gap = (self.longest_gap as f64 * 1e-9).max(silence);
+        if gap * expected > 2.0 * half_width + chance * step {
             return 0.0;
         }
-        self.rate
+        rate
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::iter;
 use std::time::Duration;
 
-use foca::{Foca, Header, Identity, Member, Message, NoCustomBroadcast, State, Timer};
+use foca::{Foca, Header, Member, Message, NoCustomBroadcast, State, Timer};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
@@ -15,7 +15,7 @@ use super::packet::Packet;
 use super::roster::Roster;
 use super::runtime::Collected;
 use super::timers::Timers;
-use super::{Config, MAX_GENERATION, MAX_MEMBERS, MemberIdentity, MemberStatus, MembershipError, Output};
+use super::{Config, MAX_GENERATION, MemberIdentity, MemberStatus, MembershipError, Output};
 use crate::base::{Monotonic, NodeId};
 
 /// Who is in the cluster, as seen from one node.
@@ -23,11 +23,11 @@ use crate::base::{Monotonic, NodeId};
 /// After each call, take all outputs with [`Membership::poll_output`] and ask for [`Membership::next_deadline`] anew.
 /// A node that has left, or was reset, starts anew with a new value and a higher generation.
 pub struct Membership {
-    detector: Foca<Announced, CborCodec, SmallRng, NoCustomBroadcast>,
+    pub(super) detector: Foca<Announced, CborCodec, SmallRng, NoCustomBroadcast>,
     config: Config,
-    roster: Roster,
+    pub(super) roster: Roster,
     links: Links,
-    barred: BTreeSet<NodeId>,
+    pub(super) barred: BTreeSet<NodeId>,
     timers: Timers,
     outputs: VecDeque<Output>,
     /// For how long this process was not running. The detector's clock stands still meanwhile: silence that
@@ -153,7 +153,7 @@ impl Membership {
         self.settle(now);
     }
 
-    /// Presents this node under another address from now on; tells all linked nodes.
+    /// Presents this node under another address from now on.
     ///
     /// # Errors
     /// When the host cannot be told, or no generation is left. Nothing has changed then.
@@ -249,80 +249,7 @@ impl Membership {
         self.barred.iter().copied()
     }
 
-    fn handle_protocol(
-        &mut self,
-        from: NodeId,
-        bytes: &[u8],
-        header: Header<Announced>,
-        mut members: Vec<Member<Announced>>,
-        now: Monotonic,
-    ) -> Result<(), MembershipError> {
-        let sender = header.src.node();
-        if sender != from {
-            return Err(MembershipError::Impersonation { sender: from, claimed: sender });
-        }
-        if !self.roster.contains(from) && self.roster.len() >= MAX_MEMBERS {
-            return Err(MembershipError::Full(from));
-        }
-        if let Some(generation) = self.outlived(&header.src) {
-            self.send_packet(from, &Packet::Outlived { generation });
-            return Ok(());
-        }
-        let given = members.len();
-        self.keep_acceptable(from, &mut members);
-        let kept;
-        let accepted = if members.len() == given {
-            bytes
-        } else {
-            let packet = Packet::Protocol { header, members };
-            kept = packet.encode().map_err(|error| MembershipError::Malformed(error.to_string()))?;
-            &kept
-        };
-        let (_, protocol) = accepted.split_first().ok_or_else(|| MembershipError::Malformed("empty".into()))?;
-        self.detect(now, |detector, collected| detector.handle_data(protocol, collected))
-    }
-
-    /// Whether the timer is about a suspicion that its member has answered. The detector would tell such a member
-    /// that it is down, though it holds it for alive, and make it renew itself for nothing.
-    fn is_settled_suspicion(&self, timer: &Timer<Announced>) -> bool {
-        let Timer::ChangeSuspectToDown { member_id, incarnation, token: _ } = timer else {
-            return false;
-        };
-        let suspect = Member::new(member_id.clone(), *incarnation, State::Suspect);
-        self.known(member_id.node()) != Some(&suspect)
-    }
-
-    /// The generation that a sender needs to be heard, if a later life of it than it speaks as is known.
-    fn outlived(&self, sender: &Announced) -> Option<u64> {
-        let known = self.known(sender.node())?;
-        let later = known.id().win_addr_conflict(sender);
-        // Where the later life is active, this may just be a packet that was overtaken: no cause to go beyond.
-        let beyond =
-            !self.roster.is_active(sender.node()) || known.id().identity.generation == sender.identity.generation;
-        later.then(|| known.id().identity.generation + u64::from(beyond))
-    }
-
-    /// Drops news of who is barred, of earlier or false lives of this node, and of more nodes than can be known.
-    fn keep_acceptable(&self, sender: NodeId, members: &mut Vec<Member<Announced>>) {
-        let me = self.detector.identity();
-        let mut known = self.roster.len() + usize::from(!self.roster.contains(sender));
-        members.retain(|member| {
-            let node = member.id().node();
-            if node == me.node() {
-                return member.id() == me;
-            }
-            if self.barred.contains(&node) {
-                return false;
-            }
-            if node == sender || self.roster.contains(node) {
-                return true;
-            }
-            known += 1;
-            known <= MAX_MEMBERS
-        });
-    }
-
-    fn known(&self, node: NodeId) -> Option<&Member<Announced>> {
+    pub(super) fn known(&self, node: NodeId) -> Option<&Member<Announced>> {
         let mut members = self.detector.iter_membership_state();
         members.find(|member| member.id().node() == node)
     }
@@ -354,8 +281,8 @@ impl Membership {
         }
     }
 
-    /// Runs the detector and carries out what it asks for. If it took a new identity, all linked nodes are told.
-    fn detect(
+    /// Runs the detector and carries out what it asks for.
+    pub(super) fn detect(
         &mut self,
         now: Monotonic,
         run: impl FnOnce(
@@ -367,16 +294,13 @@ impl Membership {
         let before = self.detector.identity().clone();
         let mut collected = Collected::default();
         let result = run(&mut self.detector, &mut collected).map_err(protocol_error);
-        // A detector that has changed its identity sets no timers before it is told of a member again: tell it
-        // of none, which makes it look at those it has.
+        // A detector that has changed its identity sets no timers before it is told of a member again, so that a
+        // lost first word would never be repeated. Told of none, it looks at those it has and goes on probing.
         let resumed = self.detector.apply_many(iter::empty(), true, &mut collected).map_err(protocol_error);
         self.carry_out(collected, now);
         if *self.detector.identity() != before {
             let identity = self.me().clone();
             self.outputs.push_back(Output::Renewed(identity));
-            for peer in self.links.nodes() {
-                self.introduce(peer, now);
-            }
         }
         result.and(resumed)
     }
@@ -393,7 +317,7 @@ impl Membership {
         }
     }
 
-    fn send_packet(&mut self, to: NodeId, packet: &Packet) {
+    pub(super) fn send_packet(&mut self, to: NodeId, packet: &Packet) {
         match packet.encode() {
             Ok(bytes) => self.send(to, bytes),
             Err(error) => {

@@ -6,9 +6,12 @@
 //!
 //! A member is forgotten only by being told so ([`Membership::forget`]); one that fails stays known as down.
 
+mod acceptance;
 mod codec;
 mod config;
 mod error;
+#[cfg(test)]
+mod hostility;
 mod identity;
 mod links;
 mod machine;
@@ -17,7 +20,11 @@ mod packet;
 mod roster;
 mod runtime;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod strategies;
 mod timers;
 
 pub use config::Config;

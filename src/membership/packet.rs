@@ -20,6 +20,7 @@ const OUTLIVED: u8 = 2;
 
 /// What one node says to another about members.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack, and nearly always the large one")]
 pub(super) enum Packet {
     /// A packet of the failure detector: header, then news of members.
     Protocol { header: Header<Announced>, members: Vec<Member<Announced>> },
@@ -119,54 +120,12 @@ mod tests {
 
     use super::*;
     use crate::base::NodeId;
-    use crate::membership::{MAX_GENERATION, MAX_HOST_BYTES, MemberIdentity};
-
-    fn announced() -> impl Strategy<Value = Announced> {
-        (any::<[u8; 20]>(), 0..=MAX_GENERATION, "[a-z0-9.:-]{0,255}", any::<(u16, u16, bool)>()).prop_map(
-            |(node, generation, host, (client_port, mesh_port, leaving))| {
-                let identity = MemberIdentity { node: NodeId::new(node), generation, host, client_port, mesh_port };
-                Announced { identity, leaving }
-            },
-        )
-    }
-
-    fn member() -> impl Strategy<Value = Member<Announced>> {
-        let state = prop_oneof![Just(State::Alive), Just(State::Suspect), Just(State::Down)];
-        (announced(), any::<u16>(), state)
-            .prop_map(|(announced, incarnation, state)| Member::new(announced, incarnation, state))
-    }
-
-    fn message() -> impl Strategy<Value = Message<Announced>> {
-        (announced(), any::<u8>(), 0..10).prop_map(|(other, probe_number, kind)| match kind {
-            0 => Message::Ping(probe_number),
-            1 => Message::Ack(probe_number),
-            2 => Message::PingReq { target: other, probe_number },
-            3 => Message::IndirectPing { origin: other, probe_number },
-            4 => Message::IndirectAck { target: other, probe_number },
-            5 => Message::ForwardedAck { origin: other, probe_number },
-            6 => Message::Announce,
-            7 => Message::Feed,
-            8 => Message::Gossip,
-            _ => Message::TurnUndead,
-        })
-    }
-
-    prop_compose! {
-        fn packet()(
-            src in announced(),
-            src_incarnation in any::<u16>(),
-            dst in announced(),
-            message in message(),
-            members in prop::collection::vec(member(), 0..3),
-        ) -> Packet {
-            let header = Header { src, src_incarnation, dst, message };
-            Packet::Protocol { header, members }
-        }
-    }
+    use crate::membership::strategies::{anyone, packet};
+    use crate::membership::{MAX_GENERATION, MAX_HOST_BYTES};
 
     proptest! {
         #[test]
-        fn a_packet_reads_back_as_it_was_written(packet in packet()) {
+        fn a_packet_reads_back_as_it_was_written(packet in packet(anyone())) {
             if let Ok(bytes) = packet.encode() {
                 prop_assert_eq!(Packet::decode(&bytes), Ok(packet));
             }
@@ -180,7 +139,7 @@ mod tests {
         }
 
         #[test]
-        fn no_shortened_or_lengthened_packet_is_one(packet in packet(), cut in any::<prop::sample::Index>()) {
+        fn no_shortened_or_lengthened_packet_is_one(packet in packet(anyone()), cut in any::<prop::sample::Index>()) {
             if let Ok(mut bytes) = packet.encode() {
                 if let Packet::Protocol { header, members } = &packet {
                     let bare = Packet::Protocol { header: header.clone(), members: vec![] };
