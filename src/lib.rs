@@ -5,6 +5,7 @@
 pub mod base;
 pub mod command;
 pub mod counter;
+pub mod daemon;
 pub mod driver;
 pub mod listener;
 pub mod membership;

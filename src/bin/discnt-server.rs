@@ -1,1 +1,21 @@
-fn main() {}
+//! The server's entry: flags and configuration first, then the node.
+
+use std::io::{stderr, stdout};
+use std::process::ExitCode;
+
+use clap::Parser;
+use discnt::daemon::{Arguments, Launch, prepare, serve};
+
+fn main() -> ExitCode {
+    match prepare(&Arguments::parse(), std::env::vars_os(), &mut stdout(), &mut stderr()) {
+        Ok(Launch::Done(code)) => code,
+        Ok(Launch::Serve(loaded)) => match serve(&loaded) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!("{error}");
+                ExitCode::FAILURE
+            }
+        },
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -1,1 +1,17 @@
-//! (to come)
+//! Floor 8: the server as a process: its flags, its configuration, its log and what it says when it starts.
+//!
+//! This is where the other floors are put together. No rule about counters, links or members belongs here.
+
+mod arguments;
+mod config;
+mod launch;
+mod logging;
+mod report;
+mod serve;
+
+pub use arguments::Arguments;
+pub use config::{Configuration, ConfigurationError, LoadedConfiguration, Origin, Problem};
+pub use launch::{Launch, prepare};
+pub use logging::{Config as LogConfig, Format, LoggingError, start as start_logging};
+pub use report::{Authority, StartReport};
+pub use serve::{ServeError, serve};

@@ -10,7 +10,7 @@ use super::view::ClusterState;
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex};
 use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
 use crate::membership::{Config as MembershipConfig, MemberIdentity, Membership, MembershipError};
-use crate::replication::{Backlog, NumberSet, Registry};
+use crate::replication::{Backlog, Config as ReplicationConfig, NumberSet, Registry};
 use crate::wire::Packed;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -40,8 +40,8 @@ pub struct NodeSettings {
     pub counters: CounterConfig,
     /// The `[cluster]` section.
     pub cluster: MembershipConfig,
-    /// How many recent numbers of each replica are remembered, so that small repairs need no walk over the table.
-    pub backlog_numbers: usize,
+    /// The `[replication]` section.
+    pub replication: ReplicationConfig,
     /// The members of before.
     pub members: Vec<KnownMember>,
     /// The nodes that are kept out.
@@ -278,7 +278,7 @@ impl Node {
 
     /// The sequence of a replica in the registry.
     pub(super) fn sequence_of(&mut self, replica: ReplicaIndex) -> &mut Sequence {
-        let capacity = self.settings.backlog_numbers;
+        let capacity = self.settings.replication.backlog_numbers;
         while self.sequences.len() <= replica.as_usize() {
             self.sequences.push(Sequence { held: NumberSet::default(), backlog: Backlog::new(capacity), places: None });
         }

@@ -1,0 +1,51 @@
+//! The first steps of the process: flags, configuration, and the requests that end there.
+//!
+//! It decides whether a server is to run; running it is not its part.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use super::{Arguments, LoadedConfiguration};
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Launch {
+    /// A server with this configuration.
+    Serve(Box<LoadedConfiguration>),
+    /// Nothing more: what was asked for was printed, or the configuration was refused and the reason was printed.
+    Done(ExitCode),
+}
+
+/// Loads the configuration and answers `--check-config` and `--print-config`.
+///
+/// Answers go to `output`, refusals to `errors`; a refused configuration ends with exit code 1 whatever was asked.
+///
+/// # Errors
+/// Only those of writing to `output` or `errors`.
+pub fn prepare(
+    arguments: &Arguments,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    output: &mut dyn Write,
+    errors: &mut dyn Write,
+) -> io::Result<Launch> {
+    let loaded = match LoadedConfiguration::load(arguments, environment) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            writeln!(errors, "discnt-server: {error}\nNo server was started and nothing was changed.")?;
+            return Ok(Launch::Done(ExitCode::FAILURE));
+        }
+    };
+    if arguments.check_config {
+        match &loaded.file {
+            Some(path) => writeln!(output, "configuration is valid ({})", path.display())?,
+            None => writeln!(output, "configuration is valid (no file was given)")?,
+        }
+        return Ok(Launch::Done(ExitCode::SUCCESS));
+    }
+    if arguments.print_config {
+        write!(output, "{loaded}")?;
+        return Ok(Launch::Done(ExitCode::SUCCESS));
+    }
+    Ok(Launch::Serve(Box::new(loaded)))
+}

@@ -1,0 +1,164 @@
+//! What the server says once it serves: a few lines for a person, one `name  value` each.
+//!
+//! A function from facts to text. It finds out nothing by itself.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::base::NodeId;
+
+/// Which authority this node's certificate is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// The one for development that lies in the directory, made by this start or found there.
+    Development {
+        /// Where it is.
+        directory: PathBuf,
+        /// Whether this start made it.
+        made_now: bool,
+    },
+    /// The files of `[mesh] ca_cert`, `cert` and `key`.
+    Given {
+        /// The node's certificate.
+        certificate: PathBuf,
+    },
+}
+
+/// What is told at the start. Addresses are those that are bound, so a port that the system chose is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartReport {
+    /// The version of the program.
+    pub version: &'static str,
+    /// Who this node is.
+    pub node: NodeId,
+    /// Where clients connect; not empty.
+    pub clients: Vec<SocketAddr>,
+    /// How many threads serve clients.
+    pub threads: usize,
+    /// Where other nodes connect.
+    pub mesh: SocketAddr,
+    /// What other nodes are told instead, if that was set.
+    pub advertised: Option<String>,
+    /// Members that are remembered and redialled, without this node.
+    pub members_known: usize,
+    /// The data directory.
+    pub data_directory: PathBuf,
+    /// Whose certificates are accepted.
+    pub authority: Authority,
+    /// Whether clients must say a password.
+    pub password_is_set: bool,
+}
+
+impl fmt::Display for StartReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |name: &str, value: String| writeln!(f, "{name:<13}{value}");
+        line("discnt-server", format!(" {}", self.version))?;
+        line("node", self.node.to_string())?;
+        let clients: Vec<String> = self.clients.iter().map(SocketAddr::to_string).collect();
+        let threads = if self.threads == 1 { "thread" } else { "threads" };
+        line("clients", format!("{} (TCP, {} {threads})", clients.join(" "), self.threads))?;
+        let advertised = self.advertised.as_ref().map_or_else(String::new, |told| format!(", others are told {told}"));
+        line("mesh", format!("{} (UDP{advertised})", self.mesh))?;
+        let members = match self.members_known {
+            0 => "none yet; to join another node: CLUSTER MEET host port".to_owned(),
+            1 => "1 other known, dialling".to_owned(),
+            count => format!("{count} others known, dialling"),
+        };
+        line("members", members)?;
+        line("data", self.data_directory.display().to_string())?;
+        match &self.authority {
+            Authority::Development { directory, made_now } => {
+                let made = if *made_now { ", made just now" } else { "" };
+                line(
+                    "certificates",
+                    format!("{} (DEVELOPMENT authority{made}: not for production)", directory.display()),
+                )?;
+            }
+            Authority::Given { certificate } => line("certificates", certificate.display().to_string())?,
+        }
+        line("connect", self.how_to_connect())
+    }
+}
+
+impl StartReport {
+    fn how_to_connect(&self) -> String {
+        let Some(first) = self.clients.first() else { return "no address for clients".to_owned() };
+        let host = match first.ip() {
+            // What is bound to every address can be reached on this machine at the usual one.
+            ip if ip.is_unspecified() || ip.to_string() == "127.0.0.1" => String::new(),
+            ip => format!(" -h {ip}"),
+        };
+        let password = if self.password_is_set { " -a PASSWORD" } else { "" };
+        format!("discnt-cli{host} -p {}{password}", first.port())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> StartReport {
+        StartReport {
+            version: "0.1.0",
+            node: "00112233445566778899aabbccddeeff00112233".parse().expect("40 hex digits"),
+            clients: vec!["127.0.0.1:7711".parse().expect("an address")],
+            threads: 2,
+            mesh: "127.0.0.1:7711".parse().expect("an address"),
+            advertised: None,
+            members_known: 0,
+            data_directory: "./discnt-data/7711".into(),
+            authority: Authority::Development { directory: "./certs/dev".into(), made_now: true },
+            password_is_set: false,
+        }
+    }
+
+    #[test]
+    fn a_first_start_is_told_in_eight_lines() {
+        let golden = "\
+discnt-server 0.1.0
+node         00112233445566778899aabbccddeeff00112233
+clients      127.0.0.1:7711 (TCP, 2 threads)
+mesh         127.0.0.1:7711 (UDP)
+members      none yet; to join another node: CLUSTER MEET host port
+data         ./discnt-data/7711
+certificates ./certs/dev (DEVELOPMENT authority, made just now: not for production)
+connect      discnt-cli -p 7711
+";
+        assert_eq!(report().to_string(), golden);
+    }
+
+    #[test]
+    fn a_deployed_node_tells_what_is_different() {
+        let report = StartReport {
+            clients: vec!["10.0.0.1:5262".parse().expect("an address"), "[::1]:5262".parse().expect("an address")],
+            threads: 1,
+            mesh: "[::]:5262".parse().expect("an address"),
+            advertised: Some("node1.example.net:5262".into()),
+            members_known: 2,
+            data_directory: "/var/lib/discnt".into(),
+            authority: Authority::Given { certificate: "/etc/discnt/node.crt".into() },
+            password_is_set: true,
+            ..report()
+        };
+        let golden = "\
+discnt-server 0.1.0
+node         00112233445566778899aabbccddeeff00112233
+clients      10.0.0.1:5262 [::1]:5262 (TCP, 1 thread)
+mesh         [::]:5262 (UDP, others are told node1.example.net:5262)
+members      2 others known, dialling
+data         /var/lib/discnt
+certificates /etc/discnt/node.crt
+connect      discnt-cli -h 10.0.0.1 -p 5262 -a PASSWORD
+";
+        assert_eq!(report.to_string(), golden);
+    }
+
+    #[test]
+    fn every_line_is_a_name_and_a_value() {
+        for line in report().to_string().lines() {
+            let mut words = line.split_whitespace();
+            assert!(words.next().is_some() && words.next().is_some(), "{line:?}");
+        }
+    }
+}
