@@ -89,6 +89,7 @@ pub struct Node {
     pub(super) serving: BTreeMap<NodeId, Serving>,
     pub(super) settings: NodeSettings,
     pub(super) news_since: Option<Monotonic>,
+    pub(super) last_flush: Monotonic,
     pub(super) next_digest: Monotonic,
     pub(super) next_tend: Monotonic,
     pub(super) tend_from: u8,
@@ -135,6 +136,7 @@ impl Node {
             pulling: None,
             serving: BTreeMap::new(),
             news_since: None,
+            last_flush: Monotonic::ZERO,
             next_digest: now,
             next_tend: now,
             tend_from: 0,
@@ -232,11 +234,7 @@ impl Node {
 
     /// When [`Self::tick`] must be called next, if nothing happens before.
     pub fn next_deadline(&self) -> Monotonic {
-        let news = match self.news_since {
-            Some(since) => since.after(self.settings.counters.flush_interval()),
-            None if self.table.has_news() => Monotonic::ZERO,
-            None => Monotonic::NEVER,
-        };
+        let news = self.next_flush();
         let peers = self.peers.values().flat_map(|peer| match &peer.link {
             Some(link) => [link.compare_at, Monotonic::NEVER],
             None if peer.dialling.is_none() => [peer.redial_at, Monotonic::NEVER],
