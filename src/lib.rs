@@ -4,5 +4,13 @@
 
 pub mod base;
 pub mod cli;
+pub mod command;
+pub mod counter;
+pub mod listener;
+pub mod membership;
 pub mod mesh;
+pub mod node;
+pub mod replication;
+pub mod resp;
 pub mod storage;
+pub mod wire;

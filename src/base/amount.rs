@@ -41,11 +41,7 @@ impl Amount {
 
     /// An amount of `units` of 1e-17, or `None` outside the range.
     pub const fn from_units(units: i128) -> Option<Self> {
-        if units >= -LIMIT_UNITS && units <= LIMIT_UNITS {
-            Some(Self(units))
-        } else {
-            None
-        }
+        if units >= -LIMIT_UNITS && units <= LIMIT_UNITS { Some(Self(units)) } else { None }
     }
 
     /// The amount in units of 1e-17.
@@ -84,11 +80,7 @@ impl Amount {
     /// The amount as an `i64`, when it is whole and fits.
     pub fn to_i64(self) -> Option<i64> {
         // Most counters fit the narrow path, which spares the 128-bit division.
-        if self.is_whole() {
-            i64::try_from(self.0 / UNITS_PER_ONE).ok()
-        } else {
-            None
-        }
+        if self.is_whole() { i64::try_from(self.0 / UNITS_PER_ONE).ok() } else { None }
     }
 
     /// The nearest `f64`; for estimates and figures, never for counting.
@@ -210,10 +202,7 @@ fn parse_decimal(text: &[u8]) -> Result<Amount, AmountError> {
 }
 
 /// Sums digits whose first stands for `power` powers of ten, rounding what is below one unit half to even.
-fn digits_to_units<'a>(
-    digits: impl Iterator<Item = &'a u8>,
-    mut power: i64,
-) -> Result<i128, AmountError> {
+fn digits_to_units<'a>(digits: impl Iterator<Item = &'a u8>, mut power: i64) -> Result<i128, AmountError> {
     let mut units = 0_i128;
     let mut half = 0_u8;
     let mut beyond_half = false;
@@ -255,16 +244,16 @@ fn parse_exponent(text: &[u8]) -> Result<i64, AmountError> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(AmountError::Invalid);
     }
-    let value = digits.iter().fold(0_i64, |value, digit| {
-        value
-            .saturating_mul(10)
-            .saturating_add(i64::from(digit - b'0'))
-    });
+    let value =
+        digits.iter().fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
     Ok(if negative { -value } else { value })
 }
 
 /// The running sum of a share, in units of 1e-17: an `i128` that is only ever added to with a check.
+///
+/// Packed to an alignment of 8, which spares 8 bytes in each of millions of shares.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(packed(8))]
 pub struct Total(i128);
 
 impl Total {
@@ -286,10 +275,7 @@ impl Total {
     /// # Errors
     /// [`AmountError::OutOfRange`] when the sum does not fit an `i128` (about 1.7e21).
     pub fn checked_add(self, by: Amount) -> Result<Self, AmountError> {
-        self.0
-            .checked_add(by.0)
-            .map(Self)
-            .ok_or(AmountError::OutOfRange)
+        self.0.checked_add(by.0).map(Self).ok_or(AmountError::OutOfRange)
     }
 
     /// Whether there is nothing after the decimal point.
@@ -315,9 +301,10 @@ impl Total {
 
 impl fmt::Debug for Total {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Amount::from_units(self.0) {
+        let units = self.0;
+        match Amount::from_units(units) {
             Some(amount) => fmt::Display::fmt(&amount, f),
-            None => write!(f, "{}e-17", self.0),
+            None => write!(f, "{units}e-17"),
         }
     }
 }
@@ -403,10 +390,7 @@ mod tests {
             ("100000000000000000000", "100000000000000000000"),
             ("-1e20", "-100000000000000000000"),
             ("0.00000000000000001", "0.00000000000000001"),
-            (
-                "99999999999999999999.99999999999999999",
-                "99999999999999999999.99999999999999999",
-            ),
+            ("99999999999999999999.99999999999999999", "99999999999999999999.99999999999999999"),
             ("9223372036854775807", "9223372036854775807"),
             ("9223372036854775808", "9223372036854775808"),
         ] {
@@ -432,8 +416,8 @@ mod tests {
     #[test]
     fn what_is_not_a_decimal_number_is_refused() {
         for text in [
-            "", " ", "1 ", " 1", "nan", "inf", "-inf", "infinity", ".", "-", "+", "e5", "1e",
-            "1e+", "1.2.3", "0x10", "1_000", "1,5", "--1", "+-1", "1e1.5", "١",
+            "", " ", "1 ", " 1", "nan", "inf", "-inf", "infinity", ".", "-", "+", "e5", "1e", "1e+", "1.2.3", "0x10",
+            "1_000", "1,5", "--1", "+-1", "1e1.5", "١",
         ] {
             assert_eq!(parse(text), Err(AmountError::Invalid), "{text:?}");
         }
@@ -452,10 +436,7 @@ mod tests {
     fn tenths_add_up_exactly() {
         let tenth = Amount::parse(b"0.1").expect("a number");
         let fifth = Amount::parse(b"0.2").expect("a number");
-        assert_eq!(
-            tenth.checked_add(fifth).expect("in range").to_string(),
-            "0.3"
-        );
+        assert_eq!(tenth.checked_add(fifth).expect("in range").to_string(), "0.3");
     }
 
     #[test]

@@ -112,11 +112,7 @@ mod tests {
             ("**", "anything", true),
             ("a\\", "a\\", true),
         ] {
-            assert_eq!(
-                Glob::new(pattern.as_bytes()).matches(text.as_bytes()),
-                matches,
-                "{pattern} {text}"
-            );
+            assert_eq!(Glob::new(pattern.as_bytes()).matches(text.as_bytes()), matches, "{pattern} {text}");
         }
     }
 

@@ -80,6 +80,23 @@ impl fmt::Debug for ReplicaId {
     }
 }
 
+/// A replica's place in this process' registry of replicas: small, dense, meaningless on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct ReplicaIndex(pub u32);
+
+impl ReplicaIndex {
+    /// For indexing arrays that have one entry a replica.
+    pub const fn as_usize(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A counter's place in a node's table: the shard in the low 8 bits, the slot within it above.
+///
+/// A place may be taken by another counter after the first was given up, so whoever keeps one checks what is there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Location(pub u32);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,10 +12,8 @@ mod time;
 
 pub use amount::{Amount, AmountError, AmountSum, Total};
 pub use glob::Glob;
-pub use ids::{IdError, Incarnation, NodeId, ReplicaId};
-pub use limits::{
-    MAX_CONTEXT_REPLICAS, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_PEERS, REPAIR_CHUNK_BYTES,
-};
+pub use ids::{IdError, Incarnation, Location, NodeId, ReplicaId, ReplicaIndex};
+pub use limits::{MAX_CONTEXT_REPLICAS, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_PEERS, REPAIR_CHUNK_BYTES};
 pub use name::{Name, NameError};
 pub use stamp::{HybridClock, HybridTime, Stamp};
 pub use time::{Moment, Monotonic, WallMillis};

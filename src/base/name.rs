@@ -52,9 +52,6 @@ mod tests {
         assert!(Name::new(b"\0\xff\r\n ").is_ok());
         assert!(Name::new(&[7; MAX_NAME_BYTES]).is_ok());
         assert_eq!(Name::new(b""), Err(NameError::Empty));
-        assert_eq!(
-            Name::new(&[7; MAX_NAME_BYTES + 1]),
-            Err(NameError::TooLong(513))
-        );
+        assert_eq!(Name::new(&[7; MAX_NAME_BYTES + 1]), Err(NameError::TooLong(513)));
     }
 }

@@ -1,1 +1,42 @@
-//! (to come)
+//! Floor 4: what every command means. A request's arguments in, a reply value out.
+//!
+//! One table, [`COMMANDS`], holds all there is to know of each command; dispatch, COMMAND DOCS, hints, help and
+//! the reference in docs/ come from it. A handler checks all of its arguments before it changes anything.
+//!
+//! Never here: sockets, clocks, files, waiting. What cannot be answered at once leaves as [`Outcome::Wait`].
+
+mod authentication;
+mod call;
+mod client;
+mod clients;
+mod cluster;
+mod configuration;
+mod connection;
+mod counting;
+mod dispatch;
+mod documentation;
+mod environment;
+mod error;
+mod help;
+mod info;
+mod introspection;
+mod keyspace;
+mod outcome;
+mod server;
+mod session;
+mod specification;
+mod statistics;
+mod table;
+#[cfg(test)]
+mod testing;
+mod values;
+
+pub use clients::{Client, Clients, Labels};
+pub use dispatch::execute;
+pub use documentation::reference;
+pub use environment::{Environment, ProcessFigures, REDIS_VERSION, ReplyShape, Settings};
+pub use outcome::{ClusterRequest, Outcome, answer};
+pub use session::{ClientAddress, Session};
+pub use specification::{Argument, ArgumentKind, CommandSpecification, Flag, Group, KeyPositions};
+pub use statistics::{CommandCounts, Statistics};
+pub use table::COMMANDS;

@@ -1,1 +1,37 @@
-//! (to come)
+//! Floor 1: what a counter means. Shares, assignments, predictions, and the table that holds millions of them.
+//!
+//! Pure: time comes in as an argument, nothing here does IO, and no rule of convergence uses an extrapolated figure.
+
+mod announcement;
+mod arrivals;
+mod assignment;
+mod band;
+mod config;
+mod entry;
+mod error;
+mod forecast;
+mod prediction;
+mod progress;
+mod remote;
+mod shard;
+mod share;
+mod shared;
+mod slab;
+mod state;
+mod table;
+#[cfg(test)]
+mod table_tests;
+
+pub use announcement::{Announcement, AnnouncementBody};
+pub use assignment::{Assignment, Context, PrecisionRegister};
+pub use band::{Band, Precision, PrecisionError};
+pub use config::{Config, ConfigError};
+pub use error::CounterError;
+pub use forecast::Forecast;
+pub use prediction::{Look, Predictor};
+pub use progress::Progress;
+pub use remote::{IncomingShare, Stability, Tended};
+pub use share::{Retired, Share};
+pub use shared::Wake;
+pub use state::{CounterState, HeldShare, NumberedItem};
+pub use table::{Table, TableSettings};

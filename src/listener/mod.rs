@@ -1,1 +1,22 @@
-//! (to come)
+//! Where clients connect: accepting, and one session a connection.
+//!
+//! A session reads once, runs every complete request that lies in its buffer straight through the [`Service`],
+//! and writes all the replies at once. It must never block its thread (many sessions share it), never hold more than a bounded
+//! part of what a client did not read, and never know what a command does.
+
+mod accept;
+mod bind;
+mod buffers;
+mod commands;
+mod config;
+mod error;
+mod serve;
+mod service;
+mod session;
+
+pub use bind::Listener;
+pub use commands::{ClusterCall, Commands};
+pub use config::{Config, Password};
+pub use error::ListenerError;
+pub use serve::{Running, Stopped};
+pub use service::{Connection, Response, Service};

@@ -1,1 +1,22 @@
-//! (to come)
+//! Floor 3: the node as a value. Joins counters, replication and membership: inputs go in with the time, outputs come out.
+//!
+//! It never reads a clock, sends a byte or touches a file: [`Node::handle`] and [`Node::tick`] are told what
+//! happened, and [`Node::poll_output`] says what to do about it. That is what lets thousands of clusters be simulated.
+
+mod announcing;
+mod event;
+mod input;
+mod linking;
+mod machine;
+mod peer;
+mod places;
+mod receiving;
+mod repair;
+mod serving;
+mod tending;
+mod view;
+
+pub use event::{Event, Severity};
+pub use input::{CloseCause, DialNumber, Input, KnownMember, LinkEnd, Output, RequestNumber};
+pub use machine::{Node, NodeSettings, StartError};
+pub use view::{ClusterState, ClusterView, LinkView, MemberView, TrafficCounts};

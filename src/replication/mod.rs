@@ -1,1 +1,13 @@
-//! (to come)
+//! Floor 1: who numbered what, and what of it has been received. Sequences, digests, the backlog, the registry.
+//!
+//! Pure bookkeeping of numbers: it does not know what a number stands for, and never sees a counter.
+
+mod backlog;
+mod digest;
+mod numbers;
+mod registry;
+
+pub use backlog::Backlog;
+pub use digest::{Digest, DigestEntry};
+pub use numbers::NumberSet;
+pub use registry::{Registry, RegistryFull};

@@ -1,1 +1,21 @@
-//! (to come)
+//! Floor 2: the bytes that nodes exchange: CBOR (RFC 8949), versioned, bounded, as tuples and never maps of names.
+//!
+//! Decoding validates everything once, into types, and borrows names from the packet. It must never panic or
+//! allocate more than a small multiple of what arrived, whatever arrived.
+
+mod decimal;
+mod error;
+#[cfg(test)]
+mod golden_tests;
+mod ids;
+mod message;
+mod packer;
+mod record;
+
+pub use error::WireError;
+pub use message::{DigestLine, HeldLine, Hello, Message, RepairItem, RepairKind, RepairWriter};
+pub use packer::{Packed, RecordPacker, encode_membership, encode_names_wanted};
+pub use record::{AssignmentBody, Datagram, Observed, Record, Records};
+
+/// The version that every datagram and message opens with.
+pub const FORMAT_VERSION: u8 = 1;

@@ -1,0 +1,243 @@
+//! From a request's arguments to the handler: which command, how many arguments, is the client allowed.
+
+use super::call::{Call, shown};
+use super::environment::Environment;
+use super::error::CommandError;
+use super::outcome::Outcome;
+use super::session::Session;
+use super::specification::Flag;
+use super::table::{self, Found};
+use crate::base::Moment;
+use crate::resp::{Arguments, Reply};
+
+/// Runs one request.
+///
+/// An error reply says that nothing was changed, or what was. Allocates nothing for INCR and GET and their like,
+/// and takes no lock but the table's. Never panics, whatever the arguments.
+pub fn execute(environment: &Environment, session: &mut Session, arguments: Arguments<'_>, now: Moment) -> Outcome {
+    let statistics = &environment.statistics;
+    let lane = session.lane();
+    let found = match resolve(arguments) {
+        Ok(found) => found,
+        Err(error) => {
+            statistics.count_unknown(lane);
+            return refuse(&error, "");
+        }
+    };
+    if let Err(error) = admit(found, session, arguments.len()) {
+        statistics.count_rejected(lane, found.ordinal);
+        return refuse(&error, "");
+    }
+    session.client.record(found.ordinal, now.monotonic);
+    statistics.count_call(lane, found.ordinal);
+    let mut call = Call { environment, session, arguments, now, container: found.container };
+    match (found.specification.handler)(&mut call) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            statistics.count_failed(lane, found.ordinal);
+            refuse(&error, &found.full_name())
+        }
+    }
+}
+
+fn resolve(arguments: Arguments<'_>) -> Result<Found, CommandError> {
+    let name = arguments.get(0).unwrap_or_default();
+    let Some(command) = table::find(name) else {
+        return Err(unknown_command(name, arguments));
+    };
+    match arguments.get(1) {
+        Some(subcommand) if !command.specification.subcommands.is_empty() => {
+            table::find_subcommand(command, subcommand).ok_or_else(|| CommandError::UnknownSubcommand {
+                name: shown(subcommand),
+                container: command.specification.name.to_ascii_uppercase(),
+            })
+        }
+        _ => Ok(command),
+    }
+}
+
+/// Whether the request may run: arity first, then the password, as in Redis.
+fn admit(found: Found, session: &Session, arguments: usize) -> Result<(), CommandError> {
+    if !found.specification.accepts(arguments) {
+        return Err(CommandError::Arity(found.full_name()));
+    }
+    if !session.authenticated && !found.specification.has(Flag::NoAuth) {
+        return Err(CommandError::NotAuthenticated);
+    }
+    Ok(())
+}
+
+fn unknown_command(name: &[u8], arguments: Arguments<'_>) -> CommandError {
+    let mut beginning = String::new();
+    for argument in arguments.iter().skip(1) {
+        if beginning.len() >= 128 {
+            break;
+        }
+        beginning.push_str(&format!("'{}' ", shown(argument)));
+    }
+    CommandError::UnknownCommand { name: shown(name), arguments: beginning }
+}
+
+fn refuse(error: &CommandError, command: &str) -> Outcome {
+    Outcome::Reply(Reply::Error(error.reply(command)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table;
+    use super::super::testing::Bench;
+    use super::*;
+    use crate::base::Amount;
+    use crate::resp::encode;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_unknown_command_is_shown_with_the_beginning_of_its_arguments() {
+        let mut bench = Bench::new();
+        for (line, reply) in [
+            ("FOO", "-ERR unknown command 'FOO', with args beginning with:"),
+            ("foo bar baz", "-ERR unknown command 'foo', with args beginning with: 'bar' 'baz'"),
+            ("", "-ERR unknown command '', with args beginning with:"),
+        ] {
+            assert_eq!(bench.run(line), reply);
+        }
+        let many = format!("{} {}", "x".repeat(1000), "y ".repeat(10_000));
+        assert!(bench.run(&many).len() < 500);
+        let outcome = bench.outcome(&[b"foo", b"\r\n+OK\r\n\xff"]);
+        let Outcome::Reply(reply) = outcome else {
+            panic!("an error is a reply");
+        };
+        let mut bytes = Vec::new();
+        encode(&reply, bench.protocol(), &mut bytes);
+        assert_eq!(bytes.iter().filter(|b| **b == b'\n').count(), 1);
+    }
+
+    #[test]
+    fn a_request_without_arguments_is_refused() {
+        let mut bench = Bench::new();
+        let reply = bench.outcome(&[]);
+        assert!(format!("{reply:?}").contains("ERR unknown command ''"));
+    }
+
+    /// Words that get requests past the first checks.
+    fn word() -> impl Strategy<Value = Vec<u8>> {
+        let known: Vec<Vec<u8>> = [
+            "a",
+            "b",
+            "0",
+            "1",
+            "-1",
+            "0.5",
+            "1e20",
+            "-1e20",
+            "1e19",
+            "x",
+            "",
+            "2",
+            "3",
+            "65536",
+            "AUTH",
+            "SETNAME",
+            "default",
+            "MATCH",
+            "COUNT",
+            "TYPE",
+            "STATE",
+            "EX",
+            "ID",
+            "FILTERBY",
+            "PATTERN",
+            "ACLCAT",
+            "lib-name",
+            "*",
+            "[",
+            "HARD",
+            "all",
+            "get",
+            "client|id",
+            "|",
+            "127.0.0.1",
+            "[::1]",
+            "99999999999999999999",
+        ]
+        .map(|text| text.as_bytes().to_vec())
+        .to_vec();
+        prop_oneof![
+            4 => prop::sample::select(known),
+            1 => prop::collection::vec(any::<u8>(), 0..40),
+            1 => Just(vec![b'n'; 600]),
+        ]
+    }
+
+    fn request() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let names: Vec<String> = table::all().map(|found| found.full_name()).collect();
+        let beginning = prop_oneof![
+            9 => prop::sample::select(names).prop_map(|name| name.split('|').map(|part| part.as_bytes().to_vec()).collect()),
+            1 => word().prop_map(|word| vec![word]),
+        ];
+        (beginning, prop::collection::vec(word(), 0..7)).prop_map(|(mut request, arguments): (Vec<Vec<u8>>, _)| {
+            request.extend(arguments);
+            request
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_request_panics_and_every_reply_is_sound(requests in prop::collection::vec(request(), 1..30), password: bool) {
+            let mut bench = if password { Bench::with_password("1") } else { Bench::new() };
+            for request in requests {
+                let arguments: Vec<&[u8]> = request.iter().map(Vec::as_slice).collect();
+                if let Outcome::Reply(reply) | Outcome::Close(reply) = bench.outcome(&arguments) {
+                    let mut bytes = Vec::new();
+                    encode(&reply, bench.protocol(), &mut bytes);
+                    prop_assert!(bytes.ends_with(b"\r\n"));
+                    if bytes[0] == b'-' {
+                        prop_assert_eq!(bytes.iter().filter(|b| matches!(b, b'\r' | b'\n')).count(), 2);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn an_error_changes_no_counter(requests in prop::collection::vec(request(), 1..30)) {
+            let mut bench = Bench::new();
+            bench.run("mincrby 1 a b");
+            for request in requests {
+                let before = everything(&mut bench);
+                let arguments: Vec<&[u8]> = request.iter().map(Vec::as_slice).collect();
+                if let Outcome::Reply(Reply::Error(error)) = bench.outcome(&arguments) {
+                    prop_assert_eq!(before, everything(&mut bench), "{}", error);
+                }
+            }
+        }
+
+        #[test]
+        fn increments_add_up_exactly(amounts in prop::collection::vec((-10_000_i64..10_000, 0_usize..3), 0..50)) {
+            let mut bench = Bench::new();
+            let mut sum = Amount::ZERO;
+            for (thousandths, how) in amounts {
+                let amount = format!("{thousandths}e-3");
+                let parsed = Amount::parse(amount.as_bytes()).expect("an amount");
+                let (line, change) = match how {
+                    0 => (format!("incrby a {amount}"), parsed),
+                    1 => (format!("decrby a {amount}"), -parsed),
+                    _ => (format!("incrbyfloat a {amount}"), parsed),
+                };
+                sum = sum.checked_add(change).expect("small");
+                let reply = bench.run(&line);
+                prop_assert!(reply.ends_with(&sum.to_string()), "{line}: {reply}, not {sum}");
+            }
+        }
+    }
+
+    fn everything(bench: &mut Bench) -> Vec<(Vec<u8>, Option<Amount>)> {
+        let mut names = Vec::new();
+        bench.environment.table.scan(0, usize::MAX, &mut |name| names.push(name.to_vec()));
+        names.sort();
+        let value = |name: &Vec<u8>| {
+            let name = crate::base::Name::new(name).expect("a name of the table");
+            bench.environment.table.read(name, bench.now.monotonic)
+        };
+        names.iter().map(|name| (name.clone(), value(name))).collect()
+    }
+}

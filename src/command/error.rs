@@ -1,0 +1,102 @@
+//! Why a command was refused. Nothing was changed, unless the text says what was.
+
+use crate::base::{AmountError, NameError};
+use crate::counter::{CounterError, PrecisionError};
+use crate::resp::ErrorReply;
+
+/// The words are those of Redis where Redis has the same error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CommandError {
+    #[error("unknown command '{name}', with args beginning with: {arguments}")]
+    UnknownCommand { name: String, arguments: String },
+    #[error("unknown subcommand '{name}'. Try {container} HELP.")]
+    UnknownSubcommand { name: String, container: String },
+    #[error("wrong number of arguments for '{0}' command")]
+    Arity(String),
+    #[error("Authentication required.")]
+    NotAuthenticated,
+    #[error(
+        "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+    )]
+    HelloNotAuthenticated,
+    #[error("invalid username-password pair or user is disabled.")]
+    WrongPassword,
+    #[error(
+        "AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
+    )]
+    NoPasswordConfigured,
+    #[error("unsupported protocol version")]
+    UnsupportedProtocol,
+    #[error("Protocol version is not an integer or out of range")]
+    ProtocolNotInteger,
+    #[error("Syntax error in HELLO option '{0}'")]
+    HelloOption(String),
+    #[error("Client names cannot contain spaces, newlines or special characters.")]
+    ClientName,
+    #[error("{0} cannot contain spaces, newlines or special characters.")]
+    LibraryLabel(&'static str),
+    #[error("Unrecognized option '{0}'")]
+    LibraryOption(String),
+    #[error("syntax error")]
+    Syntax,
+    #[error("value is not an integer or out of range")]
+    NotInteger,
+    #[error("invalid cursor")]
+    Cursor,
+    #[error("DB index is out of range")]
+    Database,
+    #[error("{command} takes {takes}; option '{option}' is not supported")]
+    Option { command: &'static str, takes: &'static str, option: String },
+    #[error("Unknown client type '{0}'")]
+    ClientType(String),
+    #[error("Invalid client ID")]
+    ClientId,
+    #[error("Invalid node address specified: {host}:{port}, {expected}; nothing was changed")]
+    NodeAddress { host: String, port: String, expected: &'static str },
+    #[error("{error}; {state}")]
+    Partly { error: CounterError, state: String },
+    #[error(transparent)]
+    Amount(#[from] AmountError),
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    Counter(#[from] CounterError),
+    #[error(transparent)]
+    Precision(#[from] PrecisionError),
+}
+
+impl CommandError {
+    /// The word that clients tell errors apart by.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotAuthenticated | Self::HelloNotAuthenticated => "NOAUTH",
+            Self::WrongPassword => "WRONGPASS",
+            Self::UnsupportedProtocol => "NOPROTO",
+            _ => "ERR",
+        }
+    }
+
+    /// Whether the text says by itself which command it is about, or comes with a code that tells clients what to do.
+    fn speaks_for_itself(&self) -> bool {
+        self.code() != "ERR"
+            || matches!(
+                self,
+                Self::UnknownCommand { .. }
+                    | Self::UnknownSubcommand { .. }
+                    | Self::Arity(_)
+                    | Self::NoPasswordConfigured
+                    | Self::HelloOption(_)
+                    | Self::Option { .. }
+            )
+    }
+
+    /// The reply, which names the command.
+    pub(super) fn reply(&self, command: &str) -> ErrorReply {
+        let code = self.code();
+        if self.speaks_for_itself() {
+            ErrorReply::new(format!("{code} {self}"))
+        } else {
+            ErrorReply::new(format!("{code} {self} ('{command}' command)"))
+        }
+    }
+}

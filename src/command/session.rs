@@ -1,0 +1,73 @@
+//! The state of one connection.
+
+use super::clients::{Client, Clients};
+use super::environment::Environment;
+use crate::base::Monotonic;
+use crate::resp::Protocol;
+use std::sync::Arc;
+
+/// Between whom a connection is, as text: `127.0.0.1:40312`, `[::1]:40312`, or a socket's path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientAddress {
+    /// The client's end.
+    pub remote: String,
+    /// This node's end.
+    pub local: String,
+}
+
+/// The state of one connection. Listed among the clients from its making until it is dropped.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) client: Arc<Client>,
+    clients: Arc<Clients>,
+    protocol: Protocol,
+    pub(super) authenticated: bool,
+    lane: usize,
+}
+
+impl Session {
+    /// A connection that was just accepted, and is served by the thread with this number.
+    ///
+    /// Threads with different numbers count in different cache lines.
+    pub fn new(environment: &Environment, address: ClientAddress, thread: usize, now: Monotonic) -> Self {
+        let clients = Arc::clone(&environment.clients);
+        Self {
+            client: clients.register(address.remote, address.local, now),
+            clients,
+            protocol: Protocol::Resp2,
+            authenticated: environment.settings.required_password().is_none(),
+            lane: environment.statistics.lane_of(thread),
+        }
+    }
+
+    /// The protocol that replies are to be encoded in.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Whether the password was given, or none is needed.
+    pub fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+
+    /// What others see of it.
+    pub fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    /// Where this session counts.
+    pub(super) fn lane(&self) -> usize {
+        self.lane
+    }
+
+    pub(super) fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+        self.client.set_protocol(protocol);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.clients.unregister(self.client.id());
+    }
+}

@@ -1,0 +1,165 @@
+//! How often what was done.
+//!
+//! Each thread counts in a lane of its own, so that threads do not take cache lines from each other; readers add
+//! the lanes up.
+
+use super::table::COMMAND_COUNT;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Lanes beyond the threads of any machine only cost memory; threads beyond the lanes share them.
+const MAX_LANES: usize = 64;
+
+/// The counts of one node since its start.
+pub struct Statistics {
+    lanes: Box<[Lane]>,
+    rejected_connections: AtomicU64,
+}
+
+/// Two cache lines' alignment, as processors fetch lines in pairs.
+#[repr(align(128))]
+struct Lane {
+    calls: [AtomicU64; COMMAND_COUNT],
+    failed: [AtomicU64; COMMAND_COUNT],
+    rejected: [AtomicU64; COMMAND_COUNT],
+    unknown: AtomicU64,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    input_bytes: AtomicU64,
+    output_bytes: AtomicU64,
+}
+
+/// How often one command was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommandCounts {
+    /// Run, with or without success.
+    pub calls: u64,
+    /// Run, and answered with an error.
+    pub failed: u64,
+    /// Not run: the wrong number of arguments, or no password yet.
+    pub rejected: u64,
+}
+
+impl Statistics {
+    /// Counts for this many threads.
+    pub fn new(threads: usize) -> Self {
+        let lanes = (0..threads.clamp(1, MAX_LANES)).map(|_| Lane::new());
+        Self { lanes: lanes.collect(), rejected_connections: AtomicU64::new(0) }
+    }
+
+    /// Adds to what the thread with this number received from clients.
+    pub fn add_input_bytes(&self, thread: usize, bytes: u64) {
+        self.add(self.lane_of(thread), bytes, |lane| &lane.input_bytes);
+    }
+
+    /// Adds to what the thread with this number sent to clients.
+    pub fn add_output_bytes(&self, thread: usize, bytes: u64) {
+        self.add(self.lane_of(thread), bytes, |lane| &lane.output_bytes);
+    }
+
+    /// Counts a client that was turned away because there are too many.
+    pub fn count_rejected_connection(&self) {
+        self.rejected_connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Bytes received from clients.
+    pub fn input_bytes(&self) -> u64 {
+        self.sum(|lane| &lane.input_bytes)
+    }
+
+    /// Bytes sent to clients.
+    pub fn output_bytes(&self) -> u64 {
+        self.sum(|lane| &lane.output_bytes)
+    }
+
+    /// Clients turned away because there were too many.
+    pub fn rejected_connections(&self) -> u64 {
+        self.rejected_connections.load(Ordering::Relaxed)
+    }
+
+    /// Reads of counters that exist.
+    pub fn hits(&self) -> u64 {
+        self.sum(|lane| &lane.hits)
+    }
+
+    /// Reads of counters that do not exist.
+    pub fn misses(&self) -> u64 {
+        self.sum(|lane| &lane.misses)
+    }
+
+    /// Commands that were run.
+    pub fn commands_run(&self) -> u64 {
+        (0..COMMAND_COUNT).map(|at| self.command(at).calls).sum()
+    }
+
+    /// Requests that were answered with an error, unknown commands included.
+    pub fn errors(&self) -> u64 {
+        let of_commands = (0..COMMAND_COUNT).map(|at| {
+            let counts = self.command(at);
+            counts.failed + counts.rejected
+        });
+        of_commands.sum::<u64>() + self.sum(|lane| &lane.unknown)
+    }
+
+    /// The counts of the command with this ordinal; all zero beyond the last.
+    pub(super) fn command(&self, ordinal: usize) -> CommandCounts {
+        if ordinal >= COMMAND_COUNT {
+            return CommandCounts::default();
+        }
+        CommandCounts {
+            calls: self.sum(|lane| &lane.calls[ordinal]),
+            failed: self.sum(|lane| &lane.failed[ordinal]),
+            rejected: self.sum(|lane| &lane.rejected[ordinal]),
+        }
+    }
+
+    pub(super) fn lane_of(&self, thread: usize) -> usize {
+        thread % self.lanes.len()
+    }
+
+    pub(super) fn count_call(&self, lane: usize, ordinal: u16) {
+        self.add(lane, 1, |lane| &lane.calls[usize::from(ordinal)]);
+    }
+
+    pub(super) fn count_failed(&self, lane: usize, ordinal: u16) {
+        self.add(lane, 1, |lane| &lane.failed[usize::from(ordinal)]);
+    }
+
+    pub(super) fn count_rejected(&self, lane: usize, ordinal: u16) {
+        self.add(lane, 1, |lane| &lane.rejected[usize::from(ordinal)]);
+    }
+
+    pub(super) fn count_unknown(&self, lane: usize) {
+        self.add(lane, 1, |lane| &lane.unknown);
+    }
+
+    pub(super) fn count_read(&self, lane: usize, exists: bool) {
+        self.add(lane, 1, |lane| if exists { &lane.hits } else { &lane.misses });
+    }
+
+    fn add(&self, lane: usize, by: u64, which: impl FnOnce(&Lane) -> &AtomicU64) {
+        if let Some(lane) = self.lanes.get(lane) {
+            which(lane).fetch_add(by, Ordering::Relaxed);
+        }
+    }
+
+    fn sum(&self, which: impl Fn(&Lane) -> &AtomicU64) -> u64 {
+        let values = self.lanes.iter().map(which);
+        values.map(|value| value.load(Ordering::Relaxed)).sum()
+    }
+}
+
+impl Lane {
+    fn new() -> Self {
+        let zeros = || std::array::from_fn(|_| AtomicU64::new(0));
+        Self {
+            calls: zeros(),
+            failed: zeros(),
+            rejected: zeros(),
+            unknown: AtomicU64::new(0),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            input_bytes: AtomicU64::new(0),
+            output_bytes: AtomicU64::new(0),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! SET, GET and what else is about the value of a counter.
+
+use super::call::{Call, OK, shown};
+use super::environment::ReplyShape;
+use super::error::CommandError;
+use super::outcome::Outcome;
+use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
+use crate::base::Amount;
+use crate::counter::Precision;
+use crate::node::{ClusterView, LinkView, MemberView};
+use crate::resp::Reply;
+
+const NAME: Argument = Argument::new("name", ArgumentKind::Key);
+const VALUE: Argument = Argument::new("value", ArgumentKind::Decimal);
+
+const READING: CommandSpecification = CommandSpecification {
+    arity: -2,
+    flags: &[Flag::Readonly, Flag::Fast],
+    keys: KeyPositions::FIRST,
+    group: Group::Counter,
+    ..BASE
+};
+
+pub(super) const SET: CommandSpecification = CommandSpecification {
+    name: "set",
+    summary: "Gives a counter a value; increments elsewhere that this node has not seen stay counted on top of it",
+    arity: -3,
+    flags: &[Flag::Write, Flag::DenyOom],
+    arguments: &[NAME, VALUE],
+    replies: "OK.",
+    handler: set,
+    ..READING
+};
+
+pub(super) const GET: CommandSpecification = CommandSpecification {
+    name: "get",
+    summary: "Reads a counter, and with STATE whether all nodes are within reach",
+    arguments: &[NAME, Argument::word("state", "STATE").optional()],
+    replies: "The value as a bulk string, 0 if the counter does not exist. With STATE the value and CONSISTENT, or INCONSISTENT while some member of the cluster is not linked, suspected or failed.",
+    handler: get,
+    ..READING
+};
+
+pub(super) const MGET: CommandSpecification = CommandSpecification {
+    name: "mget",
+    summary: "Reads several counters",
+    keys: KeyPositions::ALL,
+    complexity: "O(N) for N names",
+    arguments: &[NAME.multiple()],
+    replies: "The values as bulk strings in the order of the names, 0 for those that do not exist.",
+    handler: |call| {
+        let names = call.names_from(1)?;
+        let values = names.map(|name| Reply::Amount(call.read(name).unwrap_or_default()));
+        Ok(Reply::Array(values.collect()).into())
+    },
+    ..READING
+};
+
+pub(super) const PRECISION: CommandSpecification = CommandSpecification {
+    name: "precision",
+    summary: "Shows or sets how far a reading of a counter may be from the truth, on all nodes",
+    flags: &[Flag::Write, Flag::Fast],
+    arguments: &[NAME, VALUE.optional()],
+    replies: "The precision now in force as a bulk string; the default one if the counter has none of its own.",
+    handler: precision,
+    ..READING
+};
+
+fn set(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
+    if let Some(option) = call.arguments.get(3) {
+        return Err(CommandError::Option { command: "SET", takes: "a name and a value", option: shown(option) });
+    }
+    let name = call.name(1)?;
+    let value = call.amount(2)?;
+    call.environment.table.assign(name, value, call.now)?;
+    Ok(match call.environment.settings.shape {
+        ReplyShape::Redis => OK,
+        ReplyShape::Discnt => Reply::Amount(value),
+    }
+    .into())
+}
+
+fn get(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
+    let name = call.name(1)?;
+    let with_state = match call.arguments.get(2) {
+        None => false,
+        Some(option) if option.eq_ignore_ascii_case(b"STATE") && call.arguments.len() == 3 => true,
+        Some(option) => {
+            let surplus = call.arguments.get(3).unwrap_or(option);
+            return Err(CommandError::Option {
+                command: "GET",
+                takes: "a name and, if wanted, STATE",
+                option: shown(surplus),
+            });
+        }
+    };
+    let value = Reply::Amount(call.read(name).unwrap_or(Amount::ZERO));
+    if !with_state {
+        return Ok(value.into());
+    }
+    let state = if is_consistent(&call.environment.cluster.view()) { "CONSISTENT" } else { "INCONSISTENT" };
+    Ok(Reply::Array(vec![value, Reply::Text(state)]).into())
+}
+
+fn precision(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
+    if call.arguments.len() > 3 {
+        return Err(CommandError::Arity("precision".to_owned()));
+    }
+    let name = call.name(1)?;
+    let table = &call.environment.table;
+    if call.arguments.len() == 2 {
+        return Ok(Reply::Amount(table.precision(name).amount()).into());
+    }
+    let precision = Precision::new(call.amount(2)?)?;
+    table.set_precision(name, precision, call.now)?;
+    Ok(Reply::Amount(precision.amount()).into())
+}
+
+/// Whether this node hears from every member, itself aside.
+pub(super) fn is_consistent(view: &ClusterView) -> bool {
+    view.members.iter().all(is_reachable)
+}
+
+/// Whether the member is this node or is linked and in good standing.
+pub(super) fn is_reachable(member: &MemberView) -> bool {
+    let linked = matches!(member.link, LinkView::Myself | LinkView::Linked);
+    member.myself || (linked && !member.suspected && !member.failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Bench, member};
+    use super::*;
+
+    #[test]
+    fn a_value_that_was_set_is_read() {
+        let mut bench = Bench::new();
+        for (line, reply) in [
+            ("get a", "$1 0"),
+            ("set a -0.50", "+OK"),
+            ("get a", "$4 -0.5"),
+            ("mget a none a", "*3 $4 -0.5 $1 0 $4 -0.5"),
+            ("set a 0", "+OK"),
+            ("exists a", ":1"),
+        ] {
+            assert_eq!(bench.run(line), reply, "{line}");
+        }
+    }
+
+    #[test]
+    fn options_of_redis_are_refused_by_name() {
+        let mut bench = Bench::new();
+        for (line, reply) in [
+            ("set a 1 EX 10", "-ERR SET takes a name and a value; option 'EX' is not supported"),
+            ("set a 1 get", "-ERR SET takes a name and a value; option 'get' is not supported"),
+            ("set a one", "-ERR value is not a valid decimal number ('set' command)"),
+            ("set a", "-ERR wrong number of arguments for 'set' command"),
+            ("get a WHAT", "-ERR GET takes a name and, if wanted, STATE; option 'WHAT' is not supported"),
+            ("get a STATE x", "-ERR GET takes a name and, if wanted, STATE; option 'x' is not supported"),
+            ("get", "-ERR wrong number of arguments for 'get' command"),
+            ("mget a ", "-ERR a counter name must not be empty ('mget' command)"),
+        ] {
+            assert_eq!(bench.run(line), reply, "{line}");
+        }
+        assert_eq!(bench.run("exists a"), ":0");
+        let evil = bench.outcome(&[b"set", b"a", b"1", b"E\r\n+OK\r\n"]);
+        let text = format!("{evil:?}");
+        assert!(!text.contains("\\r") && text.contains("E??+OK??"), "{text}");
+    }
+
+    #[test]
+    fn state_tells_whether_every_member_is_within_reach() {
+        let mut bench = Bench::new();
+        bench.run("incr a");
+        assert_eq!(bench.run("get a state"), "*2 $1 1 $10 CONSISTENT");
+        let lost: [fn(&mut MemberView); 5] = [
+            |m| m.link = LinkView::Unlinked,
+            |m| m.link = LinkView::Handshake,
+            |m| m.suspected = true,
+            |m| m.failed = true,
+            |m| (m.suspected, m.failed) = (true, true),
+        ];
+        for lose in lost {
+            let mut view = ClusterView { members: vec![member(1), member(2)], ..ClusterView::default() };
+            bench.environment.cluster.publish(view.clone());
+            assert_eq!(bench.run("get a STATE"), "*2 $1 1 $10 CONSISTENT");
+            lose(&mut view.members[1]);
+            bench.environment.cluster.publish(view);
+            assert_eq!(bench.run("get a STATE"), "*2 $1 1 $12 INCONSISTENT");
+        }
+    }
+
+    #[test]
+    fn precision_is_shown_and_set() {
+        let mut bench = Bench::new();
+        for (line, reply) in [
+            ("precision a", "$1 1"),
+            ("precision a 2.5", "$3 2.5"),
+            ("precision a", "$3 2.5"),
+            ("precision a 0", "$1 0"),
+            ("precision a x", "-ERR value is not a valid decimal number ('precision' command)"),
+            ("precision a 1 2", "-ERR wrong number of arguments for 'precision' command"),
+            ("exists a", ":0"),
+        ] {
+            assert_eq!(bench.run(line), reply, "{line}");
+        }
+        assert!(bench.run("precision a -1").ends_with("('precision' command)"));
+        assert_eq!(bench.run("precision a"), "$1 0");
+    }
+}

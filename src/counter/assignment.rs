@@ -1,0 +1,69 @@
+//! The last-writer-wins registers of a counter: its assignment (SET, DEL) and its precision.
+
+use super::band::Precision;
+use super::share::Share;
+use crate::base::{Amount, ReplicaIndex, Stamp};
+use std::sync::Arc;
+
+/// Up to which number a writer had everything of each replica when it wrote.
+///
+/// Shared between all assignments that were made with the same knowledge.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Context(Arc<[u64]>);
+
+impl Context {
+    /// From one number a replica, in the registry's order.
+    pub fn new(received: impl Into<Arc<[u64]>>) -> Self {
+        Self(received.into())
+    }
+
+    /// The number for `replica`; 0 for one that the writer did not know.
+    pub fn received(&self, replica: ReplicaIndex) -> u64 {
+        self.0.get(replica.as_usize()).copied().unwrap_or(0)
+    }
+
+    /// Every replica that the writer had anything of.
+    pub fn iter(&self) -> impl Iterator<Item = (ReplicaIndex, u64)> + '_ {
+        (0..).map(ReplicaIndex).zip(self.0.iter().copied()).filter(|(_, number)| *number > 0)
+    }
+}
+
+/// The last SET or DEL of a counter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// When and by whom; the higher stamp wins.
+    pub stamp: Stamp,
+    /// The writer in this process' registry.
+    pub origin: ReplicaIndex,
+    /// The value that was set.
+    pub base: Amount,
+    /// What the writer had received of each share: exactly this much is replaced by `base`.
+    pub cut: Vec<(ReplicaIndex, Share)>,
+    /// A share that is not in the cut but is at or below the context is one that had been retired.
+    pub context: Context,
+    /// A DEL: the counter does not exist until an increment that the writer had not seen.
+    pub deleted: bool,
+}
+
+impl Assignment {
+    /// What the writer had of `replica`'s share. Linear in the number of shares, which is the number of replicas.
+    pub fn cut_of(&self, replica: ReplicaIndex) -> Option<&Share> {
+        self.cut.iter().find(|(of, _)| *of == replica).map(|(_, share)| share)
+    }
+
+    /// Whether the writer knew that this share had been given up.
+    pub fn knows_retired(&self, replica: ReplicaIndex, revision: u64) -> bool {
+        self.cut_of(replica).is_none() && revision <= self.context.received(replica)
+    }
+}
+
+/// A counter's precision as somebody set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrecisionRegister {
+    /// When and by whom; the higher stamp wins.
+    pub stamp: Stamp,
+    /// The writer in this process' registry.
+    pub origin: ReplicaIndex,
+    /// The promise about the cluster's total.
+    pub precision: Precision,
+}

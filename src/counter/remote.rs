@@ -1,0 +1,277 @@
+//! Taking what other replicas announced into the table.
+
+use super::assignment::{Assignment, PrecisionRegister};
+use super::shard::Shard;
+use super::share::{Retired, Share};
+use super::shared::Shared;
+use super::table::Table;
+use super::{Forecast, NumberedItem};
+use crate::base::{HybridTime, Location, Monotonic, Name, ReplicaIndex};
+use std::sync::Arc;
+
+/// Another replica's share as it arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct IncomingShare {
+    /// Whose it is.
+    pub replica: ReplicaIndex,
+    /// The copy.
+    pub share: Share,
+    /// How to extrapolate it; none for an exact share.
+    pub forecast: Option<Forecast>,
+}
+
+/// What it takes to decide whether something may be given up.
+pub struct Stability<'a> {
+    /// Every member has this assignment for good, and this node has all that they had when they said so.
+    pub is_stable: &'a dyn Fn(&Assignment) -> bool,
+    /// All members hold the same of this replica, and no more than up to this revision.
+    pub is_settled: &'a dyn Fn(ReplicaIndex, u64) -> bool,
+    /// The replica is an earlier life of this node.
+    pub is_own_past: &'a dyn Fn(ReplicaIndex) -> bool,
+    /// Every member has everything of the replica up to this number for good.
+    pub everyone_has: &'a dyn Fn(ReplicaIndex, u64) -> bool,
+}
+
+/// What one look at the counters that may be given up did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tended {
+    /// Shares of this node that were given up.
+    pub shares_retired: u64,
+    /// Tombstones that nobody needs any more.
+    pub tombstones_dropped: u64,
+    /// Counters that left the table altogether.
+    pub counters_removed: u64,
+}
+
+impl Table {
+    /// Takes a copy of another replica's share for the counter called `name`. Answers where it lives.
+    pub fn take_share(&self, name: Name<'_>, incoming: IncomingShare) -> Location {
+        let hash = self.shared.hash(name.as_bytes());
+        let mut shard = self.lock(hash);
+        let slot = shard.find_or_create(&self.shared, hash, name.as_bytes());
+        shard.take_share(&self.shared, slot, incoming);
+        shard.location(slot)
+    }
+
+    /// Takes a newer copy of a share that this node holds at `location`. Answers false, and takes nothing, when the
+    /// share is not there: the place holds another counter by now, or another life of the share.
+    pub fn take_share_at(&self, location: Location, incoming: IncomingShare) -> bool {
+        let Some(mut shard) = self.lock_at(location) else { return false };
+        let slot = location.0 >> 8;
+        let known = shard.counters.get(slot).is_some_and(|counter| {
+            counter
+                .state
+                .others()
+                .iter()
+                .any(|held| held.replica == incoming.replica && held.share.born == incoming.share.born)
+        });
+        if known {
+            shard.take_share(&self.shared, slot, incoming);
+        }
+        known
+    }
+
+    /// Takes somebody's SET or DEL.
+    pub fn take_assignment(&self, name: Name<'_>, assignment: Arc<Assignment>) -> Location {
+        self.observe(assignment.stamp.time);
+        let hash = self.shared.hash(name.as_bytes());
+        let mut shard = self.lock(hash);
+        let slot = shard.find_or_create(&self.shared, hash, name.as_bytes());
+        let own = shard.own.index;
+        let received = |replica| self.shared.progress.received(replica);
+        let won = shard
+            .counters
+            .get_mut(slot)
+            .is_some_and(|counter| counter.state.take_assignment(assignment, own, received));
+        if won {
+            shard.after_assignment(&self.shared, slot);
+        } else {
+            shard.recount(slot);
+        }
+        shard.location(slot)
+    }
+
+    /// Takes somebody's PRECISION.
+    pub fn take_precision(&self, name: Name<'_>, register: PrecisionRegister, now: Monotonic) -> Location {
+        self.observe(register.stamp.time);
+        let hash = self.shared.hash(name.as_bytes());
+        let mut shard = self.lock(hash);
+        let slot = shard.find_or_create(&self.shared, hash, name.as_bytes());
+        let won = shard.counters.get_mut(slot).is_some_and(|c| c.state.take_precision(register));
+        if won {
+            shard.after_precision(&self.shared, slot, now);
+        }
+        shard.location(slot)
+    }
+
+    /// Takes the word that a share was given up. The caller has received everything before that word.
+    /// Answers where the counter lives, if this node knows it.
+    pub fn take_retirement(&self, name: Name<'_>, retired: Retired) -> Option<Location> {
+        let hash = self.shared.hash(name.as_bytes());
+        let mut shard = self.lock(hash);
+        // A name that nobody here has heard of has no share to give up, and needs no note: what comes of it later is below the digest.
+        let slot = shard.find(hash, name.as_bytes())?;
+        if let Some(counter) = shard.counters.get_mut(slot) {
+            counter.state.take_retirement(retired);
+        }
+        shard.recount(slot);
+        shard.tend_later(slot);
+        Some(shard.location(slot))
+    }
+
+    /// Makes every later stamp of this node win over one made at `seen`.
+    fn observe(&self, seen: HybridTime) {
+        self.shared.clock.observe(seen);
+    }
+
+    /// Visits the counter at `location` and every item of it above `known`: each as it left its owner under its number.
+    pub fn visit_items_at(
+        &self,
+        location: Location,
+        known: &dyn Fn(ReplicaIndex) -> u64,
+        now: Monotonic,
+        visit: &mut dyn FnMut(&[u8], Location, NumberedItem<'_>),
+    ) {
+        if let Some(mut shard) = self.lock_at(location) {
+            shard.visit_items(&self.shared, location.0 >> 8, known, now, visit);
+        }
+    }
+
+    /// Visits the items above `known` of at most `limit` places from `cursor` on, as [`Self::visit_items_at`].
+    /// Answers where to go on, or `None` at the end. Holds one shard's lock at a time.
+    pub fn visit_items_from(
+        &self,
+        cursor: Location,
+        limit: usize,
+        known: &dyn Fn(ReplicaIndex) -> u64,
+        now: Monotonic,
+        visit: &mut dyn FnMut(&[u8], Location, NumberedItem<'_>),
+    ) -> Option<Location> {
+        // Goes slot by slot within a shard, shard after shard.
+        let (number, first) = (cursor.0 & 0xff, cursor.0 >> 8);
+        let mut shard = self.lock_at(cursor)?;
+        let end = shard.counters.end();
+        let last = end.min(first.saturating_add(u32::try_from(limit).unwrap_or(u32::MAX)));
+        for slot in first..last {
+            shard.visit_items(&self.shared, slot, known, now, visit);
+        }
+        if last < end {
+            Some(Location(last << 8 | number))
+        } else if number < 0xff {
+            Some(Location(number + 1))
+        } else {
+            None
+        }
+    }
+
+    /// Looks at the counters with tombstones or notes in one shard, and gives up what `stability` allows.
+    pub fn tend(&self, shard: u8, stability: &Stability<'_>) -> Tended {
+        let Some(mut shard) = self.lock_at(Location(u32::from(shard))) else { return Tended::default() };
+        let mut done = Tended::default();
+        let mut keep = Vec::new();
+        for slot in std::mem::take(&mut shard.tended) {
+            if shard.tend_one(&self.shared, slot, stability, &mut done) {
+                keep.push(slot);
+            }
+        }
+        // Retiring may have put nothing new on the list: it was marked as tended all along.
+        shard.tended.append(&mut keep);
+        done
+    }
+}
+
+impl Shard {
+    fn take_share(&mut self, shared: &Shared, slot: u32, incoming: IncomingShare) {
+        if incoming.replica == self.own.index || incoming.share.revision <= shared.progress.received(incoming.replica) {
+            return;
+        }
+        let Some(counter) = self.counters.get_mut(slot) else { return };
+        counter.state.take_share(incoming.replica, incoming.share, incoming.forecast);
+        if !counter.exists || counter.state.assignment().is_some() {
+            self.recount(slot);
+        }
+    }
+
+    fn visit_items(
+        &mut self,
+        shared: &Shared,
+        slot: u32,
+        known: &dyn Fn(ReplicaIndex) -> u64,
+        now: Monotonic,
+        visit: &mut dyn FnMut(&[u8], Location, NumberedItem<'_>),
+    ) {
+        let location = self.location(slot);
+        let own = self.own.index;
+        let Some(counter) = self.counters.get(slot) else { return };
+        let lacks_own = counter.state.own.is_some_and(|share| share.revision > known(own));
+        if lacks_own && counter.active.is_none() {
+            // Nothing remembers what left under the last number, so it gets a new one. Active shares remember.
+            self.announce_now(shared, slot, now);
+        }
+        let Some(counter) = self.counters.get(slot) else { return };
+        if lacks_own && let Some(share) = counter.state.own {
+            let believed = counter.active.as_ref().map(|active| *active.predictor.believed());
+            let total = believed.map_or(share.total, |forecast| forecast.total);
+            let forecast = believed.filter(|forecast| !forecast.is_exact());
+            visit(&counter.name, location, NumberedItem::Own(Share { total, ..share }, forecast));
+        }
+        counter.state.items_above(known, |item| visit(&counter.name, location, item));
+    }
+
+    /// Answers whether the counter is still to be tended.
+    fn tend_one(&mut self, shared: &Shared, slot: u32, stability: &Stability<'_>, done: &mut Tended) -> bool {
+        let Some(counter) = self.counters.get_mut(slot) else { return false };
+        counter.state.forget_retired(|retired| (stability.everyone_has)(retired.by, retired.number));
+        let deleted = counter.state.assignment().filter(|a| a.deleted).cloned();
+        let moving = counter.queued || counter.active.is_some();
+        if let Some(assignment) = deleted
+            && !moving
+            && (stability.is_stable)(&assignment)
+        {
+            self.retire_covered(shared, slot, &assignment, stability, done);
+            let Some(counter) = self.counters.get_mut(slot) else { return false };
+            if counter.state.own.is_none() && counter.state.others().is_empty() {
+                counter.state.drop_assignment();
+                done.tombstones_dropped += 1;
+            }
+        }
+        self.recount(slot);
+        let Some(counter) = self.counters.get_mut(slot) else { return false };
+        if counter.state.is_empty() {
+            self.remove(shared, slot);
+            done.counters_removed += 1;
+            return false;
+        }
+        let tended = !counter.state.retired().is_empty() || counter.state.assignment().is_some_and(|a| a.deleted);
+        counter.tended = tended;
+        tended
+    }
+
+    /// Gives up this node's shares of a deleted counter: the present one, and those of its earlier lives.
+    fn retire_covered(
+        &mut self,
+        shared: &Shared,
+        slot: u32,
+        assignment: &Assignment,
+        stability: &Stability<'_>,
+        done: &mut Tended,
+    ) {
+        let own = self.own.index;
+        let Some(counter) = self.counters.get(slot) else { return };
+        let mut spent: Vec<(ReplicaIndex, u64)> = counter
+            .state
+            .others()
+            .iter()
+            .filter(|held| (stability.is_own_past)(held.replica))
+            .filter(|held| held.share.is_covered_by(assignment.cut_of(held.replica)))
+            .filter(|held| (stability.is_settled)(held.replica, held.share.revision))
+            .map(|held| (held.replica, held.share.born))
+            .collect();
+        let own_share = counter.state.own.filter(|share| share.is_covered_by(assignment.cut_of(own)));
+        spent.extend(own_share.map(|share| (own, share.born)));
+        for (replica, born) in spent {
+            self.announce_retirement(shared, slot, replica, born);
+            done.shares_retired += 1;
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! One part of the table, under one lock: the index of names, the counters, and the queues of what is to be announced.
+//!
+//! Numbers are drawn under the shard's lock and in the same breath as the state they number, so whoever has looked
+//! at every shard after reading a number has everything up to it.
+
+use super::announcement::{Announcement, AnnouncementBody};
+use super::assignment::{Assignment, PrecisionRegister};
+use super::entry::{Counter, ReadAt, Spoken};
+use super::error::CounterError;
+use super::share::{Retired, Share};
+use super::shared::{OwnReplica, Shared};
+use super::slab::Slab;
+use super::{Band, Forecast, Look, Precision};
+use crate::base::{Amount, Location, Moment, Monotonic, ReplicaIndex, Stamp};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The most assignments of one shard that may wait for the next flush.
+const MAX_WAITING: usize = 16_384;
+
+pub(super) struct Shard {
+    /// Which part of the table this is.
+    pub(super) number: u8,
+    /// The present replica, the writer of all own shares here.
+    pub(super) own: Arc<OwnReplica>,
+    pub(super) index: HashTable<u32>,
+    pub(super) counters: Slab<Counter>,
+    /// Own shares that moved out of their band, to be numbered at the next flush.
+    announceable: Vec<u32>,
+    /// Numbered already, to leave at the next flush.
+    pub(super) outbox: Vec<Announcement>,
+    /// When to look at active shares that nobody increments.
+    timers: BinaryHeap<Reverse<(Monotonic, u32)>>,
+    /// Counters with a tombstone or notes on given-up shares.
+    pub(super) tended: Vec<u32>,
+    pub(super) existing: u64,
+    /// Whether the table knows that there is news here.
+    signalled: bool,
+    /// The band of counters without a precision of their own.
+    pub(super) default_band: Band,
+}
+
+impl Shard {
+    pub(super) fn new(number: u8, own: Arc<OwnReplica>, default_band: Band) -> Self {
+        Self {
+            number,
+            own,
+            index: HashTable::new(),
+            counters: Slab::default(),
+            announceable: Vec::new(),
+            outbox: Vec::new(),
+            timers: BinaryHeap::new(),
+            tended: Vec::new(),
+            existing: 0,
+            signalled: false,
+            default_band,
+        }
+    }
+
+    pub(super) fn location(&self, slot: u32) -> Location {
+        Location(slot << 8 | u32::from(self.number))
+    }
+
+    pub(super) fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
+        let same = |slot: &u32| self.counters.get(*slot).is_some_and(|c| *c.name == *name);
+        self.index.find(hash, same).copied()
+    }
+
+    pub(super) fn find_or_create(&mut self, shared: &Shared, hash: u64, name: &[u8]) -> u32 {
+        let Self { index, counters, .. } = self;
+        let same = |slot: &u32| counters.get(*slot).is_some_and(|c| *c.name == *name);
+        let rehash = |slot: &u32| counters.get(*slot).map_or(0, |c| shared.hash(&c.name));
+        match index.entry(hash, same, rehash) {
+            Entry::Occupied(occupied) => *occupied.get(),
+            Entry::Vacant(vacant) => {
+                let slot = counters.insert(Counter::new(name));
+                vacant.insert(slot);
+                shared.counters.fetch_add(1, Ordering::Relaxed);
+                slot
+            }
+        }
+    }
+
+    /// As [`Self::find_or_create`], for a client: refuses to make one counter too many.
+    pub(super) fn find_or_make(&mut self, shared: &Shared, hash: u64, name: &[u8]) -> Result<u32, CounterError> {
+        if let Some(slot) = self.find(hash, name) {
+            return Ok(slot);
+        }
+        if shared.counters.load(Ordering::Relaxed) >= shared.max_counters {
+            return Err(CounterError::Full(shared.max_counters));
+        }
+        Ok(self.find_or_create(shared, hash, name))
+    }
+
+    /// Whether one more assignment may wait for the next flush.
+    pub(super) fn check_room(&self) -> Result<(), CounterError> {
+        if self.outbox.len() >= MAX_WAITING { Err(CounterError::Busy) } else { Ok(()) }
+    }
+
+    /// Takes a counter that has nothing left to remember out of the table.
+    pub(super) fn remove(&mut self, shared: &Shared, slot: u32) {
+        let Some(counter) = self.counters.remove(slot) else { return };
+        let hash = shared.hash(&counter.name);
+        if let Ok(entry) = self.index.find_entry(hash, |candidate| *candidate == slot) {
+            entry.remove();
+            shared.counters.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Brings the count of existing counters up to date after `slot` changed.
+    pub(super) fn recount(&mut self, slot: u32) {
+        let own = self.own.index;
+        if let Some(counter) = self.counters.get_mut(slot) {
+            let exists = counter.state.exists(own);
+            self.existing = self.existing + u64::from(exists) - u64::from(counter.exists);
+            counter.exists = exists;
+        }
+    }
+
+    pub(super) fn increment(
+        &mut self,
+        shared: &Shared,
+        slot: u32,
+        by: Amount,
+        at: ReadAt<'_>,
+    ) -> Result<Amount, CounterError> {
+        let own = self.own.index;
+        let default_band = self.default_band;
+        let Some(counter) = self.counters.get_mut(slot) else { return Ok(by) };
+        // A new counter holds nothing, and every amount added to nothing is in the range: no half-made counter is left behind.
+        let (value, total) = counter.plan_increment(own, by, at)?;
+        let band = shared.band_of(default_band, &counter.state);
+        let spoken = counter.commit_increment(by, total, band, at.now);
+        if !counter.exists || counter.state.assignment().is_some() {
+            self.recount(slot);
+        }
+        match spoken {
+            Spoken::AtNextFlush => self.queue(shared, slot),
+            Spoken::WithinBand => self.ensure_timer(shared, slot, band, at.now),
+        }
+        Ok(value)
+    }
+
+    fn queue(&mut self, shared: &Shared, slot: u32) {
+        if let Some(counter) = self.counters.get_mut(slot)
+            && !counter.queued
+        {
+            counter.queued = true;
+            self.announceable.push(slot);
+            self.signal(shared);
+        }
+    }
+
+    /// Puts a numbered announcement among those that leave at the next flush.
+    fn post(&mut self, shared: &Shared, announcement: Announcement) {
+        self.outbox.push(announcement);
+        self.signal(shared);
+    }
+
+    /// Tells the table once that there is something to drain.
+    fn signal(&mut self, shared: &Shared) {
+        if !std::mem::replace(&mut self.signalled, true) {
+            shared.mark_news(self.number);
+        }
+    }
+
+    fn arm(&mut self, shared: &Shared, due: Monotonic, slot: u32) {
+        self.timers.push(Reverse((due, slot)));
+        if self.next_timer() == due {
+            shared.set_due(self.number, due);
+        }
+    }
+
+    /// Arms the counter's timer, unless an earlier one is armed.
+    fn ensure_timer(&mut self, shared: &Shared, slot: u32, band: Band, now: Monotonic) {
+        let Some(counter) = self.counters.get_mut(slot) else { return };
+        let total = counter.own_total();
+        let Some(active) = &mut counter.active else { return };
+        if active.timer != Monotonic::NEVER && active.timer <= now.after(shared.settle) {
+            // It looks early enough to find out by itself; increments must not pay for the heap.
+            return;
+        }
+        let due = active.predictor.next_look(total, band, shared.settle, now);
+        active.timer = due;
+        self.arm(shared, due, slot);
+    }
+
+    /// When the next timer is due.
+    fn next_timer(&self) -> Monotonic {
+        self.timers.peek().map_or(Monotonic::NEVER, |Reverse((due, _))| *due)
+    }
+
+    /// Looks at the active shares whose time has come: settles the quiet ones, queues those that left their band.
+    pub(super) fn run_timers(&mut self, shared: &Shared, now: Monotonic) {
+        while let Some(Reverse((due, slot))) = self.timers.peek().copied() {
+            if due > now {
+                break;
+            }
+            self.timers.pop();
+            let Some(counter) = self.counters.get_mut(slot) else { continue };
+            let total = counter.own_total();
+            let band = shared.band_of(self.default_band, &counter.state);
+            let Some(active) = &mut counter.active else { continue };
+            if active.timer != due {
+                continue;
+            }
+            active.timer = Monotonic::NEVER;
+            match active.predictor.look(total, band, shared.settle, now) {
+                Look::Later(again) => {
+                    // Strictly later, or this loop would never end.
+                    let again = again.max(Monotonic::from_nanos(now.as_nanos().saturating_add(1)));
+                    active.timer = again;
+                    self.timers.push(Reverse((again, slot)));
+                }
+                Look::Announce => self.queue(shared, slot),
+                Look::Settle => {
+                    active.exact_wanted = true;
+                    self.queue(shared, slot);
+                }
+                Look::Idle if counter.queued => {}
+                Look::Idle => counter.active = None,
+            }
+        }
+        shared.set_due(self.number, self.next_timer());
+    }
+
+    /// Numbers what became announceable and hands over all that waits to leave.
+    pub(super) fn drain(&mut self, shared: &Shared, now: Monotonic, out: &mut Vec<Announcement>) {
+        self.signalled = false;
+        let mut announceable = std::mem::take(&mut self.announceable);
+        for slot in announceable.drain(..) {
+            self.announce_own(shared, slot, now);
+        }
+        // Keep the allocation, but not one made by a rare burst.
+        announceable.shrink_to(1024);
+        self.announceable = announceable;
+        out.append(&mut self.outbox);
+        self.outbox.shrink_to(64);
+    }
+
+    /// Numbers a queued own share and puts it into the outbox.
+    pub(super) fn announce_own(&mut self, shared: &Shared, slot: u32, now: Monotonic) {
+        let location = self.location(slot);
+        let Some(counter) = self.counters.get_mut(slot) else { return };
+        if !std::mem::take(&mut counter.queued) {
+            return;
+        }
+        let band = shared.band_of(self.default_band, &counter.state);
+        let forecast = counter.forecast_to_tell(band, shared, now);
+        let named = counter.state.own.is_some_and(|share| share.born == 0);
+        let number = self.own.draw();
+        let Some(share) = counter.number_own(number) else { return };
+        debug_assert_eq!(share.total, forecast.total, "what is told is the total at its number");
+        let body = AnnouncementBody::Share {
+            name: named.then(|| counter.name.clone()),
+            born: share.born,
+            total: share.total,
+            rate: forecast.rate,
+            whole: forecast.whole,
+        };
+        let active = counter.active.is_some();
+        self.post(shared, Announcement { number, location, body });
+        if active {
+            self.rearm(shared, slot, band, now);
+        }
+    }
+
+    /// After an announcement the expectation is another: its timer may be due earlier than the armed one.
+    fn rearm(&mut self, shared: &Shared, slot: u32, band: Band, now: Monotonic) {
+        let Some(counter) = self.counters.get_mut(slot) else { return };
+        let total = counter.own_total();
+        let Some(active) = &mut counter.active else { return };
+        let due = active.predictor.next_look(total, band, shared.settle, now);
+        if due < active.timer {
+            active.timer = due;
+            self.arm(shared, due, slot);
+        }
+    }
+
+    /// SET or DEL. The caller has checked that there is room.
+    pub(super) fn assign(&mut self, shared: &Shared, slot: u32, base: Amount, deleted: bool, now: Moment) {
+        self.announce_now(shared, slot, now.monotonic);
+        let location = self.location(slot);
+        let own = Arc::clone(&self.own);
+        let Some(counter) = self.counters.get_mut(slot) else { return };
+        let number = own.draw();
+        let stamp = Stamp { time: shared.clock.tick(now.wall), replica: own.id, number };
+        let mut cut: Vec<(ReplicaIndex, Share)> =
+            counter.state.own.map(|share| (own.index, share)).into_iter().collect();
+        cut.extend(counter.state.others().iter().map(|held| (held.replica, held.share)));
+        let context = shared.progress.context(own.index, number);
+        let assignment = Arc::new(Assignment { stamp, origin: own.index, base, cut, context, deleted });
+        counter.state.take_assignment(Arc::clone(&assignment), own.index, |replica| shared.progress.received(replica));
+        let name = counter.name.clone();
+        let body = AnnouncementBody::Assignment { name, assignment };
+        self.post(shared, Announcement { number, location, body });
+        self.after_assignment(shared, slot);
+    }
+
+    /// Numbers the own share now, exactly, if it has moved since its last number or peers extrapolate it.
+    ///
+    /// Before a cut or a repair can speak of a share, what it says must be what left under its revision.
+    pub(super) fn announce_now(&mut self, shared: &Shared, slot: u32, now: Monotonic) {
+        let Some(counter) = self.counters.get_mut(slot) else { return };
+        if counter.state.own.is_none() || (counter.active.is_none() && !counter.queued) {
+            return;
+        }
+        if let Some(active) = &mut counter.active {
+            active.exact_wanted = true;
+        }
+        // The queue may still hold the slot; one that is not marked is passed over there.
+        counter.queued = true;
+        self.announce_own(shared, slot, now);
+    }
+
+    /// Gives up a share of this node under a number of its own.
+    pub(super) fn announce_retirement(&mut self, shared: &Shared, slot: u32, replica: ReplicaIndex, born: u64) {
+        let location = self.location(slot);
+        let own = Arc::clone(&self.own);
+        let Some(counter) = self.counters.get_mut(slot) else { return };
+        let number = own.draw();
+        counter.state.retire(own.index, Retired { replica, born, by: own.index, number });
+        let name = counter.name.clone();
+        let body = AnnouncementBody::Retirement { name, replica, born };
+        self.post(shared, Announcement { number, location, body });
+    }
+
+    /// What follows when a counter's assignment is another.
+    pub(super) fn after_assignment(&mut self, shared: &Shared, slot: u32) {
+        self.recount(slot);
+        let Some(counter) = self.counters.get_mut(slot) else { return };
+        let deleted = counter.state.assignment().is_some_and(|a| a.deleted);
+        let moving = match &mut counter.active {
+            Some(active) => {
+                // Peers froze what they extrapolated; they want the exact total, and soon.
+                active.exact_wanted = true;
+                true
+            }
+            None => false,
+        };
+        if moving {
+            self.queue(shared, slot);
+        }
+        if deleted {
+            self.tend_later(slot);
+        }
+    }
+
+    pub(super) fn tend_later(&mut self, slot: u32) {
+        if let Some(counter) = self.counters.get_mut(slot)
+            && !counter.tended
+        {
+            counter.tended = true;
+            self.tended.push(slot);
+        }
+    }
+
+    /// PRECISION. The caller has checked that there is room.
+    pub(super) fn set_precision(&mut self, shared: &Shared, slot: u32, precision: Precision, now: Moment) {
+        let location = self.location(slot);
+        let own = Arc::clone(&self.own);
+        let Some(counter) = self.counters.get_mut(slot) else { return };
+        let number = own.draw();
+        let stamp = Stamp { time: shared.clock.tick(now.wall), replica: own.id, number };
+        let register = PrecisionRegister { stamp, origin: own.index, precision };
+        counter.state.take_precision(register);
+        let name = counter.name.clone();
+        let body = AnnouncementBody::Precision { name, register };
+        self.post(shared, Announcement { number, location, body });
+        self.after_precision(shared, slot, now.monotonic);
+    }
+
+    /// A narrower band may have been left already.
+    pub(super) fn after_precision(&mut self, shared: &Shared, slot: u32, now: Monotonic) {
+        let default_band = self.default_band;
+        let Some(counter) = self.counters.get_mut(slot) else { return };
+        let total = counter.own_total();
+        let band = shared.band_of(default_band, &counter.state);
+        let Some(active) = &mut counter.active else { return };
+        match active.predictor.look(total, band, shared.settle, now) {
+            Look::Announce => self.queue(shared, slot),
+            _ => self.rearm(shared, slot, band, now),
+        }
+    }
+
+    /// Queues every own share that has moved since its last number, and wants it exact.
+    pub(super) fn queue_all_moved(&mut self, shared: &Shared) {
+        for slot in 0..self.counters.end() {
+            let Some(counter) = self.counters.get_mut(slot) else { continue };
+            if let Some(active) = &mut counter.active {
+                active.exact_wanted = true;
+                self.queue(shared, slot);
+            }
+        }
+    }
+
+    /// The present replica ends here; `own` is the next.
+    pub(super) fn end_own_replica(&mut self, own: Arc<OwnReplica>) {
+        let ended = std::mem::replace(&mut self.own, own);
+        for slot in 0..self.counters.end() {
+            if let Some(counter) = self.counters.get_mut(slot) {
+                counter.state.end_own_replica(ended.index);
+                counter.active = None;
+            }
+        }
+    }
+}
+
+impl Counter {
+    /// What to tell peers of the own share now, and whether the owner's side is still needed after that.
+    fn forecast_to_tell(&mut self, band: Band, shared: &Shared, now: Monotonic) -> Forecast {
+        let total = self.own_total();
+        let Some(active) = &mut self.active else {
+            return Forecast::exact(total, now);
+        };
+        if std::mem::take(&mut active.exact_wanted) {
+            // What follows starts from rest: the settled and the reassigned counter alike.
+            let forecast = active.predictor.announce_exact(total, now);
+            self.active = None;
+            return forecast;
+        }
+        active.predictor.announce(total, band, shared.settle, now)
+    }
+}

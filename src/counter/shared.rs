@@ -1,0 +1,133 @@
+//! What all shards of a table have in common.
+
+use super::progress::Progress;
+use super::state::CounterState;
+use super::{Band, Precision};
+use crate::base::{HybridClock, Monotonic, ReplicaId, ReplicaIndex};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Shards in a table.
+pub(super) const SHARDS: usize = 256;
+
+/// The present replica of this node and its one sequence.
+#[derive(Debug)]
+pub(super) struct OwnReplica {
+    pub(super) id: ReplicaId,
+    pub(super) index: ReplicaIndex,
+    last: AtomicU64,
+}
+
+impl OwnReplica {
+    pub(super) fn new(id: ReplicaId, index: ReplicaIndex, last: u64) -> Self {
+        Self { id, index, last: AtomicU64::new(last) }
+    }
+
+    /// The next number of the sequence. Drawn only under the lock of the shard whose state it numbers.
+    pub(super) fn draw(&self) -> u64 {
+        self.last.fetch_add(1, Ordering::AcqRel) + 1
+    }
+}
+
+/// Called when the first news after a drain appears; must be quick and must not call back.
+pub type Wake = Box<dyn Fn() + Send + Sync>;
+
+pub(super) struct Shared {
+    pub(super) hasher: ahash::RandomState,
+    pub(super) clock: HybridClock,
+    pub(super) progress: Progress,
+    pub(super) default_precision: Precision,
+    pub(super) settle: Duration,
+    pub(super) lease: Duration,
+    pub(super) max_counters: u64,
+    pub(super) counters: AtomicU64,
+    members: AtomicU32,
+    /// A bit a shard that has news.
+    news: [AtomicU64; SHARDS / 64],
+    /// When each shard's next timer is due.
+    due: Box<[AtomicU64]>,
+    awake: AtomicBool,
+    wake: Wake,
+}
+
+impl Shared {
+    pub(super) fn new(settings: super::table::TableSettings) -> Self {
+        let [a, b, c, d] = settings.hash_seeds;
+        Self {
+            hasher: ahash::RandomState::with_seeds(a, b, c, d),
+            clock: HybridClock::default(),
+            progress: Progress::default(),
+            default_precision: settings.config.default_precision,
+            settle: settings.config.settle(),
+            lease: settings.lease,
+            max_counters: settings.config.max_counters,
+            counters: AtomicU64::new(0),
+            members: AtomicU32::new(1),
+            news: Default::default(),
+            due: (0..SHARDS).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            awake: AtomicBool::new(false),
+            wake: settings.wake,
+        }
+    }
+
+    pub(super) fn hash(&self, name: &[u8]) -> u64 {
+        self.hasher.hash_one(name)
+    }
+
+    /// The members of the cluster, this node included: at least 1.
+    pub(super) fn members(&self) -> u32 {
+        self.members.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_members(&self, members: u32) {
+        self.members.store(members.max(1), Ordering::Relaxed);
+    }
+
+    pub(super) fn default_band(&self) -> Band {
+        Band::share_of(self.default_precision.amount(), self.members())
+    }
+
+    pub(super) fn band_of(&self, default: Band, state: &CounterState) -> Band {
+        match state.precision() {
+            None => default,
+            Some(register) => Band::share_of(register.precision.amount(), self.members()),
+        }
+    }
+
+    pub(super) fn mark_news(&self, shard: u8) {
+        let (word, bit) = (usize::from(shard) / 64, shard % 64);
+        self.news[word].fetch_or(1 << bit, Ordering::AcqRel);
+        self.rouse();
+    }
+
+    /// Takes the marks: the shards with news, in order.
+    pub(super) fn take_news(&self) -> impl Iterator<Item = usize> {
+        let words: [u64; SHARDS / 64] = std::array::from_fn(|word| self.news[word].swap(0, Ordering::AcqRel));
+        (0..SHARDS).filter(move |shard| words[shard / 64] & (1 << (shard % 64)) != 0)
+    }
+
+    pub(super) fn set_due(&self, shard: u8, due: Monotonic) {
+        let before = self.due[usize::from(shard)].swap(due.as_nanos(), Ordering::AcqRel);
+        if due.as_nanos() < before {
+            self.rouse();
+        }
+    }
+
+    pub(super) fn due(&self, shard: usize) -> Monotonic {
+        Monotonic::from_nanos(self.due[shard].load(Ordering::Acquire))
+    }
+
+    pub(super) fn doze(&self) {
+        self.awake.store(false, Ordering::Release);
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        self.news.iter().any(|word| word.load(Ordering::Acquire) != 0)
+    }
+
+    fn rouse(&self) {
+        if !self.awake.swap(true, Ordering::AcqRel) {
+            (self.wake)();
+        }
+    }
+}

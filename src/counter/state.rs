@@ -1,0 +1,248 @@
+//! The replicated state of one counter and the rules by which copies of it converge.
+//!
+//! A state-based, delta-shipped CRDT: taking the same news twice, late or in any order ends in the same state.
+//! It must never use an extrapolated figure in a rule, and never touch the present replica's own share on
+//! somebody else's word.
+
+use super::assignment::{Assignment, PrecisionRegister};
+use super::forecast::Forecast;
+use super::share::{Retired, Share};
+use crate::base::{AmountSum, ReplicaIndex, Total};
+use std::sync::Arc;
+
+/// Another replica's share as this node holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldShare {
+    /// Whose it is.
+    pub replica: ReplicaIndex,
+    /// The newest copy received.
+    pub share: Share,
+    /// How to extrapolate it until its owner speaks again; none for an exact share.
+    pub forecast: Option<Box<Forecast>>,
+}
+
+/// What few counters have, kept apart so that the many pay one word for it.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Rest {
+    assignment: Option<Arc<Assignment>>,
+    precision: Option<PrecisionRegister>,
+    retired: Vec<Retired>,
+}
+
+/// One item of a counter's state that carries a number of some replica's sequence.
+#[derive(Clone, Copy, Debug)]
+pub enum NumberedItem<'a> {
+    /// A share of another replica.
+    Held(&'a HeldShare),
+    /// The present replica's own share as it last left its owner, and how peers extrapolate it.
+    Own(Share, Option<Forecast>),
+    /// The last SET or DEL.
+    Assignment(&'a Arc<Assignment>),
+    /// The precision.
+    Precision(&'a PrecisionRegister),
+    /// A share that was given up.
+    Retired(&'a Retired),
+}
+
+/// The replicated state of one counter.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CounterState {
+    /// The present replica's own share.
+    pub own: Option<Share>,
+    others: Vec<HeldShare>,
+    rest: Option<Box<Rest>>,
+}
+
+impl CounterState {
+    /// The shares of other replicas.
+    pub fn others(&self) -> &[HeldShare] {
+        &self.others
+    }
+
+    /// The last SET or DEL.
+    pub fn assignment(&self) -> Option<&Arc<Assignment>> {
+        self.rest.as_ref()?.assignment.as_ref()
+    }
+
+    /// The precision that was set.
+    pub fn precision(&self) -> Option<&PrecisionRegister> {
+        self.rest.as_ref()?.precision.as_ref()
+    }
+
+    /// The shares known to be given up, and not yet known to be known by all.
+    pub fn retired(&self) -> &[Retired] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.retired)
+    }
+
+    /// Whether there is nothing left to remember.
+    pub fn is_empty(&self) -> bool {
+        self.own.is_none() && self.others.is_empty() && self.rest.is_none()
+    }
+
+    /// Base plus what every share added beyond the cut. `read` gives another replica's total, extrapolated or not.
+    pub fn value(&self, own: ReplicaIndex, read: impl Fn(&HeldShare) -> Total) -> AmountSum {
+        let mut sum = AmountSum::default();
+        let assignment = self.assignment();
+        if let Some(assignment) = assignment {
+            sum.add(assignment.base.units());
+        }
+        let cut_of = |replica| assignment.and_then(|a| a.cut_of(replica));
+        if let Some(share) = &self.own {
+            sum.add(share.total.units());
+            sum.subtract(share.seen_by(cut_of(own)).units());
+        }
+        for held in &self.others {
+            sum.add(read(held).units());
+            sum.subtract(held.share.seen_by(cut_of(held.replica)).units());
+        }
+        sum
+    }
+
+    /// Whether the counter exists: it was set, or somebody counted what no DEL had seen.
+    pub fn exists(&self, own: ReplicaIndex) -> bool {
+        match self.assignment() {
+            None => self.own.is_some() || !self.others.is_empty(),
+            Some(assignment) if !assignment.deleted => true,
+            Some(assignment) => {
+                let unseen = |replica, share: &Share| !share.is_covered_by(assignment.cut_of(replica));
+                self.own.iter().any(|share| unseen(own, share))
+                    || self.others.iter().any(|held| unseen(held.replica, &held.share))
+            }
+        }
+    }
+
+    /// Takes a copy of another replica's share. Answers whether it was news.
+    ///
+    /// The caller has checked that its revision is above what it has contiguously received of the replica:
+    /// what is at or below was taken before and may have been given up since.
+    pub fn take_share(&mut self, replica: ReplicaIndex, share: Share, forecast: Option<Forecast>) -> bool {
+        if self.retired().iter().any(|r| r.replica == replica && r.born == share.born) {
+            return false;
+        }
+        if self.assignment().is_some_and(|a| a.knows_retired(replica, share.revision)) {
+            return false;
+        }
+        let forecast = forecast.filter(|f| !f.is_exact()).map(Box::new);
+        match self.others.iter_mut().find(|held| held.replica == replica) {
+            Some(held) if held.share.revision >= share.revision => return false,
+            Some(held) => {
+                held.share = held.share.merge(share);
+                held.forecast = forecast;
+            }
+            None => {
+                // Exact growth: most counters have as many shares as there are nodes, for ever.
+                self.others.reserve_exact(1);
+                self.others.push(HeldShare { replica, share, forecast });
+            }
+        }
+        // A newer life is proof enough that an older one is over.
+        self.forget_retired(|r| r.replica == replica && r.born != share.born);
+        true
+    }
+
+    /// Takes an assignment. `own` is the present replica, `received` up to where everything of a replica was received.
+    /// Answers whether it is now the counter's assignment.
+    pub fn take_assignment(
+        &mut self,
+        assignment: Arc<Assignment>,
+        own: ReplicaIndex,
+        received: impl Fn(ReplicaIndex) -> u64,
+    ) -> bool {
+        for (replica, share) in &assignment.cut {
+            // A cut entry is also news about that share.
+            if *replica != own && share.revision > received(*replica) {
+                self.take_share(*replica, *share, None);
+            }
+        }
+        if self.assignment().is_some_and(|present| present.stamp >= assignment.stamp) {
+            return false;
+        }
+        self.others.retain(|held| !assignment.knows_retired(held.replica, held.share.revision));
+        for held in &mut self.others {
+            // What was extrapolated when the writer looked is frozen until the owner speaks, so that what was set is what is read.
+            if assignment.cut_of(held.replica).is_some_and(|cut| cut.revision >= held.share.revision) {
+                held.forecast = None;
+            }
+        }
+        self.rest_mut().assignment = Some(assignment);
+        true
+    }
+
+    /// Takes a precision. Answers whether it is now the counter's.
+    pub fn take_precision(&mut self, register: PrecisionRegister) -> bool {
+        if self.precision().is_some_and(|present| present.stamp >= register.stamp) {
+            return false;
+        }
+        self.rest_mut().precision = Some(register);
+        true
+    }
+
+    /// Takes the word that a life of a share is over, once everything before that word was received.
+    pub fn take_retirement(&mut self, retired: Retired) {
+        self.others.retain(|held| held.replica != retired.replica || held.share.born != retired.born);
+        let alive = self.others.iter().any(|held| held.replica == retired.replica);
+        if !alive && !self.retired().contains(&retired) {
+            self.rest_mut().retired.push(retired);
+        }
+    }
+
+    /// Gives up a share of this node: its present one, or one of its earlier lives.
+    pub fn retire(&mut self, own: ReplicaIndex, retired: Retired) {
+        if retired.replica == own {
+            self.own = None;
+        } else {
+            self.others.retain(|held| held.replica != retired.replica);
+        }
+        self.rest_mut().retired.push(retired);
+    }
+
+    /// Drops the notes on given-up shares that `is_done` says everyone has.
+    pub fn forget_retired(&mut self, is_done: impl Fn(&Retired) -> bool) {
+        if let Some(rest) = &mut self.rest {
+            rest.retired.retain(|retired| !is_done(retired));
+            self.trim();
+        }
+    }
+
+    /// Drops the tombstone of a counter that has no share left.
+    pub fn drop_assignment(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.assignment = None;
+            self.trim();
+        }
+    }
+
+    /// The present replica ends: its share becomes one like those of the others.
+    pub fn end_own_replica(&mut self, own: ReplicaIndex) {
+        if let Some(share) = self.own.take() {
+            self.others.push(HeldShare { replica: own, share, forecast: None });
+        }
+    }
+
+    /// Every item, but the own share, whose number is above what `known` says of the replica that numbered it.
+    pub fn items_above<'a>(&'a self, known: impl Fn(ReplicaIndex) -> u64, mut visit: impl FnMut(NumberedItem<'a>)) {
+        for held in self.others.iter().filter(|held| held.share.revision > known(held.replica)) {
+            visit(NumberedItem::Held(held));
+        }
+        if let Some(assignment) = self.assignment().filter(|a| a.stamp.number > known(a.origin)) {
+            visit(NumberedItem::Assignment(assignment));
+        }
+        if let Some(precision) = self.precision().filter(|p| p.stamp.number > known(p.origin)) {
+            visit(NumberedItem::Precision(precision));
+        }
+        for retired in self.retired().iter().filter(|r| r.number > known(r.by)) {
+            visit(NumberedItem::Retired(retired));
+        }
+    }
+
+    fn rest_mut(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
+    }
+
+    fn trim(&mut self) {
+        let spent = |rest: &Box<Rest>| rest.assignment.is_none() && rest.precision.is_none() && rest.retired.is_empty();
+        if self.rest.as_ref().is_some_and(spent) {
+            self.rest = None;
+        }
+    }
+}

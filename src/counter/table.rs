@@ -1,0 +1,261 @@
+//! The table of all counters: 256 shards, each under its own lock, safe for any number of threads.
+//!
+//! No operation looks at all counters but [`Table::scan`] and the repair's walk, and those go a few places at a
+//! time. Nothing here blocks on anything but a shard's lock, held for the work on one counter (or one chunk).
+
+use super::config::Config;
+use super::entry::ReadAt;
+use super::error::CounterError;
+use super::progress::Progress;
+use super::shard::Shard;
+use super::shared::{OwnReplica, SHARDS, Shared, Wake};
+use super::{Announcement, CounterState, Precision};
+use crate::base::{Amount, Location, Moment, Monotonic, Name, ReplicaId, ReplicaIndex};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// What a table is made with.
+pub struct TableSettings {
+    /// The `[counters]` section.
+    pub config: Config,
+    /// How long a silent node's shares are extrapolated.
+    pub lease: Duration,
+    /// The replica whose shares are this table's own.
+    pub replica: ReplicaId,
+    /// Its place in the registry.
+    pub replica_index: ReplicaIndex,
+    /// Secret seeds of the hash of names: names come from strangers.
+    pub hash_seeds: [u64; 4],
+    /// Called when there is something to announce, or to look at earlier than before.
+    pub wake: Wake,
+}
+
+/// All counters of a node.
+pub struct Table {
+    shards: Box<[Mutex<Shard>]>,
+    pub(super) shared: Shared,
+}
+
+impl Table {
+    /// An empty table.
+    pub fn new(settings: TableSettings) -> Self {
+        let own = Arc::new(OwnReplica::new(settings.replica, settings.replica_index, 0));
+        let shared = Shared::new(settings);
+        let band = shared.default_band();
+        let shards = (0..=u8::MAX).map(|number| Mutex::new(Shard::new(number, Arc::clone(&own), band))).collect();
+        Self { shards, shared }
+    }
+
+    pub(super) fn lock(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        // Bits that hashbrown uses neither for its tags (the top 7) nor, in any table that fits memory, for its buckets.
+        self.shards[(hash >> 49) as usize % SHARDS].lock()
+    }
+
+    pub(super) fn lock_at(&self, location: Location) -> Option<MutexGuard<'_, Shard>> {
+        self.shards.get((location.0 & 0xff) as usize).map(Mutex::lock)
+    }
+
+    fn read_at(&self, now: Monotonic) -> ReadAt<'_> {
+        ReadAt { now, lease: self.shared.lease, progress: &self.shared.progress }
+    }
+
+    /// Adds `by` to a counter, which is made if it does not exist. Answers its value after that.
+    ///
+    /// # Errors
+    /// [`CounterError::Range`] when the value would leave the range, [`CounterError::Full`] when a new counter
+    /// would be one too many. Nothing was changed.
+    pub fn increment(&self, name: Name<'_>, by: Amount, now: Monotonic) -> Result<Amount, CounterError> {
+        let hash = self.shared.hash(name.as_bytes());
+        let mut shard = self.lock(hash);
+        let slot = shard.find_or_make(&self.shared, hash, name.as_bytes())?;
+        shard.increment(&self.shared, slot, by, self.read_at(now))
+    }
+
+    /// What an increment would answer, without doing it.
+    ///
+    /// # Errors
+    /// As [`Self::increment`].
+    pub fn check_increment(&self, name: Name<'_>, by: Amount, now: Monotonic) -> Result<Amount, CounterError> {
+        let hash = self.shared.hash(name.as_bytes());
+        let shard = self.lock(hash);
+        let counter = shard.find(hash, name.as_bytes()).and_then(|slot| shard.counters.get(slot));
+        match counter {
+            Some(counter) => Ok(counter.plan_increment(shard.own.index, by, self.read_at(now))?.0),
+            None => Ok(by),
+        }
+    }
+
+    /// Sets a counter's value. Increments that this node has not seen yet will be added to it.
+    ///
+    /// # Errors
+    /// [`CounterError::Busy`] or [`CounterError::Full`]. Nothing was changed.
+    pub fn assign(&self, name: Name<'_>, value: Amount, now: Moment) -> Result<(), CounterError> {
+        let hash = self.shared.hash(name.as_bytes());
+        let mut shard = self.lock(hash);
+        shard.check_room()?;
+        let slot = shard.find_or_make(&self.shared, hash, name.as_bytes())?;
+        shard.assign(&self.shared, slot, value, false, now);
+        Ok(())
+    }
+
+    /// Deletes a counter; an increment that this node has not seen yet will bring it back with what was not seen.
+    /// Answers whether it existed.
+    ///
+    /// # Errors
+    /// [`CounterError::Busy`]. Nothing was changed.
+    pub fn delete(&self, name: Name<'_>, now: Moment) -> Result<bool, CounterError> {
+        let hash = self.shared.hash(name.as_bytes());
+        let mut shard = self.lock(hash);
+        let Some(slot) = shard.find(hash, name.as_bytes()) else { return Ok(false) };
+        if !shard.counters.get(slot).is_some_and(|counter| counter.exists) {
+            return Ok(false);
+        }
+        shard.check_room()?;
+        shard.assign(&self.shared, slot, Amount::ZERO, true, now);
+        Ok(true)
+    }
+
+    /// The value of a counter, or `None` if it does not exist.
+    pub fn read(&self, name: Name<'_>, now: Monotonic) -> Option<Amount> {
+        let hash = self.shared.hash(name.as_bytes());
+        let shard = self.lock(hash);
+        let counter = shard.counters.get(shard.find(hash, name.as_bytes())?)?;
+        counter.exists.then(|| counter.value(shard.own.index, self.read_at(now)).clamped())
+    }
+
+    /// A counter's precision: its own, or the default.
+    pub fn precision(&self, name: Name<'_>) -> Precision {
+        let hash = self.shared.hash(name.as_bytes());
+        let shard = self.lock(hash);
+        shard
+            .find(hash, name.as_bytes())
+            .and_then(|slot| shard.counters.get(slot)?.state.precision())
+            .map_or(self.shared.default_precision, |register| register.precision)
+    }
+
+    /// Sets a counter's precision for the whole cluster. Does not make the counter exist.
+    ///
+    /// # Errors
+    /// [`CounterError::Busy`] or [`CounterError::Full`]. Nothing was changed.
+    pub fn set_precision(&self, name: Name<'_>, precision: Precision, now: Moment) -> Result<(), CounterError> {
+        let hash = self.shared.hash(name.as_bytes());
+        let mut shard = self.lock(hash);
+        shard.check_room()?;
+        let slot = shard.find_or_make(&self.shared, hash, name.as_bytes())?;
+        shard.set_precision(&self.shared, slot, precision, now);
+        Ok(())
+    }
+
+    /// How many counters exist. Takes every shard's lock for a moment.
+    pub fn len(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.lock().existing).sum()
+    }
+
+    /// Whether no counter exists.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Visits the names of existing counters in at most `count` places (at least one) from `cursor` on.
+    /// Answers where to go on; 0 is both the start and the end.
+    ///
+    /// A counter that exists from the first call to the last is visited exactly once: places never change.
+    pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(&[u8])) -> u64 {
+        let mut left = u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+        let (mut number, mut first) = ((cursor >> 32) as usize, cursor as u32);
+        while let Some(shard) = self.shards.get(number) {
+            let shard = shard.lock();
+            let last = shard.counters.end().min(first.saturating_add(left));
+            for slot in first..last {
+                if let Some(counter) = shard.counters.get(slot).filter(|counter| counter.exists) {
+                    visit(&counter.name);
+                }
+            }
+            left -= last.saturating_sub(first).min(left);
+            if last < shard.counters.end() {
+                return (number as u64) << 32 | u64::from(last);
+            }
+            (number, first) = (number + 1, 0);
+            if left == 0 && number < SHARDS {
+                return (number as u64) << 32;
+            }
+        }
+        0
+    }
+
+    /// What the node knows of the other replicas, for everyone to read.
+    pub fn progress(&self) -> &Progress {
+        &self.shared.progress
+    }
+
+    /// Splits precision over this many members from now on.
+    pub fn set_members(&self, members: u32) {
+        self.shared.set_members(members);
+        let band = self.shared.default_band();
+        for shard in &self.shards {
+            shard.lock().default_band = band;
+        }
+    }
+
+    /// Whether [`Self::drain`] would find anything.
+    pub fn has_news(&self) -> bool {
+        self.shared.has_news()
+    }
+
+    /// When [`Self::run_timers`] must be called next.
+    pub fn next_timer(&self) -> Monotonic {
+        (0..SHARDS).map(|shard| self.shared.due(shard)).min().unwrap_or(Monotonic::NEVER)
+    }
+
+    /// Looks at the predicted counters whose time has come; what has to be said of them becomes news.
+    pub fn run_timers(&self, now: Monotonic) {
+        for number in (0..SHARDS).filter(|shard| self.shared.due(*shard) <= now) {
+            self.shards[number].lock().run_timers(&self.shared, now);
+        }
+    }
+
+    /// Numbers all that became announceable, and appends it to `out` in the order of the numbers.
+    /// Costs as much as there is news, not as there are counters.
+    pub fn drain(&self, now: Monotonic, out: &mut Vec<Announcement>) {
+        let first = out.len();
+        for number in self.shared.take_news() {
+            self.shards[number].lock().drain(&self.shared, now, out);
+        }
+        out[first..].sort_unstable_by_key(|announcement| announcement.number);
+    }
+
+    /// Has `wake` called again at the next news or earlier timer. Whoever calls this looks for both afterwards.
+    pub fn listen(&self) {
+        self.shared.doze();
+    }
+
+    /// Starts a new life: what this node counted so far becomes the share of the replica that ends, and what it
+    /// counts from now on is `replica`'s. The ended replica's last announcements are appended to `out`.
+    /// Walks all counters, a shard at a time.
+    pub fn begin_replica(&self, replica: ReplicaId, index: ReplicaIndex, now: Monotonic, out: &mut Vec<Announcement>) {
+        let own = Arc::new(OwnReplica::new(replica, index, 0));
+        let first = out.len();
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.queue_all_moved(&self.shared);
+            shard.drain(&self.shared, now, out);
+            shard.end_own_replica(Arc::clone(&own));
+        }
+        out[first..].sort_unstable_by_key(|announcement| announcement.number);
+    }
+
+    /// A copy of all that is held of a counter, for tests and debugging.
+    pub fn inspect(&self, name: Name<'_>) -> Option<CounterState> {
+        let hash = self.shared.hash(name.as_bytes());
+        let shard = self.lock(hash);
+        let counter = shard.counters.get(shard.find(hash, name.as_bytes())?)?;
+        Some(counter.state.clone())
+    }
+
+    /// How many counters the table holds, given-up ones included.
+    pub fn held(&self) -> u64 {
+        self.shared.counters.load(Ordering::Relaxed)
+    }
+}

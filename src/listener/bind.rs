@@ -1,0 +1,135 @@
+//! From `[resp] bind` and `port` to listening sockets.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{Config, ListenerError};
+
+/// Connections that wait to be accepted; the system may allow fewer.
+const BACKLOG: i32 = 1024;
+
+/// Sockets that listen, with nobody serving them yet: clients can connect and wait.
+#[derive(Debug)]
+pub struct Listener {
+    pub(super) sockets: Vec<TcpListener>,
+    pub(super) config: Config,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Listener {
+    /// Listens on every address of the configuration. With port 0 the system chooses one port for all of them.
+    ///
+    /// # Errors
+    /// [`ListenerError`]; then nothing listens.
+    pub fn bind(config: &Config) -> Result<Self, ListenerError> {
+        config.check()?;
+        let hosts = parse_addresses(&config.bind)?;
+        // A socket for :: takes IPv4 as well unless it is told not to, and would then collide with one for 0.0.0.0.
+        let only_v6 = hosts.iter().any(IpAddr::is_ipv4);
+        let mut port = config.port;
+        let mut sockets = Vec::with_capacity(hosts.len());
+        let mut addresses = Vec::with_capacity(hosts.len());
+        for host in hosts {
+            let wanted = SocketAddr::new(host, port);
+            let failed = |source| ListenerError::Bind { address: wanted, source };
+            let socket = listen(wanted, only_v6).map_err(failed)?;
+            let address = socket.local_addr().map_err(failed)?;
+            port = address.port();
+            sockets.push(socket);
+            addresses.push(address);
+        }
+        Ok(Self { sockets, config: config.clone(), addresses })
+    }
+
+    /// Where this listens, with the ports that the system chose.
+    pub fn local_addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+}
+
+fn listen(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(only_v6)?;
+    }
+    // Else a restart would have to wait for the connections of the last run to time out.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// The addresses of a list, each once.
+fn parse_addresses(list: &str) -> Result<Vec<IpAddr>, ListenerError> {
+    let mut addresses = Vec::new();
+    for given in list.split([',', ' ', '\t']).filter(|given| !given.is_empty()) {
+        for address in parse_host(given)? {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+    }
+    if addresses.is_empty() {
+        return Err(ListenerError::BadAddress { given: list.to_owned(), reason: "it is empty".to_owned() });
+    }
+    Ok(addresses)
+}
+
+/// An IP address, in brackets or not, or the addresses of a host name.
+fn parse_host(given: &str) -> Result<Vec<IpAddr>, ListenerError> {
+    let bare = given.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(given);
+    if let Ok(address) = bare.parse() {
+        return Ok(vec![address]);
+    }
+    match (given, 0).to_socket_addrs() {
+        Ok(found) => Ok(found.map(|address| address.ip()).collect()),
+        Err(error) => Err(ListenerError::BadAddress { given: given.to_owned(), reason: error.to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(list: &str) -> Vec<String> {
+        parse_addresses(list).expect("addresses").iter().map(IpAddr::to_string).collect()
+    }
+
+    #[test]
+    fn addresses_are_separated_by_commas_or_blanks() {
+        assert_eq!(parse("127.0.0.1"), ["127.0.0.1"]);
+        assert_eq!(parse("127.0.0.1, ::1 0.0.0.0,127.0.0.1"), ["127.0.0.1", "::1", "0.0.0.0"]);
+        assert_eq!(parse("[::1]"), ["::1"]);
+    }
+
+    #[test]
+    fn what_is_no_address_is_named() {
+        for list in ["", " , ", "127.0.0.1,127.0.0.1:80", "300.1.1.1", "::g"] {
+            let error = parse_addresses(list).expect_err(list);
+            assert!(matches!(error, ListenerError::BadAddress { .. }), "{list}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_address_in_use_is_named_with_what_to_do() {
+        let config = Config { port: 0, ..Config::default() };
+        let first = Listener::bind(&config).expect("a port that the system chose");
+        let port = first.local_addresses()[0].port();
+        let error = Listener::bind(&Config { port, ..config }).expect_err("in use");
+        let text = error.to_string();
+        assert!(text.contains(&format!("127.0.0.1:{port}")), "{text}");
+        assert!(text.contains(&format!("is another server on port {port}?")), "{text}");
+    }
+
+    #[test]
+    fn several_addresses_share_the_port_that_the_system_chose() {
+        let config = Config { bind: "127.0.0.1,127.0.0.2".to_owned(), port: 0, ..Config::default() };
+        let listener = Listener::bind(&config).expect("loopback addresses");
+        let ports: Vec<u16> = listener.local_addresses().iter().map(|a| a.port()).collect();
+        assert_eq!(ports.len(), 2);
+        assert!(ports[0] != 0 && ports[0] == ports[1]);
+    }
+}

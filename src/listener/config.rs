@@ -1,0 +1,198 @@
+//! The `[resp]` section of the configuration.
+
+use std::fmt;
+use std::num::NonZero;
+use std::thread;
+
+use serde::{Deserialize, Serialize};
+
+use super::ListenerError;
+use crate::command::ReplyShape;
+use crate::resp::Limits;
+
+/// How clients are served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Addresses to listen on, IPv4 or IPv6, separated by commas or blanks.
+    pub bind: String,
+    /// TCP port; 0 lets the system choose.
+    pub port: u16,
+    /// What clients must say with AUTH before anything else; none means that nobody is asked.
+    pub password: Option<Password>,
+    /// Which replies the counting commands give: those of Redis, or those of the C program Discnt.
+    pub replies: ReplyShape,
+    /// The most clients at once; one more is refused with an error.
+    pub max_clients: u32,
+    /// The most arguments of one request.
+    pub max_arguments: u32,
+    /// The longest argument, in bytes.
+    pub max_bulk_bytes: u32,
+    /// The longest inline request, in bytes.
+    pub max_inline_bytes: u32,
+    /// The longest request as a whole, in bytes.
+    pub max_request_bytes: u32,
+    /// A client that leaves more than this many bytes of replies unread is not read from until it has caught up.
+    pub output_buffer_bytes: u32,
+    /// Threads that serve clients; 0 is one a core.
+    pub threads: u16,
+    /// Seconds of silence after which the system asks whether the client is still there; 0 never asks.
+    pub tcp_keepalive_secs: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            bind: "127.0.0.1".to_owned(),
+            port: 5262,
+            password: None,
+            replies: ReplyShape::Redis,
+            max_clients: 10_000,
+            max_arguments: limits.max_arguments,
+            max_bulk_bytes: limits.max_bulk_bytes,
+            max_inline_bytes: limits.max_inline_bytes,
+            max_request_bytes: limits.max_request_bytes,
+            output_buffer_bytes: 1 << 20,
+            threads: 0,
+            tcp_keepalive_secs: 300,
+        }
+    }
+}
+
+impl Config {
+    /// Refuses settings that are out of bounds or contradict each other.
+    ///
+    /// # Errors
+    /// [`ListenerError::Setting`], which names the key, what was given and what is allowed.
+    pub fn check(&self) -> Result<(), ListenerError> {
+        at_least("max_clients", self.max_clients, 1)?;
+        at_least("max_arguments", self.max_arguments, 16)?;
+        at_least("max_bulk_bytes", self.max_bulk_bytes, 1024)?;
+        at_least("max_inline_bytes", self.max_inline_bytes, 1024)?;
+        at_least("output_buffer_bytes", self.output_buffer_bytes, 1024)?;
+        // Spans are 32 bits wide, and a reader must be able to hold one request.
+        within("max_request_bytes", self.max_request_bytes, 4096, 1 << 30)?;
+        within("threads", u32::from(self.threads), 0, 256)?;
+        if self.max_bulk_bytes >= self.max_request_bytes {
+            return Err(ListenerError::Setting {
+                key: "max_bulk_bytes",
+                given: self.max_bulk_bytes.to_string(),
+                allowed: format!("less than max_request_bytes, which is {}", self.max_request_bytes),
+            });
+        }
+        if self.password.as_ref().is_some_and(Password::is_empty) {
+            return Err(ListenerError::Setting {
+                key: "password",
+                given: "\"\"".to_owned(),
+                allowed: "a text that is not empty, or no such line at all".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// How many threads serve clients.
+    pub fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => thread::available_parallelism().map_or(1, NonZero::get),
+            threads => usize::from(threads),
+        }
+    }
+
+    /// What one request may ask for.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_arguments: self.max_arguments,
+            max_bulk_bytes: self.max_bulk_bytes,
+            max_inline_bytes: self.max_inline_bytes,
+            max_request_bytes: self.max_request_bytes,
+        }
+    }
+}
+
+fn at_least(key: &'static str, given: u32, least: u32) -> Result<(), ListenerError> {
+    within(key, given, least, u32::MAX)
+}
+
+fn within(key: &'static str, given: u32, least: u32, most: u32) -> Result<(), ListenerError> {
+    if (least..=most).contains(&given) {
+        return Ok(());
+    }
+    Err(ListenerError::Setting { key, given: given.to_string(), allowed: format!("{least} to {most}") })
+}
+
+/// A secret that logs do not show.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Password(String);
+
+impl Password {
+    /// The secret itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<String> for Password {
+    fn from(secret: String) -> Self {
+        Self(secret)
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_within_bounds() {
+        assert!(Config::default().check().is_ok());
+    }
+
+    #[test]
+    fn the_replies_take_one_of_two_shapes() {
+        let config: Config = toml::from_str("replies = \"discnt\"").expect("a shape");
+        assert_eq!(config.replies, ReplyShape::Discnt);
+        let error = toml::from_str::<Config>("replies = \"resp\"").expect_err("no such shape");
+        assert!(error.to_string().contains("expected `redis` or `discnt`"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let error = toml::from_str::<Config>("prot = 1").expect_err("no such key");
+        assert!(error.to_string().contains("unknown field `prot`"), "{error}");
+    }
+
+    #[test]
+    fn a_setting_out_of_bounds_is_refused_with_its_bounds() {
+        for (text, message) in [
+            ("max_clients = 0", "[resp] max_clients = 0: allowed is 1 to 4294967295"),
+            ("threads = 300", "[resp] threads = 300: allowed is 0 to 256"),
+            (
+                "max_bulk_bytes = 5000\nmax_request_bytes = 5000",
+                "[resp] max_bulk_bytes = 5000: allowed is less than max_request_bytes, which is 5000",
+            ),
+            ("password = \"\"", "[resp] password = \"\": allowed is a text that is not empty, or no such line at all"),
+        ] {
+            let config: Config = toml::from_str(text).expect("well-formed");
+            let error = config.check().expect_err(text);
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown_to_whoever_prints_the_configuration() {
+        let config: Config = toml::from_str("password = \"hunter2\"").expect("well-formed");
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert_eq!(config.password.as_ref().map(Password::reveal), Some("hunter2"));
+    }
+}

@@ -1,0 +1,203 @@
+//! The threads that serve clients, from starting to stopping them.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use socket2::TcpKeepalive;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::accept::{Accepted, Acceptor};
+use super::buffers::BufferPool;
+use super::service::Service;
+use super::session::{Session, SessionSettings};
+use super::{Listener, ListenerError};
+
+/// New clients that wait for one thread to take them in.
+const NEW_CLIENTS_PER_THREAD: usize = 128;
+
+/// Says when to stop, and until when stopping may take.
+#[derive(Clone, Debug)]
+pub(super) struct StopSignal(watch::Receiver<Option<Instant>>);
+
+impl StopSignal {
+    pub(super) fn new(receiver: watch::Receiver<Option<Instant>>) -> Self {
+        Self(receiver)
+    }
+
+    /// Whether the server is stopping. Two atomic loads.
+    pub(super) fn is_stopping(&self) -> bool {
+        // The only change there is, and it is never marked as seen. An error means that the sender is gone.
+        self.0.has_changed().unwrap_or(true)
+    }
+
+    /// Completes when the server stops.
+    pub(super) async fn stopped(mut self) {
+        // An error means that the sender is gone: nobody wants this to run any more.
+        let _ = self.0.changed().await;
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        *self.0.borrow()
+    }
+}
+
+/// Clients being served. Dropping this stops serving without waiting for anything.
+#[derive(Debug)]
+pub struct Running {
+    stop: watch::Sender<Option<Instant>>,
+    clients: Arc<AtomicUsize>,
+    threads: Vec<JoinHandle<usize>>,
+}
+
+/// How stopping went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Clients that had replies outstanding at the deadline and were cut off.
+    pub clients_cut_off: usize,
+}
+
+impl Listener {
+    /// Begins to serve: one thread accepts, the others run the sessions, each on an event loop of its own.
+    ///
+    /// # Errors
+    /// [`ListenerError::Thread`]; then nothing is served and the sockets are closed.
+    pub fn serve<S: Service>(self, service: Arc<S>) -> Result<Running, ListenerError> {
+        let config = &self.config;
+        let (stop, signal) = watch::channel(None);
+        let signal = StopSignal::new(signal);
+        let settings =
+            SessionSettings { limits: config.limits(), output_buffer_bytes: config.output_buffer_bytes as usize };
+        let clients = Arc::new(AtomicUsize::new(0));
+        let mut threads = Vec::new();
+        let mut senders = Vec::new();
+        for index in 0..config.thread_count() {
+            let (sender, new_clients) = mpsc::channel(NEW_CLIENTS_PER_THREAD);
+            let (service, signal) = (Arc::clone(&service), signal.clone());
+            threads.push(spawn(format!("discnt-client-{index}"), move |runtime| {
+                runtime.block_on(serve_clients(service, settings, new_clients, signal))
+            })?);
+            senders.push(sender);
+        }
+        let acceptor = Arc::new(Acceptor {
+            service,
+            threads: senders,
+            next_thread: AtomicUsize::new(0),
+            clients: Arc::clone(&clients),
+            max_clients: config.max_clients as usize,
+            keepalive: (config.tcp_keepalive_secs > 0).then(|| {
+                let silence = Duration::from_secs(config.tcp_keepalive_secs.into());
+                TcpKeepalive::new().with_time(silence)
+            }),
+            refusals: Acceptor::<S>::refusals(),
+        });
+        let sockets = self.sockets;
+        threads.push(spawn("discnt-accept".to_owned(), move |runtime| {
+            runtime.block_on(accept_all(acceptor, sockets, signal));
+            0
+        })?);
+        Ok(Running { stop, clients, threads })
+    }
+}
+
+impl Running {
+    /// How many clients are connected.
+    pub fn clients(&self) -> usize {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    /// Stops: accepts nobody any more, finishes the requests that have arrived, writes their replies and closes the connections;
+    /// who has not read them `within` this time is cut off. Blocks until all threads have ended.
+    pub fn stop(mut self, within: Duration) -> Stopped {
+        self.stop.send_replace(Some(Instant::now() + within));
+        let mut clients_cut_off = 0;
+        for thread in self.threads.drain(..) {
+            match thread.join() {
+                Ok(cut_off) => clients_cut_off += cut_off,
+                Err(_) => tracing::error!("a thread that served clients has panicked"),
+            }
+        }
+        Stopped { clients_cut_off }
+    }
+}
+
+/// Starts a thread with an event loop of its own; it returns how many clients it cut off.
+fn spawn(
+    name: String,
+    run: impl FnOnce(&Runtime) -> usize + Send + 'static,
+) -> Result<JoinHandle<usize>, ListenerError> {
+    let failed = |source: io::Error| ListenerError::Thread { name: name.clone(), source };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    thread::Builder::new().name(name.clone()).spawn(move || run(&runtime)).map_err(failed)
+}
+
+/// Accepts on all sockets until the server stops.
+async fn accept_all<S: Service>(acceptor: Arc<Acceptor<S>>, sockets: Vec<std::net::TcpListener>, stop: StopSignal) {
+    let mut tasks = JoinSet::new();
+    for socket in sockets {
+        let (acceptor, stop) = (Arc::clone(&acceptor), stop.clone());
+        match tokio::net::TcpListener::from_std(socket) {
+            Ok(listener) => {
+                tasks.spawn(async move { acceptor.run(listener, stop).await });
+            }
+            Err(error) => tracing::error!(%error, "cannot accept clients on one of the addresses"),
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Runs the sessions that one thread is dealt, until the server stops; how many were cut off then.
+async fn serve_clients<S: Service>(
+    service: Arc<S>,
+    settings: SessionSettings,
+    mut new_clients: mpsc::Receiver<Accepted>,
+    stop: StopSignal,
+) -> usize {
+    let pool = Arc::new(BufferPool::default());
+    let mut sessions = JoinSet::new();
+    // Ends when the accepting thread does, so nobody who was accepted is forgotten.
+    loop {
+        tokio::select! {
+            accepted = new_clients.recv() => match accepted {
+                Some(accepted) => {
+                    let (service, pool, stop) = (Arc::clone(&service), Arc::clone(&pool), stop.clone());
+                    sessions.spawn(serve_client(service, settings, pool, accepted, stop));
+                }
+                None => break,
+            },
+            Some(_) = sessions.join_next(), if !sessions.is_empty() => {}
+        }
+    }
+    if let Some(deadline) = stop.deadline() {
+        let finished = async { while sessions.join_next().await.is_some() {} };
+        // Past the deadline, whoever is left is cut off as the set is dropped.
+        let _ = tokio::time::timeout_at(deadline.into(), finished).await;
+    }
+    sessions.len()
+}
+
+async fn serve_client<S: Service>(
+    service: Arc<S>,
+    settings: SessionSettings,
+    pool: Arc<BufferPool>,
+    accepted: Accepted,
+    stop: StopSignal,
+) {
+    let Accepted { stream, connection, slot } = accepted;
+    let peer = connection.peer;
+    let ended = match tokio::net::TcpStream::from_std(stream) {
+        Ok(stream) => {
+            let state = service.open(connection);
+            Session::new(&*service, state, stream, pool, settings).run(stop).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "a client's connection broke");
+    }
+    drop(slot);
+}

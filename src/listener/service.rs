@@ -1,0 +1,60 @@
+//! What a session asks of whoever runs the commands.
+
+use std::net::SocketAddr;
+
+use crate::base::Moment;
+use crate::resp::{Arguments, Protocol, Reply};
+
+/// A client's connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// The client's end.
+    pub peer: SocketAddr,
+    /// This server's end.
+    pub local: SocketAddr,
+    /// The number of the thread that serves it, from 0.
+    pub thread: usize,
+}
+
+/// How a request is answered.
+#[derive(Debug)]
+pub enum Response<W> {
+    /// With this.
+    Reply(Reply),
+    /// With this, and then the connection is closed.
+    Close(Reply),
+    /// Once this has been [waited for](Service::wait); the connection's later requests wait, too.
+    Wait(W),
+}
+
+/// Runs requests. One is shared by all sessions on all threads.
+pub trait Service: Send + Sync + 'static {
+    /// What a connection remembers from one request to the next. Dropped when it is closed.
+    type Session: Send;
+    /// What an answer may have to wait for.
+    type Pending: Send;
+
+    /// Begins a connection's session.
+    fn open(&self, connection: Connection) -> Self::Session;
+
+    /// Somebody was turned away, because there were `max_clients` already.
+    fn refused(&self);
+
+    /// The version of the protocol that the session speaks now.
+    fn protocol(&self, session: &Self::Session) -> Protocol;
+
+    /// Whether the session has yet to give a password, so that large requests are not to be taken from it.
+    fn is_unauthenticated(&self, session: &Self::Session) -> bool;
+
+    /// Reads the clock; done once for all requests that arrived together.
+    fn now(&self) -> Moment;
+
+    /// Runs one request, which is not empty. Must not block.
+    fn execute(&self, session: &mut Self::Session, arguments: Arguments<'_>, now: Moment) -> Response<Self::Pending>;
+
+    /// Bytes were read from, or written to, the session's connection.
+    fn transferred(&self, session: &Self::Session, read: usize, written: usize);
+
+    /// Waits for what a request needs, and answers it.
+    fn wait(&self, pending: Self::Pending) -> impl Future<Output = Reply> + Send;
+}

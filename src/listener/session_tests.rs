@@ -1,0 +1,311 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::DuplexStream;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+use super::*;
+use crate::base::Moment;
+use crate::listener::Connection;
+use crate::resp::{Arguments, Protocol};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A service of a few commands that show what a session does with replies.
+#[derive(Default)]
+struct TestService {
+    executed: AtomicUsize,
+    read: AtomicUsize,
+    written: AtomicUsize,
+    /// Lets WAIT go on.
+    go: Notify,
+}
+
+#[derive(Default)]
+struct TestState {
+    protocol: Protocol,
+    unauthenticated: bool,
+}
+
+impl Service for TestService {
+    type Session = TestState;
+    type Pending = ();
+
+    fn open(&self, _: Connection) -> TestState {
+        TestState::default()
+    }
+
+    fn refused(&self) {}
+
+    fn protocol(&self, session: &TestState) -> Protocol {
+        session.protocol
+    }
+
+    fn is_unauthenticated(&self, session: &TestState) -> bool {
+        session.unauthenticated
+    }
+
+    fn now(&self) -> Moment {
+        Moment::default()
+    }
+
+    fn execute(&self, session: &mut TestState, arguments: Arguments<'_>, _: Moment) -> Response<()> {
+        self.executed.fetch_add(1, Ordering::Relaxed);
+        let reply = match arguments.get(0).unwrap_or_default() {
+            b"ECHO" => Reply::Bulk(arguments.get(1).unwrap_or_default().to_vec()),
+            b"COUNT" => Reply::Integer(arguments.len() as i64),
+            b"LARGE" => Reply::Bulk(vec![b'x'; 1000]),
+            b"NULL" => Reply::Null,
+            b"RESP3" => {
+                session.protocol = Protocol::Resp3;
+                Reply::Null
+            }
+            b"QUIT" => return Response::Close(Reply::Simple("OK")),
+            b"WAIT" => return Response::Wait(()),
+            b"DEAUTHENTICATE" => {
+                session.unauthenticated = true;
+                Reply::Simple("OK")
+            }
+            _ => Reply::Simple("PONG"),
+        };
+        Response::Reply(reply)
+    }
+
+    fn transferred(&self, _: &TestState, read: usize, written: usize) {
+        self.read.fetch_add(read, Ordering::Relaxed);
+        self.written.fetch_add(written, Ordering::Relaxed);
+    }
+
+    async fn wait(&self, (): ()) -> Reply {
+        self.go.notified().await;
+        Reply::Simple("WAITED")
+    }
+}
+
+struct Client {
+    stream: DuplexStream,
+    service: Arc<TestService>,
+    pool: Arc<BufferPool>,
+    stop: watch::Sender<Option<std::time::Instant>>,
+    served: tokio::task::JoinHandle<io::Result<()>>,
+}
+
+/// A client with a session, over a pipe that holds `pipe_bytes` each way.
+fn connect(pipe_bytes: usize) -> Client {
+    let (stream, server) = tokio::io::duplex(pipe_bytes);
+    let service = Arc::new(TestService::default());
+    let pool = Arc::new(BufferPool::default());
+    let (stop, signal) = watch::channel(None);
+    let served = tokio::spawn({
+        let (service, pool) = (Arc::clone(&service), Arc::clone(&pool));
+        async move {
+            let settings = SessionSettings { limits: Limits::default(), output_buffer_bytes: 4096 };
+            Session::new(&*service, TestState::default(), server, pool, settings).run(StopSignal::new(signal)).await
+        }
+    });
+    Client { stream, service, pool, stop, served }
+}
+
+impl Client {
+    async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("connected");
+    }
+
+    async fn expect(&mut self, bytes: &[u8]) {
+        let mut got = vec![0; bytes.len()];
+        timeout(PATIENCE, self.stream.read_exact(&mut got))
+            .await
+            .unwrap_or_else(|_| panic!("no {}", bytes.escape_ascii()))
+            .expect("connected");
+        assert_eq!(got.escape_ascii().to_string(), bytes.escape_ascii().to_string());
+    }
+
+    async fn expect_end(&mut self) {
+        let mut rest = Vec::new();
+        timeout(PATIENCE, self.stream.read_to_end(&mut rest))
+            .await
+            .expect("the connection is closed")
+            .expect("closed in good order");
+        assert_eq!(rest.escape_ascii().to_string(), "");
+    }
+
+    /// Waits until the session has run this many requests, then makes sure that it runs no more by itself.
+    async fn settle(&self) -> usize {
+        let mut last = usize::MAX;
+        for _ in 0..1000 {
+            let now = self.service.executed.load(Ordering::Relaxed);
+            if now == last {
+                return now;
+            }
+            last = now;
+            // The session's task is woken before this one again on a current-thread runtime.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+        }
+        panic!("the session does not come to rest");
+    }
+}
+
+#[tokio::test]
+async fn requests_that_arrive_together_are_answered_in_order() {
+    let mut client = connect(4096);
+    client.send(b"PING\r\n*2\r\n$4\r\nECHO\r\n$1\r\na\r\n\r\n*0\r\nECHO b\nCOUNT 1 2").await;
+    client.expect(b"+PONG\r\n$1\r\na\r\n$1\r\nb\r\n").await;
+    client.send(b" 3\r\n").await;
+    client.expect(b":4\r\n").await;
+}
+
+#[tokio::test]
+async fn a_request_that_arrives_byte_by_byte_is_answered_once() {
+    let mut client = connect(4096);
+    for byte in b"*2\r\n$4\r\nECHO\r\n$3\r\na\r\n\r\n" {
+        client.send(&[*byte]).await;
+        client.settle().await;
+    }
+    client.expect(b"$3\r\na\r\n\r\n").await;
+    assert_eq!(client.settle().await, 1);
+    assert_eq!(client.service.read.load(Ordering::Relaxed), 23);
+    assert_eq!(client.service.written.load(Ordering::Relaxed), 9);
+}
+
+#[tokio::test]
+async fn a_request_larger_than_the_buffer_is_answered() {
+    let mut client = connect(4096);
+    let mut bytes = b"*100001\r\n$5\r\nCOUNT\r\n".to_vec();
+    for _ in 0..100_000 {
+        bytes.extend_from_slice(b"$3\r\nabc\r\n");
+    }
+    client.send(&bytes).await;
+    client.expect(b":100001\r\n").await;
+}
+
+#[tokio::test]
+async fn a_client_that_has_closed_its_sending_half_gets_its_replies() {
+    let mut client = connect(4096);
+    client.send(b"PING\r\nECHO last\r\n").await;
+    client.stream.shutdown().await.expect("connected");
+    client.expect(b"+PONG\r\n$4\r\nlast\r\n").await;
+    client.expect_end().await;
+}
+
+#[tokio::test]
+async fn a_violation_is_answered_after_the_requests_before_it_and_closes() {
+    let mut client = connect(4096);
+    client.send(b"PING\r\n*x\r\nPING\r\n").await;
+    client.expect(b"+PONG\r\n-ERR Protocol error: invalid multibulk length\r\n").await;
+    client.expect_end().await;
+    assert_eq!(client.service.executed.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn quitting_answers_and_closes_without_running_what_follows() {
+    let mut client = connect(4096);
+    client.send(b"QUIT\r\nPING\r\n").await;
+    client.expect(b"+OK\r\n").await;
+    client.expect_end().await;
+    assert_eq!(client.service.executed.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_time_holds_up_this_connection_alone() {
+    let mut client = connect(4096);
+    client.send(b"PING\r\nWAIT\r\nECHO after\r\n").await;
+    client.expect(b"+PONG\r\n").await;
+    assert_eq!(client.settle().await, 2);
+    client.service.go.notify_one();
+    client.expect(b"+WAITED\r\n$5\r\nafter\r\n").await;
+}
+
+#[tokio::test]
+async fn the_reply_speaks_the_version_that_the_request_chose() {
+    let mut client = connect(4096);
+    client.send(b"NULL\r\nRESP3\r\nNULL\r\n").await;
+    client.expect(b"$-1\r\n_\r\n_\r\n").await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_held_back_and_loses_nothing() {
+    let client = connect(4096);
+    let requests = 3000;
+    // The pipe and the input buffer take the first requests; then the session must stop taking more.
+    let (mut reader, mut writer) = tokio::io::split(client.stream);
+    let written = Arc::new(AtomicUsize::new(0));
+    let sending = tokio::spawn({
+        let written = Arc::clone(&written);
+        async move {
+            for _ in 0..requests {
+                writer.write_all(b"LARGE\r\n").await.expect("connected");
+                written.fetch_add(1, Ordering::Relaxed);
+            }
+            writer
+        }
+    });
+    let mut last = usize::MAX;
+    while last != written.load(Ordering::Relaxed) {
+        last = written.load(Ordering::Relaxed);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(last < requests, "all {requests} requests were taken");
+    // 4096 bytes of replies are the bound; one more reply may have been begun before it was reached, and the
+    // pipe holds another 4096.
+    let executed = client.service.executed.load(Ordering::Relaxed);
+    assert!(executed <= 10, "{executed} requests were run for a client that reads nothing");
+
+    let reply_bytes = b"$1000\r\n".len() + 1002;
+    let mut replies = vec![0; requests * reply_bytes];
+    timeout(PATIENCE, reader.read_exact(&mut replies)).await.expect("all replies arrive").expect("connected");
+    assert!(replies.chunks(reply_bytes).all(|reply| reply.starts_with(b"$1000\r\nxxx")));
+    sending.await.expect("no panic");
+    client.stop.send_replace(Some(std::time::Instant::now()));
+    client.served.await.expect("no panic").expect("in good order");
+}
+
+#[tokio::test]
+async fn an_idle_connection_holds_no_buffers() {
+    let mut client = connect(1 << 20);
+    client.send(b"PING\r\n").await;
+    client.expect(b"+PONG\r\n").await;
+    client.settle().await;
+    // Both buffers are back where the next session finds them.
+    assert_eq!(client.pool.spare(), (1, 1));
+    client.send(b"PI").await;
+    client.settle().await;
+    assert_eq!(client.pool.spare().0, 0, "half a request is held");
+    client.send(b"NG\r\n").await;
+    client.expect(b"+PONG\r\n").await;
+    client.settle().await;
+    assert_eq!(client.pool.spare(), (1, 1));
+}
+
+#[tokio::test]
+async fn stopping_answers_what_has_arrived_and_closes() {
+    let mut client = connect(4096);
+    client.send(b"ECHO last\r\nPI").await;
+    client.stop.send_replace(Some(std::time::Instant::now()));
+    client.expect(b"$4\r\nlast\r\n").await;
+    client.expect_end().await;
+    client.served.await.expect("no panic").expect("in good order");
+}
+
+#[tokio::test]
+async fn a_client_without_the_password_may_send_little() {
+    let mut client = connect(4096);
+    client.send(b"DEAUTHENTICATE\r\n*11\r\n").await;
+    client.expect(b"+OK\r\n-ERR Protocol error: unauthenticated multibulk length\r\n").await;
+    client.expect_end().await;
+}
+
+#[tokio::test]
+async fn a_refused_client_is_told_even_if_it_has_already_sent() {
+    let (mut client, server) = tokio::io::duplex(64);
+    let refused = tokio::spawn(refuse(server, "ERR no room"));
+    client.write_all(b"PING\r\n").await.expect("connected");
+    let mut said = Vec::new();
+    client.read_to_end(&mut said).await.expect("connected");
+    assert_eq!(said, b"-ERR no room\r\n");
+    drop(client);
+    refused.await.expect("no panic").expect("in good order");
+}

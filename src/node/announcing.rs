@@ -1,0 +1,166 @@
+//! From what became announceable to datagrams on every link.
+
+use super::machine::Node;
+use crate::base::{Location, Monotonic, NodeId, ReplicaIndex};
+use crate::counter::{Announcement, AnnouncementBody, Assignment, NumberedItem};
+use crate::wire::{AssignmentBody, Observed, Packed, Record, RecordPacker};
+use bytes::Bytes;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+impl Node {
+    /// Announcements are gathered for the flush interval, counted from the first.
+    pub(super) fn flush_if_due(&mut self, now: Monotonic) {
+        if !self.table.has_news() {
+            self.news_since = None;
+            return;
+        }
+        let since = *self.news_since.get_or_insert(now);
+        if since.after(self.settings.counters.flush_interval()) <= now {
+            self.flush(now);
+        }
+    }
+
+    /// Numbers and sends all that waits to be said.
+    pub(super) fn flush(&mut self, now: Monotonic) {
+        self.news_since = None;
+        let mut announcements = std::mem::take(&mut self.announcements);
+        self.table.drain(now, &mut announcements);
+        announcements = self.announce(announcements, now);
+        announcements.shrink_to(4096);
+        self.announcements = announcements;
+    }
+
+    /// Sends announcements of the present replica to every linked peer. Answers the emptied list.
+    pub(super) fn announce(&mut self, mut announcements: Vec<Announcement>, _now: Monotonic) -> Vec<Announcement> {
+        if announcements.is_empty() {
+            return announcements;
+        }
+        let own = self.own_index;
+        let sequence = self.sequence_of(own);
+        for announcement in &announcements {
+            sequence.held.insert(announcement.number, announcement.number);
+            sequence.backlog.push(announcement.number, announcement.location);
+        }
+        let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();
+        if !linked.is_empty() {
+            self.pack(&announcements);
+            self.send_packed(&linked, announcements.len());
+        }
+        announcements.clear();
+        announcements
+    }
+
+    /// The longest datagram that every linked peer can take: all get the same bytes.
+    fn datagram_limit(&self) -> usize {
+        let limits = self.peers.values().filter_map(|peer| peer.link.as_ref()).map(|link| link.max_datagram_bytes);
+        limits.min().unwrap_or(0)
+    }
+
+    fn pack(&mut self, announcements: &[Announcement]) {
+        let mut packer = RecordPacker::new(self.own.incarnation, self.datagram_limit());
+        let mut packed = std::mem::take(&mut self.packed);
+        for announcement in announcements {
+            if let Some(record) = self.record_of(announcement) {
+                packer.push(announcement.number, &record, &mut packed);
+            }
+        }
+        packer.finish(&mut packed);
+        self.packed = packed;
+    }
+
+    fn send_packed(&mut self, to: &[NodeId], records: usize) {
+        let traffic = &self.state.traffic;
+        traffic.records_sent.fetch_add((records * to.len()) as u64, Ordering::Relaxed);
+        let packed = std::mem::take(&mut self.packed);
+        for one in packed {
+            let (bytes, as_message) = match one {
+                Packed::Datagram(bytes, _) => (Bytes::from(bytes), false),
+                Packed::Message(bytes) => (Bytes::from(bytes), true),
+            };
+            let sent = (bytes.len() * to.len()) as u64;
+            self.state.traffic.record_bytes_sent.fetch_add(sent, Ordering::Relaxed);
+            for peer in to {
+                if as_message {
+                    self.message(*peer, bytes.to_vec());
+                } else {
+                    self.datagram(*peer, bytes.clone());
+                }
+            }
+        }
+    }
+
+    fn record_of<'a>(&self, announcement: &'a Announcement) -> Option<Record<'a>> {
+        // Every name in the table was checked when it came in.
+        let name = |bytes: &'a [u8]| crate::base::Name::new(bytes).ok();
+        Some(match &announcement.body {
+            AnnouncementBody::Share { name: named, born, total, rate, whole } => Record::Share {
+                location: announcement.location,
+                born: *born,
+                total: *total,
+                rate: *rate,
+                age: Duration::ZERO,
+                whole: *whole,
+                name: named.as_deref().and_then(name),
+            },
+            AnnouncementBody::Assignment { name: named, assignment } => {
+                Record::Assignment { name: name(named)?, body: self.body_of(assignment) }
+            }
+            AnnouncementBody::Precision { name: named, register } => {
+                Record::Precision { name: name(named)?, time: register.stamp.time, precision: register.precision }
+            }
+            AnnouncementBody::Retirement { name: named, replica, born } => {
+                Record::Retirement { name: name(named)?, replica: self.registry.replica(*replica)?, born: *born }
+            }
+        })
+    }
+
+    /// An assignment in the words of the wire: replicas by their ids.
+    pub(super) fn body_of(&self, assignment: &Assignment) -> AssignmentBody {
+        let observed = self.registry.iter().filter_map(|(index, replica)| {
+            let received = assignment.context.received(index);
+            let share = assignment.cut_of(index).copied();
+            (received > 0 || share.is_some()).then_some(Observed { replica, received, share })
+        });
+        AssignmentBody {
+            time: assignment.stamp.time,
+            base: assignment.base,
+            deleted: assignment.deleted,
+            observed: observed.collect(),
+        }
+    }
+
+    /// Says again, with their names, the shares whose names a peer never learned.
+    pub(super) fn tell_names(&mut self, to: NodeId, wanted: &[(Location, u64)], now: Monotonic) {
+        let own = self.own_index;
+        let only_own = move |replica: ReplicaIndex| if replica == own { 0 } else { u64::MAX };
+        let mut found = Vec::new();
+        for (location, wanted_birth) in wanted {
+            self.table.visit_items_at(*location, &only_own, now, &mut |name, location, item| {
+                if let NumberedItem::Own(share, forecast) = item
+                    && share.born == *wanted_birth
+                {
+                    found.push((location, name.to_vec(), share, forecast));
+                }
+            });
+        }
+        found.sort_unstable_by_key(|(_, _, share, _)| share.revision);
+        let mut packer = RecordPacker::new(self.own.incarnation, self.datagram_limit());
+        let mut packed = std::mem::take(&mut self.packed);
+        for (location, name, share, forecast) in &found {
+            let record = Record::Share {
+                location: *location,
+                born: share.born,
+                total: share.total,
+                rate: forecast.map_or(0.0, |forecast| forecast.rate),
+                age: forecast.map_or(Duration::ZERO, |forecast| now.since(forecast.since)),
+                whole: forecast.is_some_and(|forecast| forecast.whole),
+                name: crate::base::Name::new(name).ok(),
+            };
+            packer.push(share.revision, &record, &mut packed);
+        }
+        packer.finish(&mut packed);
+        self.packed = packed;
+        self.send_packed(&[to], found.len());
+    }
+}

@@ -1,0 +1,194 @@
+//! What happens to a node, and what it wants done.
+
+use super::event::Event;
+use crate::base::{Incarnation, NodeId};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// One attempt to link, numbered by the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DialNumber(pub u64);
+
+/// One request of an operator, numbered by the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestNumber(pub u64);
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// A link stands; both sides have proven who they are.
+    LinkUp {
+        /// The other side.
+        peer: NodeId,
+        /// Where it is, as seen from here.
+        address: IpAddr,
+        /// The attempt that this came from; none when the peer dialled.
+        dial: Option<DialNumber>,
+    },
+    /// A link is gone.
+    LinkDown {
+        /// The other side.
+        peer: NodeId,
+        /// How it ended.
+        end: LinkEnd,
+    },
+    /// An attempt found a peer that is linked already.
+    AlreadyLinked {
+        /// The attempt.
+        dial: DialNumber,
+        /// Whom it found.
+        peer: NodeId,
+    },
+    /// An attempt came to nothing.
+    DialFailed {
+        /// The attempt.
+        dial: DialNumber,
+        /// Why, in words for an operator.
+        reason: String,
+    },
+    /// What the link to a peer is like at present.
+    LinkFigures {
+        /// The peer.
+        peer: NodeId,
+        /// The round-trip time.
+        round_trip: Duration,
+        /// The longest datagram, in bytes.
+        max_datagram_bytes: usize,
+    },
+    /// A datagram arrived.
+    Datagram {
+        /// Who sent it, as the link's certificate says.
+        from: NodeId,
+        /// Its bytes.
+        bytes: &'a [u8],
+    },
+    /// A message arrived, in the order of its link.
+    Message {
+        /// Who sent it, as the link's certificate says.
+        from: NodeId,
+        /// Its bytes.
+        bytes: &'a [u8],
+    },
+    /// A message with `wants_sent` has left, so the next may follow.
+    Sent {
+        /// To whom.
+        to: NodeId,
+    },
+    /// An operator wants this node to meet another.
+    Meet {
+        /// For the answer.
+        request: RequestNumber,
+        /// Host name or address.
+        host: String,
+        /// UDP port.
+        port: u16,
+    },
+    /// An operator wants this node to leave its cluster.
+    Reset {
+        /// For the answer.
+        request: RequestNumber,
+        /// With a new identity.
+        hard: bool,
+    },
+    /// The node's id or incarnation is another, as [`Output::NewIdentity`] or [`Output::NewIncarnation`] asked.
+    Reborn {
+        /// The node's id.
+        node: NodeId,
+        /// Larger than every one that this id had.
+        incarnation: Incarnation,
+    },
+    /// A new identity or incarnation could not be had. The node goes on under the one it has.
+    NotReborn {
+        /// Why, in words for an operator.
+        reason: String,
+    },
+}
+
+/// How a link ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkEnd {
+    /// The network, or the other side without a word.
+    Lost(String),
+    /// The other side said goodbye and may be back.
+    Goodbye,
+    /// The other side left the cluster.
+    Left,
+    /// This side closed it.
+    Closed,
+}
+
+/// Why a node closes a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseCause {
+    /// This node has left the cluster.
+    Left,
+    /// The peer does not keep to the protocol.
+    Protocol,
+}
+
+/// A member as it is remembered across restarts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownMember {
+    /// Who.
+    pub id: NodeId,
+    /// Where others reach it; empty when nobody knows.
+    pub host: String,
+    /// Its port for clients.
+    pub client_port: u16,
+    /// Its port for nodes.
+    pub mesh_port: u16,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send a datagram; it may get lost.
+    Datagram {
+        /// To whom.
+        to: NodeId,
+        /// Shared by all that get the same.
+        bytes: bytes::Bytes,
+    },
+    /// Send a message, in order.
+    Message {
+        /// To whom.
+        to: NodeId,
+        /// The message.
+        bytes: bytes::Bytes,
+        /// Tell the node with [`Input::Sent`] when it has left.
+        wants_sent: bool,
+    },
+    /// Try to link.
+    Dial {
+        /// For the outcome.
+        dial: DialNumber,
+        /// Host name or address.
+        host: String,
+        /// UDP port.
+        port: u16,
+    },
+    /// Close the link.
+    Close {
+        /// To whom.
+        peer: NodeId,
+        /// Why.
+        cause: CloseCause,
+    },
+    /// These are the members now; keep them across restarts.
+    Remember(Vec<KnownMember>),
+    /// These nodes are kept out until a new MEET; keep that across restarts.
+    Bar(Vec<NodeId>),
+    /// Answer an operator.
+    Answer {
+        /// The request.
+        request: RequestNumber,
+        /// What came of it, in words.
+        result: Result<(), String>,
+    },
+    /// Make a new key and certificate, then tell [`Input::Reborn`].
+    NewIdentity,
+    /// Take an incarnation above this one, which somebody has heard of, then tell [`Input::Reborn`].
+    NewIncarnation(Incarnation),
+    /// Something for the log.
+    Event(Event),
+}

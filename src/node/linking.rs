@@ -1,0 +1,352 @@
+//! Links and members: who is dialled and when, the greeting, meeting, leaving.
+
+use super::event::Event;
+use super::input::{CloseCause, DialNumber, LinkEnd, Output, RequestNumber};
+use super::machine::Node;
+use super::peer::{Link, Peer};
+use super::view::{ClusterView, LinkView, MemberView};
+use crate::base::{Incarnation, MAX_PEERS, Monotonic, NodeId, ReplicaId};
+use crate::membership::{MemberIdentity, Output as News};
+use crate::wire::{Hello, Message, encode_membership};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Every QUIC path carries datagrams of this many bytes; the true figure comes with the first [`super::Input::LinkFigures`].
+const FIRST_DATAGRAM_BYTES: usize = 1100;
+/// Of two nodes that hear of each other at once, the one with the larger id waits this long before it dials.
+const SECOND_DIALLER_WAITS: Duration = Duration::from_millis(300);
+
+impl Node {
+    pub(super) fn link_up(&mut self, peer: NodeId, address: IpAddr, dial: Option<DialNumber>, now: Monotonic) {
+        let request = dial.and_then(|dial| self.meetings.remove(&dial));
+        let meet = request.is_some();
+        if meet {
+            self.unbar_all(peer);
+        }
+        if !self.peers.contains_key(&peer) && self.peers.len() >= MAX_PEERS {
+            self.answer(request, Err(format!("this cluster has {MAX_PEERS} other members, which is the most")));
+            self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
+            return;
+        }
+        // Whether a stranger becomes a member is decided by its greeting; one that was met already is.
+        let entry = self.peers.entry(peer).or_insert_with(|| Peer::new(peer, now));
+        entry.seen_at = Some(address);
+        entry.link = Some(Link::new(now, FIRST_DATAGRAM_BYTES));
+        entry.dialling = None;
+        entry.last_heard = Some(now);
+        entry.reset_pause();
+        let hello = Hello {
+            incarnation: self.own.incarnation,
+            host: self.settings.host.clone(),
+            client_port: self.settings.client_port,
+            mesh_port: self.settings.mesh_port,
+            meet,
+        };
+        self.message(peer, Message::encode_hello(&hello));
+        self.answer(request, Ok(()));
+        self.members_changed();
+    }
+
+    pub(super) fn link_down(&mut self, peer: NodeId, end: &LinkEnd, now: Monotonic) {
+        self.serving.remove(&peer);
+        self.membership.link_down(peer);
+        self.abandon_pull_from(peer);
+        let spread = self.spread();
+        let Some(entry) = self.peers.get_mut(&peer) else { return };
+        entry.link = None;
+        entry.back_off(now, spread);
+        match end {
+            LinkEnd::Left => self.drop_member(peer, now),
+            LinkEnd::Lost(reason) => self.emit(Event::Unlinked { peer, reason: reason.clone() }),
+            // The membership reports a goodbye; what this side closed it has reported itself.
+            LinkEnd::Goodbye | LinkEnd::Closed => {}
+        }
+        self.members_changed();
+    }
+
+    pub(super) fn already_linked(&mut self, dial: DialNumber, peer: NodeId) {
+        let request = self.meetings.remove(&dial);
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.dialling = None;
+        }
+        self.forget_dial(dial);
+        self.answer(request, Ok(()));
+    }
+
+    pub(super) fn dial_failed(&mut self, dial: DialNumber, reason: &str, now: Monotonic) {
+        if let Some(request) = self.meetings.remove(&dial) {
+            self.answer(Some(request), Err(reason.to_owned()));
+        }
+        let spread = self.spread();
+        let Some(entry) = self.peers.values_mut().find(|peer| peer.dialling == Some(dial)) else { return };
+        entry.dialling = None;
+        entry.back_off(now, spread);
+        let peer = entry.id;
+        self.emit(Event::DialFailed { peer, reason: reason.to_owned() });
+    }
+
+    fn forget_dial(&mut self, dial: DialNumber) {
+        if let Some(entry) = self.peers.values_mut().find(|peer| peer.dialling == Some(dial)) {
+            entry.dialling = None;
+        }
+    }
+
+    fn answer(&mut self, request: Option<RequestNumber>, result: Result<(), String>) {
+        if let Some(request) = request {
+            self.outputs.push_back(Output::Answer { request, result });
+        }
+    }
+
+    /// Dials the members that are not linked and whose time has come.
+    pub(super) fn dial_due(&mut self, now: Monotonic) {
+        let due: Vec<NodeId> = self
+            .peers
+            .values()
+            .filter(|peer| peer.link.is_none() && peer.dialling.is_none() && peer.redial_at <= now)
+            .map(|peer| peer.id)
+            .collect();
+        for id in due {
+            let dial = self.next_dial();
+            let spread = self.spread();
+            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            let (host, port) = (peer.address(), peer.mesh_port);
+            if host.is_empty() || port == 0 {
+                // Nobody knows where it is; it may know where we are.
+                peer.back_off(now, spread);
+                continue;
+            }
+            peer.dialling = Some(dial);
+            self.outputs.push_back(Output::Dial { dial, host, port });
+        }
+    }
+
+    pub(super) fn meet(&mut self, request: RequestNumber, host: String, port: u16) {
+        let dial = self.next_dial();
+        self.meetings.insert(dial, request);
+        self.outputs.push_back(Output::Dial { dial, host, port });
+    }
+
+    /// Takes a peer's greeting, which makes it a member.
+    pub(super) fn take_hello(&mut self, from: NodeId, hello: &Hello, now: Monotonic) {
+        if self.barred.contains(&from) {
+            if !hello.meet {
+                self.emit(Event::KeptOut(from));
+                self.outputs.push_back(Output::Close { peer: from, cause: CloseCause::Left });
+                self.peers.remove(&from);
+                self.members_changed();
+                return;
+            }
+            self.unbar_all(from);
+        }
+        let replica = ReplicaId { node: from, incarnation: hello.incarnation };
+        let Some(index) = self.enter(replica) else { return };
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        peer.set_address(&hello.host, hello.client_port, hello.mesh_port);
+        let (host, port) = (peer.address(), peer.mesh_port);
+        let Some(link) = &mut peer.link else { return };
+        link.replica = Some((index, hello.incarnation));
+        self.emit(Event::Linked { peer: from, host, port });
+        self.membership.allow(from);
+        self.membership.link_up(from, now);
+        self.send_digest_to(from);
+        self.remember_members();
+    }
+
+    /// Carries out what the membership wants and has found out.
+    pub(super) fn drain_membership(&mut self, now: Monotonic) {
+        while let Some(news) = self.membership.poll_output() {
+            match news {
+                News::Send { to, bytes } => self.datagram(to, encode_membership(&bytes).into()),
+                News::Up(identity) => self.member_is_there(&identity, now),
+                News::Changed(identity) => self.member_is_there(&identity, now),
+                News::Suspected(node) => self.mark(node, true, false, Event::Suspected(node)),
+                News::Cleared(node) => self.mark(node, false, false, Event::Recovered(node)),
+                News::Down(node) => self.mark(node, false, true, Event::Failed(node)),
+                News::Left(node) => self.mark(node, false, true, Event::SaidGoodbye(node)),
+                News::Renewed(_) => {}
+                News::Defunct => self.emit(Event::Membership("this node is held for failed for good".to_owned())),
+                News::Trouble(error) => self.emit(Event::Membership(error.to_string())),
+            }
+        }
+    }
+
+    fn member_is_there(&mut self, identity: &MemberIdentity, now: Monotonic) {
+        let id = identity.node;
+        if id == self.own.node || self.barred.contains(&id) {
+            return;
+        }
+        let is_new = !self.peers.contains_key(&id);
+        if is_new && self.peers.len() >= MAX_PEERS {
+            return;
+        }
+        let wait = if self.own.node < id { Duration::ZERO } else { SECOND_DIALLER_WAITS };
+        let peer = self.peers.entry(id).or_insert_with(|| Peer::new(id, now.after(wait)));
+        let was_away = peer.failed || peer.suspected;
+        (peer.failed, peer.suspected) = (false, false);
+        let moved = peer.set_identity(identity);
+        if was_away {
+            peer.redial_at = peer.redial_at.min(now.after(wait));
+            self.emit(Event::Recovered(id));
+        }
+        if is_new {
+            self.emit(Event::Joined(id));
+        }
+        if is_new || moved {
+            self.remember_members();
+        }
+        self.members_changed();
+    }
+
+    fn mark(&mut self, node: NodeId, suspected: bool, failed: bool, event: Event) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            (peer.suspected, peer.failed) = (suspected, failed);
+            self.emit(event);
+            self.members_changed();
+        }
+    }
+
+    /// A member left the cluster for good. Its counts stay.
+    fn drop_member(&mut self, node: NodeId, now: Monotonic) {
+        self.peers.remove(&node);
+        // Dropped but not barred: what others still say of it makes it dial and leave once more, until all know.
+        if let Err(error) = self.membership.forget(node, now) {
+            self.emit(Event::Membership(error.to_string()));
+        }
+        self.membership.allow(node);
+        self.emit(Event::LeftCluster(node));
+        self.remember_members();
+    }
+
+    /// Tells the keeper of the data directory who the members are, and splits precision over them.
+    pub(super) fn remember_members(&mut self) {
+        let known = self.peers.values().map(Peer::to_known).collect();
+        self.outputs.push_back(Output::Remember(known));
+        self.members_changed();
+    }
+
+    pub(super) fn bar(&mut self, node: NodeId) {
+        if !self.barred.contains(&node) {
+            self.barred.push(node);
+        }
+        if let Err(error) = self.membership.bar(node) {
+            self.emit(Event::Membership(error.to_string()));
+        }
+    }
+
+    /// Meeting one member of a cluster that was left is meeting all of it.
+    fn unbar_all(&mut self, met: NodeId) {
+        if self.barred.is_empty() {
+            self.membership.allow(met);
+            return;
+        }
+        for node in std::mem::take(&mut self.barred) {
+            self.membership.allow(node);
+        }
+        self.outputs.push_back(Output::Bar(Vec::new()));
+    }
+
+    /// Leaves the cluster: the others forget this node and keep its counts, and it keeps theirs.
+    pub(super) fn reset(&mut self, request: RequestNumber, hard: bool, now: Monotonic) {
+        if hard && self.resetting.is_some() {
+            self.answer(Some(request), Err("another CLUSTER RESET HARD is under way".to_owned()));
+            return;
+        }
+        self.flush(now);
+        self.membership.leave(now);
+        self.drain_membership(now);
+        let left: Vec<NodeId> = std::mem::take(&mut self.peers).into_keys().collect();
+        self.renew_membership();
+        for peer in left {
+            self.outputs.push_back(Output::Close { peer, cause: CloseCause::Left });
+            if !hard {
+                self.bar(peer);
+            }
+        }
+        self.pulling = None;
+        self.serving.clear();
+        if hard {
+            self.barred.clear();
+        }
+        self.outputs.push_back(Output::Bar(self.barred.clone()));
+        self.remember_members();
+        if hard {
+            self.resetting = Some(request);
+            self.outputs.push_back(Output::NewIdentity);
+        } else {
+            self.answer(Some(request), Ok(()));
+        }
+    }
+
+    /// Counts under a new replica from now on.
+    pub(super) fn reborn(&mut self, node: NodeId, incarnation: Incarnation, now: Monotonic) {
+        let request = self.resetting.take();
+        let replica = ReplicaId { node, incarnation };
+        let Some(index) = self.enter(replica) else {
+            self.answer(request, Err("there is no room for one more replica".to_owned()));
+            return;
+        };
+        // The ended replica's last words still go out under its name.
+        let mut last_words = Vec::new();
+        self.table.begin_replica(replica, index, now, &mut last_words);
+        self.announce(last_words, now);
+        self.own = replica;
+        self.own_index = index;
+        (self.settings.node, self.settings.incarnation) = (node, incarnation);
+        self.renew_membership();
+        self.emit(Event::NewReplica(replica));
+        self.answer(request, Ok(()));
+        // Links were made in the old name; the greeting on new ones tells the new.
+        let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.link.is_some()).map(|peer| peer.id).collect();
+        for peer in linked {
+            self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
+        }
+        self.members_changed();
+    }
+
+    pub(super) fn not_reborn(&mut self, reason: &str) {
+        let request = self.resetting.take();
+        self.answer(request, Err(format!("{reason}; this node has left the cluster and keeps its identity")));
+    }
+
+    pub(super) fn publish_view(&mut self) {
+        self.table.set_members(u32::try_from(self.peers.len()).unwrap_or(u32::MAX).saturating_add(1));
+        let myself = MemberView {
+            id: self.own.node,
+            myself: true,
+            host: self.settings.host.clone(),
+            client_port: self.settings.client_port,
+            mesh_port: self.settings.mesh_port,
+            link: LinkView::Myself,
+            suspected: false,
+            failed: false,
+            linked_since: None,
+            last_heard: None,
+            round_trip: None,
+            incarnation: Some(self.own.incarnation),
+        };
+        let others = self.peers.values().map(|peer| MemberView {
+            id: peer.id,
+            myself: false,
+            host: peer.address(),
+            client_port: peer.client_port,
+            mesh_port: peer.mesh_port,
+            link: match &peer.link {
+                Some(link) if link.replica.is_some() => LinkView::Linked,
+                Some(_) => LinkView::Handshake,
+                None => LinkView::Unlinked,
+            },
+            suspected: peer.suspected,
+            failed: peer.failed,
+            linked_since: peer.link.as_ref().map(|link| link.since),
+            last_heard: peer.last_heard,
+            round_trip: peer.link.as_ref().map(|link| link.round_trip),
+            incarnation: peer.link.as_ref().and_then(|link| Some(link.replica?.1)),
+        });
+        let members = std::iter::once(myself).chain(others).collect();
+        self.state.publish(ClusterView {
+            members,
+            replicas_known: self.registry.len(),
+            catching_up: self.pulling.as_ref().is_some_and(|pulling| pulling.is_long()),
+        });
+    }
+}

@@ -1,0 +1,352 @@
+//! The node itself: what it holds, and which part of it takes which input.
+
+use super::event::Event;
+use super::input::{DialNumber, Input, KnownMember, Output, RequestNumber};
+use super::peer::Peer;
+use super::places::Places;
+use super::repair::Pulling;
+use super::serving::Serving;
+use super::view::ClusterState;
+use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex};
+use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
+use crate::membership::{Config as MembershipConfig, MemberIdentity, Membership, MembershipError};
+use crate::replication::{Backlog, NumberSet, Registry};
+use crate::wire::Packed;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How often a node says what it has.
+pub(super) const DIGEST_INTERVAL: Duration = Duration::from_secs(1);
+/// How often deleted counters are looked at: a part of the table at a time.
+pub(super) const TEND_INTERVAL: Duration = Duration::from_millis(100);
+/// Renewals of one incarnation's membership stay below the next incarnation's.
+const GENERATIONS_AN_INCARNATION: u64 = 1 << 20;
+
+/// What a node is made with.
+pub struct NodeSettings {
+    /// The node's id.
+    pub node: NodeId,
+    /// Larger than every one that this id had before.
+    pub incarnation: Incarnation,
+    /// Where others reach it; empty for "where you see me".
+    pub host: String,
+    /// Its port for clients.
+    pub client_port: u16,
+    /// Its port for nodes.
+    pub mesh_port: u16,
+    /// The `[counters]` section.
+    pub counters: CounterConfig,
+    /// The `[cluster]` section.
+    pub cluster: MembershipConfig,
+    /// How many recent numbers of each replica are remembered, so that small repairs need no walk over the table.
+    pub backlog_numbers: usize,
+    /// The members of before.
+    pub members: Vec<KnownMember>,
+    /// The nodes that are kept out.
+    pub barred: Vec<NodeId>,
+    /// Secret seeds of the hash of names.
+    pub hash_seeds: [u64; 4],
+    /// Decides whom the membership probes, and spreads dials.
+    pub seed: u64,
+    /// Called from any thread when [`Node::tick`] should look at the table.
+    pub wake: Wake,
+}
+
+/// Why a node could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The identity or the `[cluster]` section.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+}
+
+/// What is kept of one replica's sequence.
+#[derive(Debug)]
+pub(super) struct Sequence {
+    pub(super) held: NumberSet,
+    pub(super) backlog: Backlog,
+    pub(super) places: Option<Box<Places>>,
+}
+
+/// A node of a cluster, as a value.
+pub struct Node {
+    pub(super) table: Arc<Table>,
+    pub(super) state: Arc<ClusterState>,
+    pub(super) own: ReplicaId,
+    pub(super) own_index: ReplicaIndex,
+    pub(super) registry: Registry,
+    /// By the registry's index.
+    pub(super) sequences: Vec<Sequence>,
+    pub(super) membership: Membership,
+    pub(super) peers: BTreeMap<NodeId, Peer>,
+    /// Kept out until a new MEET.
+    pub(super) barred: Vec<NodeId>,
+    pub(super) meetings: HashMap<DialNumber, RequestNumber>,
+    pub(super) resetting: Option<RequestNumber>,
+    pub(super) pulling: Option<Pulling>,
+    pub(super) serving: BTreeMap<NodeId, Serving>,
+    pub(super) settings: NodeSettings,
+    pub(super) news_since: Option<Monotonic>,
+    pub(super) next_digest: Monotonic,
+    pub(super) next_tend: Monotonic,
+    pub(super) tend_from: u8,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) announcements: Vec<Announcement>,
+    pub(super) packed: Vec<Packed>,
+    last_dial: u64,
+    random: u64,
+    members_changed: bool,
+}
+
+impl Node {
+    /// A node that holds no counters and has no links.
+    ///
+    /// # Errors
+    /// [`StartError`] when a setting is out of range.
+    pub fn new(mut settings: NodeSettings, now: Monotonic) -> Result<Self, StartError> {
+        let own = ReplicaId { node: settings.node, incarnation: settings.incarnation };
+        let membership = Membership::new(identity(&settings, 0), settings.cluster.clone(), settings.seed)?;
+        let mut registry = Registry::default();
+        // The first of an empty registry always has room.
+        let own_index = registry.enter(own).unwrap_or_default();
+        let wake = std::mem::replace(&mut settings.wake, Box::new(|| ()));
+        let table = Arc::new(Table::new(TableSettings {
+            config: settings.counters.clone(),
+            lease: settings.cluster.lease(),
+            replica: own,
+            replica_index: own_index,
+            hash_seeds: settings.hash_seeds,
+            wake,
+        }));
+        let mut node = Self {
+            table,
+            state: Arc::default(),
+            own,
+            own_index,
+            registry,
+            sequences: Vec::new(),
+            membership,
+            peers: BTreeMap::new(),
+            barred: Vec::new(),
+            meetings: HashMap::new(),
+            resetting: None,
+            pulling: None,
+            serving: BTreeMap::new(),
+            news_since: None,
+            next_digest: now,
+            next_tend: now,
+            tend_from: 0,
+            outputs: VecDeque::new(),
+            announcements: Vec::new(),
+            packed: Vec::new(),
+            last_dial: 0,
+            random: settings.seed | 1,
+            members_changed: true,
+            settings,
+        };
+        node.sequence_of(own_index);
+        for member in std::mem::take(&mut node.settings.members) {
+            if member.id != node.own.node {
+                node.peers.insert(member.id, Peer::remembered(&member, now));
+            }
+        }
+        for barred in std::mem::take(&mut node.settings.barred) {
+            node.bar(barred);
+        }
+        node.after_input(now);
+        Ok(node)
+    }
+
+    /// The counters, for session threads.
+    pub fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.table)
+    }
+
+    /// What is known of the cluster, for session threads.
+    pub fn state(&self) -> Arc<ClusterState> {
+        Arc::clone(&self.state)
+    }
+
+    /// The replica that this node counts as.
+    pub const fn replica(&self) -> ReplicaId {
+        self.own
+    }
+
+    /// Up to which number everything of a replica has been received.
+    pub fn received(&self, replica: ReplicaId) -> u64 {
+        self.registry.index(replica).map_or(0, |index| self.sequences[index.as_usize()].held.contiguous())
+    }
+
+    /// The replica behind an index, as [`Table::inspect`] shows them.
+    pub fn replica_at(&self, index: ReplicaIndex) -> Option<ReplicaId> {
+        self.registry.replica(index)
+    }
+
+    /// Takes something that happened.
+    pub fn handle(&mut self, input: Input<'_>, now: Moment) {
+        let at = now.monotonic;
+        match input {
+            Input::LinkUp { peer, address, dial } => self.link_up(peer, address, dial, at),
+            Input::LinkDown { peer, end } => self.link_down(peer, &end, at),
+            Input::AlreadyLinked { dial, peer } => self.already_linked(dial, peer),
+            Input::DialFailed { dial, reason } => self.dial_failed(dial, &reason, at),
+            Input::LinkFigures { peer, round_trip, max_datagram_bytes } => {
+                if let Some(link) = self.peers.get_mut(&peer).and_then(|peer| peer.link.as_mut()) {
+                    (link.round_trip, link.max_datagram_bytes) = (round_trip, max_datagram_bytes);
+                }
+            }
+            Input::Datagram { from, bytes } => self.take_datagram(from, bytes, at),
+            Input::Message { from, bytes } => self.take_message(from, bytes, at),
+            Input::Sent { to } => self.serve_more(to, at),
+            Input::Meet { request, host, port } => self.meet(request, host, port),
+            Input::Reset { request, hard } => self.reset(request, hard, at),
+            Input::Reborn { node, incarnation } => self.reborn(node, incarnation, at),
+            Input::NotReborn { reason } => self.not_reborn(&reason),
+        }
+        self.after_input(at);
+    }
+
+    /// Lets time pass: flushes, digests, timers, dials, whatever is due. Early and late calls are fine.
+    pub fn tick(&mut self, now: Moment) {
+        let at = now.monotonic;
+        self.membership.tick(at);
+        if self.table.next_timer() <= at {
+            self.table.run_timers(at);
+        }
+        self.flush_if_due(at);
+        if self.next_tend <= at {
+            self.next_tend = at.after(TEND_INTERVAL);
+            self.tend();
+        }
+        if self.next_digest <= at {
+            self.next_digest = at.after(DIGEST_INTERVAL);
+            self.send_digests(at);
+            self.members_changed = true;
+        }
+        self.compare_digests(at);
+        self.dial_due(at);
+        self.after_input(at);
+    }
+
+    /// When [`Self::tick`] must be called next, if nothing happens before.
+    pub fn next_deadline(&self) -> Monotonic {
+        let news = match self.news_since {
+            Some(since) => since.after(self.settings.counters.flush_interval()),
+            None if self.table.has_news() => Monotonic::ZERO,
+            None => Monotonic::NEVER,
+        };
+        let peers = self.peers.values().flat_map(|peer| match &peer.link {
+            Some(link) => [link.compare_at, Monotonic::NEVER],
+            None if peer.dialling.is_none() => [peer.redial_at, Monotonic::NEVER],
+            None => [Monotonic::NEVER; 2],
+        });
+        [news, self.table.next_timer(), self.next_digest, self.next_tend, self.membership.next_deadline()]
+            .into_iter()
+            .chain(peers)
+            .min()
+            .unwrap_or(Monotonic::NEVER)
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Says goodbye: announces what was not announced yet, and tells the members that this node goes.
+    /// The outputs still have to be carried out, and the links closed after that.
+    pub fn say_goodbye(&mut self, now: Moment) {
+        self.flush(now.monotonic);
+        self.membership.leave(now.monotonic);
+        self.after_input(now.monotonic);
+    }
+
+    pub(super) fn emit(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(super) fn message(&mut self, to: NodeId, bytes: Vec<u8>) {
+        self.state.traffic.messages_sent.fetch_add(1, Ordering::Relaxed);
+        self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent: false });
+    }
+
+    pub(super) fn datagram(&mut self, to: NodeId, bytes: bytes::Bytes) {
+        self.state.traffic.datagrams_sent.fetch_add(1, Ordering::Relaxed);
+        self.outputs.push_back(Output::Datagram { to, bytes });
+    }
+
+    /// The sequence of a replica in the registry.
+    pub(super) fn sequence_of(&mut self, replica: ReplicaIndex) -> &mut Sequence {
+        let capacity = self.settings.backlog_numbers;
+        while self.sequences.len() <= replica.as_usize() {
+            self.sequences.push(Sequence { held: NumberSet::default(), backlog: Backlog::new(capacity), places: None });
+        }
+        &mut self.sequences[replica.as_usize()]
+    }
+
+    /// A replica's index; none, and an event, when there is no room for one more.
+    pub(super) fn enter(&mut self, replica: ReplicaId) -> Option<ReplicaIndex> {
+        match self.registry.enter(replica) {
+            Ok(index) => {
+                self.sequence_of(index);
+                Some(index)
+            }
+            Err(full) => {
+                self.emit(Event::TooManyReplicas(full.0));
+                None
+            }
+        }
+    }
+
+    pub(super) fn next_dial(&mut self) -> DialNumber {
+        self.last_dial += 1;
+        DialNumber(self.last_dial)
+    }
+
+    /// A number from 0 to 1, to keep nodes from doing things at the same moment (splitmix64, Steele et al. 2014).
+    pub(super) fn spread(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Something about the members is another than before.
+    pub(super) fn members_changed(&mut self) {
+        self.members_changed = true;
+    }
+
+    fn after_input(&mut self, now: Monotonic) {
+        self.drain_membership(now);
+        if std::mem::take(&mut self.members_changed) {
+            self.publish_view();
+        }
+    }
+
+    pub(super) fn renew_membership(&mut self) {
+        let generation = self.membership.me().generation + 1;
+        let renewals = generation % GENERATIONS_AN_INCARNATION;
+        let made = Membership::new(
+            identity(&self.settings, renewals),
+            self.settings.cluster.clone(),
+            self.settings.seed ^ generation,
+        );
+        match made {
+            Ok(membership) => self.membership = membership,
+            Err(error) => self.emit(Event::Membership(error.to_string())),
+        }
+    }
+}
+
+/// How this node presents itself.
+fn identity(settings: &NodeSettings, renewals: u64) -> MemberIdentity {
+    MemberIdentity {
+        node: settings.node,
+        generation: settings.incarnation.0.saturating_mul(GENERATIONS_AN_INCARNATION) + renewals,
+        host: settings.host.clone(),
+        client_port: settings.client_port,
+        mesh_port: settings.mesh_port,
+    }
+}

@@ -1,0 +1,123 @@
+//! What a node knows of one other member.
+
+use super::input::{DialNumber, KnownMember};
+use crate::base::{Incarnation, Monotonic, NodeId, ReplicaIndex};
+use crate::membership::MemberIdentity;
+use crate::replication::Digest;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The first pause before a lost peer is dialled again; doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// One other member.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) id: NodeId,
+    /// Where it says others reach it; empty for "where you see me".
+    pub(super) host: String,
+    /// Where it was seen.
+    pub(super) seen_at: Option<IpAddr>,
+    pub(super) client_port: u16,
+    pub(super) mesh_port: u16,
+    pub(super) link: Option<Link>,
+    pub(super) suspected: bool,
+    pub(super) failed: bool,
+    pub(super) last_heard: Option<Monotonic>,
+    /// The attempt that is under way.
+    pub(super) dialling: Option<DialNumber>,
+    pub(super) redial_at: Monotonic,
+    pause: Duration,
+}
+
+/// A link that stands.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) since: Monotonic,
+    /// Its present replica, once it has greeted.
+    pub(super) replica: Option<(ReplicaIndex, Incarnation)>,
+    pub(super) round_trip: Duration,
+    pub(super) max_datagram_bytes: usize,
+    /// The newest digest and when it came.
+    pub(super) digest: Option<Digest>,
+    /// When to see whether the digest has news: a little later than it came, for datagrams are faster and on their way.
+    pub(super) compare_at: Monotonic,
+}
+
+impl Link {
+    pub(super) fn new(since: Monotonic, max_datagram_bytes: usize) -> Self {
+        Self {
+            since,
+            replica: None,
+            round_trip: Duration::ZERO,
+            max_datagram_bytes,
+            digest: None,
+            compare_at: Monotonic::NEVER,
+        }
+    }
+}
+
+impl Peer {
+    pub(super) fn new(id: NodeId, now: Monotonic) -> Self {
+        Self {
+            id,
+            host: String::new(),
+            seen_at: None,
+            client_port: 0,
+            mesh_port: 0,
+            link: None,
+            suspected: false,
+            failed: false,
+            last_heard: None,
+            dialling: None,
+            redial_at: now,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    pub(super) fn remembered(member: &KnownMember, now: Monotonic) -> Self {
+        let mut peer = Self::new(member.id, now);
+        peer.set_address(&member.host, member.client_port, member.mesh_port);
+        peer
+    }
+
+    /// Answers whether anything is another than before.
+    pub(super) fn set_address(&mut self, host: &str, client_port: u16, mesh_port: u16) -> bool {
+        let before = (self.address(), self.client_port, self.mesh_port);
+        host.clone_into(&mut self.host);
+        (self.client_port, self.mesh_port) = (client_port, mesh_port);
+        before != (self.address(), self.client_port, self.mesh_port)
+    }
+
+    pub(super) fn set_identity(&mut self, identity: &MemberIdentity) -> bool {
+        self.set_address(&identity.host, identity.client_port, identity.mesh_port)
+    }
+
+    /// Where to reach it: what it says, else where it was seen; empty when neither is known.
+    pub(super) fn address(&self) -> String {
+        match self.seen_at {
+            Some(seen) if self.host.is_empty() => seen.to_string(),
+            _ => self.host.clone(),
+        }
+    }
+
+    pub(super) fn is_linked(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.replica.is_some())
+    }
+
+    pub(super) fn to_known(&self) -> KnownMember {
+        KnownMember { id: self.id, host: self.address(), client_port: self.client_port, mesh_port: self.mesh_port }
+    }
+
+    /// An attempt came to nothing or a link was lost: wait before the next, longer each time, and not all at once.
+    pub(super) fn back_off(&mut self, now: Monotonic, spread: f64) {
+        self.redial_at = now.after(self.pause.mul_f64(0.5 + spread / 2.0));
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    /// A link stands: the next loss starts from the first pause.
+    pub(super) fn reset_pause(&mut self) {
+        self.pause = FIRST_PAUSE;
+    }
+}

@@ -1,0 +1,200 @@
+//! Taking what peers send: records into the table, numbers into what is held, the rest to whom it concerns.
+
+use super::event::Event;
+use super::machine::Node;
+use crate::base::{HybridTime, Location, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, Stamp};
+use crate::counter::{Assignment, Context, Forecast, IncomingShare, PrecisionRegister, Retired, Share};
+use crate::wire::{AssignmentBody, Datagram, Message, Record, Records, encode_names_wanted};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Places to one request for names; the rest is asked for with the next records that name them.
+const NAMES_A_REQUEST: usize = 100;
+
+impl Node {
+    pub(super) fn take_datagram(&mut self, from: NodeId, bytes: &[u8], now: Monotonic) {
+        self.state.traffic.datagrams_received.fetch_add(1, Ordering::Relaxed);
+        if !self.hear(from, now) {
+            return;
+        }
+        match Datagram::decode(bytes) {
+            Ok(Datagram::Records(records)) => self.take_records(from, &records, now),
+            Ok(Datagram::Membership(bytes)) => {
+                if let Err(error) = self.membership.handle(from, bytes, now) {
+                    self.emit(Event::Refused { peer: from, reason: error.to_string() });
+                }
+            }
+            Ok(Datagram::NamesWanted(places)) => self.tell_names(from, &places, now),
+            Err(error) => self.emit(Event::Refused { peer: from, reason: error.to_string() }),
+        }
+    }
+
+    pub(super) fn take_message(&mut self, from: NodeId, bytes: &[u8], now: Monotonic) {
+        self.state.traffic.messages_received.fetch_add(1, Ordering::Relaxed);
+        let message = match Message::decode(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                self.emit(Event::Refused { peer: from, reason: error.to_string() });
+                return;
+            }
+        };
+        if let Message::Hello(hello) = &message {
+            self.take_hello(from, hello, now);
+            self.hear(from, now);
+            return;
+        }
+        if !self.hear(from, now) {
+            return;
+        }
+        match message {
+            Message::Hello(_) => {}
+            Message::Digest(lines) => self.take_digest(from, &lines, now),
+            Message::Pull(have) => self.serve(from, &have, now),
+            Message::RepairItems(items) => self.take_repair_items(from, &items, now),
+            Message::RepairEnd(lines) => self.take_repair_end(from, &lines, now),
+            Message::Records(records) => self.take_records(from, &records, now),
+        }
+    }
+
+    /// A sign of life of a linked peer. Answers false for one that has not greeted: nothing it says is taken.
+    fn hear(&mut self, from: NodeId, now: Monotonic) -> bool {
+        let Some(peer) = self.peers.get_mut(&from) else { return false };
+        peer.last_heard = Some(now);
+        let Some((replica, _)) = peer.link.as_ref().and_then(|link| link.replica) else { return false };
+        self.table.progress().set_heard_at(replica, now);
+        true
+    }
+
+    /// When what arrives now was said: half a round trip ago, and before that what it says of its age.
+    pub(super) fn said_at(&self, from: NodeId, age: Duration, now: Monotonic) -> Monotonic {
+        let link = self.peers.get(&from).and_then(|peer| peer.link.as_ref());
+        let on_the_way = link.map_or(Duration::ZERO, |link| link.round_trip / 2);
+        now.before(age.saturating_add(on_the_way))
+    }
+
+    fn take_records(&mut self, from: NodeId, records: &Records<'_>, now: Monotonic) {
+        let sender = ReplicaId { node: from, incarnation: records.incarnation };
+        let Some(replica) = self.enter(sender) else { return };
+        if replica == self.own_index {
+            return;
+        }
+        self.state.traffic.records_received.fetch_add(records.records.len() as u64, Ordering::Relaxed);
+        self.table.progress().set_heard_at(replica, now);
+        let mut unknown = Vec::new();
+        for (number, record) in &records.records {
+            if self.sequence_of(replica).held.contains(*number) {
+                continue;
+            }
+            match self.take_record(from, sender, replica, *number, record, now) {
+                Taken::At(location) => {
+                    let sequence = self.sequence_of(replica);
+                    sequence.held.insert(*number, *number);
+                    sequence.backlog.push(*number, location);
+                }
+                Taken::Nowhere => self.sequence_of(replica).held.insert(*number, *number),
+                Taken::UnknownPlace(location, born) => unknown.push((location, born)),
+                Taken::TooEarly => {}
+            }
+        }
+        let contiguous = self.sequence_of(replica).held.contiguous();
+        self.table.progress().set_received(replica, contiguous);
+        for places in unknown.chunks(NAMES_A_REQUEST) {
+            self.datagram(from, encode_names_wanted(places).into());
+        }
+    }
+
+    fn take_record(
+        &mut self,
+        from: NodeId,
+        sender: ReplicaId,
+        replica: ReplicaIndex,
+        number: u64,
+        record: &Record<'_>,
+        now: Monotonic,
+    ) -> Taken {
+        match record {
+            Record::Share { location, born, total, rate, age, whole, name } => {
+                let since = self.said_at(from, *age, now);
+                let forecast = Some(Forecast { total: *total, rate: *rate, whole: *whole, since });
+                let share = Share { born: *born, revision: number, total: *total };
+                let incoming = IncomingShare { replica, share, forecast };
+                self.take_live_share(*location, *name, incoming)
+            }
+            Record::Assignment { name, body } => {
+                let Some(assignment) = self.assignment_of(sender, replica, number, body) else {
+                    return Taken::TooEarly;
+                };
+                Taken::At(self.table.take_assignment(*name, Arc::new(assignment)))
+            }
+            Record::Precision { name, time, precision } => {
+                let stamp = Stamp { time: *time, replica: sender, number };
+                let register = PrecisionRegister { stamp, origin: replica, precision: *precision };
+                Taken::At(self.table.take_precision(*name, register, now))
+            }
+            Record::Retirement { name, replica: of, born } => {
+                // A share may be dropped only by who has everything that was said before that.
+                if self.sequence_of(replica).held.contiguous().checked_add(1) != Some(number) {
+                    return Taken::TooEarly;
+                }
+                let Some(of) = self.enter(*of) else { return Taken::TooEarly };
+                let retired = Retired { replica: of, born: *born, by: replica, number };
+                self.table.take_retirement(*name, retired).map_or(Taken::Nowhere, Taken::At)
+            }
+        }
+    }
+
+    fn take_live_share(&mut self, theirs: Location, name: Option<Name<'_>>, incoming: IncomingShare) -> Taken {
+        if let Some(name) = name {
+            let ours = self.table.take_share(name, incoming);
+            self.sequence_of(incoming.replica).places.get_or_insert_default().set(theirs, ours);
+            return Taken::At(ours);
+        }
+        let ours = self.sequence_of(incoming.replica).places.as_ref().and_then(|places| places.get(theirs));
+        match ours {
+            Some(ours) if self.table.take_share_at(ours, incoming) => Taken::At(ours),
+            _ => Taken::UnknownPlace(theirs, incoming.share.born),
+        }
+    }
+
+    /// An assignment in the words of the table: replicas by their index. None when one of them has no room.
+    pub(super) fn assignment_of(
+        &mut self,
+        writer: ReplicaId,
+        origin: ReplicaIndex,
+        number: u64,
+        body: &AssignmentBody,
+    ) -> Option<Assignment> {
+        let mut context = Vec::new();
+        let mut cut = Vec::new();
+        for observed in &body.observed {
+            let index = self.enter(observed.replica)?;
+            if context.len() <= index.as_usize() {
+                context.resize(index.as_usize() + 1, 0);
+            }
+            context[index.as_usize()] = observed.received;
+            cut.extend(observed.share.map(|share| (index, share)));
+        }
+        let time: HybridTime = body.time;
+        Some(Assignment {
+            stamp: Stamp { time, replica: writer, number },
+            origin,
+            base: body.base,
+            cut,
+            context: Context::new(context),
+            deleted: body.deleted,
+        })
+    }
+}
+
+/// What became of a record.
+enum Taken {
+    /// It is in the table, at this place.
+    At(Location),
+    /// It is known, and there was nothing to change.
+    Nowhere,
+    /// It speaks of a counter whose name never arrived.
+    UnknownPlace(Location, u64),
+    /// Something that was said before it is missing, or there is no room; repair will bring it again.
+    TooEarly,
+}

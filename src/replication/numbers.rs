@@ -1,0 +1,148 @@
+//! Which numbers of one replica's sequence have been received: everything up to a point, and ranges beyond it.
+
+/// The most ranges remembered beyond the contiguous part. Forgetting one is safe: it is only sent again.
+const MAX_RANGES: usize = 256;
+
+/// A set of numbers that is contiguous from 1 but for a few gaps.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct NumberSet {
+    contiguous: u64,
+    /// Beyond `contiguous + 1`, in order, apart from each other; both ends belong.
+    ranges: Vec<(u64, u64)>,
+}
+
+impl NumberSet {
+    /// Everything up to `contiguous`, and `ranges` beyond it in any order.
+    pub fn new(contiguous: u64, ranges: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        let mut set = Self { contiguous, ranges: Vec::new() };
+        for (first, last) in ranges {
+            set.insert(first, last);
+        }
+        set
+    }
+
+    /// Up to which number everything is in the set.
+    pub const fn contiguous(&self) -> u64 {
+        self.contiguous
+    }
+
+    /// What is in the set beyond the contiguous part, in order.
+    pub fn ranges(&self) -> &[(u64, u64)] {
+        &self.ranges
+    }
+
+    /// The highest number in the set.
+    pub fn newest(&self) -> u64 {
+        self.ranges.last().map_or(self.contiguous, |(_, last)| *last)
+    }
+
+    /// Whether `number` is in the set.
+    pub fn contains(&self, number: u64) -> bool {
+        number <= self.contiguous || self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&number))
+    }
+
+    /// Adds the numbers from `first` to `last`. Linear in the number of gaps, constant where there is none.
+    pub fn insert(&mut self, first: u64, last: u64) {
+        if last < first || last <= self.contiguous {
+            return;
+        }
+        if first <= self.contiguous.saturating_add(1) {
+            self.contiguous = last;
+            self.absorb();
+            return;
+        }
+        // The ranges that touch or overlap the new one become one with it.
+        let touches = |range: &(u64, u64)| range.0 <= last.saturating_add(1) && range.1.saturating_add(1) >= first;
+        let at = self.ranges.partition_point(|range| range.1.saturating_add(1) < first);
+        let end = at + self.ranges[at..].iter().take_while(|range| touches(range)).count();
+        let merged =
+            self.ranges[at..end].iter().fold((first, last), |all, range| (all.0.min(range.0), all.1.max(range.1)));
+        self.ranges.splice(at..end, [merged]);
+        self.ranges.truncate(MAX_RANGES);
+    }
+
+    /// Adds all that is in `other`.
+    pub fn unite(&mut self, other: &Self) {
+        self.insert(1, other.contiguous);
+        for (first, last) in &other.ranges {
+            self.insert(*first, *last);
+        }
+    }
+
+    /// A hash of what is held beyond the contiguous part; 0 when there is nothing. Not secret, only short.
+    pub fn hash_beyond(&self) -> u64 {
+        // FNV-1a over the bounds (Fowler, Noll, Vo): the same on every node.
+        let bounds = self.ranges.iter().flat_map(|(first, last)| [*first, *last]);
+        let hash = bounds
+            .flat_map(u64::to_le_bytes)
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        if self.ranges.is_empty() { 0 } else { hash.max(1) }
+    }
+
+    fn absorb(&mut self) {
+        let taken = self.ranges.iter().take_while(|(first, _)| *first <= self.contiguous.saturating_add(1)).count();
+        // Ranges are apart, so each one that is taken in may bring the next into reach; take them one by one.
+        if taken > 0 {
+            for (_, last) in self.ranges.drain(..taken) {
+                self.contiguous = self.contiguous.max(last);
+            }
+            self.absorb();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_filled_gap_makes_the_set_contiguous() {
+        let mut set = NumberSet::default();
+        set.insert(1, 3);
+        set.insert(6, 8);
+        set.insert(10, 12);
+        assert_eq!((set.contiguous(), set.ranges()), (3, &[(6, 8), (10, 12)][..]));
+        assert_ne!(set.hash_beyond(), 0);
+        set.insert(9, 9);
+        assert_eq!(set.ranges(), &[(6, 12)]);
+        set.insert(4, 5);
+        assert_eq!((set.contiguous(), set.ranges(), set.hash_beyond()), (12, &[][..], 0));
+    }
+
+    #[test]
+    fn hostile_bounds_neither_overflow_nor_grow_without_end() {
+        let mut set = NumberSet::default();
+        set.insert(u64::MAX, u64::MAX);
+        set.insert(5, 2);
+        for at in 0..10_000 {
+            set.insert(at * 3 + 10, at * 3 + 10);
+        }
+        assert!(set.ranges().len() <= MAX_RANGES);
+        set.insert(0, u64::MAX);
+        assert_eq!(set.contiguous(), u64::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_set_of_what_was_inserted(inserts in proptest::collection::vec((1_u64..60, 0_u64..6), 0..40)) {
+            let mut set = NumberSet::default();
+            let mut plain = BTreeSet::new();
+            for (first, length) in inserts {
+                set.insert(first, first + length);
+                plain.extend(first..=first + length);
+            }
+            for number in 1..80 {
+                prop_assert_eq!(set.contains(number), plain.contains(&number), "{}", number);
+            }
+            let contiguous = (1..).take_while(|number| plain.contains(number)).count() as u64;
+            prop_assert_eq!(set.contiguous(), contiguous);
+            prop_assert_eq!(set.newest(), plain.last().copied().unwrap_or(0));
+            let mut other = NumberSet::new(set.contiguous(), set.ranges().iter().rev().copied());
+            prop_assert_eq!(&other, &set);
+            other.unite(&set);
+            prop_assert_eq!(other, set);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What a counter means, said a second time and without the machinery: the winning assignment's base plus every
+//! increment that it had not observed. An increment may be missing only if nobody else had heard of it when its node
+//! lost its memory.
+
+use crate::world::World;
+use discnt::base::{Amount, Name, ReplicaId, Stamp};
+use discnt::counter::{CounterState, Precision};
+use std::collections::BTreeMap;
+
+struct Increment {
+    amount: i128,
+    /// The number under which it first left its owner's memory.
+    number: Option<u64>,
+    /// The share's revision when it was made: it leaves under a higher one.
+    made_at: u64,
+}
+
+struct Assigned {
+    stamp: Stamp,
+    base: Amount,
+    deleted: bool,
+    /// Up to which number it had each replica's increments.
+    observed: BTreeMap<ReplicaId, u64>,
+}
+
+#[derive(Default)]
+struct Counter {
+    increments: BTreeMap<ReplicaId, Vec<Increment>>,
+    assigned: Vec<Assigned>,
+}
+
+pub struct Oracle {
+    counters: BTreeMap<&'static str, Counter>,
+}
+
+fn name(key: &str) -> Name<'_> {
+    Name::new(key.as_bytes()).expect("short")
+}
+
+impl Oracle {
+    pub fn new(keys: &[&'static str]) -> Self {
+        Self { counters: keys.iter().map(|key| (*key, Counter::default())).collect() }
+    }
+
+    pub fn increment(&mut self, world: &mut World, at: usize, key: &str, amount: i64) {
+        let replica = world.node(at).replica();
+        let by = Amount::from(amount);
+        world.node(at).table().increment(name(key), by, world.now).expect("in range");
+        let counter = self.counters.get_mut(key).expect("a known key");
+        let made_at = world.inspect(at, key).and_then(|state| state.own).expect("it was just incremented").revision;
+        counter.increments.entry(replica).or_default().push(Increment { amount: by.units(), number: None, made_at });
+    }
+
+    pub fn assign(&mut self, world: &mut World, at: usize, key: &str, value: i64) {
+        let value = Amount::from(value);
+        world.node(at).table().assign(name(key), value, world.moment(at)).expect("room");
+        assert_eq!(world.read(at, key), Some(value), "what was set is what is read next");
+        self.note_assignment(world, at, key);
+    }
+
+    pub fn delete(&mut self, world: &mut World, at: usize, key: &str) {
+        let existed = world.node(at).table().delete(name(key), world.moment(at)).expect("room");
+        assert_eq!(world.read(at, key), None, "what was deleted does not exist");
+        if existed {
+            self.note_assignment(world, at, key);
+        }
+    }
+
+    pub fn set_precision(&mut self, world: &mut World, at: usize, key: &str, precision: i64) {
+        let precision = Precision::new(Amount::from(precision)).expect("not negative");
+        world.node(at).table().set_precision(name(key), precision, world.moment(at)).expect("room");
+    }
+
+    fn note_assignment(&mut self, world: &World, at: usize, key: &str) {
+        self.look_at(world, at, key);
+        let node = world.node(at);
+        let state = world.inspect(at, key).expect("it was just assigned");
+        let assignment = state.assignment().expect("it was just assigned");
+        let counter = self.counters.get_mut(key).expect("a known key");
+        let replicas = counter.increments.keys().copied();
+        let cut: BTreeMap<ReplicaId, u64> = assignment
+            .cut
+            .iter()
+            .map(|(index, share)| (node.replica_at(*index).expect("known"), share.revision))
+            .collect();
+        let observed = replicas
+            .map(|replica| (replica, cut.get(&replica).copied().unwrap_or_else(|| node.received(replica))))
+            .collect();
+        let (stamp, base, deleted) = (assignment.stamp, assignment.base, assignment.deleted);
+        counter.assigned.push(Assigned { stamp, base, deleted, observed });
+    }
+
+    /// Notes under which numbers the node's increments have left its memory.
+    pub fn look(&mut self, world: &World, at: usize) {
+        let keys: Vec<&'static str> = self.counters.keys().copied().collect();
+        for key in keys {
+            self.look_at(world, at, key);
+        }
+    }
+
+    fn look_at(&mut self, world: &World, at: usize, key: &str) {
+        let replica = world.node(at).replica();
+        let Some(counter) = self.counters.get_mut(key) else { return };
+        let Some(list) = counter.increments.get_mut(&replica) else { return };
+        if list.last().is_none_or(|increment| increment.number.is_some()) {
+            return;
+        }
+        let Some(own) = world.inspect(at, key).and_then(|state| state.own) else { return };
+        let leaves = |increment: &&mut Increment| increment.number.is_none() && own.revision > increment.made_at;
+        for increment in list.iter_mut().filter(leaves) {
+            increment.number = Some(own.revision);
+        }
+    }
+
+    /// The node loses its memory. Answers how many increments nobody else had heard of.
+    pub fn crash(&mut self, world: &mut World, at: usize) -> u64 {
+        self.look(world, at);
+        let others: Vec<usize> = (0..world.nodes()).filter(|other| *other != at).collect();
+        let present: Vec<ReplicaId> = others.iter().map(|other| world.node(*other).replica()).collect();
+        let mut lost = 0;
+        for (key, counter) in &mut self.counters {
+            let states: Vec<(usize, CounterState)> =
+                others.iter().filter_map(|other| Some((*other, world.inspect(*other, key)?))).collect();
+            // What only this node held of replicas that ended before it is gone with it.
+            for (replica, list) in counter.increments.iter_mut().filter(|(replica, _)| !present.contains(replica)) {
+                let heard = |(other, state): &(usize, CounterState)| newest_heard(world, *other, state, *replica);
+                let top = states.iter().map(heard).max().unwrap_or(0);
+                let top = others.iter().map(|other| world.node(*other).received(*replica)).fold(top, u64::max);
+                let before = list.len();
+                list.retain(|increment| increment.number.is_some_and(|number| number <= top));
+                lost += (before - list.len()) as u64;
+            }
+            counter.assigned.retain(|assigned| {
+                let writer = assigned.stamp.replica;
+                present.contains(&writer)
+                    || others.iter().any(|other| world.node(*other).received(writer) >= assigned.stamp.number)
+                    || states.iter().any(|(_, state)| state.assignment().is_some_and(|a| a.stamp == assigned.stamp))
+            });
+        }
+        world.restart(at);
+        lost
+    }
+
+    /// Whether this is what every node may read in the end.
+    pub fn allows(&self, key: &str, read: Option<Amount>) -> bool {
+        let counter = &self.counters[key];
+        let winner = counter.assigned.iter().max_by_key(|assigned| assigned.stamp);
+        let mut unseen = BTreeMap::<ReplicaId, Vec<i128>>::new();
+        for (replica, list) in &counter.increments {
+            let observed = winner.and_then(|winner| winner.observed.get(replica)).copied().unwrap_or(0);
+            let later = list.iter().filter(|increment| increment.number.is_none_or(|number| number > observed));
+            unseen.entry(*replica).or_default().extend(later.map(|increment| increment.amount));
+        }
+        let sum: i128 = unseen.values().flatten().sum();
+        let value = Amount::from_units(winner.map_or(0, |winner| winner.base.units()) + sum);
+        match winner {
+            None => read == value.filter(|_| !counter.increments.values().all(Vec::is_empty)),
+            Some(winner) if !winner.deleted => read == value,
+            // An unseen sum brings a deleted counter back; unseen increments that add up to nothing may or may not.
+            Some(_) if unseen.values().any(|list| list.iter().sum::<i128>() != 0) => read == value,
+            Some(_) if unseen.values().any(|list| !list.is_empty()) => read.is_none() || read == Some(Amount::ZERO),
+            Some(_) => read.is_none(),
+        }
+    }
+}
+
+/// The newest number of `replica`'s share that a node has heard of.
+fn newest_heard(world: &World, at: usize, state: &CounterState, replica: ReplicaId) -> u64 {
+    let node = world.node(at);
+    let is_of = |index| node.replica_at(index) == Some(replica);
+    let held = state.others().iter().filter(|held| is_of(held.replica)).map(|held| held.share.revision);
+    let cut = state.assignment().into_iter().flat_map(|a| a.cut.iter());
+    let cut = cut.filter(|(index, _)| is_of(*index)).map(|(_, share)| share.revision);
+    held.chain(cut).max().unwrap_or(0)
+}
