@@ -25,14 +25,8 @@ fn each_line_is_a_command_and_empty_ones_are_left_out() {
     let server = server();
     let input = b"incr a\n\n   \nincr \"a b\\x00\"\r\n  incr 'c d'  \nset x y";
     let ran = server.run(&[], input);
-    assert_eq!(
-        (ran.code, ran.out.as_str(), ran.errors.as_str()),
-        (0, "1\n2\n3\nOK\n", "")
-    );
-    assert_eq!(
-        server.requests(),
-        ["incr a", "incr a b\\x00", "incr c d", "set x y"]
-    );
+    assert_eq!((ran.code, ran.out.as_str(), ran.errors.as_str()), (0, "1\n2\n3\nOK\n", ""));
+    assert_eq!(server.requests(), ["incr a", "incr a b\\x00", "incr c d", "set x y"]);
 }
 
 #[test]
@@ -42,16 +36,8 @@ fn errors_are_told_with_their_line_and_the_rest_is_run() {
     assert_eq!((ran.code, ran.out.as_str()), (1, "1\n2\n"));
     let lines: Vec<&str> = ran.errors.lines().collect();
     assert_eq!(lines[0], "line 2: ERR no");
-    assert!(
-        lines[1].starts_with("discnt-cli: line 3: invalid argument(s)"),
-        "{}",
-        lines[1]
-    );
-    assert!(
-        lines[2].starts_with("discnt-cli: line 4: MONITOR"),
-        "{}",
-        lines[2]
-    );
+    assert!(lines[1].starts_with("discnt-cli: line 3: invalid argument(s)"), "{}", lines[1]);
+    assert!(lines[2].starts_with("discnt-cli: line 4: MONITOR"), "{}", lines[2]);
     assert_eq!(server.requests(), ["incr a", "fail", "incr a"]);
 }
 
@@ -60,16 +46,8 @@ fn a_lost_connection_ends_it_before_later_lines() {
     let server = server();
     let ran = server.run(&[], b"incr a\ndie\nincr a\n");
     assert_eq!((ran.code, ran.out.as_str()), (2, "1\n"));
-    assert!(
-        ran.errors.contains("line 2: the connection"),
-        "{}",
-        ran.errors
-    );
-    assert!(
-        ran.errors.contains("later lines were not sent"),
-        "{}",
-        ran.errors
-    );
+    assert!(ran.errors.contains("line 2: the connection"), "{}", ran.errors);
+    assert!(ran.errors.contains("later lines were not sent"), "{}", ran.errors);
     assert_eq!(server.requests(), ["incr a", "die"]);
 }
 
@@ -77,10 +55,7 @@ fn a_lost_connection_ends_it_before_later_lines() {
 fn quit_ends_it() {
     let server = server();
     let ran = server.run(&["--json"], b"incr a\nQUIT\nincr a\n");
-    assert_eq!(
-        (ran.code, ran.out.as_str(), ran.errors.as_str()),
-        (0, "1\n", "")
-    );
+    assert_eq!((ran.code, ran.out.as_str(), ran.errors.as_str()), (0, "1\n", ""));
 }
 
 #[test]
@@ -88,9 +63,5 @@ fn without_a_server_nothing_is_run() {
     let port = closed_port();
     let ran = run(&["-p", &port], &[], b"incr a\n");
     assert_eq!((ran.code, ran.out.as_str()), (2, ""));
-    assert!(
-        ran.errors.contains("is discnt-server running there?"),
-        "{}",
-        ran.errors
-    );
+    assert!(ran.errors.contains("is discnt-server running there?"), "{}", ran.errors);
 }

@@ -56,21 +56,11 @@ Exit status:
 )]
 pub(super) struct Arguments {
     /// The node's host name or address [default: 127.0.0.1]
-    #[arg(
-        short = 'h',
-        long = "host",
-        value_name = "HOST",
-        help_heading = "Connection"
-    )]
+    #[arg(short = 'h', long = "host", value_name = "HOST", help_heading = "Connection")]
     pub(super) host: Option<String>,
 
     /// The node's port for clients [default: 5262]
-    #[arg(
-        short = 'p',
-        long = "port",
-        value_name = "PORT",
-        help_heading = "Connection"
-    )]
+    #[arg(short = 'p', long = "port", value_name = "PORT", help_heading = "Connection")]
     pub(super) port: Option<u16>,
 
     /// Host, port, user and password in one: redis://[[USER]:PASSWORD@]HOST[:PORT], or rediss:// for TLS
@@ -120,12 +110,7 @@ pub(super) struct Arguments {
     pub(super) insecure: bool,
 
     /// Speak RESP2 [default, except with --json]
-    #[arg(
-        short = '2',
-        long = "resp2",
-        conflicts_with = "resp3",
-        help_heading = "Protocol and output"
-    )]
+    #[arg(short = '2', long = "resp2", conflicts_with = "resp3", help_heading = "Protocol and output")]
     pub(super) resp2: bool,
 
     /// Speak RESP3, with maps, sets, truth values and doubles
@@ -149,13 +134,7 @@ pub(super) struct Arguments {
     pub(super) last_from_input: bool,
 
     /// Run the command N times, on one connection
-    #[arg(
-        short = 'r',
-        long = "repeat",
-        value_name = "N",
-        default_value = "1",
-        help_heading = "Command"
-    )]
+    #[arg(short = 'r', long = "repeat", value_name = "N", default_value = "1", help_heading = "Command")]
     pub(super) repeat: u64,
 
     /// Wait between the runs of -r, in seconds

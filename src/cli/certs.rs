@@ -9,8 +9,8 @@ use clap::{Parser, Subcommand};
 use super::exit::Exit;
 use super::output::{output_ended, say, warn};
 use crate::mesh::{
-    AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, CertificateDetails, IdentityError, describe,
-    load_authority, make_authority,
+    AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, CertificateDetails, IdentityError, describe, load_authority,
+    make_authority,
 };
 
 const EXAMPLES: &str = "\
@@ -100,15 +100,9 @@ pub(super) fn run(words: Vec<OsString>) -> Exit {
 fn perform(action: Action) -> Result<String, CertsError> {
     match action {
         Action::Init { dir, name, days } => init(&dir, &name, days),
-        Action::Issue {
-            dir,
-            out,
-            name,
-            days,
-        } => issue(&dir, out.as_deref().unwrap_or(&dir), &name, days),
+        Action::Issue { dir, out, name, days } => issue(&dir, out.as_deref().unwrap_or(&dir), &name, days),
         Action::Show { files } => {
-            let shown: Result<Vec<String>, CertsError> =
-                files.iter().map(|file| show(file)).collect();
+            let shown: Result<Vec<String>, CertsError> = files.iter().map(|file| show(file)).collect();
             Ok(shown?.join("\n\n"))
         }
     }
@@ -119,13 +113,8 @@ enum CertsError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error("cannot make the directory {}: {error}", path.display())]
-    Directory {
-        path: PathBuf,
-        error: std::io::Error,
-    },
-    #[error(
-        "{stem}.crt and {stem}.key would take the place of the authority's files; choose another --name"
-    )]
+    Directory { path: PathBuf, error: std::io::Error },
+    #[error("{stem}.crt and {stem}.key would take the place of the authority's files; choose another --name")]
     AuthoritysName { stem: String },
 }
 
@@ -146,19 +135,11 @@ fn init(directory: &Path, name: &str, days: u32) -> Result<String, CertsError> {
 fn issue(directory: &Path, out: &Path, stem: &str, days: u32) -> Result<String, CertsError> {
     let certificate = out.join(format!("{stem}.crt"));
     let key = out.join(format!("{stem}.key"));
-    if certificate
-        .file_name()
-        .is_some_and(|name| name == AUTHORITY_CERTIFICATE_FILE)
-    {
-        return Err(CertsError::AuthoritysName {
-            stem: stem.to_owned(),
-        });
+    if certificate.file_name().is_some_and(|name| name == AUTHORITY_CERTIFICATE_FILE) {
+        return Err(CertsError::AuthoritysName { stem: stem.to_owned() });
     }
     let authority = load_authority(directory)?;
-    std::fs::create_dir_all(out).map_err(|error| CertsError::Directory {
-        path: out.to_owned(),
-        error,
-    })?;
+    std::fs::create_dir_all(out).map_err(|error| CertsError::Directory { path: out.to_owned(), error })?;
     let issued = authority.issue_to_files(&certificate, &key, days)?;
     let mut text = String::new();
     let what = if issued.key_was_kept {
@@ -167,10 +148,7 @@ fn issue(directory: &Path, out: &Path, stem: &str, days: u32) -> Result<String, 
         "made a key and issued a certificate for it"
     };
     let _ = writeln!(text, "{what}:\n{}\n", show(&issued.certificate)?);
-    let _ = writeln!(
-        text,
-        "In the node's configuration, with the paths that the files have there:\n"
-    );
+    let _ = writeln!(text, "In the node's configuration, with the paths that the files have there:\n");
     let _ = writeln!(text, "[mesh]");
     let authority_file = authority.directory().join(AUTHORITY_CERTIFICATE_FILE);
     let _ = writeln!(text, "ca_cert = {}", toml_path(&authority_file));
@@ -223,27 +201,15 @@ mod tests {
         let settings = &issued[issued.find("[mesh]").expect("a section")..];
         let settings: toml::Table = settings.parse().expect("TOML");
         let paths = settings["mesh"].as_table().expect("a table");
-        assert_eq!(
-            paths["ca_cert"].as_str(),
-            directory.join("ca/ca.crt").to_str()
-        );
-        assert_eq!(
-            paths["cert"].as_str(),
-            directory.join("new/node/berlin.crt").to_str()
-        );
+        assert_eq!(paths["ca_cert"].as_str(), directory.join("ca/ca.crt").to_str());
+        assert_eq!(paths["cert"].as_str(), directory.join("new/node/berlin.crt").to_str());
         let key = Path::new(paths["key"].as_str().expect("done"));
         assert_eq!(key, directory.join("new/node/berlin.key"));
         use std::os::unix::fs::PermissionsExt;
-        assert_eq!(
-            key.metadata().expect("done").permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(key.metadata().expect("done").permissions().mode() & 0o777, 0o600);
 
         let id_of = |text: &str| {
-            let line = text
-                .lines()
-                .find(|line| line.starts_with("node id"))
-                .expect("done");
+            let line = text.lines().find(|line| line.starts_with("node id")).expect("done");
             line.to_owned()
         };
         let shown = perform_line("certs show DIR/new/node/berlin.crt", directory).expect("done");
@@ -259,27 +225,14 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let directory = directory.path();
         let no_authority = perform_line("certs issue --dir DIR/none --out DIR/out", directory);
-        assert!(
-            no_authority
-                .expect_err("refused")
-                .to_string()
-                .contains("certs init")
-        );
+        assert!(no_authority.expect_err("refused").to_string().contains("certs init"));
         assert!(!directory.join("out").exists());
         perform_line("certs init --dir DIR", directory).expect("done");
         let before = std::fs::read(directory.join("ca.key")).expect("done");
         assert!(perform_line("certs issue --dir DIR --name ca", directory).is_err());
-        assert_eq!(
-            std::fs::read(directory.join("ca.key")).expect("done"),
-            before
-        );
+        assert_eq!(std::fs::read(directory.join("ca.key")).expect("done"), before);
         assert!(perform_line("certs show DIR/ca.key", directory).is_err());
-        for line in [
-            "certs issue --name a/b",
-            "certs issue --days 0",
-            "certs",
-            "certs show",
-        ] {
+        for line in ["certs issue --name a/b", "certs issue --days 0", "certs", "certs show"] {
             let error = Arguments::try_parse_from(line.split(' ')).expect_err("refused");
             assert_eq!(error.exit_code(), 2, "{line}");
         }

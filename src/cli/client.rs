@@ -6,14 +6,7 @@ use super::settings::{Credentials, Settings, Version};
 use super::value::Value;
 
 /// Commands whose answers are more than one reply each.
-const STREAMING: [&str; 6] = [
-    "MONITOR",
-    "SUBSCRIBE",
-    "PSUBSCRIBE",
-    "SSUBSCRIBE",
-    "SYNC",
-    "PSYNC",
-];
+const STREAMING: [&str; 6] = ["MONITOR", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "SYNC", "PSYNC"];
 
 /// Why a command has no reply.
 #[derive(Debug, thiserror::Error)]
@@ -54,10 +47,7 @@ pub(super) struct Notices {
 impl Client {
     /// A client that connects with its first command.
     pub(super) fn new(settings: Settings) -> Self {
-        Self {
-            settings,
-            connection: None,
-        }
+        Self { settings, connection: None }
     }
 
     /// Where it connects to.
@@ -90,10 +80,7 @@ impl Client {
         }
         let (connection, texts) = Connection::open(&self.settings)?;
         self.connection = Some(connection);
-        Ok(Notices {
-            texts,
-            connected: true,
-        })
+        Ok(Notices { texts, connected: true })
     }
 
     /// Runs one command on the connection that there is; a command is never sent twice.
@@ -126,10 +113,7 @@ impl Client {
     }
 
     fn lost(&self, reason: String) -> ClientError {
-        ClientError::Lost {
-            address: self.settings.address(),
-            reason,
-        }
+        ClientError::Lost { address: self.settings.address(), reason }
     }
 
     /// What was agreed on with the server is agreed on again after a new connection.
@@ -144,14 +128,10 @@ impl Client {
         let Some(name) = text(0) else { return };
         if name.eq_ignore_ascii_case("auth") {
             self.settings.credentials = match (text(1), text(2)) {
-                (Some(password), None) => Some(Credentials {
-                    user: None,
-                    password: password.into(),
-                }),
-                (user, Some(password)) => Some(Credentials {
-                    user: user.map(str::to_owned),
-                    password: password.into(),
-                }),
+                (Some(password), None) => Some(Credentials { user: None, password: password.into() }),
+                (user, Some(password)) => {
+                    Some(Credentials { user: user.map(str::to_owned), password: password.into() })
+                }
                 (None, None) => return,
             };
         } else if name.eq_ignore_ascii_case("hello") {
@@ -218,10 +198,7 @@ mod tests {
         }
         let deadline = Instant::now() + Duration::from_secs(10);
         while client.is_connected() {
-            assert!(
-                Instant::now() < deadline,
-                "the closed connection is not noticed"
-            );
+            assert!(Instant::now() < deadline, "the closed connection is not noticed");
             thread::yield_now();
         }
         assert!(client.connect().expect("a server").connected);
@@ -238,15 +215,9 @@ mod tests {
         let (settings, requests) = server();
         let mut client = Client::new(settings);
         client.connect().expect("a server");
-        assert!(matches!(
-            ask(&mut client, "die"),
-            Err(ClientError::Lost { .. })
-        ));
+        assert!(matches!(ask(&mut client, "die"), Err(ClientError::Lost { .. })));
         assert!(!client.is_connected());
-        assert!(matches!(
-            ask(&mut client, "get a"),
-            Err(ClientError::Lost { .. })
-        ));
+        assert!(matches!(ask(&mut client, "get a"), Err(ClientError::Lost { .. })));
         assert_eq!(requests.try_iter().collect::<Vec<_>>(), ["die"]);
     }
 }

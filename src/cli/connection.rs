@@ -71,39 +71,25 @@ impl Connection {
     /// [`ConnectError`] when no address answers, or TLS fails.
     pub(super) fn open(settings: &Settings) -> Result<(Self, Vec<String>), ConnectError> {
         let tcp = connect(settings)?;
-        let silent = |reason: io::Error| ConnectError::Silent {
-            address: settings.address(),
-            reason: plain_reason(&reason),
-        };
+        let silent =
+            |reason: io::Error| ConnectError::Silent { address: settings.address(), reason: plain_reason(&reason) };
         let limit = Some(settings.connect_timeout).filter(|limit| !limit.is_zero());
         tcp.set_nodelay(true).map_err(silent)?;
         tcp.set_read_timeout(limit).map_err(silent)?;
         // A server that went away without a word is noticed, however long a command may take.
-        let keepalive = TcpKeepalive::new()
-            .with_time(KEEPALIVE)
-            .with_interval(KEEPALIVE);
-        SockRef::from(&tcp)
-            .set_tcp_keepalive(&keepalive)
-            .map_err(silent)?;
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+        SockRef::from(&tcp).set_tcp_keepalive(&keepalive).map_err(silent)?;
         let stream = match &settings.tls {
             None => Stream::Plain(tcp),
-            Some(tls) => Stream::Tls(Box::new(encrypt(tcp, &settings.host, tls).map_err(
-                |source| ConnectError::Tls {
-                    address: settings.address(),
-                    source,
-                },
-            )?)),
+            Some(tls) => Stream::Tls(Box::new(
+                encrypt(tcp, &settings.host, tls)
+                    .map_err(|source| ConnectError::Tls { address: settings.address(), source })?,
+            )),
         };
-        let mut connection = Self {
-            reader: BufReader::with_capacity(READ_BUFFER_BYTES, stream),
-            request: Vec::new(),
-        };
+        let mut connection = Self { reader: BufReader::with_capacity(READ_BUFFER_BYTES, stream), request: Vec::new() };
         let notices = connection
             .log_in(settings)
-            .map_err(|error| ConnectError::Silent {
-                address: settings.address(),
-                reason: describe(&error),
-            })?;
+            .map_err(|error| ConnectError::Silent { address: settings.address(), reason: describe(&error) })?;
         connection.tcp().set_read_timeout(None).map_err(silent)?;
         Ok((connection, notices))
     }
@@ -123,9 +109,7 @@ impl Connection {
             let reply = self.ask(&["HELLO", "3"], &mut |_| ())?;
             if let (Value::Error(text), Version::Resp3) = (reply, settings.version) {
                 let text = String::from_utf8_lossy(&text);
-                notices.push(format!(
-                    "the server does not speak RESP3 with us, RESP2 is used: {text}"
-                ));
+                notices.push(format!("the server does not speak RESP3 with us, RESP2 is used: {text}"));
             }
         }
         Ok(notices)
@@ -179,10 +163,7 @@ impl Connection {
 }
 
 fn connect(settings: &Settings) -> Result<TcpStream, ConnectError> {
-    let unresolved = |reason: String| ConnectError::Resolve {
-        host: settings.host.clone(),
-        reason,
-    };
+    let unresolved = |reason: String| ConnectError::Resolve { host: settings.host.clone(), reason };
     let addresses: Vec<SocketAddr> = (settings.host.as_str(), settings.port)
         .to_socket_addrs()
         .map_err(|error| unresolved(plain_reason(&error)))?
@@ -202,16 +183,11 @@ fn connect(settings: &Settings) -> Result<TcpStream, ConnectError> {
     let reason = match failures.as_slice() {
         [] => return Err(unresolved("it has none".into())),
         [(_, reason)] => reason.clone(),
-        several => several
-            .iter()
-            .map(|(address, reason)| format!("{reason} ({address})"))
-            .collect::<Vec<_>>()
-            .join(", "),
+        several => {
+            several.iter().map(|(address, reason)| format!("{reason} ({address})")).collect::<Vec<_>>().join(", ")
+        }
     };
-    Err(ConnectError::Refused {
-        address: settings.address(),
-        reason,
-    })
+    Err(ConnectError::Refused { address: settings.address(), reason })
 }
 
 impl Read for Stream {

@@ -41,20 +41,11 @@ impl Format {
 
 /// Whether the command answers a text of several lines that is for reading as it is.
 fn answers_text<A: AsRef<[u8]>>(command: &[A]) -> bool {
-    const TEXTS: [&[&str]; 6] = [
-        &["info"],
-        &["lolwut"],
-        &["cluster", "nodes"],
-        &["cluster", "info"],
-        &["client", "list"],
-        &["client", "info"],
-    ];
+    const TEXTS: [&[&str]; 6] =
+        [&["info"], &["lolwut"], &["cluster", "nodes"], &["cluster", "info"], &["client", "list"], &["client", "info"]];
     TEXTS.iter().any(|words| {
         words.len() <= command.len()
-            && words
-                .iter()
-                .zip(command)
-                .all(|(word, given)| given.as_ref().eq_ignore_ascii_case(word.as_bytes()))
+            && words.iter().zip(command).all(|(word, given)| given.as_ref().eq_ignore_ascii_case(word.as_bytes()))
     })
 }
 
@@ -99,9 +90,7 @@ fn typed_list(elements: &[Value], mark: char, empty: &str) -> String {
     if elements.is_empty() {
         return empty.to_owned();
     }
-    numbered(elements, mark, |element, indent| {
-        indented(&typed(element), indent)
-    })
+    numbered(elements, mark, |element, indent| indented(&typed(element), indent))
 }
 
 /// Lines `1) ...`, with the numbers aligned; `render` is told how far its further lines have to be indented.
@@ -125,10 +114,7 @@ fn indented(text: &str, columns: usize) -> String {
 /// The bare form, without a line end: what a shell script wants.
 pub(super) fn raw(reply: &Value) -> Vec<u8> {
     match reply {
-        Value::Status(bytes)
-        | Value::Error(bytes)
-        | Value::Bulk(bytes)
-        | Value::Verbatim(bytes) => bytes.clone(),
+        Value::Status(bytes) | Value::Error(bytes) | Value::Bulk(bytes) | Value::Verbatim(bytes) => bytes.clone(),
         Value::Integer(number) => number.to_string().into_bytes(),
         Value::Null => Vec::new(),
         Value::Boolean(true) => b"(true)".to_vec(),
@@ -137,11 +123,9 @@ pub(super) fn raw(reply: &Value) -> Vec<u8> {
         Value::Array(elements) | Value::Set(elements) | Value::Push(elements) => {
             elements.iter().map(raw).collect::<Vec<_>>().join(&b'\n')
         }
-        Value::Map(pairs) => pairs
-            .iter()
-            .map(|(key, value)| [raw(key), raw(value)].join(&b' '))
-            .collect::<Vec<_>>()
-            .join(&b'\n'),
+        Value::Map(pairs) => {
+            pairs.iter().map(|(key, value)| [raw(key), raw(value)].join(&b' ')).collect::<Vec<_>>().join(&b'\n')
+        }
     }
 }
 
@@ -179,18 +163,10 @@ mod tests {
 
     #[test]
     fn only_amounts_lose_their_quotes() {
-        for amount in [
-            "0",
-            "0.1",
-            "-3",
-            "100000000000000000000",
-            "-0.00000000000000001",
-        ] {
+        for amount in ["0", "0.1", "-3", "100000000000000000000", "-0.00000000000000001"] {
             assert_eq!(typed(&bulk(amount)), amount);
         }
-        for text in [
-            "", "1e3", ".5", "007", "1.0", "-0", "+1", "nan", "3 ", "0x1",
-        ] {
+        for text in ["", "1e3", ".5", "007", "1.0", "-0", "+1", "nan", "3 ", "0x1"] {
             assert_eq!(typed(&bulk(text)), format!("\"{text}\""));
         }
     }
@@ -198,10 +174,7 @@ mod tests {
     #[test]
     fn lists_are_numbered_and_nested_ones_indented() {
         let mut elements: Vec<Value> = (1..=9).map(Value::Integer).collect();
-        elements.push(Value::Array(vec![
-            bulk("a"),
-            Value::Array(vec![bulk("b"), Value::Null]),
-        ]));
+        elements.push(Value::Array(vec![bulk("a"), Value::Array(vec![bulk("b"), Value::Null])]));
         elements[1] = Value::Set(vec![bulk("x"), bulk("y")]);
         let expected = " 1) (integer) 1
  2) 1~ \"x\"
@@ -223,19 +196,13 @@ mod tests {
     #[test]
     fn maps_show_pairs_and_long_values_below_their_key() {
         let reply = Value::Map(vec![
-            (
-                bulk("one"),
-                Value::Map(vec![(bulk("b"), Value::Integer(1))]),
-            ),
+            (bulk("one"), Value::Map(vec![(bulk("b"), Value::Integer(1))])),
             (
                 bulk("many"),
                 Value::Array(vec![
                     Value::Map(vec![
                         (bulk("k"), bulk("v")),
-                        (
-                            bulk("flags"),
-                            Value::Set(vec![Value::Status(b"optional".into())]),
-                        ),
+                        (bulk("flags"), Value::Set(vec![Value::Status(b"optional".into())])),
                     ]),
                     Value::Null,
                 ]),
@@ -262,38 +229,21 @@ mod tests {
             (Value::Array(vec![bulk("a"), Value::Null]), "a\n\n"),
             (bulk("text\n"), "text\n\n"),
             (Value::Error(b"ERR no".into()), "ERR no\n"),
-            (
-                Value::Array(vec![bulk("a"), Value::Array(vec![bulk("b"), bulk("c")])]),
-                "a\nb\nc\n",
-            ),
-            (
-                Value::Map(vec![
-                    (bulk("a"), Value::Integer(1)),
-                    (bulk("b"), Value::Null),
-                ]),
-                "a 1\nb \n",
-            ),
+            (Value::Array(vec![bulk("a"), Value::Array(vec![bulk("b"), bulk("c")])]), "a\nb\nc\n"),
+            (Value::Map(vec![(bulk("a"), Value::Integer(1)), (bulk("b"), Value::Null)]), "a 1\nb \n"),
         ] {
             assert_eq!(shown(Format::Raw, &reply), expected);
         }
-        assert_eq!(
-            Format::Raw.render(&Value::Bulk(vec![0, 0xff]), &["get"]),
-            [0, 0xff, b'\n']
-        );
+        assert_eq!(Format::Raw.render(&Value::Bulk(vec![0, 0xff]), &["get"]), [0, 0xff, b'\n']);
     }
 
     #[test]
     fn texts_for_reading_are_not_quoted() {
         let text = bulk("# Server\r\nversion:1\r\n");
-        let show = |command: &[&str]| {
-            String::from_utf8(Format::Typed.render(&text, command)).expect("UTF-8")
-        };
+        let show = |command: &[&str]| String::from_utf8(Format::Typed.render(&text, command)).expect("UTF-8");
         assert_eq!(show(&["INFO", "server"]), "# Server\nversion:1\n");
         assert_eq!(show(&["cluster", "NODES"]), "# Server\nversion:1\n");
         assert_eq!(show(&["cluster"]), "\"# Server\\r\\nversion:1\\r\\n\"\n");
-        assert_eq!(
-            show(&["get", "info"]),
-            "\"# Server\\r\\nversion:1\\r\\n\"\n"
-        );
+        assert_eq!(show(&["get", "info"]), "\"# Server\\r\\nversion:1\\r\\n\"\n");
     }
 }

@@ -59,9 +59,7 @@ pub(super) struct CommandDocs {
 impl CommandDocs {
     /// The documentation of a server that has none.
     pub(super) const fn none() -> Self {
-        Self {
-            commands: Vec::new(),
-        }
+        Self { commands: Vec::new() }
     }
 
     /// The documentation of these commands.
@@ -78,9 +76,8 @@ impl CommandDocs {
     /// The command that these words begin with and how many of the words are its name: two with a subcommand.
     pub(super) fn find<A: AsRef<[u8]>>(&self, words: &[A]) -> Option<(&CommandDoc, usize)> {
         let command = by_name(&self.commands, words.first()?.as_ref(), None)?;
-        let subcommand = words
-            .get(1)
-            .and_then(|word| by_name(&command.subcommands, word.as_ref(), Some(&command.name)));
+        let subcommand =
+            words.get(1).and_then(|word| by_name(&command.subcommands, word.as_ref(), Some(&command.name)));
         Some(subcommand.map_or((command, 1), |subcommand| (subcommand, 2)))
     }
 }
@@ -106,20 +103,14 @@ impl Argument {
         let once = self.once();
         let whole = if self.multiple {
             let again = match &self.token {
-                Some(token) if !self.multiple_token => {
-                    once.strip_prefix(&format!("{token} ")).unwrap_or(&once)
-                }
+                Some(token) if !self.multiple_token => once.strip_prefix(&format!("{token} ")).unwrap_or(&once),
                 _ => once.as_str(),
             };
             format!("{once} [{again} ...]")
         } else {
             once
         };
-        if self.optional {
-            format!("[{whole}]")
-        } else {
-            whole
-        }
+        if self.optional { format!("[{whole}]") } else { whole }
     }
 
     fn once(&self) -> String {
@@ -130,8 +121,8 @@ impl Argument {
             ArgumentKind::Value => self.name.clone(),
             ArgumentKind::Block(parts) => join(parts, " "),
             // Inside brackets the bar is clear enough; otherwise it needs some of its own.
-            ArgumentKind::OneOf(parts) if self.optional && self.token.is_none() => join(parts, "|"),
-            ArgumentKind::OneOf(parts) => format!("<{}>", join(parts, "|")),
+            ArgumentKind::OneOf(parts) if self.optional && self.token.is_none() => join(parts, " | "),
+            ArgumentKind::OneOf(parts) => format!("<{}>", join(parts, " | ")),
         };
         match &self.token {
             Some(token) => format!("{token} {own}"),
@@ -145,11 +136,7 @@ fn join(arguments: &[Argument], separator: &str) -> String {
     parts.join(separator)
 }
 
-fn by_name<'a>(
-    commands: &'a [CommandDoc],
-    word: &[u8],
-    container: Option<&str>,
-) -> Option<&'a CommandDoc> {
+fn by_name<'a>(commands: &'a [CommandDoc], word: &[u8], container: Option<&str>) -> Option<&'a CommandDoc> {
     let word = std::str::from_utf8(word).ok()?.to_ascii_uppercase();
     commands.iter().find(|command| match container {
         None => command.name == word,
@@ -163,12 +150,8 @@ mod tests {
 
     #[test]
     fn a_token_is_repeated_only_where_the_server_says_so() {
-        let mut argument = Argument {
-            name: "key".into(),
-            token: Some("KEYS".into()),
-            multiple: true,
-            ..Argument::default()
-        };
+        let mut argument =
+            Argument { name: "key".into(), token: Some("KEYS".into()), multiple: true, ..Argument::default() };
         assert_eq!(argument.syntax(), "KEYS key [key ...]");
         argument.multiple_token = true;
         assert_eq!(argument.syntax(), "KEYS key [KEYS key ...]");

@@ -14,11 +14,7 @@ pub(super) fn read_docs(reply: &Value) -> CommandDocs {
 }
 
 fn commands_of(reply: &Value, container: Option<&str>) -> Vec<CommandDoc> {
-    reply
-        .pairs()
-        .into_iter()
-        .filter_map(|(name, doc)| Some(command(name.text()?, doc, container)))
-        .collect()
+    reply.pairs().into_iter().filter_map(|(name, doc)| Some(command(name.text()?, doc, container))).collect()
 }
 
 fn command(name: &str, doc: &Value, container: Option<&str>) -> CommandDoc {
@@ -51,12 +47,7 @@ fn arguments_of(reply: &Value, depth: usize) -> Vec<Argument> {
     if depth > MAX_ARGUMENT_DEPTH {
         return Vec::new();
     }
-    reply
-        .elements()
-        .unwrap_or_default()
-        .iter()
-        .map(|argument_reply| argument(argument_reply, depth))
-        .collect()
+    reply.elements().unwrap_or_default().iter().map(|argument_reply| argument(argument_reply, depth)).collect()
 }
 
 fn argument(reply: &Value, depth: usize) -> Argument {
@@ -94,6 +85,13 @@ fn argument(reply: &Value, depth: usize) -> Argument {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::base::{Incarnation, Moment, NodeId, ReplicaId, ReplicaIndex};
+    use crate::cli::protocol::{read_reply, write_request};
+    use crate::command::{COMMANDS, ClientAddress, Environment, Outcome, Session, Settings, Statistics, execute};
+    use crate::counter::{self, Table, TableSettings};
+    use crate::resp::{self, Decoder, Limits};
+    use std::sync::Arc;
+    use std::time::Duration;
 
     fn text(text: &str) -> Value {
         Value::Bulk(text.into())
@@ -111,20 +109,12 @@ pub(super) mod tests {
 
     fn plain(name: &str, flags: &[&str], resp3: bool) -> Value {
         let flags = flags.iter().map(|flag| Value::Status((*flag).into()));
-        let pairs = vec![
-            ("name", text(name)),
-            ("type", text("string")),
-            ("flags", Value::Set(flags.collect())),
-        ];
+        let pairs = vec![("name", text(name)), ("type", text("string")), ("flags", Value::Set(flags.collect()))];
         map(pairs, resp3)
     }
 
     fn token(word: &str, optional: bool, resp3: bool) -> Value {
-        let flags = if optional {
-            vec![text("optional")]
-        } else {
-            vec![]
-        };
+        let flags = if optional { vec![text("optional")] } else { vec![] };
         let pairs = vec![
             ("name", text(&word.to_lowercase())),
             ("type", text("pure-token")),
@@ -159,46 +149,25 @@ pub(super) mod tests {
                 ("name", text("condition")),
                 ("type", text("oneof")),
                 ("flags", Value::Array(vec![text("optional")])),
-                (
-                    "arguments",
-                    Value::Array(vec![token("NX", false, resp3), token("XX", false, resp3)]),
-                ),
+                ("arguments", Value::Array(vec![token("NX", false, resp3), token("XX", false, resp3)])),
             ],
             resp3,
         );
-        let meet = command(
-            "Joins",
-            vec![plain("ip", &[], resp3), plain("port", &[], resp3)],
-        );
+        let meet = command("Joins", vec![plain("ip", &[], resp3), plain("port", &[], resp3)]);
         let nodes = command("Lists the nodes", vec![]);
         let cluster = map(
             vec![
                 ("summary", text("Cluster")),
-                (
-                    "subcommands",
-                    map(
-                        vec![("cluster|nodes", nodes), ("cluster|meet", meet)],
-                        resp3,
-                    ),
-                ),
+                ("subcommands", map(vec![("cluster|nodes", nodes), ("cluster|meet", meet)], resp3)),
             ],
             resp3,
         );
         let key = || plain("name", &[], resp3);
         map(
             vec![
-                (
-                    "incrby",
-                    command("Adds", vec![key(), plain("amount", &[], resp3)]),
-                ),
-                (
-                    "get",
-                    command("Reads", vec![key(), token("STATE", true, resp3)]),
-                ),
-                (
-                    "mget",
-                    command("Reads many", vec![plain("name", &["multiple"], resp3)]),
-                ),
+                ("incrby", command("Adds", vec![key(), plain("amount", &[], resp3)])),
+                ("get", command("Reads", vec![key(), token("STATE", true, resp3)])),
+                ("mget", command("Reads many", vec![plain("name", &["multiple"], resp3)])),
                 (
                     "scan",
                     command(
@@ -210,14 +179,8 @@ pub(super) mod tests {
                         ],
                     ),
                 ),
-                (
-                    "set",
-                    command("Sets", vec![key(), plain("value", &[], resp3), condition]),
-                ),
-                (
-                    "ping",
-                    command("Answers", vec![plain("message", &["optional"], resp3)]),
-                ),
+                ("set", command("Sets", vec![key(), plain("value", &[], resp3), condition])),
+                ("ping", command("Answers", vec![plain("message", &["optional"], resp3)])),
                 ("cluster", cluster),
             ],
             resp3,
@@ -244,7 +207,7 @@ pub(super) mod tests {
             (vec!["GET"], "name [STATE]"),
             (vec!["mget"], "name [name ...]"),
             (vec!["Scan"], "cursor [MATCH pattern] [COUNT count]"),
-            (vec!["set"], "name value [NX|XX]"),
+            (vec!["set"], "name value [NX | XX]"),
             (vec!["ping"], "[message]"),
             (vec!["cluster"], "subcommand [argument ...]"),
             (vec!["cluster", "meet"], "ip port"),
@@ -268,6 +231,59 @@ pub(super) mod tests {
             Value::Integer(1),
         ] {
             assert!(read_docs(&reply).commands().is_empty());
+        }
+    }
+
+    /// What Discnt itself answers to COMMAND DOCS, through the bytes that it would send.
+    fn own_docs(protocol: resp::Protocol) -> CommandDocs {
+        let settings = TableSettings {
+            config: counter::Config::default(),
+            lease: Duration::from_secs(3),
+            replica: ReplicaId { node: NodeId::new([7; 20]), incarnation: Incarnation(1) },
+            replica_index: ReplicaIndex(0),
+            hash_seeds: [1, 2, 3, 4],
+            wake: Box::new(|| {}),
+        };
+        let environment = Environment {
+            table: Arc::new(Table::new(settings)),
+            cluster: Arc::default(),
+            clients: Arc::default(),
+            statistics: Arc::new(Statistics::new(1)),
+            settings: Settings::default(),
+            process: Arc::default(),
+        };
+        let now = Moment::default();
+        let address = ClientAddress { remote: String::new(), local: String::new() };
+        let mut session = Session::new(&environment, address, 0, now.monotonic);
+        let mut request = Vec::new();
+        write_request(&["COMMAND", "DOCS"], &mut request);
+        let mut decoder = Decoder::new(Limits::default());
+        assert_eq!(decoder.decode(&request).expect("well formed"), Some(request.len()));
+        let Outcome::Reply(reply) = execute(&environment, &mut session, decoder.arguments(&request), now) else {
+            panic!("COMMAND DOCS is answered at once");
+        };
+        let mut bytes = Vec::new();
+        resp::encode(&reply, protocol, &mut bytes);
+        read_docs(&read_reply(&mut &bytes[..]).expect("one reply"))
+    }
+
+    #[test]
+    fn what_discnt_says_of_its_own_commands_is_understood_whole() {
+        let docs = own_docs(resp::Protocol::Resp3);
+        assert_eq!(own_docs(resp::Protocol::Resp2), docs);
+        assert_eq!(docs.commands().len(), COMMANDS.len());
+        // Alternatives are bracketed here, so that they are told from what stands beside them.
+        let bare = |syntax: String| syntax.replace(['<', '>'], "");
+        for command in COMMANDS {
+            let (doc, _) = docs.find(&[command.name]).expect(command.name);
+            assert_eq!(doc.summary, command.summary);
+            if command.subcommands.is_empty() {
+                assert_eq!(bare(doc.syntax()), command.usage(), "{}", command.name);
+            }
+            for subcommand in command.subcommands {
+                let (doc, used) = docs.find(&[command.name, subcommand.name]).expect(subcommand.name);
+                assert_eq!((bare(doc.syntax()), used), (subcommand.usage(), 2), "{} {}", command.name, subcommand.name);
+            }
         }
     }
 }

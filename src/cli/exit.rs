@@ -17,11 +17,7 @@ impl Exit {
     /// Prints what clap says: help and version, or what is wrong with the usage.
     pub(super) fn of_usage(error: &clap::Error) -> Self {
         let printed = error.print();
-        if printed.is_ok() && error.exit_code() == 0 {
-            Self::Answered
-        } else {
-            Self::Unusable
-        }
+        if printed.is_ok() && error.exit_code() == 0 { Self::Answered } else { Self::Unusable }
     }
 }
 

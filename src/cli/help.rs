@@ -5,11 +5,7 @@ use super::docs::{CommandDoc, CommandDocs};
 /// Commands that the client itself carries out at its prompt, with what they take and do.
 pub(super) const LOCAL_COMMANDS: [(&str, &str, &str); 5] = [
     ("help", "[command]", "Shows what a command takes and does"),
-    (
-        "connect",
-        "host port",
-        "Talks to another server from now on",
-    ),
+    ("connect", "host port", "Talks to another server from now on"),
     ("clear", "", "Clears the screen"),
     ("quit", "", "Leaves"),
     ("exit", "", "Leaves"),
@@ -17,10 +13,7 @@ pub(super) const LOCAL_COMMANDS: [(&str, &str, &str); 5] = [
 
 /// What `help` prints: of a command, of a group (`@name`), or in general.
 pub(super) fn help<A: AsRef<[u8]>>(docs: &CommandDocs, words: &[A]) -> String {
-    let Some(first) = words
-        .first()
-        .map(|word| String::from_utf8_lossy(word.as_ref()))
-    else {
+    let Some(first) = words.first().map(|word| String::from_utf8_lossy(word.as_ref())) else {
         return general_help(docs);
     };
     if let Some(group) = first.strip_prefix('@') {
@@ -29,26 +22,18 @@ pub(super) fn help<A: AsRef<[u8]>>(docs: &CommandDocs, words: &[A]) -> String {
     if let Some((command, _)) = docs.find(words) {
         return command_help(command);
     }
-    let local = LOCAL_COMMANDS
-        .iter()
-        .find(|(name, ..)| name.eq_ignore_ascii_case(&first));
+    let local = LOCAL_COMMANDS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(&first));
     match local {
         Some((name, syntax, summary)) => {
             format!("{}\n  {summary}", format!("{name} {syntax}").trim())
         }
-        None if docs.commands().is_empty() => {
-            "The server did not say what commands it has.".to_owned()
-        }
+        None if docs.commands().is_empty() => "The server did not say what commands it has.".to_owned(),
         None => format!("The server has no command '{first}'. `help` lists what there is."),
     }
 }
 
 fn command_help(command: &CommandDoc) -> String {
-    let mut lines = vec![
-        format!("{} {}", command.name, command.syntax())
-            .trim()
-            .to_owned(),
-    ];
+    let mut lines = vec![format!("{} {}", command.name, command.syntax()).trim().to_owned()];
     for (label, text) in [
         ("summary", &command.summary),
         ("complexity", &command.complexity),
@@ -66,16 +51,11 @@ fn command_help(command: &CommandDoc) -> String {
 
 fn one_line(command: &CommandDoc, indent: &str) -> String {
     let usage = format!("{} {}", command.name, command.syntax());
-    format!("{indent}{:<42} {}", usage.trim(), command.summary)
-        .trim_end()
-        .to_owned()
+    format!("{indent}{:<42} {}", usage.trim(), command.summary).trim_end().to_owned()
 }
 
 fn group_help(docs: &CommandDocs, group: &str) -> String {
-    let of_group = docs
-        .commands()
-        .iter()
-        .filter(|command| command.group.eq_ignore_ascii_case(group));
+    let of_group = docs.commands().iter().filter(|command| command.group.eq_ignore_ascii_case(group));
     let lines: Vec<String> = of_group.map(|command| one_line(command, "")).collect();
     if lines.is_empty() {
         format!("The server has no group '@{group}'. `help` lists what there is.")
@@ -111,10 +91,7 @@ mod tests {
     #[test]
     fn help_of_a_command_says_what_it_takes_and_does() {
         let docs = sample();
-        assert_eq!(
-            help(&docs, &["incrby"]),
-            "INCRBY name amount\n  summary: Adds\n  since: 0.1.0\n  group: counter"
-        );
+        assert_eq!(help(&docs, &["incrby"]), "INCRBY name amount\n  summary: Adds\n  since: 0.1.0\n  group: counter");
         let cluster = help(&docs, &["cluster"]);
         assert!(cluster.starts_with("CLUSTER subcommand [argument ...]\n  summary: Cluster\n"));
         assert!(cluster.contains("\n  CLUSTER MEET ip port"), "{cluster}");
@@ -129,19 +106,13 @@ mod tests {
         assert!(help(&docs, &["connect"]).starts_with("connect host port\n"));
         assert!(help(&docs, &["nothing"]).contains("no command 'nothing'"));
         let general = help::<&str>(&docs, &[]);
-        assert!(
-            general.contains("\n@counter\n  GET, INCRBY, MGET, PING, SCAN, SET"),
-            "{general}"
-        );
+        assert!(general.contains("\n@counter\n  GET, INCRBY, MGET, PING, SCAN, SET"), "{general}");
     }
 
     #[test]
     fn without_documentation_help_says_so() {
         let none = CommandDocs::default();
-        assert_eq!(
-            help(&none, &["get"]),
-            "The server did not say what commands it has."
-        );
+        assert_eq!(help(&none, &["get"]), "The server did not say what commands it has.");
         assert!(help(&none, &["quit"]).contains("Leaves"));
     }
 }

@@ -14,40 +14,28 @@ pub(super) fn hint(docs: &CommandDocs, line: &str) -> Option<String> {
     let first = std::str::from_utf8(words.first()?).ok()?;
     let (arguments, used) = match docs.find(&words) {
         Some((command, used)) if command.arguments.is_empty() => {
-            let shown = if used == words.len() {
-                command.syntax()
-            } else {
-                String::new()
-            };
+            let shown = if used == words.len() { command.syntax() } else { String::new() };
             return Some(shown).filter(|text| !text.is_empty());
         }
         Some((command, used)) => (&command.arguments, used),
         None => {
-            let (_, syntax, _) = LOCAL_COMMANDS
-                .iter()
-                .find(|(name, ..)| name.eq_ignore_ascii_case(first))?;
+            let (_, syntax, _) = LOCAL_COMMANDS.iter().find(|(name, ..)| name.eq_ignore_ascii_case(first))?;
             return (words.len() == 1 && !syntax.is_empty()).then(|| (*syntax).to_owned());
         }
     };
-    let parts: Vec<String> = remaining(arguments, &words[used..])
-        .iter()
-        .map(Remaining::syntax)
-        .collect();
+    let parts: Vec<String> = remaining(arguments, &words[used..]).iter().map(Remaining::syntax).collect();
     Some(parts.join(" ")).filter(|text| !text.is_empty())
 }
 
 /// The words that could be meant by the one that the line ends in, and where in the line (in bytes) that one begins.
 pub(super) fn complete(docs: &CommandDocs, line: &str) -> (usize, Vec<String>) {
-    let start = line.rfind(char::is_whitespace).map_or(0, |at| {
-        at + line[at..].chars().next().map_or(1, char::len_utf8)
-    });
+    let start =
+        line.rfind(char::is_whitespace).map_or(0, |at| at + line[at..].chars().next().map_or(1, char::len_utf8));
     let typed = &line[start..];
     let Ok(before) = split(&line.as_bytes()[..start]) else {
         return (start, Vec::new());
     };
-    let helping = before
-        .first()
-        .is_some_and(|word| word.eq_ignore_ascii_case(b"help"));
+    let helping = before.first().is_some_and(|word| word.eq_ignore_ascii_case(b"help"));
     let words = if helping { &before[1..] } else { &before[..] };
     let candidates: Vec<String> = match docs.find(words) {
         _ if words.is_empty() => {
@@ -65,17 +53,14 @@ pub(super) fn complete(docs: &CommandDocs, line: &str) -> (usize, Vec<String>) {
             let own_names = command.subcommands.iter().map(CommandDoc::own_name);
             own_names.map(str::to_owned).collect()
         }
-        Some((command, used)) if !helping => remaining(&command.arguments, &words[used..])
-            .iter()
-            .flat_map(|left| first_tokens(left.argument))
-            .collect(),
+        Some((command, used)) if !helping => {
+            remaining(&command.arguments, &words[used..]).iter().flat_map(|left| first_tokens(left.argument)).collect()
+        }
         _ => Vec::new(),
     };
     let lower = typed.chars().next().is_none_or(char::is_lowercase);
     let wanted = typed.to_ascii_uppercase();
-    let matching = candidates
-        .into_iter()
-        .filter(|name| name.starts_with(&wanted));
+    let matching = candidates.into_iter().filter(|name| name.starts_with(&wanted));
     let cased = matching.map(|name| if lower { name.to_lowercase() } else { name });
     (start, cased.collect())
 }
@@ -98,37 +83,19 @@ enum Progress {
 
 impl Remaining<'_> {
     fn syntax(&self) -> String {
-        let once = Argument {
-            optional: false,
-            multiple: false,
-            ..self.argument.clone()
-        };
+        let once = Argument { optional: false, multiple: false, ..self.argument.clone() };
         match self.progress {
             Progress::Open => self.argument.syntax(),
-            Progress::TokenGiven => Argument {
-                token: None,
-                ..once
-            }
-            .syntax(),
+            Progress::TokenGiven => Argument { token: None, ..once }.syntax(),
             Progress::Again if self.argument.multiple_token => format!("[{} ...]", once.syntax()),
-            Progress::Again => format!(
-                "[{} ...]",
-                Argument {
-                    token: None,
-                    ..once
-                }
-                .syntax()
-            ),
+            Progress::Again => format!("[{} ...]", Argument { token: None, ..once }.syntax()),
         }
     }
 }
 
 /// The arguments that are left when these words were given, options in any order. Nothing where the words do not fit.
 fn remaining<'a>(arguments: &'a [Argument], mut words: &[Vec<u8>]) -> Vec<Remaining<'a>> {
-    let open = |argument| Remaining {
-        argument,
-        progress: Progress::Open,
-    };
+    let open = |argument| Remaining { argument, progress: Progress::Open };
     let mut left: Vec<Remaining<'a>> = arguments.iter().map(open).collect();
     while !words.is_empty() {
         // Up to the next argument that has to be given.
@@ -139,20 +106,15 @@ fn remaining<'a>(arguments: &'a [Argument], mut words: &[Vec<u8>]) -> Vec<Remain
         let candidates = || left[..reach].iter().enumerate();
         // A word that an option begins with is that option, rather than one more name.
         let by_token = candidates().find(|(_, left)| begins_with_token(left.argument, &words[0]));
-        let found = by_token
-            .into_iter()
-            .chain(candidates())
-            .find_map(|(at, left)| Some((at, consume(left.argument, words)?)));
+        let found =
+            by_token.into_iter().chain(candidates()).find_map(|(at, left)| Some((at, consume(left.argument, words)?)));
         let Some((at, consumed)) = found else {
             return Vec::new();
         };
         words = &words[consumed.words..];
         let argument = left[at].argument;
         if let Some(argument) = consumed.awaited {
-            left[at] = Remaining {
-                argument,
-                progress: Progress::TokenGiven,
-            };
+            left[at] = Remaining { argument, progress: Progress::TokenGiven };
         } else if argument.multiple {
             left[at].progress = Progress::Again;
         } else {
@@ -176,29 +138,17 @@ fn consume<'a>(argument: &'a Argument, words: &[Vec<u8>]) -> Option<Consumed<'a>
         return None;
     }
     let rest = &words[given..];
-    let done = |words| {
-        Some(Consumed {
-            words,
-            awaited: None,
-        })
-    };
+    let done = |words| Some(Consumed { words, awaited: None });
     match &argument.kind {
         ArgumentKind::PureToken => done(1),
-        ArgumentKind::Value | ArgumentKind::OneOf(_) if rest.is_empty() => Some(Consumed {
-            words: given,
-            awaited: Some(argument),
-        }),
+        ArgumentKind::Value | ArgumentKind::OneOf(_) if rest.is_empty() => {
+            Some(Consumed { words: given, awaited: Some(argument) })
+        }
         ArgumentKind::Value => done(given + 1),
         ArgumentKind::OneOf(parts) => {
             let by_token = parts.iter().find(|part| begins_with_token(part, &rest[0]));
-            let consumed = by_token
-                .into_iter()
-                .chain(parts)
-                .find_map(|part| consume(part, rest))?;
-            Some(Consumed {
-                words: given + consumed.words,
-                ..consumed
-            })
+            let consumed = by_token.into_iter().chain(parts).find_map(|part| consume(part, rest))?;
+            Some(Consumed { words: given + consumed.words, ..consumed })
         }
         ArgumentKind::Block(parts) => {
             let mut used = given;
@@ -208,10 +158,7 @@ fn consume<'a>(argument: &'a Argument, words: &[Vec<u8>]) -> Option<Consumed<'a>
                 }
                 match consume(part, &words[used..]) {
                     Some(consumed) if consumed.awaited.is_some() => {
-                        return Some(Consumed {
-                            words: used + consumed.words,
-                            ..consumed
-                        });
+                        return Some(Consumed { words: used + consumed.words, ..consumed });
                     }
                     Some(consumed) => used += consumed.words,
                     None if part.optional => {}
@@ -226,12 +173,8 @@ fn consume<'a>(argument: &'a Argument, words: &[Vec<u8>]) -> Option<Consumed<'a>
 fn begins_with_token(argument: &Argument, word: &[u8]) -> bool {
     match (&argument.token, &argument.kind) {
         (Some(token), _) => word.eq_ignore_ascii_case(token.as_bytes()),
-        (None, ArgumentKind::OneOf(parts)) => {
-            parts.iter().any(|part| begins_with_token(part, word))
-        }
-        (None, ArgumentKind::Block(parts)) => parts
-            .first()
-            .is_some_and(|part| begins_with_token(part, word)),
+        (None, ArgumentKind::OneOf(parts)) => parts.iter().any(|part| begins_with_token(part, word)),
+        (None, ArgumentKind::Block(parts)) => parts.first().is_some_and(|part| begins_with_token(part, word)),
         (None, _) => false,
     }
 }
@@ -268,7 +211,7 @@ mod tests {
             ("scan 0 count ", "[MATCH pattern] count"),
             ("scan 0 count 5 ", "[MATCH pattern]"),
             ("scan 0 match x ", "[COUNT count]"),
-            ("set a 1 ", "[NX|XX]"),
+            ("set a 1 ", "[NX | XX]"),
             ("cluster ", "subcommand [argument ...]"),
             ("cluster meet ", "ip port"),
             ("cluster meet 127.0.0.1 ", "port"),
@@ -323,14 +266,7 @@ mod tests {
     #[test]
     fn no_line_makes_hints_or_completions_panic() {
         let docs = sample();
-        for line in [
-            "\u{e9}",
-            "\u{2003}get\u{2003}",
-            "cluster \u{2003}m",
-            "get a\u{a0}s",
-            "' ",
-            "\\",
-        ] {
+        for line in ["\u{e9}", "\u{2003}get\u{2003}", "cluster \u{2003}m", "get a\u{a0}s", "' ", "\\"] {
             let _ = hint(&docs, line);
             let (start, _) = complete(&docs, line);
             assert!(line.is_char_boundary(start));

@@ -93,17 +93,11 @@ mod tests {
             (Value::Boolean(true), "true"),
             (Value::Double("1.50".into()), "1.50"),
             (Value::Double("inf".into()), r#""inf""#),
-            (
-                Value::BigNumber("123456789012345678901".into()),
-                "123456789012345678901",
-            ),
+            (Value::BigNumber("123456789012345678901".into()), "123456789012345678901"),
             (Value::Array(vec![]), "[]"),
             (Value::Set(vec![Value::Integer(1), Value::Null]), "[1,null]"),
             (
-                Value::Map(vec![
-                    (bulk("b"), Value::Map(vec![])),
-                    (Value::Integer(1), Value::Array(vec![bulk("x")])),
-                ]),
+                Value::Map(vec![(bulk("b"), Value::Map(vec![])), (Value::Integer(1), Value::Array(vec![bulk("x")]))]),
                 r#"{"b":{},"1":["x"]}"#,
             ),
         ] {

@@ -49,9 +49,7 @@ pub(super) fn run(mut client: Client, output: Output, input: &mut impl BufRead) 
                 continue;
             }
             Err(error) => {
-                warn(format_args!(
-                    "line {number}: {error}; later lines were not sent"
-                ));
+                warn(format_args!("line {number}: {error}; later lines were not sent"));
                 return Exit::Unusable;
             }
         };

@@ -57,11 +57,7 @@ fn password_from_environment() -> Option<String> {
 
 fn talk(request: Request) -> Exit {
     let on_terminal = io::stdout().is_terminal();
-    let default_format = if on_terminal {
-        Format::Typed
-    } else {
-        Format::Raw
-    };
+    let default_format = if on_terminal { Format::Typed } else { Format::Raw };
     let output = Output::new(request.format.unwrap_or(default_format));
     let client = Client::new(request.settings.clone());
     if !request.command.is_empty() {

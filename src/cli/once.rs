@@ -13,9 +13,7 @@ pub(super) fn run(mut client: Client, output: Output, mut request: Request) -> E
     if request.last_from_input {
         let mut last = Vec::new();
         if let Err(error) = io::stdin().lock().read_to_end(&mut last) {
-            warn(format_args!(
-                "could not read the last argument: {error}; nothing was sent"
-            ));
+            warn(format_args!("could not read the last argument: {error}; nothing was sent"));
             return Exit::Unusable;
         }
         request.command.push(last);

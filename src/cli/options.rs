@@ -40,10 +40,7 @@ pub(super) enum Task {
 ///
 /// # Errors
 /// What is wrong in words for the user, or the help or version that was asked for; see [`clap::Error::exit_code`].
-pub(super) fn parse(
-    words: impl IntoIterator<Item = OsString>,
-    password: Option<String>,
-) -> Result<Task, clap::Error> {
+pub(super) fn parse(words: impl IntoIterator<Item = OsString>, password: Option<String>) -> Result<Task, clap::Error> {
     let arguments = Arguments::try_parse_from(words)?;
     let Some(first) = arguments.command.first() else {
         if arguments.last_from_input {
@@ -163,16 +160,12 @@ mod tests {
 
     #[test]
     fn a_uri_gives_everything_and_options_go_first() {
-        let request =
-            request("-u rediss://app:s%40x@example.org:7711 -a other --cacert ca.crt get a");
+        let request = request("-u rediss://app:s%40x@example.org:7711 -a other --cacert ca.crt get a");
         assert_eq!(request.settings.address(), "example.org:7711");
         let credentials = request.settings.credentials.expect("accepted");
         assert_eq!(credentials.user.as_deref(), Some("app"));
         assert_eq!(credentials.password, "other");
-        assert_eq!(
-            request.settings.tls.expect("accepted").authorities,
-            Some("ca.crt".into())
-        );
+        assert_eq!(request.settings.tls.expect("accepted").authorities, Some("ca.crt".into()));
     }
 
     #[test]
@@ -189,17 +182,11 @@ mod tests {
 
     #[test]
     fn json_prefers_resp3() {
-        assert_eq!(
-            request("--json get a").settings.version,
-            Version::Resp3IfKnown
-        );
+        assert_eq!(request("--json get a").settings.version, Version::Resp3IfKnown);
         assert_eq!(request("--json -2 get a").settings.version, Version::Resp2);
         assert_eq!(request("-3 get a").settings.version, Version::Resp3);
         assert_eq!(request("--json get a").format, Some(Format::Json));
-        assert_eq!(
-            request("-i 0.25 -r 3 get a").interval,
-            Duration::from_millis(250)
-        );
+        assert_eq!(request("-i 0.25 -r 3 get a").interval, Duration::from_millis(250));
     }
 
     #[test]
@@ -226,10 +213,7 @@ mod tests {
     #[test]
     fn certs_is_the_clients_own() {
         let words: Vec<OsString> = ["certs", "init", "--help"].map(OsString::from).into();
-        assert_eq!(
-            parsed("certs init --help").expect("accepted"),
-            Task::Certificates(words)
-        );
+        assert_eq!(parsed("certs init --help").expect("accepted"), Task::Certificates(words));
     }
 
     #[test]
@@ -238,14 +222,7 @@ mod tests {
             assert_eq!(parsed(line).expect_err("refused").exit_code(), 0);
         }
         let help = parsed("--help").expect_err("refused").to_string();
-        for word in [
-            "Connection:",
-            "TLS:",
-            "Exit status:",
-            "Examples:",
-            "DISCNT_CLI_AUTH",
-            "certs init",
-        ] {
+        for word in ["Connection:", "TLS:", "Exit status:", "Examples:", "DISCNT_CLI_AUTH", "certs init"] {
             assert!(help.contains(word), "{word}");
         }
     }

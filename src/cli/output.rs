@@ -24,12 +24,7 @@ impl Output {
     ///
     /// # Errors
     /// That of the output, such as a pipe that nobody reads any more.
-    pub(super) fn reply<A: AsRef<[u8]>>(
-        self,
-        reply: &Value,
-        command: &[A],
-        place: &dyn Display,
-    ) -> io::Result<()> {
+    pub(super) fn reply<A: AsRef<[u8]>>(self, reply: &Value, command: &[A], place: &dyn Display) -> io::Result<()> {
         if reply.is_error() && self.format != Format::Json {
             let text = self.format.render(reply, command);
             let text = [place.to_string().as_bytes(), &text].concat();

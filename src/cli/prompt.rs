@@ -37,12 +37,7 @@ pub(super) fn run(client: Client, output: Output) -> Exit {
         // There is none at first, and a damaged one is no reason to refuse service.
         let _ = editor.load_history(path);
     }
-    let mut prompt = Prompt {
-        client,
-        output,
-        editor,
-        history,
-    };
+    let mut prompt = Prompt { client, output, editor, history };
     match prompt.run() {
         Ok(()) => Exit::Answered,
         Err(error) => output_ended(&error),
@@ -112,10 +107,7 @@ impl Prompt {
             if !self.connect()? {
                 return Ok(());
             }
-            say(format_args!(
-                "connected to {}",
-                self.client.settings().address()
-            ))?;
+            say(format_args!("connected to {}", self.client.settings().address()))?;
         }
         let mut printed = Ok(());
         let reply = self.client.run(words, &mut |push| {
@@ -135,9 +127,7 @@ impl Prompt {
         let [host, port] = words else {
             return say("connect takes a host and a port: connect 127.0.0.1 7711");
         };
-        let port = std::str::from_utf8(port)
-            .ok()
-            .and_then(|port| port.parse().ok());
+        let port = std::str::from_utf8(port).ok().and_then(|port| port.parse().ok());
         match (std::str::from_utf8(host), port) {
             (Ok(host), Some(port)) => {
                 self.client.move_to(host.to_owned(), port);
@@ -165,9 +155,7 @@ impl Prompt {
 
     fn docs(&self) -> &CommandDocs {
         static NONE: CommandDocs = CommandDocs::none();
-        self.editor
-            .helper()
-            .map_or(&NONE, |assistant| &assistant.docs)
+        self.editor.helper().map_or(&NONE, |assistant| &assistant.docs)
     }
 
     /// Help, hints and completion are those of the server at hand; one that has no documentation has none.
@@ -240,12 +228,7 @@ struct Assistant {
 impl Completer for Assistant {
     type Candidate = String;
 
-    fn complete(
-        &self,
-        line: &str,
-        position: usize,
-        _context: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<String>)> {
+    fn complete(&self, line: &str, position: usize, _context: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
         let (start, mut words) = complete(&self.docs, &line[..position]);
         // With a space behind the only candidate, its arguments are hinted at once.
         if let ([word], true) = (words.as_mut_slice(), position == line.len()) {
@@ -260,10 +243,7 @@ impl Hinter for Assistant {
 
     fn hint(&self, line: &str, position: usize, _context: &Context<'_>) -> Option<ArgumentHint> {
         let at_end = position == line.len();
-        at_end
-            .then(|| hint(&self.docs, line))
-            .flatten()
-            .map(ArgumentHint)
+        at_end.then(|| hint(&self.docs, line)).flatten().map(ArgumentHint)
     }
 }
 
@@ -304,14 +284,7 @@ mod tests {
         ] {
             assert!(has_password(line), "{line}");
         }
-        for line in [
-            "get auth",
-            "hello 3",
-            "config get auth",
-            "authx",
-            "",
-            "help auth",
-        ] {
+        for line in ["get auth", "hello 3", "config get auth", "authx", "", "help auth"] {
             assert!(!has_password(line), "{line}");
         }
     }

@@ -87,20 +87,13 @@ fn read_value(reader: &mut impl BufRead, depth: usize) -> Result<Value, ReplyErr
                 continue;
             }
             other => {
-                return Err(malformed(format!(
-                    "a reply beginning with {}",
-                    shown(&[other])
-                )));
+                return Err(malformed(format!("a reply beginning with {}", shown(&[other]))));
             }
         });
     }
 }
 
-fn elements(
-    reader: &mut impl BufRead,
-    length: &[u8],
-    depth: usize,
-) -> Result<Option<Vec<Value>>, ReplyError> {
+fn elements(reader: &mut impl BufRead, length: &[u8], depth: usize) -> Result<Option<Vec<Value>>, ReplyError> {
     let Some(length) = read_length(length, usize::MAX)? else {
         return Ok(None);
     };
@@ -111,11 +104,7 @@ fn elements(
     Ok(Some(elements))
 }
 
-fn pairs(
-    reader: &mut impl BufRead,
-    length: &[u8],
-    depth: usize,
-) -> Result<Vec<(Value, Value)>, ReplyError> {
+fn pairs(reader: &mut impl BufRead, length: &[u8], depth: usize) -> Result<Vec<(Value, Value)>, ReplyError> {
     let length = read_length(length, usize::MAX)?.unwrap_or(0);
     let mut pairs = Vec::with_capacity(length.min(MAX_TRUSTED_LENGTH));
     for _ in 0..length {
@@ -142,10 +131,7 @@ fn bulk(reader: &mut impl BufRead, length: &[u8]) -> Result<Option<Vec<u8>>, Rep
     };
     let mut bytes = Vec::new();
     // Memory is taken as bytes arrive, not as the length claims.
-    reader
-        .by_ref()
-        .take(length as u64 + 2)
-        .read_to_end(&mut bytes)?;
+    reader.by_ref().take(length as u64 + 2).read_to_end(&mut bytes)?;
     if bytes.len() < length + 2 {
         return Err(cut_short());
     }
@@ -158,10 +144,7 @@ fn bulk(reader: &mut impl BufRead, length: &[u8]) -> Result<Option<Vec<u8>>, Rep
 
 fn read_line(reader: &mut impl BufRead) -> Result<Vec<u8>, ReplyError> {
     let mut line = Vec::new();
-    reader
-        .by_ref()
-        .take(MAX_LINE_BYTES as u64)
-        .read_until(b'\n', &mut line)?;
+    reader.by_ref().take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut line)?;
     if !line.ends_with(b"\n") {
         return Err(if line.len() == MAX_LINE_BYTES {
             malformed(format!("a line longer than {MAX_LINE_BYTES} bytes"))
@@ -196,10 +179,7 @@ fn number(text: &[u8]) -> Result<i64, ReplyError> {
 }
 
 fn cut_short() -> ReplyError {
-    ReplyError::Connection(io::Error::new(
-        io::ErrorKind::UnexpectedEof,
-        "the server closed the connection",
-    ))
+    ReplyError::Connection(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"))
 }
 
 fn malformed(what: String) -> ReplyError {
@@ -243,30 +223,15 @@ mod tests {
             (b"_\r\n", Value::Null),
             (b"#t\r\n", Value::Boolean(true)),
             (b",-0.10\r\n", Value::Double("-0.10".into())),
-            (
-                b"(123456789012345678901\r\n",
-                Value::BigNumber("123456789012345678901".into()),
-            ),
+            (b"(123456789012345678901\r\n", Value::BigNumber("123456789012345678901".into())),
             (b"!5\r\nERR x\r\n", Value::Error(b"ERR x".into())),
             (b"=6\r\ntxt:hi\r\n", Value::Verbatim(b"hi".into())),
-            (
-                b"*2\r\n:1\r\n*0\r\n",
-                Value::Array(vec![Value::Integer(1), Value::Array(vec![])]),
-            ),
-            (
-                b"~1\r\n*1\r\n$-1\r\n",
-                Value::Set(vec![Value::Array(vec![Value::Null])]),
-            ),
-            (
-                b">1\r\n+hi\r\n",
-                Value::Push(vec![Value::Status(b"hi".into())]),
-            ),
+            (b"*2\r\n:1\r\n*0\r\n", Value::Array(vec![Value::Integer(1), Value::Array(vec![])])),
+            (b"~1\r\n*1\r\n$-1\r\n", Value::Set(vec![Value::Array(vec![Value::Null])])),
+            (b">1\r\n+hi\r\n", Value::Push(vec![Value::Status(b"hi".into())])),
             (
                 b"%2\r\n$1\r\nb\r\n:1\r\n$1\r\na\r\n:2\r\n",
-                Value::Map(vec![
-                    (bulk_of("b"), Value::Integer(1)),
-                    (bulk_of("a"), Value::Integer(2)),
-                ]),
+                Value::Map(vec![(bulk_of("b"), Value::Integer(1)), (bulk_of("a"), Value::Integer(2))]),
             ),
             (b"|1\r\n+ttl\r\n:3\r\n+OK\r\n", Value::Status(b"OK".into())),
         ];
@@ -279,10 +244,7 @@ mod tests {
     #[test]
     fn replies_are_read_one_after_another() {
         let mut input = &b"+one\r\n$3\r\ntwo\r\n"[..];
-        assert_eq!(
-            read_reply(&mut input).expect("a reply"),
-            Value::Status(b"one".into())
-        );
+        assert_eq!(read_reply(&mut input).expect("a reply"), Value::Status(b"one".into()));
         assert_eq!(read_reply(&mut input).expect("a reply"), bulk_of("two"));
         assert!(matches!(
             read_reply(&mut input),
@@ -312,13 +274,7 @@ mod tests {
 
     #[test]
     fn a_reply_cut_short_is_a_closed_connection_not_a_reply() {
-        for bytes in [
-            &b"+OK"[..],
-            b"$3\r\nab",
-            b"*2\r\n:1\r\n",
-            b"*9999999999\r\n",
-            b"",
-        ] {
+        for bytes in [&b"+OK"[..], b"$3\r\nab", b"*2\r\n:1\r\n", b"*9999999999\r\n", b""] {
             assert!(matches!(read(bytes), Err(ReplyError::Connection(_))));
         }
     }

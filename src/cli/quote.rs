@@ -52,16 +52,11 @@ fn after_quote(rest: &[u8]) -> Result<&[u8], UnbalancedQuotes> {
     }
 }
 
-fn take_double_quoted<'a>(
-    mut rest: &'a [u8],
-    word: &mut Vec<u8>,
-) -> Result<&'a [u8], UnbalancedQuotes> {
+fn take_double_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], UnbalancedQuotes> {
     loop {
         rest = match rest {
             [b'"', after @ ..] => return Ok(after),
-            [b'\\', b'x', high, low, after @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
+            [b'\\', b'x', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 word.push(hex(*high) << 4 | hex(*low));
                 after
             }
@@ -85,10 +80,7 @@ fn take_double_quoted<'a>(
     }
 }
 
-fn take_single_quoted<'a>(
-    mut rest: &'a [u8],
-    word: &mut Vec<u8>,
-) -> Result<&'a [u8], UnbalancedQuotes> {
+fn take_single_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], UnbalancedQuotes> {
     loop {
         rest = match rest {
             [b'\'', after @ ..] => return Ok(after),
@@ -169,10 +161,7 @@ mod tests {
 
     #[test]
     fn words_are_separated_by_any_white_space() {
-        assert_eq!(
-            words("  incrby\ta   0.1 \n"),
-            [&b"incrby"[..], b"a", b"0.1"]
-        );
+        assert_eq!(words("  incrby\ta   0.1 \n"), [&b"incrby"[..], b"a", b"0.1"]);
         assert!(words("").is_empty());
         assert!(words("   ").is_empty());
     }
@@ -206,10 +195,7 @@ mod tests {
 
     #[test]
     fn control_characters_never_reach_the_terminal() {
-        assert_eq!(
-            printable(b"a\x1b[2Jb\r\nc\td\xc2\x9bx"),
-            "a\\x1b[2Jb\nc\td\\x9bx"
-        );
+        assert_eq!(printable(b"a\x1b[2Jb\r\nc\td\xc2\x9bx"), "a\\x1b[2Jb\nc\td\\x9bx");
     }
 
     proptest! {

@@ -9,10 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    StreamOwned,
-};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
 
 use super::reason::plain_reason;
 use super::settings::TlsSettings;
@@ -21,9 +18,7 @@ use super::settings::TlsSettings;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
     /// Nobody is trusted yet.
-    #[error(
-        "nothing says which certificates to trust: give --cacert FILE, or --insecure to take any"
-    )]
+    #[error("nothing says which certificates to trust: give --cacert FILE, or --insecure to take any")]
     NoAuthorities,
     /// A file cannot be read, or holds something else.
     #[error("{}: {what}", path.display())]
@@ -54,14 +49,9 @@ pub(super) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 ///
 /// # Errors
 /// [`TlsError`]; the connection is closed then.
-pub(super) fn encrypt(
-    mut tcp: TcpStream,
-    host: &str,
-    settings: &TlsSettings,
-) -> Result<TlsStream, TlsError> {
+pub(super) fn encrypt(mut tcp: TcpStream, host: &str, settings: &TlsSettings) -> Result<TlsStream, TlsError> {
     let name = settings.server_name.as_deref().unwrap_or(host);
-    let server_name =
-        ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))?;
+    let server_name = ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))?;
     let mut session = ClientConnection::new(Arc::new(config(settings)?), server_name)?;
     while session.is_handshaking() {
         session.complete_io(&mut tcp).map_err(handshake_error)?;
@@ -72,9 +62,7 @@ pub(super) fn encrypt(
 fn handshake_error(error: std::io::Error) -> TlsError {
     let reason = error.get_ref().and_then(|inner| inner.downcast_ref());
     match reason {
-        Some(reason @ rustls::Error::InvalidCertificate(_)) => {
-            TlsError::Certificate(reason.clone())
-        }
+        Some(reason @ rustls::Error::InvalidCertificate(_)) => TlsError::Certificate(reason.clone()),
         _ => TlsError::Handshake(error),
     }
 }
@@ -101,27 +89,21 @@ fn config(settings: &TlsSettings) -> Result<ClientConfig, TlsError> {
     let chain = read_certificates(certificate_path)?;
     let key = PrivateKeyDer::from_pem_file(key_path)
         .map_err(|error| file_error(key_path)(format!("no private key could be read: {error}")))?;
-    builder
-        .with_client_auth_cert(chain, key)
-        .map_err(|error| file_error(key_path)(error.to_string()))
+    builder.with_client_auth_cert(chain, key).map_err(|error| file_error(key_path)(error.to_string()))
 }
 
 fn read_roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in read_certificates(path)? {
-        roots
-            .add(certificate)
-            .map_err(|error| file_error(path)(error.to_string()))?;
+        roots.add(certificate).map_err(|error| file_error(path)(error.to_string()))?;
     }
     Ok(roots)
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unreadable = |error| file_error(path)(format!("no certificate could be read: {error}"));
-    let certificates = CertificateDer::pem_file_iter(path)
-        .map_err(unreadable)?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(unreadable)?;
+    let certificates =
+        CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     if certificates.is_empty() {
         return Err(file_error(path)("there is no PEM certificate in it".into()));
     }
@@ -130,10 +112,7 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErr
 
 fn file_error(path: &Path) -> impl Fn(String) -> TlsError {
     let path = path.to_owned();
-    move |what| TlsError::File {
-        path: path.clone(),
-        what,
-    }
+    move |what| TlsError::File { path: path.clone(), what }
 }
 
 /// Takes any certificate, as --insecure says; that the server has its key is still checked.

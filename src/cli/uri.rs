@@ -60,9 +60,7 @@ impl FromStr for Uri {
         let mut uri = Self {
             tls,
             host: (!host.is_empty()).then(|| host.to_owned()),
-            port: port
-                .map(|port| port.parse().map_err(|_| UriError::Port(port.to_owned())))
-                .transpose()?,
+            port: port.map(|port| port.parse().map_err(|_| UriError::Port(port.to_owned()))).transpose()?,
             ..Self::default()
         };
         if let Some(login) = login {

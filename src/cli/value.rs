@@ -49,8 +49,7 @@ impl Value {
 
     /// The text of any kind of string, if it is UTF-8.
     pub(super) fn text(&self) -> Option<&str> {
-        self.bytes()
-            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+        self.bytes().and_then(|bytes| std::str::from_utf8(bytes).ok())
     }
 
     /// The elements of an array, a set or a push.
@@ -65,12 +64,7 @@ impl Value {
     pub(super) fn pairs(&self) -> Vec<(&Value, &Value)> {
         match self {
             Self::Map(pairs) => pairs.iter().map(|(key, value)| (key, value)).collect(),
-            Self::Array(elements) => elements
-                .as_chunks::<2>()
-                .0
-                .iter()
-                .map(|[key, value]| (key, value))
-                .collect(),
+            Self::Array(elements) => elements.as_chunks::<2>().0.iter().map(|[key, value]| (key, value)).collect(),
             _ => Vec::new(),
         }
     }

@@ -64,29 +64,18 @@ impl Server {
     }
 }
 
-fn serve(
-    mut stream: impl Read + Write,
-    seen: &Mutex<Vec<String>>,
-    answer: &impl Fn(&str) -> Answer,
-) {
+fn serve(mut stream: impl Read + Write, seen: &Mutex<Vec<String>>, answer: &impl Fn(&str) -> Answer) {
     let mut received = Vec::new();
     let mut buffer = [0; 4096];
     loop {
         // Another decoder than the client's own encoder was written with.
         while let Ok(Some((frame, used))) = decode(&received) {
             received.drain(..used);
-            let words: Vec<String> = request(frame)
-                .iter()
-                .map(|word| word.escape_ascii().to_string())
-                .collect();
+            let words: Vec<String> = request(frame).iter().map(|word| word.escape_ascii().to_string()).collect();
             let line = words.join(" ");
             seen.lock().expect("no panic").push(line.clone());
             let Some(reply) = answer(&line) else { return };
-            if stream
-                .write_all(&reply)
-                .and_then(|()| stream.flush())
-                .is_err()
-            {
+            if stream.write_all(&reply).and_then(|()| stream.flush()).is_err() {
                 return;
             }
         }
@@ -137,11 +126,7 @@ pub(crate) fn run(words: &[&str], environment: &[(&str, &str)], input: &[u8]) ->
     // A client that does not read its input has closed it.
     let _ = stdin.write_all(input);
     drop(stdin);
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = client.wait_with_output().expect("the client ends");
+    let Output { status, stdout, stderr } = client.wait_with_output().expect("the client ends");
     Ran {
         code: status.code().expect("no signal"),
         out: String::from_utf8(stdout).expect("UTF-8"),
@@ -152,11 +137,7 @@ pub(crate) fn run(words: &[&str], environment: &[(&str, &str)], input: &[u8]) ->
 /// A port that nobody listens on.
 pub(crate) fn closed_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener
-        .local_addr()
-        .expect("an address")
-        .port()
-        .to_string()
+    listener.local_addr().expect("an address").port().to_string()
 }
 
 /// An answer of these bytes.
