@@ -6,6 +6,7 @@ pub mod base;
 pub mod cli;
 pub mod command;
 pub mod counter;
+pub mod driver;
 pub mod listener;
 pub mod membership;
 pub mod mesh;

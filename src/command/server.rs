@@ -132,9 +132,8 @@ mod tests {
         for line in ["set a 1", "get a", "get a", "get b", "get", "nosuch", "set a x"] {
             bench.run(line);
         }
-        bench.environment.statistics.add_input_bytes(1, 30);
-        bench.environment.statistics.add_input_bytes(0, 12);
-        bench.environment.statistics.add_output_bytes(99, 7);
+        bench.environment.statistics.count_transferred(&bench.session, 30, 0);
+        bench.environment.statistics.count_transferred(&bench.session, 12, 7);
         bench.environment.statistics.count_rejected_connection();
         let text = bench.text("info");
         for field in [

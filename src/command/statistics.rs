@@ -3,6 +3,7 @@
 //! Each thread counts in a lane of its own, so that threads do not take cache lines from each other; readers add
 //! the lanes up.
 
+use super::session::Session;
 use super::table::COMMAND_COUNT;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,14 +47,11 @@ impl Statistics {
         Self { lanes: lanes.collect(), rejected_connections: AtomicU64::new(0) }
     }
 
-    /// Adds to what the thread with this number received from clients.
-    pub fn add_input_bytes(&self, thread: usize, bytes: u64) {
-        self.add(self.lane_of(thread), bytes, |lane| &lane.input_bytes);
-    }
-
-    /// Adds to what the thread with this number sent to clients.
-    pub fn add_output_bytes(&self, thread: usize, bytes: u64) {
-        self.add(self.lane_of(thread), bytes, |lane| &lane.output_bytes);
+    /// Counts what a session received from its client and sent to it.
+    pub fn count_transferred(&self, session: &Session, read: usize, written: usize) {
+        let lane = session.lane();
+        self.add(lane, read as u64, |lane| &lane.input_bytes);
+        self.add(lane, written as u64, |lane| &lane.output_bytes);
     }
 
     /// Counts a client that was turned away because there are too many.
