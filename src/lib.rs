@@ -3,6 +3,7 @@
 //! The library is a stack of floors; imports point only down. See ARCHITECTURE.md for the map.
 
 pub mod base;
+pub mod cli;
 pub mod command;
 pub mod counter;
 pub mod daemon;
