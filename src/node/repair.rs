@@ -42,7 +42,11 @@ impl Node {
     }
 
     fn digest_lines(&self) -> Vec<DigestLine> {
-        let digest = self.digest();
+        let mut digest = self.digest();
+        // Whoever hears that this node has an assignment may take it that none was made here without seeing that one, but
+        // for those that the digest speaks of. So it speaks of what waits to leave, too.
+        let last = self.table.last_number();
+        digest.set(self.own_index, DigestEntry { received: last, durable: last, beyond: 0 });
         let with_id = |(index, entry): (ReplicaIndex, DigestEntry)| {
             let replica = self.registry.replica(index)?;
             (entry != DigestEntry::default()).then_some(DigestLine {
@@ -55,27 +59,17 @@ impl Node {
         digest.iter().filter_map(with_id).collect()
     }
 
-    pub(super) fn send_digest_to(&mut self, to: NodeId, now: Monotonic) {
-        self.number_all_news(now);
+    pub(super) fn send_digest_to(&mut self, to: NodeId) {
         let bytes = Message::encode_digest(&self.digest_lines());
         self.message(to, bytes);
     }
 
-    /// Whoever hears that this node has an assignment may take it that none was made here without seeing that one,
-    /// but for those that the digest speaks of too. So it has to speak of what still waits to leave.
-    fn number_all_news(&mut self, now: Monotonic) {
-        if self.table.has_news() {
-            self.flush(now);
-        }
-    }
-
     /// Tells every linked peer what this node has; also the sign that it lives.
-    pub(super) fn send_digests(&mut self, now: Monotonic) {
+    pub(super) fn send_digests(&mut self, _now: Monotonic) {
         let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();
         if linked.is_empty() {
             return;
         }
-        self.number_all_news(now);
         let bytes = Message::encode_digest(&self.digest_lines());
         for peer in linked {
             self.message(peer, bytes.clone());
