@@ -16,6 +16,8 @@ mod links;
 mod oracle;
 #[path = "simulation/random.rs"]
 mod random;
+#[path = "simulation/scenarios.rs"]
+mod scenarios;
 #[path = "simulation/world.rs"]
 mod world;
 
