@@ -56,14 +56,8 @@ async fn accept(shared: &Arc<Shared>, incoming: Incoming) {
     }
 }
 
-async fn connect(
-    shared: &Shared,
-    incoming: Incoming,
-    config: Arc<quinn::ServerConfig>,
-) -> Result<Connection, Failure> {
-    let connecting = incoming
-        .accept_with(config)
-        .map_err(|error| Failure::of(&error))?;
+async fn connect(shared: &Shared, incoming: Incoming, config: Arc<quinn::ServerConfig>) -> Result<Connection, Failure> {
+    let connecting = incoming.accept_with(config).map_err(|error| Failure::of(&error))?;
     match tokio::time::timeout(shared.handshake_timeout(), connecting).await {
         Ok(result) => result.map_err(|error| Failure::of(&error)),
         Err(_) => Err(Failure::NoAnswer),
@@ -77,7 +71,5 @@ fn report(shared: &Shared, address: SocketAddr, no_link: &NoLink) {
     };
     count(&shared.counts.refused);
     // Strangers must not be able to hold anything up: when the queue is full they go unreported.
-    let _ = shared
-        .events
-        .try_send(MeshEvent::Refused { address, reason });
+    let _ = shared.events.try_send(MeshEvent::Refused { address, reason });
 }

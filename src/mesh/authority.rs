@@ -8,8 +8,8 @@ use super::error::IdentityError;
 use super::files::{self, Secrecy, io_error};
 use crate::base::NodeId;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PublicKeyData,
 };
 use rustls::pki_types::CertificateDer;
 use std::fs::OpenOptions;
@@ -53,11 +53,7 @@ pub struct IssuedCertificate {
 ///
 /// # Errors
 /// [`IdentityError::Exists`] when there is one; otherwise when the files cannot be written.
-pub fn make_authority(
-    directory: &Path,
-    name: &str,
-    valid_days: u32,
-) -> Result<Authority, IdentityError> {
+pub fn make_authority(directory: &Path, name: &str, valid_days: u32) -> Result<Authority, IdentityError> {
     files::make_directory(directory)?;
     let _lock = lock(directory)?;
     for file in [AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE] {
@@ -76,21 +72,17 @@ pub fn make_authority(
 pub fn load_authority(directory: &Path) -> Result<Authority, IdentityError> {
     let certificate_path = directory.join(AUTHORITY_CERTIFICATE_FILE);
     let key_path = directory.join(AUTHORITY_KEY_FILE);
-    let broken = |path: &Path, what: String| {
-        IdentityError::File {
+    let broken = |path: &Path, what: String| IdentityError::File {
         path: path.to_owned(),
         what,
-        remedy: "restore the file, or make another authority in an empty directory with `discnt-cli certs init`"
-            .into(),
-    }
+        remedy: "restore the file, or make another authority in an empty directory with `discnt-cli certs init`".into(),
     };
     let missing = |path: &Path| broken(path, "there is no such file".into());
     if !certificate_path.exists() {
         return Err(missing(&certificate_path));
     }
     let certificate = certificate::read_certificates(&certificate_path)?.swap_remove(0);
-    let details =
-        CertificateDetails::of(&certificate).map_err(|what| broken(&certificate_path, what))?;
+    let details = CertificateDetails::of(&certificate).map_err(|what| broken(&certificate_path, what))?;
     if !details.is_authority {
         let what = "it is a node's certificate, not an authority's".into();
         return Err(broken(&certificate_path, what));
@@ -105,12 +97,7 @@ pub fn load_authority(directory: &Path) -> Result<Authority, IdentityError> {
         let what = format!("it is not the key of {}", certificate_path.display());
         return Err(broken(&key_path, what));
     }
-    Ok(Authority {
-        directory: directory.to_owned(),
-        certificate,
-        not_after: details.not_after,
-        key,
-    })
+    Ok(Authority { directory: directory.to_owned(), certificate, not_after: details.not_after, key })
 }
 
 /// Loads the authority of a directory, or makes it there for development. Any number of nodes may do this at
@@ -118,9 +105,7 @@ pub fn load_authority(directory: &Path) -> Result<Authority, IdentityError> {
 ///
 /// # Errors
 /// [`IdentityError`] when the directory cannot be written or holds a broken authority.
-pub(super) fn load_or_make_development(
-    directory: &Path,
-) -> Result<(Authority, bool), IdentityError> {
+pub(super) fn load_or_make_development(directory: &Path) -> Result<(Authority, bool), IdentityError> {
     let certificate_path = directory.join(AUTHORITY_CERTIFICATE_FILE);
     if certificate_path.exists() {
         return load_authority(directory).map(|authority| (authority, false));
@@ -130,8 +115,7 @@ pub(super) fn load_or_make_development(
     if certificate_path.exists() {
         return load_authority(directory).map(|authority| (authority, false));
     }
-    make_locked(directory, DEVELOPMENT_NAME, DEVELOPMENT_VALIDITY_DAYS)
-        .map(|authority| (authority, true))
+    make_locked(directory, DEVELOPMENT_NAME, DEVELOPMENT_VALIDITY_DAYS).map(|authority| (authority, true))
 }
 
 /// The key is written first: a certificate without a key would tell other nodes that there is no key to have.
@@ -141,24 +125,13 @@ fn make_locked(directory: &Path, name: &str, valid_days: u32) -> Result<Authorit
     let key = load_or_make_key(&key_path)?.0;
     let now = OffsetDateTime::now_utc();
     let not_after = now + Duration::days(i64::from(valid_days));
-    let mut params = parameters(
-        &format!("{name} {}", short_id(&key)),
-        now - CLOCK_ALLOWANCE,
-        not_after,
-    );
+    let mut params = parameters(&format!("{name} {}", short_id(&key)), now - CLOCK_ALLOWANCE, not_after);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let certificate = params
-        .self_signed(&key)
-        .map_err(cannot_make("the authority's certificate"))?;
+    let certificate = params.self_signed(&key).map_err(cannot_make("the authority's certificate"))?;
     let path = directory.join(AUTHORITY_CERTIFICATE_FILE);
     files::replace(&path, &certificate.pem(), Secrecy::Public)?;
-    Ok(Authority {
-        directory: directory.to_owned(),
-        certificate: certificate.der().clone(),
-        not_after,
-        key,
-    })
+    Ok(Authority { directory: directory.to_owned(), certificate: certificate.der().clone(), not_after, key })
 }
 
 impl Authority {
@@ -180,17 +153,10 @@ impl Authority {
         let node_id = node_id_of_public_key(&key.subject_public_key_info());
         let now = OffsetDateTime::now_utc();
         let not_after = (now + Duration::days(i64::from(valid_days))).min(self.not_after);
-        let mut params = parameters(
-            &format!("discnt node {node_id}"),
-            now - CLOCK_ALLOWANCE,
-            not_after,
-        );
+        let mut params = parameters(&format!("discnt node {node_id}"), now - CLOCK_ALLOWANCE, not_after);
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
         let cannot = cannot_make("the node's certificate");
         let issuer = match Issuer::from_ca_cert_der(&self.certificate, &self.key) {
@@ -244,11 +210,7 @@ pub(super) fn make_key(path: &Path) -> Result<KeyPair, IdentityError> {
     Ok(pair)
 }
 
-fn parameters(
-    name: &str,
-    not_before: OffsetDateTime,
-    not_after: OffsetDateTime,
-) -> CertificateParams {
+fn parameters(name: &str, not_before: OffsetDateTime, not_after: OffsetDateTime) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -264,21 +226,14 @@ fn short_id(key: &KeyPair) -> String {
 }
 
 fn cannot_make(what: &'static str) -> impl Fn(rcgen::Error) -> IdentityError {
-    move |error| IdentityError::Make {
-        what,
-        reason: error.to_string(),
-    }
+    move |error| IdentityError::Make { what, reason: error.to_string() }
 }
 
 /// Held while an authority is made; the system frees it with the file.
 fn lock(directory: &Path) -> Result<std::fs::File, IdentityError> {
     let path = directory.join(LOCK_FILE);
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(io_error("open", &path))?;
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(io_error("open", &path))?;
     file.lock().map_err(io_error("lock", &path))?;
     Ok(file)
 }

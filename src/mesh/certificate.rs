@@ -53,21 +53,14 @@ impl CertificateDetails {
 
     /// The fingerprint as colon-separated hex, as other tools print it.
     pub fn fingerprint_text(&self) -> String {
-        let pairs: Vec<String> = self
-            .fingerprint
-            .iter()
-            .map(|b| format!("{b:02X}"))
-            .collect();
+        let pairs: Vec<String> = self.fingerprint.iter().map(|b| format!("{b:02X}")).collect();
         pairs.join(":")
     }
 
     /// What is wrong with the validity at that time, if anything.
     pub(super) fn validity_problem(&self, now: OffsetDateTime) -> Option<String> {
         if now > self.not_after {
-            Some(format!(
-                "the certificate expired on {}",
-                day(self.not_after)
-            ))
+            Some(format!("the certificate expired on {}", day(self.not_after)))
         } else if now < self.not_before {
             Some(format!(
                 "the certificate is valid only from {} on; is this machine's clock right?",
@@ -89,23 +82,13 @@ impl fmt::Display for CertificateDetails {
             writeln!(f, "kind         node")?;
             writeln!(f, "node id      {}", self.node_id)?;
         }
-        writeln!(
-            f,
-            "valid        {} to {}",
-            day(self.not_before),
-            day(self.not_after)
-        )?;
+        writeln!(f, "valid        {} to {}", day(self.not_before), day(self.not_after))?;
         write!(f, "sha256       {}", self.fingerprint_text())
     }
 }
 
 fn day(time: OffsetDateTime) -> String {
-    format!(
-        "{:04}-{:02}-{:02}",
-        time.year(),
-        u8::from(time.month()),
-        time.day()
-    )
+    format!("{:04}-{:02}-{:02}", time.year(), u8::from(time.month()), time.day())
 }
 
 /// Describes every certificate of a PEM file, in its order.
@@ -132,15 +115,11 @@ pub(super) fn node_id_of_public_key(der: &[u8]) -> NodeId {
     NodeId::new(bytes)
 }
 
-pub(super) fn read_certificates(
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
     let text = read_existing(path)?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     match certificates {
-        Ok(certificates) if certificates.is_empty() => {
-            Err(damaged(path)("it holds no PEM certificate".into()))
-        }
+        Ok(certificates) if certificates.is_empty() => Err(damaged(path)("it holds no PEM certificate".into())),
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(damaged(path)(format!("it is not PEM ({error})"))),
     }

@@ -106,10 +106,8 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
-const BIND_EXPECTED: &str =
-    "an IP address is expected, as 127.0.0.1, 0.0.0.0 (all of IPv4) or :: (all)";
-const TOGETHER: &str =
-    "ca_cert, cert and key are given together, or none of them for a development authority";
+const BIND_EXPECTED: &str = "an IP address is expected, as 127.0.0.1, 0.0.0.0 (all of IPv4) or :: (all)";
+const TOGETHER: &str = "ca_cert, cert and key are given together, or none of them for a development authority";
 
 impl Config {
     /// Checks every value and how they fit together.
@@ -121,34 +119,10 @@ impl Config {
         self.advertised()?;
         self.certificate_files()?;
         let ranges: [(&'static str, u64, u64, u64, &'static str); 8] = [
-            (
-                "idle_timeout_ms",
-                self.idle_timeout_ms,
-                100,
-                600_000,
-                "100 to 600000 is allowed",
-            ),
-            (
-                "keepalive_interval_ms",
-                self.keepalive_interval_ms,
-                10,
-                600_000,
-                "10 to 600000 is allowed",
-            ),
-            (
-                "handshake_timeout_ms",
-                self.handshake_timeout_ms,
-                100,
-                600_000,
-                "100 to 600000 is allowed",
-            ),
-            (
-                "max_handshakes",
-                self.max_handshakes as u64,
-                1,
-                65_536,
-                "1 to 65536 is allowed",
-            ),
+            ("idle_timeout_ms", self.idle_timeout_ms, 100, 600_000, "100 to 600000 is allowed"),
+            ("keepalive_interval_ms", self.keepalive_interval_ms, 10, 600_000, "10 to 600000 is allowed"),
+            ("handshake_timeout_ms", self.handshake_timeout_ms, 100, 600_000, "100 to 600000 is allowed"),
+            ("max_handshakes", self.max_handshakes as u64, 1, 65_536, "1 to 65536 is allowed"),
             (
                 "datagram_send_buffer_bytes",
                 self.datagram_send_buffer_bytes as u64,
@@ -163,28 +137,12 @@ impl Config {
                 64 << 20,
                 "4096 to 67108864 is allowed",
             ),
-            (
-                "message_queue_bytes",
-                self.message_queue_bytes as u64,
-                4096,
-                1 << 30,
-                "4096 to 1073741824 is allowed",
-            ),
-            (
-                "message_queue_length",
-                self.message_queue_length as u64,
-                1,
-                1 << 20,
-                "1 to 1048576 is allowed",
-            ),
+            ("message_queue_bytes", self.message_queue_bytes as u64, 4096, 1 << 30, "4096 to 1073741824 is allowed"),
+            ("message_queue_length", self.message_queue_length as u64, 1, 1 << 20, "1 to 1048576 is allowed"),
         ];
         for (key, given, least, most, expected) in ranges {
             if !(least..=most).contains(&given) {
-                return Err(ConfigError::Value {
-                    key,
-                    given: given.to_string(),
-                    expected,
-                });
+                return Err(ConfigError::Value { key, given: given.to_string(), expected });
             }
         }
         if self.keepalive_interval_ms.saturating_mul(2) > self.idle_timeout_ms {
@@ -204,11 +162,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] when `bind` is not an IP address.
     pub fn bind_address(&self) -> Result<SocketAddr, ConfigError> {
-        let text = self
-            .bind
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(&self.bind);
+        let text = self.bind.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&self.bind);
         let ip: IpAddr = text.parse().map_err(|_| ConfigError::Value {
             key: "bind",
             given: format!("{:?}", self.bind),
@@ -225,13 +179,11 @@ impl Config {
         let Some(given) = &self.advertise else {
             return Ok(None);
         };
-        parse_host_and_port(given)
-            .map(Some)
-            .ok_or_else(|| ConfigError::Value {
-                key: "advertise",
-                given: format!("{given:?}"),
-                expected: "host:port is expected, as node1.example.net:5262 or [2001:db8::1]:5262",
-            })
+        parse_host_and_port(given).map(Some).ok_or_else(|| ConfigError::Value {
+            key: "advertise",
+            given: format!("{given:?}"),
+            expected: "host:port is expected, as node1.example.net:5262 or [2001:db8::1]:5262",
+        })
     }
 
     /// The certificate files, when they were set.
@@ -239,21 +191,11 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Conflict`] when only some of the three were.
     pub fn certificate_files(&self) -> Result<Option<CertificateFiles>, ConfigError> {
-        let given = [
-            ("ca_cert", &self.ca_cert),
-            ("cert", &self.cert),
-            ("key", &self.key),
-        ];
+        let given = [("ca_cert", &self.ca_cert), ("cert", &self.cert), ("key", &self.key)];
         if let (Some(ca_cert), Some(cert), Some(key)) = (&self.ca_cert, &self.cert, &self.key) {
-            return Ok(Some(CertificateFiles {
-                ca_cert: ca_cert.clone(),
-                cert: cert.clone(),
-                key: key.clone(),
-            }));
+            return Ok(Some(CertificateFiles { ca_cert: ca_cert.clone(), cert: cert.clone(), key: key.clone() }));
         }
-        let set = given
-            .iter()
-            .find_map(|(key, value)| value.as_ref().map(|path| (*key, path)));
+        let set = given.iter().find_map(|(key, value)| value.as_ref().map(|path| (*key, path)));
         let unset = given.iter().find(|(_, value)| value.is_none());
         match (set, unset) {
             (Some((key, path)), Some((other, _))) => Err(ConfigError::Conflict {
@@ -281,9 +223,7 @@ fn parse_host_and_port(text: &str) -> Option<(String, u16)> {
         None if host.contains(':') => return None,
         None => host,
     };
-    let plain = !host.is_empty()
-        && host.len() <= 255
-        && !host.chars().any(|c| c.is_whitespace() || c.is_control());
+    let plain = !host.is_empty() && host.len() <= 255 && !host.chars().any(|c| c.is_whitespace() || c.is_control());
     plain.then(|| (host.to_owned(), port))
 }
 
@@ -298,16 +238,10 @@ mod tests {
 
     #[test]
     fn a_certificate_without_its_key_is_refused_with_both_names() {
-        let config = Config {
-            cert: Some("/etc/discnt/node.crt".into()),
-            ..Config::default()
-        };
+        let config = Config { cert: Some("/etc/discnt/node.crt".into()), ..Config::default() };
         let error = config.check().expect_err("two of three are missing");
         let text = error.to_string();
-        assert!(
-            text.contains("mesh.cert = \"/etc/discnt/node.crt\""),
-            "{text}"
-        );
+        assert!(text.contains("mesh.cert = \"/etc/discnt/node.crt\""), "{text}");
         assert!(text.contains("mesh.ca_cert = (not set)"), "{text}");
     }
 
@@ -316,27 +250,13 @@ mod tests {
         let refused = |change: fn(&mut Config)| {
             let mut config = Config::default();
             change(&mut config);
-            config
-                .check()
-                .expect_err("the value is not allowed")
-                .to_string()
+            config.check().expect_err("the value is not allowed").to_string()
         };
         assert!(refused(|c| c.bind = "localhost".into()).starts_with("mesh.bind = \"localhost\""));
         assert!(refused(|c| c.idle_timeout_ms = 1).contains("100 to 600000"));
         assert!(refused(|c| c.keepalive_interval_ms = 4000).contains("idle_timeout_ms = 5000"));
-        for bad in [
-            "host",
-            "host:",
-            "host:0",
-            "::1:5262",
-            "[::1:5262",
-            ":5262",
-            "a b:1",
-        ] {
-            let config = Config {
-                advertise: Some(bad.into()),
-                ..Config::default()
-            };
+        for bad in ["host", "host:", "host:0", "::1:5262", "[::1:5262", ":5262", "a b:1"] {
+            let config = Config { advertise: Some(bad.into()), ..Config::default() };
             assert!(config.check().is_err(), "{bad}");
         }
     }
@@ -348,17 +268,11 @@ mod tests {
             ("10.0.0.1:5262", "10.0.0.1"),
             ("[2001:db8::1]:5262", "2001:db8::1"),
         ] {
-            let config = Config {
-                advertise: Some(given.into()),
-                ..Config::default()
-            };
+            let config = Config { advertise: Some(given.into()), ..Config::default() };
             assert_eq!(config.advertised(), Ok(Some((host.to_owned(), 5262))));
         }
         for bind in ["::", "[::]", "::1", "0.0.0.0"] {
-            let config = Config {
-                bind: bind.into(),
-                ..Config::default()
-            };
+            let config = Config { bind: bind.into(), ..Config::default() };
             assert!(config.bind_address().is_ok(), "{bind}");
         }
     }

@@ -37,12 +37,7 @@ enum Dialled {
     AlreadyLinked(NodeId),
 }
 
-async fn attempt(
-    shared: &Arc<Shared>,
-    dial: DialId,
-    host: &str,
-    port: u16,
-) -> Result<Dialled, DialError> {
+async fn attempt(shared: &Arc<Shared>, dial: DialId, host: &str, port: u16) -> Result<Dialled, DialError> {
     let addresses = resolve(shared, host, port).await?;
     let (client, generation) = {
         let state = shared.state.lock();
@@ -54,9 +49,7 @@ async fn attempt(
     let (connection, address) = connect_any(shared, client, addresses).await?;
     match establish(shared, connection, generation, Some(dial)).await {
         Ok(()) => Ok(Dialled::Linked),
-        Err(NoLink::Duplicate(peer)) if wait_until_up(shared, peer).await => {
-            Ok(Dialled::AlreadyLinked(peer))
-        }
+        Err(NoLink::Duplicate(peer)) if wait_until_up(shared, peer).await => Ok(Dialled::AlreadyLinked(peer)),
         Err(no_link) => Err(no_link.into_dial_error(address)),
     }
 }
@@ -69,21 +62,14 @@ async fn wait_until_up(shared: &Shared, peer: NodeId) -> bool {
             tokio::pin!(changed);
             // From here on no change goes unnoticed.
             changed.as_mut().enable();
-            let is_up = shared
-                .state
-                .lock()
-                .links
-                .get(peer)
-                .is_some_and(|link| link.is_up());
+            let is_up = shared.state.lock().links.get(peer).is_some_and(|link| link.is_up());
             if is_up {
                 return;
             }
             changed.await;
         }
     };
-    tokio::time::timeout(shared.handshake_timeout(), up)
-        .await
-        .is_ok()
+    tokio::time::timeout(shared.handshake_timeout(), up).await.is_ok()
 }
 
 /// The addresses to try, in order: what the system's resolver says, as far as the socket can reach it.
@@ -92,10 +78,7 @@ async fn resolve(shared: &Shared, host: &str, port: u16) -> Result<Vec<SocketAdd
         host: host.chars().take(MAX_HOST_BYTES).collect(),
         reason: reason.to_owned(),
     };
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(host);
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     if bare.is_empty() || bare.len() > MAX_HOST_BYTES || bare.contains('\0') {
         return Err(failed("a host name or an IP address is expected"));
     }
@@ -111,10 +94,7 @@ async fn resolve(shared: &Shared, host: &str, port: u16) -> Result<Vec<SocketAdd
         }
     };
     if let (Some(address), true) = (found.first(), port == 0) {
-        return Err(DialError::Address {
-            address: *address,
-            reason: "there is no port 0".into(),
-        });
+        return Err(DialError::Address { address: *address, reason: "there is no port 0".into() });
     }
     let mut reachable: Vec<SocketAddr> = Vec::new();
     for address in found.iter().copied().map(canonical) {
@@ -126,10 +106,7 @@ async fn resolve(shared: &Shared, host: &str, port: u16) -> Result<Vec<SocketAdd
     match (reachable.is_empty(), found.is_empty()) {
         (false, _) => Ok(reachable),
         (true, true) => Err(failed("it has no address")),
-        (true, false) => Err(DialError::AddressFamily {
-            host: host.to_owned(),
-            bound: shared.local,
-        }),
+        (true, false) => Err(DialError::AddressFamily { host: host.to_owned(), bound: shared.local }),
     }
 }
 
@@ -174,21 +151,11 @@ fn tells_more(error: &DialError, than: &DialError) -> bool {
     rank(error) > rank(than)
 }
 
-async fn connect(
-    shared: &Shared,
-    client: ClientConfig,
-    address: SocketAddr,
-) -> Result<Connection, DialError> {
-    let connecting = shared
-        .endpoint
-        .connect_with(client, address, SERVER_NAME)
-        .map_err(|error| match error {
-            ConnectError::EndpointStopping => DialError::Closing,
-            other => DialError::Address {
-                address,
-                reason: other.to_string(),
-            },
-        })?;
+async fn connect(shared: &Shared, client: ClientConfig, address: SocketAddr) -> Result<Connection, DialError> {
+    let connecting = shared.endpoint.connect_with(client, address, SERVER_NAME).map_err(|error| match error {
+        ConnectError::EndpointStopping => DialError::Closing,
+        other => DialError::Address { address, reason: other.to_string() },
+    })?;
     let failure = match tokio::time::timeout(shared.handshake_timeout(), connecting).await {
         Ok(Ok(connection)) => return Ok(connection),
         Ok(Err(error)) => Failure::of(&error),

@@ -62,10 +62,7 @@ impl Mesh {
     ) -> Result<Self, MeshError> {
         config.check()?;
         let runtime = Handle::try_current().map_err(|_| MeshError::NoRuntime)?;
-        let refused = |error| MeshError::Socket {
-            address: format!("{}:{}", config.bind, config.port),
-            error,
-        };
+        let refused = |error| MeshError::Socket { address: format!("{}:{}", config.bind, config.port), error };
         let local = socket.local_addr().map_err(refused)?;
         let configs = Configs::new(&config, identity)?;
         let endpoint = Endpoint::new(
@@ -117,8 +114,7 @@ impl Mesh {
     /// Dials a name or address; the outcome comes as one event with this number.
     pub fn dial(&self, dial: DialId, host: &str, port: u16) {
         let shared = Arc::clone(&self.shared);
-        self.runtime
-            .spawn(dial::run(shared, dial, host.to_owned(), port));
+        self.runtime.spawn(dial::run(shared, dial, host.to_owned(), port));
     }
 
     /// Sends a datagram. It may be lost, doubled or overtaken on the way.
@@ -132,10 +128,7 @@ impl Mesh {
         let length = bytes.len();
         let limit = link.connection.max_datagram_size().unwrap_or(0);
         if length > limit {
-            return Err(SendError::DatagramTooLong {
-                bytes: length,
-                limit,
-            });
+            return Err(SendError::DatagramTooLong { bytes: length, limit });
         }
         if link.connection.datagram_send_buffer_space() < length {
             count(&self.shared.counts.datagrams_not_sent);
@@ -251,11 +244,7 @@ impl Mesh {
 }
 
 fn open_link(state: &State, peer: NodeId) -> Result<&Arc<Link>, SendError> {
-    state
-        .links
-        .get(peer)
-        .filter(|link| link.is_open())
-        .ok_or(SendError::NotLinked(peer))
+    state.links.get(peer).filter(|link| link.is_open()).ok_or(SendError::NotLinked(peer))
 }
 
 fn close_endpoint(endpoint: &Endpoint, reason: &CloseReason) {
@@ -265,8 +254,6 @@ fn close_endpoint(endpoint: &Endpoint, reason: &CloseReason) {
 
 fn random_number() -> Result<u64, MeshError> {
     let mut bytes = [0; 8];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| MeshError::Random)?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| MeshError::Random)?;
     Ok(u64::from_be_bytes(bytes))
 }

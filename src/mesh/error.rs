@@ -45,9 +45,7 @@ pub enum DialError {
         reason: String,
     },
     /// The name has addresses, none of which this node's socket can reach.
-    #[error(
-        "{host} has only IPv6 addresses and the mesh is bound to {bound}: set [mesh] bind = \"::\" to reach them"
-    )]
+    #[error("{host} has only IPv6 addresses and the mesh is bound to {bound}: set [mesh] bind = \"::\" to reach them")]
     AddressFamily {
         /// The name as given.
         host: String,
@@ -157,9 +155,7 @@ pub enum IdentityError {
         remedy: String,
     },
     /// A file that would be overwritten is there. It was left as it is.
-    #[error(
-        "{path} is there already and was left as it is: remove it first, or choose another place"
-    )]
+    #[error("{path} is there already and was left as it is: remove it first, or choose another place")]
     Exists {
         /// The file.
         path: PathBuf,

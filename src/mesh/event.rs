@@ -151,8 +151,8 @@ impl CloseReason {
     /// What a close from outside means. Text is kept to what a log line can take.
     pub(super) fn from_wire(code: u64, text: &[u8]) -> Self {
         const MAX_TEXT_BYTES: usize = 256;
-        let text = String::from_utf8_lossy(&text[..text.len().min(MAX_TEXT_BYTES)])
-            .replace(|c: char| c.is_control(), " ");
+        let text =
+            String::from_utf8_lossy(&text[..text.len().min(MAX_TEXT_BYTES)]).replace(|c: char| c.is_control(), " ");
         match code {
             1 => Self::Shutdown,
             2 => Self::Duplicate,
@@ -195,13 +195,7 @@ mod tests {
             (5, CloseReason::Protocol("a frame is too long".into())),
             (6, CloseReason::SelfConnection),
             (7, CloseReason::TooManyLinks),
-            (
-                900,
-                CloseReason::Unknown {
-                    code: 900,
-                    text: "later".into(),
-                },
-            ),
+            (900, CloseReason::Unknown { code: 900, text: "later".into() }),
         ] {
             assert_eq!(reason.code(), code);
             let read = CloseReason::from_wire(code, reason.text().as_bytes());

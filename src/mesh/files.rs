@@ -42,11 +42,7 @@ pub(super) fn replace(path: &Path, text: &str, secrecy: Secrecy) -> Result<(), I
 
 /// Makes a directory and those above it; a new one is for its owner alone.
 pub(super) fn make_directory(path: &Path) -> Result<(), IdentityError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(io_error("make the directory", path))
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error("make the directory", path))
 }
 
 /// The text of a file, or `None` when there is no such file.
@@ -57,9 +53,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, IdentityError> {
         Err(error) => return Err(io_error("open", path)(error)),
     };
     let mut text = String::new();
-    file.take(MAX_FILE_BYTES)
-        .read_to_string(&mut text)
-        .map_err(io_error("read", path))?;
+    file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(io_error("read", path))?;
     Ok(Some(text))
 }
 
@@ -69,16 +63,9 @@ pub(super) fn is_readable_by_others(path: &Path) -> bool {
 }
 
 /// Names the operation and the path of a system error.
-pub(super) fn io_error(
-    operation: &'static str,
-    path: &Path,
-) -> impl FnOnce(io::Error) -> IdentityError {
+pub(super) fn io_error(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IdentityError {
     let path = path.to_owned();
-    move |error| IdentityError::Io {
-        operation,
-        path,
-        error,
-    }
+    move |error| IdentityError::Io { operation, path, error }
 }
 
 /// Hidden, and with the process id: two processes that write the same file do not share a temporary one.
@@ -88,12 +75,7 @@ fn temporary_path(path: &Path) -> PathBuf {
 }
 
 fn write_durably(path: &Path, text: &str, secrecy: Secrecy) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(secrecy.mode())
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(secrecy.mode()).open(path)?;
     // The mode above is cut by the umask, and does not touch a file that is there.
     file.set_permissions(fs::Permissions::from_mode(secrecy.mode()))?;
     file.write_all(text.as_bytes())?;
@@ -101,8 +83,6 @@ fn write_durably(path: &Path, text: &str, secrecy: Secrecy) -> io::Result<()> {
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }

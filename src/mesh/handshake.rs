@@ -36,9 +36,7 @@ impl NoLink {
     /// The words for a log when it was the other who dialled, unless it is everyday business.
     pub(super) fn refusal(&self) -> Option<String> {
         match self {
-            Self::SelfConnection => {
-                Some("it is this node itself, or another that runs with a copy of its key".into())
-            }
+            Self::SelfConnection => Some("it is this node itself, or another that runs with a copy of its key".into()),
             Self::Duplicate(_) => None,
             Self::TooManyLinks => Some(format!("this node has {MAX_PEERS} links, the most it may")),
             Self::Failed(failure) => failure.refusal(),
@@ -54,9 +52,7 @@ impl NoLink {
                 reason: "another connection with the same node was preferred and broke".into(),
             },
             Self::TooManyLinks => DialError::TooManyLinks(MAX_PEERS),
-            Self::Failed(failure) => {
-                failure.into_dial_error(address, ": it did not take the connection up in time")
-            }
+            Self::Failed(failure) => failure.into_dial_error(address, ": it did not take the connection up in time"),
         }
     }
 }
@@ -71,17 +67,11 @@ pub(super) async fn establish(
     dial: Option<DialId>,
 ) -> Result<(), NoLink> {
     let (peer, part) = begin(shared, &connection, generation)?;
-    let _pending = Pending {
-        shared,
-        peer,
-        connection: &connection,
-    };
+    let _pending = Pending { shared, peer, connection: &connection };
     let negotiated = negotiate(shared, &connection, peer, part, generation, dial);
     match tokio::time::timeout(shared.handshake_timeout(), negotiated).await {
         // Both sides may find the duplicate first.
-        Ok(Err(NoLink::Failed(Failure::ClosedByPeer(CloseReason::Duplicate)))) => {
-            Err(NoLink::Duplicate(peer))
-        }
+        Ok(Err(NoLink::Failed(Failure::ClosedByPeer(CloseReason::Duplicate)))) => Err(NoLink::Duplicate(peer)),
         Ok(result) => result,
         Err(_) => {
             let reason = CloseReason::Protocol("no greeting came in time".into());
@@ -106,11 +96,7 @@ impl Drop for Pending<'_> {
 }
 
 /// Learns who it is and enters the connection as a candidate.
-fn begin(
-    shared: &Shared,
-    connection: &Connection,
-    generation: u64,
-) -> Result<(NodeId, Part), NoLink> {
+fn begin(shared: &Shared, connection: &Connection, generation: u64) -> Result<(NodeId, Part), NoLink> {
     let Some(peer) = peer_of(connection) else {
         let reason = CloseReason::Protocol("the certificate cannot be read".into());
         close_connection(connection, &reason);
@@ -128,20 +114,13 @@ fn begin(
         return Err(NoLink::SelfConnection);
     }
     state.links.add_pending(peer, connection);
-    let part = if state.id < peer {
-        Part::Decides
-    } else {
-        Part::Obeys
-    };
+    let part = if state.id < peer { Part::Decides } else { Part::Obeys };
     Ok((peer, part))
 }
 
 /// Who the connection's certificate says the peer is.
 fn peer_of(connection: &Connection) -> Option<NodeId> {
-    let chain = connection
-        .peer_identity()?
-        .downcast::<Vec<CertificateDer<'static>>>()
-        .ok()?;
+    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
     node_id_of(chain.first()?)
 }
 
@@ -163,21 +142,13 @@ async fn negotiate(
             let streams = Streams { send, receive };
             // Nothing may be awaited between adopting and this, or a cancelled handshake would leave a link
             // without a task.
-            tokio::spawn(link::run(
-                Arc::clone(shared),
-                adopted,
-                streams,
-                Some(answer),
-                dial,
-            ));
+            tokio::spawn(link::run(Arc::clone(shared), adopted, streams, Some(answer), dial));
         }
         Part::Obeys => {
             let mut send = connection.open_uni().await.map_err(broken)?;
             let greeting = shared.state.lock().links.greet(peer, connection);
             let bytes = Bytes::copy_from_slice(&greeting.encode());
-            frame::write(&mut send, bytes)
-                .await
-                .map_err(|_| ended(connection))?;
+            frame::write(&mut send, bytes).await.map_err(|_| ended(connection))?;
             let receive = connection.accept_uni().await.map_err(broken)?;
             let (receive, answer) = read_greeting(connection, receive).await?;
             let (adopted, _) = adopt(shared, connection, answer, peer, part, generation)?;
@@ -204,9 +175,7 @@ fn adopt(
         return Err(NoLink::Failed(Failure::ClosedHere));
     }
     let queue_length = shared.config.message_queue_length;
-    let adopted = state
-        .links
-        .adopt(peer, connection, greeting, part, queue_length);
+    let adopted = state.links.adopt(peer, connection, greeting, part, queue_length);
     match adopted {
         Ok(adopted) => {
             let answer = state.links.greet(peer, connection);
@@ -223,10 +192,7 @@ fn adopt(
     }
 }
 
-async fn read_greeting(
-    connection: &Connection,
-    mut receive: RecvStream,
-) -> Result<(RecvStream, Greeting), NoLink> {
+async fn read_greeting(connection: &Connection, mut receive: RecvStream) -> Result<(RecvStream, Greeting), NoLink> {
     let read = frame::read(&mut receive, MAX_GREETING_BYTES).await;
     match read.as_deref().map(Greeting::decode) {
         Ok(Some(greeting)) => Ok((receive, greeting)),

@@ -37,20 +37,13 @@ pub struct Identity {
 impl fmt::Debug for Identity {
     /// Says who, and nothing of the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("Identity").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
 impl Clone for Identity {
     fn clone(&self) -> Self {
-        Self {
-            id: self.id,
-            chain: self.chain.clone(),
-            key: self.key.clone_key(),
-            roots: Arc::clone(&self.roots),
-        }
+        Self { id: self.id, chain: self.chain.clone(), key: self.key.clone_key(), roots: Arc::clone(&self.roots) }
     }
 }
 
@@ -125,21 +118,13 @@ fn open_configured(paths: CertificateFiles) -> Result<OpenedIdentity, IdentityEr
             paths.key.display(),
             paths.ca_cert.display()
         ),
-        remedy: "issue one with `discnt-cli certs issue`, and check [mesh] ca_cert, cert and key"
-            .into(),
+        remedy: "issue one with `discnt-cli certs issue`, and check [mesh] ca_cert, cert and key".into(),
     })?;
     let warnings = key_warning(&paths.key).into_iter().collect();
-    Ok(OpenedIdentity {
-        identity,
-        source: IdentitySource::Configured(paths),
-        warnings,
-    })
+    Ok(OpenedIdentity { identity, source: IdentitySource::Configured(paths), warnings })
 }
 
-fn open_development(
-    config: &Config,
-    data_directory: &Path,
-) -> Result<OpenedIdentity, IdentityError> {
+fn open_development(config: &Config, data_directory: &Path) -> Result<OpenedIdentity, IdentityError> {
     let directory = &config.certs_dir;
     let ca_certificate = directory.join(authority::AUTHORITY_CERTIFICATE_FILE);
     let ca_key = directory.join(authority::AUTHORITY_KEY_FILE);
@@ -148,13 +133,11 @@ fn open_development(
     }
     let (authority, made_now) = authority::load_or_make_development(directory)?;
     let mut roots = RootCertStore::empty();
-    roots
-        .add(authority.certificate().clone())
-        .map_err(|error| IdentityError::File {
-            path: ca_certificate,
-            what: format!("it cannot be an authority ({error})"),
-            remedy: "make another one in an empty directory with `discnt-cli certs init`".into(),
-        })?;
+    roots.add(authority.certificate().clone()).map_err(|error| IdentityError::File {
+        path: ca_certificate,
+        what: format!("it cannot be an authority ({error})"),
+        remedy: "make another one in an empty directory with `discnt-cli certs init`".into(),
+    })?;
     let identity = own_certificate(&authority, Arc::new(roots), data_directory)?;
     let mut warnings = vec![format!(
         "the mesh uses the {}development authority in {}: whoever can read its ca.key can join as a node; for a real deployment use `discnt-cli certs` and set [mesh] ca_cert, cert and key",
@@ -165,10 +148,7 @@ fn open_development(
     warnings.extend(key_warning(&ca_key));
     Ok(OpenedIdentity {
         identity,
-        source: IdentitySource::Development {
-            directory: directory.clone(),
-            made_now,
-        },
+        source: IdentitySource::Development { directory: directory.clone(), made_now },
         warnings,
     })
 }
@@ -197,19 +177,13 @@ fn own_certificate(
     assemble(chain, key(), roots).map_err(|what| IdentityError::File {
         path: certificate_path,
         what,
-        remedy: format!(
-            "look at the authority in {} with `discnt-cli certs show`",
-            authority.directory().display()
-        ),
+        remedy: format!("look at the authority in {} with `discnt-cli certs show`", authority.directory().display()),
     })
 }
 
 /// `ca.crt` alone: this machine may check nodes but not make them. A certificate put into the data directory
 /// by hand serves.
-fn open_without_authority_key(
-    config: &Config,
-    data_directory: &Path,
-) -> Result<OpenedIdentity, IdentityError> {
+fn open_without_authority_key(config: &Config, data_directory: &Path) -> Result<OpenedIdentity, IdentityError> {
     let paths = CertificateFiles {
         ca_cert: config.certs_dir.join(authority::AUTHORITY_CERTIFICATE_FILE),
         cert: data_directory.join(NODE_CERTIFICATE_FILE),
@@ -236,10 +210,7 @@ fn refuse_lost_key(key: &Path, certificate: &Path) -> Result<(), IdentityError> 
     }
     Err(IdentityError::File {
         path: key.to_owned(),
-        what: format!(
-            "the key is missing, but its certificate {} is there",
-            certificate.display()
-        ),
+        what: format!("the key is missing, but its certificate {} is there", certificate.display()),
         remedy: "restore the key, or use a new data directory to start as a new node".into(),
     })
 }
@@ -248,11 +219,7 @@ fn has_time_left(chain: &[CertificateDer<'_>]) -> bool {
     chain
         .first()
         .and_then(|first| CertificateDetails::of(first).ok())
-        .is_some_and(|details| {
-            details
-                .validity_problem(OffsetDateTime::now_utc() + RENEWAL_MARGIN)
-                .is_none()
-        })
+        .is_some_and(|details| details.validity_problem(OffsetDateTime::now_utc() + RENEWAL_MARGIN).is_none())
 }
 
 fn read_roots(path: &Path) -> Result<RootCertStore, IdentityError> {
@@ -261,18 +228,13 @@ fn read_roots(path: &Path) -> Result<RootCertStore, IdentityError> {
         let refused = |what: String| IdentityError::File {
             path: path.to_owned(),
             what,
-            remedy: "give the certificate of an authority, as made by `discnt-cli certs init`"
-                .into(),
+            remedy: "give the certificate of an authority, as made by `discnt-cli certs init`".into(),
         };
         let details = CertificateDetails::of(&certificate).map_err(refused)?;
         if !details.is_authority {
-            return Err(refused(
-                "it holds a certificate that is not an authority's".into(),
-            ));
+            return Err(refused("it holds a certificate that is not an authority's".into()));
         }
-        roots
-            .add(certificate)
-            .map_err(|error| refused(format!("it cannot be an authority ({error})")))?;
+        roots.add(certificate).map_err(|error| refused(format!("it cannot be an authority ({error})")))?;
     }
     Ok(roots)
 }
@@ -292,21 +254,12 @@ fn assemble(
         return Err(problem);
     }
     tls::check_own_chain(&chain, &key, &roots)?;
-    Ok(Identity {
-        id: details.node_id,
-        chain,
-        key,
-        roots,
-    })
+    Ok(Identity { id: details.node_id, chain, key, roots })
 }
 
 fn key_warning(path: &Path) -> Option<String> {
-    files::is_readable_by_others(path).then(|| {
-        format!(
-            "{} can be read by others than its owner: chmod 600 it",
-            path.display()
-        )
-    })
+    files::is_readable_by_others(path)
+        .then(|| format!("{} can be read by others than its owner: chmod 600 it", path.display()))
 }
 
 #[cfg(test)]

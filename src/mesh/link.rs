@@ -34,11 +34,7 @@ pub(super) async fn run(
     answer: Option<Greeting>,
     dial: Option<DialId>,
 ) {
-    let Adopted {
-        link,
-        predecessor,
-        messages,
-    } = adopted;
+    let Adopted { link, predecessor, messages } = adopted;
     let answered = match answer {
         Some(answer) => {
             let bytes = Bytes::copy_from_slice(&answer.encode());
@@ -55,11 +51,7 @@ pub(super) async fn run(
         return;
     }
     link.mark_open();
-    let up = MeshEvent::LinkUp {
-        peer: link.peer,
-        address: shared.address_of(&link.connection),
-        dial,
-    };
+    let up = MeshEvent::LinkUp { peer: link.peer, address: shared.address_of(&link.connection), dial };
     if shared.events.send(up).await.is_err() {
         // Whoever owned the mesh is gone.
         link.close(CloseReason::Shutdown);
@@ -67,17 +59,8 @@ pub(super) async fn run(
     link.mark_up();
     shared.links_changed.notify_waiters();
     let datagrams = tokio::spawn(read_datagrams(Arc::clone(&shared), Arc::clone(&link)));
-    let reader = tokio::spawn(read_messages(
-        Arc::clone(&shared),
-        Arc::clone(&link),
-        streams.receive,
-    ));
-    let writer = tokio::spawn(write_messages(
-        Arc::clone(&shared),
-        Arc::clone(&link),
-        streams.send,
-        messages,
-    ));
+    let reader = tokio::spawn(read_messages(Arc::clone(&shared), Arc::clone(&link), streams.receive));
+    let writer = tokio::spawn(write_messages(Arc::clone(&shared), Arc::clone(&link), streams.send, messages));
     let error = link.connection.closed().await;
     // What had arrived before the end is handed over before the end is reported.
     for task in [datagrams, reader, writer] {
@@ -97,18 +80,12 @@ async fn abandon(shared: &Arc<Shared>, link: &Arc<Link>, dial: Option<DialId>) {
         let address = shared.address_of(&link.connection);
         let reason = "it broke before both sides took it up".into();
         let error = DialError::Lost { address, reason };
-        let _ = shared
-            .events
-            .send(MeshEvent::DialFailed { dial, error })
-            .await;
+        let _ = shared.events.send(MeshEvent::DialFailed { dial, error }).await;
     }
 }
 
 async fn end(shared: &Arc<Shared>, link: &Arc<Link>, error: &ConnectionError) {
-    let down = MeshEvent::LinkDown {
-        peer: link.peer,
-        reason: down_reason(shared, link, error),
-    };
+    let down = MeshEvent::LinkDown { peer: link.peer, reason: down_reason(shared, link, error) };
     // Nobody listening is no error: the owner is gone.
     let _ = shared.events.send(down).await;
     shared.state.lock().links.end(link);
@@ -118,16 +95,9 @@ async fn end(shared: &Arc<Shared>, link: &Arc<Link>, error: &ConnectionError) {
 fn down_reason(shared: &Shared, link: &Link, error: &ConnectionError) -> DownReason {
     match Failure::of(error) {
         Failure::ClosedByPeer(reason) => DownReason::ClosedByPeer(reason),
-        Failure::ClosedHere => {
-            DownReason::Closed(link.closed_here().unwrap_or(CloseReason::Shutdown))
-        }
-        Failure::NoAnswer => DownReason::Lost(format!(
-            "nothing was heard for {} ms",
-            shared.config.idle_timeout_ms
-        )),
-        Failure::NotAccepted(text) | Failure::Refused(text) | Failure::Lost(text) => {
-            DownReason::Lost(text)
-        }
+        Failure::ClosedHere => DownReason::Closed(link.closed_here().unwrap_or(CloseReason::Shutdown)),
+        Failure::NoAnswer => DownReason::Lost(format!("nothing was heard for {} ms", shared.config.idle_timeout_ms)),
+        Failure::NotAccepted(text) | Failure::Refused(text) | Failure::Lost(text) => DownReason::Lost(text),
     }
 }
 
@@ -161,12 +131,7 @@ async fn read_messages(shared: Arc<Shared>, link: Arc<Link>, mut stream: RecvStr
             Ok(bytes) => {
                 count(&shared.counts.messages_received);
                 let from = link.peer;
-                if shared
-                    .events
-                    .send(MeshEvent::Message { from, bytes })
-                    .await
-                    .is_err()
-                {
+                if shared.events.send(MeshEvent::Message { from, bytes }).await.is_err() {
                     link.close(CloseReason::Shutdown);
                     return;
                 }
@@ -196,12 +161,7 @@ async fn write_messages(
         link.queued_bytes.fetch_sub(length, Ordering::Relaxed);
         count(&shared.counts.messages_sent);
         let to = link.peer;
-        if shared
-            .events
-            .send(MeshEvent::Sent { to, ticket })
-            .await
-            .is_err()
-        {
+        if shared.events.send(MeshEvent::Sent { to, ticket }).await.is_err() {
             break;
         }
     }
@@ -212,10 +172,7 @@ async fn write_messages(
 }
 
 /// The next message to write; `None` when there will be none, or the connection ended.
-async fn next(
-    messages: &mut mpsc::Receiver<QueuedMessage>,
-    connection: &Connection,
-) -> Option<QueuedMessage> {
+async fn next(messages: &mut mpsc::Receiver<QueuedMessage>, connection: &Connection) -> Option<QueuedMessage> {
     tokio::select! {
         biased;
         _ = connection.closed() => None,

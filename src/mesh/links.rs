@@ -157,20 +157,12 @@ pub(super) struct Links {
 impl Links {
     /// No links. The epoch is a random number of this process.
     pub(super) fn new(epoch: u64) -> Self {
-        Self {
-            epoch,
-            last_number: 0,
-            peers: HashMap::new(),
-        }
+        Self { epoch, last_number: 0, peers: HashMap::new() }
     }
 
     /// The link to a peer, if it stands.
     pub(super) fn get(&self, peer: NodeId) -> Option<&Arc<Link>> {
-        self.peers
-            .get(&peer)?
-            .held
-            .as_ref()
-            .filter(|link| link.is_alive())
+        self.peers.get(&peer)?.held.as_ref().filter(|link| link.is_alive())
     }
 
     /// Every link that stands.
@@ -200,15 +192,9 @@ impl Links {
         let id = connection.stable_id();
         let busy = self.get(peer).is_some()
             || self.peers.get(&peer).is_some_and(|peer| {
-                peer.pending
-                    .iter()
-                    .any(|other| other.stable_id() != id && other.close_reason().is_none())
+                peer.pending.iter().any(|other| other.stable_id() != id && other.close_reason().is_none())
             });
-        Greeting {
-            epoch: self.epoch,
-            number: self.last_number,
-            busy,
-        }
+        Greeting { epoch: self.epoch, number: self.last_number, busy }
     }
 
     /// Makes a connection the link to its peer, if that is the verdict on the greeting.
@@ -247,11 +233,7 @@ impl Links {
         let entry = self.peers.entry(peer).or_default();
         let predecessor = entry.held.replace(Arc::clone(&link));
         self.remove_pending(peer, connection);
-        Ok(Adopted {
-            link,
-            predecessor,
-            messages,
-        })
+        Ok(Adopted { link, predecessor, messages })
     }
 
     /// Takes a link out whose going down was reported.

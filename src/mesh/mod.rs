@@ -26,16 +26,14 @@ mod tls;
 mod transport;
 
 pub use authority::{
-    AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, DEVELOPMENT_VALIDITY_DAYS,
-    IssuedCertificate, load_authority, make_authority,
+    AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, DEVELOPMENT_VALIDITY_DAYS, IssuedCertificate,
+    load_authority, make_authority,
 };
 pub use certificate::{CertificateDetails, describe};
 pub use config::{CertificateFiles, Config, ConfigError};
 pub use endpoint::Mesh;
 pub use error::{DialError, IdentityError, MeshError, SendError};
 pub use event::{CloseReason, DialId, DownReason, MeshEvent, MessageTicket};
-pub use identity::{
-    Identity, IdentitySource, NODE_CERTIFICATE_FILE, NODE_KEY_FILE, OpenedIdentity,
-};
+pub use identity::{Identity, IdentitySource, NODE_CERTIFICATE_FILE, NODE_KEY_FILE, OpenedIdentity};
 pub use shared::MeshCounts;
 pub use socket::bind_socket;

@@ -86,11 +86,7 @@ mod tests {
     use super::*;
 
     const fn greeting(epoch: u64, number: u64, busy: bool) -> Greeting {
-        Greeting {
-            epoch,
-            number,
-            busy,
-        }
+        Greeting { epoch, number, busy }
     }
 
     #[test]
@@ -101,10 +97,7 @@ mod tests {
         longer.extend_from_slice(b"later");
         assert_eq!(Greeting::decode(&longer), Some(given));
         assert_eq!(Greeting::decode(&longer[..GREETING_BYTES - 1]), None);
-        assert_eq!(
-            greeting(1, 2, true).encode(),
-            [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 1]
-        );
+        assert_eq!(greeting(1, 2, true).encode(), [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 1]);
     }
 
     #[test]

@@ -44,15 +44,13 @@ impl Failure {
                 let text = String::from_utf8_lossy(&remote.reason);
                 match alert(code) {
                     Some(alert) => Self::Refused(alert_text(alert, "this node's", &text)),
-                    None if code == CONNECTION_REFUSED => {
-                        Self::Refused("it takes no connections for now".into())
-                    }
+                    None if code == CONNECTION_REFUSED => Self::Refused("it takes no connections for now".into()),
                     None => Self::Lost(error.to_string()),
                 }
             }
-            ConnectionError::ApplicationClosed(close) => Self::ClosedByPeer(
-                CloseReason::from_wire(close.error_code.into_inner(), &close.reason),
-            ),
+            ConnectionError::ApplicationClosed(close) => {
+                Self::ClosedByPeer(CloseReason::from_wire(close.error_code.into_inner(), &close.reason))
+            }
             ConnectionError::VersionMismatch => {
                 Self::Refused("it speaks no version of QUIC that this node knows".into())
             }
@@ -70,9 +68,9 @@ impl Failure {
             Self::Refused(reason) => Some(format!("it refused this node: {reason}")),
             Self::NoAnswer => Some("it did not finish the handshake in time".into()),
             // Code 0 is what a dialler leaves behind that got through on another address.
-            Self::ClosedByPeer(
-                reason @ (CloseReason::Protocol(_) | CloseReason::Unknown { code: 1.., .. }),
-            ) => Some(format!("it closed the connection: {reason}")),
+            Self::ClosedByPeer(reason @ (CloseReason::Protocol(_) | CloseReason::Unknown { code: 1.., .. })) => {
+                Some(format!("it closed the connection: {reason}"))
+            }
             Self::ClosedByPeer(_) | Self::ClosedHere | Self::Lost(_) => None,
         }
     }
@@ -82,27 +80,17 @@ impl Failure {
         match self {
             Self::NotAccepted(reason) => DialError::NotAccepted { address, reason },
             Self::Refused(reason) => DialError::Refused { address, reason },
-            Self::ClosedByPeer(CloseReason::SelfConnection) => {
-                DialError::SelfConnection { address }
-            }
-            Self::ClosedByPeer(reason) => DialError::Refused {
-                address,
-                reason: reason.to_string(),
-            },
+            Self::ClosedByPeer(CloseReason::SelfConnection) => DialError::SelfConnection { address },
+            Self::ClosedByPeer(reason) => DialError::Refused { address, reason: reason.to_string() },
             Self::ClosedHere => DialError::Closing,
-            Self::NoAnswer => DialError::NoAnswer {
-                address,
-                hint: hint.to_owned(),
-            },
+            Self::NoAnswer => DialError::NoAnswer { address, hint: hint.to_owned() },
             Self::Lost(reason) => DialError::Lost { address, reason },
         }
     }
 }
 
 fn alert(code: u64) -> Option<u8> {
-    (FIRST_ALERT_CODE..=LAST_ALERT_CODE)
-        .contains(&code)
-        .then(|| (code - FIRST_ALERT_CODE) as u8)
+    (FIRST_ALERT_CODE..=LAST_ALERT_CODE).contains(&code).then(|| (code - FIRST_ALERT_CODE) as u8)
 }
 
 /// The alerts of TLS (RFC 8446, section 6) that a node can cause; `whose` is "its" or "this node's".
@@ -117,11 +105,7 @@ fn alert_text(alert: u8, whose: &str, detail: &str) -> String {
         116 => "it asks for a certificate and got none".into(),
         120 => "it does not speak discnt/1".into(),
         other => {
-            let detail: String = detail
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(200)
-                .collect();
+            let detail: String = detail.chars().filter(|c| !c.is_control()).take(200).collect();
             format!("the TLS handshake failed with alert {other} ({detail})")
         }
     }

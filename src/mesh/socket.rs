@@ -15,18 +15,11 @@ const SOCKET_BUFFER_BYTES: usize = 2 << 20;
 /// [`MeshError::Socket`] when the system refuses, [`MeshError::Config`] when `bind` is no address.
 pub fn bind_socket(config: &Config) -> Result<UdpSocket, MeshError> {
     let address = config.bind_address().map_err(MeshError::Config)?;
-    open(address).map_err(|error| MeshError::Socket {
-        address: address.to_string(),
-        error,
-    })
+    open(address).map_err(|error| MeshError::Socket { address: address.to_string(), error })
 }
 
 fn open(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }

@@ -13,8 +13,8 @@ use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, PeerIncompatible, RootCertStore,
-    ServerConfig, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, PeerIncompatible, RootCertStore, ServerConfig,
+    SignatureScheme,
 };
 use std::sync::Arc;
 
@@ -31,10 +31,9 @@ fn provider() -> Arc<CryptoProvider> {
 /// How this node answers.
 pub(super) fn server_config(identity: &Identity) -> Result<QuicServerConfig, String> {
     let provider = provider();
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::clone(&identity.roots), provider.clone())
-            .build()
-            .map_err(|error| error.to_string())?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&identity.roots), provider.clone())
+        .build()
+        .map_err(|error| error.to_string())?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
         .map_err(|error| error.to_string())?
@@ -50,10 +49,7 @@ pub(super) fn server_config(identity: &Identity) -> Result<QuicServerConfig, Str
 /// How this node dials.
 pub(super) fn client_config(identity: &Identity) -> Result<QuicClientConfig, String> {
     let provider = provider();
-    let verifier = PeerVerifier {
-        roots: Arc::clone(&identity.roots),
-        provider: provider.clone(),
-    };
+    let verifier = PeerVerifier { roots: Arc::clone(&identity.roots), provider: provider.clone() };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
         .map_err(|error| error.to_string())?
@@ -75,33 +71,25 @@ pub(super) fn check_own_chain(
     roots: &Arc<RootCertStore>,
 ) -> Result<(), String> {
     let provider = provider();
-    CertifiedKey::from_der(chain.to_vec(), key.clone_key(), &provider).map_err(
-        |error| match error {
-            Error::InconsistentKeys(_) => "the key is not that of the certificate".to_owned(),
-            other => format!("the key cannot be used ({other})"),
-        },
-    )?;
+    CertifiedKey::from_der(chain.to_vec(), key.clone_key(), &provider).map_err(|error| match error {
+        Error::InconsistentKeys(_) => "the key is not that of the certificate".to_owned(),
+        other => format!("the key cannot be used ({other})"),
+    })?;
     let (first, between) = chain.split_first().ok_or("there is no certificate")?;
     let now = UnixTime::now();
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider.clone())
         .build()
         .map_err(|error| error.to_string())?;
-    verifier
-        .verify_client_cert(first, between, now)
-        .map_err(|error| chain_problem(&error))?;
-    let peer = PeerVerifier {
-        roots: Arc::clone(roots),
-        provider,
-    };
-    peer.check(first, between, now)
-        .map_err(|error| chain_problem(&error))
+    verifier.verify_client_cert(first, between, now).map_err(|error| chain_problem(&error))?;
+    let peer = PeerVerifier { roots: Arc::clone(roots), provider };
+    peer.check(first, between, now).map_err(|error| chain_problem(&error))
 }
 
 fn chain_problem(error: &Error) -> String {
     match error {
-        Error::InvalidCertificate(
-            CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        ) => "the certificate is not of the given authority".into(),
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            "the certificate is not of the given authority".into()
+        }
         Error::InvalidCertificate(
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. },
         ) => "the certificate must be for both server and client authentication".into(),
@@ -143,8 +131,7 @@ impl ServerCertVerifier for PeerVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.check(end_entity, intermediates, now)
-            .map(|()| ServerCertVerified::assertion())
+        self.check(end_entity, intermediates, now).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -163,17 +150,10 @@ impl ServerCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

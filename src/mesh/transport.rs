@@ -5,10 +5,7 @@ use super::error::MeshError;
 use super::identity::Identity;
 use super::tls;
 use quinn::congestion::CubicConfig;
-use quinn::{
-    ClientConfig, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig,
-    VarInt,
-};
+use quinn::{ClientConfig, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
 use quinn_proto::HashedConnectionIdGenerator;
 use ring::hmac;
 use std::sync::Arc;
@@ -38,10 +35,7 @@ impl Configs {
         let tls = tls::client_config(identity).map_err(MeshError::Tls)?;
         let mut client = ClientConfig::new(Arc::new(tls));
         client.transport_config(transport);
-        Ok(Self {
-            server: Arc::new(server),
-            client,
-        })
+        Ok(Self { server: Arc::new(server), client })
     }
 }
 

@@ -43,38 +43,25 @@ struct AnyHead {
 /// Reads the lines of a file, or `None` when there is no such file.
 pub(super) fn read(directory: &Path, kind: Kind) -> Result<Option<Vec<String>>, StorageError> {
     let path = directory.join(kind.name);
-    let damaged = |what: String| StorageError::Damaged {
-        path: path.clone(),
-        what,
-        consequence: kind.consequence,
-    };
+    let damaged = |what: String| StorageError::Damaged { path: path.clone(), what, consequence: kind.consequence };
     let Some(bytes) = read_bounded(&path)? else {
         return Ok(None);
     };
     let text = String::from_utf8(bytes).map_err(|_| damaged("it is not text".into()))?;
-    let (head, body) = text
-        .split_once('\n')
-        .ok_or_else(|| damaged("its first line has no end".into()))?;
-    let any: AnyHead = serde_json::from_str(head)
-        .map_err(|error| damaged(format!("its first line cannot be read: {error}")))?;
+    let (head, body) = text.split_once('\n').ok_or_else(|| damaged("its first line has no end".into()))?;
+    let any: AnyHead =
+        serde_json::from_str(head).map_err(|error| damaged(format!("its first line cannot be read: {error}")))?;
     if any.discnt != kind.name {
-        return Err(damaged(format!(
-            "it says that it is {:?}, not {:?}",
-            any.discnt, kind.name
-        )));
+        return Err(damaged(format!("it says that it is {:?}, not {:?}", any.discnt, kind.name)));
     }
     if any.version == 0 {
         return Err(damaged("there is no version 0 of it".into()));
     }
     if any.version > VERSION {
-        return Err(StorageError::Newer {
-            path,
-            found: any.version,
-            known: VERSION,
-        });
+        return Err(StorageError::Newer { path, found: any.version, known: VERSION });
     }
-    let head: Head = serde_json::from_str(head)
-        .map_err(|error| damaged(format!("its first line cannot be read: {error}")))?;
+    let head: Head =
+        serde_json::from_str(head).map_err(|error| damaged(format!("its first line cannot be read: {error}")))?;
     if head.sha256 != checksum(body.as_bytes()) {
         return Err(damaged("its checksum does not match".into()));
     }
@@ -82,21 +69,13 @@ pub(super) fn read(directory: &Path, kind: Kind) -> Result<Option<Vec<String>>, 
 }
 
 /// Replaces a file: when this returns, the new content is on disk under its name; when it fails, the old is.
-pub(super) fn write(
-    directory: &Path,
-    kind: Kind,
-    lines: impl Iterator<Item = String>,
-) -> Result<(), StorageError> {
+pub(super) fn write(directory: &Path, kind: Kind, lines: impl Iterator<Item = String>) -> Result<(), StorageError> {
     let mut body = String::new();
     for line in lines {
         body.push_str(&line);
         body.push('\n');
     }
-    let head = Head {
-        discnt: kind.name.to_owned(),
-        version: VERSION,
-        sha256: checksum(body.as_bytes()),
-    };
+    let head = Head { discnt: kind.name.to_owned(), version: VERSION, sha256: checksum(body.as_bytes()) };
     let head = serde_json::to_string(&head).expect("a struct of texts and numbers is always JSON");
     replace(directory, kind.name, format!("{head}\n{body}").as_bytes())
 }
@@ -106,8 +85,7 @@ pub(super) fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), 
     let temporary = temporary_path(directory, name);
     let path = directory.join(name);
     let written = write_durably(&temporary, bytes).map_err(io_error("write", &temporary));
-    let renamed =
-        written.and_then(|()| fs::rename(&temporary, &path).map_err(io_error("replace", &path)));
+    let renamed = written.and_then(|()| fs::rename(&temporary, &path).map_err(io_error("replace", &path)));
     if renamed.is_err() {
         // Best effort: what is left is overwritten by the next attempt anyway.
         let _ = fs::remove_file(&temporary);
@@ -123,31 +101,17 @@ pub(super) fn temporary_path(directory: &Path, name: &str) -> PathBuf {
 
 /// Makes the directory's entries durable.
 pub(super) fn sync_directory(directory: &Path) -> Result<(), StorageError> {
-    File::open(directory)
-        .and_then(|handle| handle.sync_all())
-        .map_err(io_error("make durable", directory))
+    File::open(directory).and_then(|handle| handle.sync_all()).map_err(io_error("make durable", directory))
 }
 
 /// Names the operation and the path of a system error.
-pub(super) fn io_error(
-    operation: &'static str,
-    path: &Path,
-) -> impl FnOnce(io::Error) -> StorageError {
+pub(super) fn io_error(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StorageError {
     let path = path.to_owned();
-    move |error| StorageError::Io {
-        operation,
-        path,
-        error,
-    }
+    move |error| StorageError::Io { operation, path, error }
 }
 
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -159,9 +123,7 @@ fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, StorageError> {
         Err(error) => return Err(io_error("open", path)(error)),
     };
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(io_error("read", path))?;
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(io_error("read", path))?;
     Ok(Some(bytes))
 }
 

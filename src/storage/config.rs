@@ -30,9 +30,7 @@ mod tests {
     fn the_default_directory_is_named_after_the_port() {
         let config = Config::default();
         assert_eq!(config.directory(7711), PathBuf::from("./discnt-data/7711"));
-        let given = Config {
-            data_dir: Some("/var/lib/discnt".into()),
-        };
+        let given = Config { data_dir: Some("/var/lib/discnt".into()) };
         assert_eq!(given.directory(7711), PathBuf::from("/var/lib/discnt"));
     }
 }

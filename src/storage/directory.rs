@@ -24,14 +24,8 @@ const INCARNATION: Kind = Kind {
     name: "incarnation",
     consequence: "a node that uses an incarnation a second time makes the cluster lose counts",
 };
-const MEMBERS: Kind = Kind {
-    name: "members",
-    consequence: "the node would not find its cluster again by itself",
-};
-const BARRED: Kind = Kind {
-    name: "barred",
-    consequence: "nodes that were forgotten would be let in again",
-};
+const MEMBERS: Kind = Kind { name: "members", consequence: "the node would not find its cluster again by itself" };
+const BARRED: Kind = Kind { name: "barred", consequence: "nodes that were forgotten would be let in again" };
 
 /// A data directory that this process alone uses, for as long as the value lives.
 #[derive(Debug)]
@@ -86,9 +80,7 @@ impl DataDirectory {
             .read_incarnation()?
             .max(heard.0)
             .checked_add(1)
-            .ok_or_else(|| StorageError::Exhausted {
-                path: self.path.join(INCARNATION.name),
-            })?;
+            .ok_or_else(|| StorageError::Exhausted { path: self.path.join(INCARNATION.name) })?;
         self.write_incarnation(next)?;
         Ok(Incarnation(next))
     }
@@ -134,18 +126,10 @@ impl DataDirectory {
     /// # Errors
     /// [`StorageError`].
     pub fn save_barred(&self, barred: &[NodeId]) -> Result<(), StorageError> {
-        checked_file::write(
-            &self.path,
-            BARRED,
-            barred.iter().map(records::barred_to_line),
-        )
+        checked_file::write(&self.path, BARRED, barred.iter().map(records::barred_to_line))
     }
 
-    fn load<T>(
-        &self,
-        kind: Kind,
-        parse: fn(&str) -> Result<T, String>,
-    ) -> Result<Vec<T>, StorageError> {
+    fn load<T>(&self, kind: Kind, parse: fn(&str) -> Result<T, String>) -> Result<Vec<T>, StorageError> {
         let lines = checked_file::read(&self.path, kind)?.unwrap_or_default();
         lines
             .iter()
@@ -181,11 +165,7 @@ impl DataDirectory {
             .and_then(|number| number.parse().ok());
         match version {
             Some(1..=FORMAT_VERSION) => Ok(Some(())),
-            Some(found) if found > FORMAT_VERSION => Err(StorageError::Newer {
-                path,
-                found,
-                known: FORMAT_VERSION,
-            }),
+            Some(found) if found > FORMAT_VERSION => Err(StorageError::Newer { path, found, known: FORMAT_VERSION }),
             _ => Err(StorageError::Damaged {
                 path,
                 what: format!("expected the words \"{FORMAT_WORDS}{FORMAT_VERSION}\""),
@@ -207,16 +187,9 @@ impl DataDirectory {
         })?;
         let parsed = match lines.as_slice() {
             [line] => records::incarnation_from_line(line),
-            other => Err(format!(
-                "one line was expected below the first, not {}",
-                other.len()
-            )),
+            other => Err(format!("one line was expected below the first, not {}", other.len())),
         };
-        parsed.map_err(|what| StorageError::Damaged {
-            path,
-            what,
-            consequence: INCARNATION.consequence,
-        })
+        parsed.map_err(|what| StorageError::Damaged { path, what, consequence: INCARNATION.consequence })
     }
 
     fn write_incarnation(&self, incarnation: u64) -> Result<(), StorageError> {
@@ -228,12 +201,8 @@ impl DataDirectory {
 /// Refuses a directory that holds things but no `FORMAT`: writing into somebody's home would be rude, and a
 /// node's directory that lost its `FORMAT` must not be taken for a new one.
 fn refuse_foreign(path: &Path) -> Result<(), StorageError> {
-    let ours_before_format = [
-        LOCK.to_owned(),
-        INCARNATION.name.to_owned(),
-        format!("{}.new", INCARNATION.name),
-        format!("{FORMAT}.new"),
-    ];
+    let ours_before_format =
+        [LOCK.to_owned(), INCARNATION.name.to_owned(), format!("{}.new", INCARNATION.name), format!("{FORMAT}.new")];
     let mut found = Vec::new();
     for entry in fs::read_dir(path).map_err(io_error("read the directory", path))? {
         let entry = entry.map_err(io_error("read the directory", path))?;
@@ -244,15 +213,9 @@ fn refuse_foreign(path: &Path) -> Result<(), StorageError> {
         found.push(name);
     }
     found.sort();
-    match found
-        .into_iter()
-        .find(|name| !ours_before_format.contains(name))
-    {
+    match found.into_iter().find(|name| !ours_before_format.contains(name)) {
         None => Ok(()),
-        Some(found) => Err(StorageError::Foreign {
-            directory: path.to_owned(),
-            found,
-        }),
+        Some(found) => Err(StorageError::Foreign { directory: path.to_owned(), found }),
     }
 }
 
@@ -269,10 +232,7 @@ fn lock(directory: &Path) -> Result<File, StorageError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            return Err(StorageError::Locked {
-                directory: directory.to_owned(),
-                holder: read_holder(&mut file),
-            });
+            return Err(StorageError::Locked { directory: directory.to_owned(), holder: read_holder(&mut file) });
         }
         Err(TryLockError::Error(error)) => return Err(io_error("lock", &path)(error)),
     }

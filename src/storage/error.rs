@@ -39,9 +39,7 @@ pub enum StorageError {
         consequence: &'static str,
     },
     /// A file that must be there is not.
-    #[error(
-        "{path} is missing from a data directory in use: restore it from a backup, or {remedy}"
-    )]
+    #[error("{path} is missing from a data directory in use: restore it from a backup, or {remedy}")]
     Missing {
         /// The file.
         path: PathBuf,
@@ -49,9 +47,7 @@ pub enum StorageError {
         remedy: &'static str,
     },
     /// The directory or a file of it was written by a later version.
-    #[error(
-        "{path} is of version {found}, this discnt-server reads up to version {known}: use a newer one"
-    )]
+    #[error("{path} is of version {found}, this discnt-server reads up to version {known}: use a newer one")]
     Newer {
         /// The file.
         path: PathBuf,

@@ -84,6 +84,5 @@ fn from_line<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, String> {
 }
 
 fn parse_id(text: &str) -> Result<NodeId, String> {
-    text.parse()
-        .map_err(|error| format!("{text:?} is not a node id: {error}"))
+    text.parse().map_err(|error| format!("{text:?} is not a node id: {error}"))
 }

@@ -13,10 +13,7 @@ async fn two_nodes_link_and_exchange_datagrams_and_messages() {
     let (mut one, mut two) = linked_pair(&certificates).await;
     one.exchange_datagram(&mut two, b"there").await;
     two.exchange_datagram(&mut one, b"and back").await;
-    let ticket = one
-        .mesh
-        .send_message(two.id(), Bytes::from_static(b"a message"))
-        .expect("the queue is empty");
+    let ticket = one.mesh.send_message(two.id(), Bytes::from_static(b"a message")).expect("the queue is empty");
     one.wait_for(|event| match event {
         MeshEvent::Sent { to, ticket: sent } => {
             assert_eq!((to, sent), (two.mesh.id(), ticket));
@@ -32,11 +29,7 @@ async fn two_nodes_link_and_exchange_datagrams_and_messages() {
         })
         .await;
     assert_eq!((from, &*bytes), (one.id(), b"a message".as_slice()));
-    assert!(
-        one.mesh
-            .round_trip(two.id())
-            .is_some_and(|time| time < DEADLINE)
-    );
+    assert!(one.mesh.round_trip(two.id()).is_some_and(|time| time < DEADLINE));
     assert_eq!(one.mesh.peers(), [two.id()]);
 }
 
@@ -61,10 +54,7 @@ async fn messages_keep_their_order_and_a_slow_reader_holds_the_sender_back() {
     let deadline = Instant::now() + DEADLINE;
     let mut full_since = None;
     loop {
-        assert!(
-            Instant::now() < deadline && queued < 2000,
-            "{queued} were taken"
-        );
+        assert!(Instant::now() < deadline && queued < 2000, "{queued} were taken");
         match one.mesh.send_message(two.id(), message(queued)) {
             Ok(_) => {
                 queued += 1;
@@ -98,24 +88,16 @@ async fn messages_keep_their_order_and_a_slow_reader_holds_the_sender_back() {
 async fn what_is_too_long_is_refused_and_the_longest_arrives() {
     let certificates = Certificates::new();
     let (mut one, mut two) = linked_pair(&certificates).await;
-    let limit = one
-        .mesh
-        .max_datagram_bytes(two.id())
-        .expect("they are linked");
+    let limit = one.mesh.max_datagram_bytes(two.id()).expect("they are linked");
     assert!((1100..=1452).contains(&limit), "{limit}");
     let bytes = 1453;
     let error = one.mesh.send_datagram(two.id(), vec![0; bytes].into());
-    assert!(
-        matches!(error, Err(SendError::DatagramTooLong { bytes: 1453, limit: now }) if now >= limit),
-        "{error:?}"
-    );
+    assert!(matches!(error, Err(SendError::DatagramTooLong { bytes: 1453, limit: now }) if now >= limit), "{error:?}");
     let too_long = vec![0; MAX_MESSAGE_BYTES + 1].into();
     let error = one.mesh.send_message(two.id(), too_long);
     assert_eq!(error, Err(SendError::MessageTooLong(MAX_MESSAGE_BYTES + 1)));
     let longest = vec![7; MAX_MESSAGE_BYTES].into();
-    one.mesh
-        .send_message(two.id(), longest)
-        .expect("it is allowed");
+    one.mesh.send_message(two.id(), longest).expect("it is allowed");
     let length = two
         .wait_for(|event| match event {
             MeshEvent::Message { bytes, .. } => Some(bytes.len()),
@@ -162,10 +144,7 @@ async fn host_names_and_ipv6_are_dialled() {
             _ => None,
         })
         .await;
-    assert_eq!(
-        address,
-        SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], one.address().port()))
-    );
+    assert_eq!(address, SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], one.address().port())));
     two.mesh.dial(DialId(3), "::1", 1);
     let error = two.wait_for_failed_dial().await;
     assert!(matches!(error, DialError::AddressFamily { .. }), "{error}");

@@ -114,10 +114,6 @@ async fn a_node_that_dials_itself_is_told_so() {
     let authority = certificates.authority("authority");
     let mut node = certificates.node("node", &authority, &[&authority]).start();
     let address = node.address();
-    node.mesh
-        .dial(DialId(1), &address.ip().to_string(), address.port());
-    assert_eq!(
-        node.wait_for_failed_dial().await,
-        DialError::SelfConnection { address }
-    );
+    node.mesh.dial(DialId(1), &address.ip().to_string(), address.port());
+    assert_eq!(node.wait_for_failed_dial().await, DialError::SelfConnection { address });
 }

@@ -11,10 +11,7 @@ use std::path::PathBuf;
 #[tokio::test]
 async fn nodes_of_different_authorities_refuse_each_other_with_reasons_on_both_sides() {
     let certificates = Certificates::new();
-    let (first, second) = (
-        certificates.authority("first"),
-        certificates.authority("second"),
-    );
+    let (first, second) = (certificates.authority("first"), certificates.authority("second"));
     let mut one = certificates.node("one", &first, &[&first]).start();
     let mut two = certificates.node("two", &second, &[&second]).start();
     one.dial(1, &two);
@@ -24,32 +21,19 @@ async fn nodes_of_different_authorities_refuse_each_other_with_reasons_on_both_s
     assert_eq!(error, DialError::NotAccepted { address, reason });
     let (from, reason) = two.wait_for_refused().await;
     assert_eq!(from, one.address());
-    assert_eq!(
-        reason,
-        "it refused this node: this node's certificate is of another authority"
-    );
+    assert_eq!(reason, "it refused this node: this node's certificate is of another authority");
     two.dial(2, &one);
     let error = two.wait_for_failed_dial().await;
-    assert!(
-        error
-            .to_string()
-            .contains("its certificate is of another authority"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("its certificate is of another authority"), "{error}");
     one.wait_for_refused().await;
 }
 
 #[tokio::test]
 async fn a_dialler_that_the_other_side_does_not_accept_gets_no_link() {
     let certificates = Certificates::new();
-    let (ours, foreign) = (
-        certificates.authority("ours"),
-        certificates.authority("foreign"),
-    );
+    let (ours, foreign) = (certificates.authority("ours"), certificates.authority("foreign"));
     // The dialler accepts everybody, so that only the server can refuse, after TLS is done for the dialler.
-    let mut dialler = certificates
-        .node("dialler", &foreign, &[&ours, &foreign])
-        .start();
+    let mut dialler = certificates.node("dialler", &foreign, &[&ours, &foreign]).start();
     let mut server = certificates.node("server", &ours, &[&ours]).start();
     dialler.dial(1, &server);
     let error = dialler.wait_for_failed_dial().await;
@@ -75,9 +59,7 @@ fn stranger(node: Option<&Node>, protocol: &[u8]) -> quinn::Endpoint {
             let path = |path: &Option<PathBuf>| path.clone().expect("it is set");
             let cert = CertificateDer::from_pem_file(path(&node.config.cert)).expect("it was made");
             let key = PrivateKeyDer::from_pem_file(path(&node.config.key)).expect("it was made");
-            config
-                .with_client_auth_cert(vec![cert], key)
-                .expect("they belong together")
+            config.with_client_auth_cert(vec![cert], key).expect("they belong together")
         }
     };
     config.alpn_protocols = vec![protocol.to_vec()];
@@ -130,21 +112,14 @@ impl rustls::client::danger::ServerCertVerifier for AcceptAnybody {
 async fn strangers_without_a_certificate_or_the_protocol_are_refused() {
     let certificates = Certificates::new();
     let authority = certificates.authority("authority");
-    let mut server = certificates
-        .node("server", &authority, &[&authority])
-        .start();
-    for (protocol, expected) in [
-        (b"discnt/1".as_slice(), "it presented no certificate"),
-        (b"h3".as_slice(), "it does not speak discnt/1"),
-    ] {
+    let mut server = certificates.node("server", &authority, &[&authority]).start();
+    for (protocol, expected) in
+        [(b"discnt/1".as_slice(), "it presented no certificate"), (b"h3".as_slice(), "it does not speak discnt/1")]
+    {
         let client = stranger(None, protocol);
-        let connecting = client
-            .connect(server.address(), "discnt")
-            .expect("the address is good");
+        let connecting = client.connect(server.address(), "discnt").expect("the address is good");
         if let Ok(connection) = connecting.await {
-            let _ = tokio::time::timeout(DEADLINE, connection.closed())
-                .await
-                .expect("the server closes it");
+            let _ = tokio::time::timeout(DEADLINE, connection.closed()).await.expect("the server closes it");
         }
         let (from, reason) = server.wait_for_refused().await;
         let port = client.local_addr().expect("it is bound").port();
@@ -164,9 +139,7 @@ async fn rude_peer(
             continue;
         }
         let endpoint = stranger(Some(&node), b"discnt/1");
-        let connecting = endpoint
-            .connect(server.address(), "discnt")
-            .expect("the address is good");
+        let connecting = endpoint.connect(server.address(), "discnt").expect("the address is good");
         let connection = connecting.await.expect("the certificate is good");
         return (endpoint, connection);
     }
@@ -188,9 +161,7 @@ const PROTOCOL_BROKEN: u64 = 5;
 async fn a_greeting_of_nonsense_is_refused() {
     let certificates = Certificates::new();
     let authority = certificates.authority("authority");
-    let mut server = certificates
-        .node("server", &authority, &[&authority])
-        .start();
+    let mut server = certificates.node("server", &authority, &[&authority]).start();
     for nonsense in [b"\0\0\0\x03abc".as_slice(), b"\xff\xff\xff\xff", b"\0"] {
         let (_endpoint, connection) = rude_peer(&certificates, &authority, &server).await;
         let mut stream = connection.open_uni().await.expect("a stream is allowed");
@@ -206,9 +177,7 @@ async fn a_greeting_of_nonsense_is_refused() {
 async fn a_message_that_is_announced_too_long_closes_the_link() {
     let certificates = Certificates::new();
     let authority = certificates.authority("authority");
-    let mut server = certificates
-        .node("server", &authority, &[&authority])
-        .start();
+    let mut server = certificates.node("server", &authority, &[&authority]).start();
     let (_endpoint, connection) = rude_peer(&certificates, &authority, &server).await;
     let mut stream = connection.open_uni().await.expect("a stream is allowed");
     let greeting = [&[0, 0, 0, 17][..], &[0; 17]].concat();
@@ -218,10 +187,7 @@ async fn a_message_that_is_announced_too_long_closes_the_link() {
     stream.write_all(&length).await.expect("it is taken");
     assert_eq!(close_code(&connection).await, PROTOCOL_BROKEN);
     let (_, reason) = server.wait_for_down().await;
-    assert!(
-        matches!(&reason, DownReason::Closed(CloseReason::Protocol(text)) if text.contains("1048577")),
-        "{reason}"
-    );
+    assert!(matches!(&reason, DownReason::Closed(CloseReason::Protocol(text)) if text.contains("1048577")), "{reason}");
 }
 
 #[tokio::test]
@@ -247,9 +213,7 @@ async fn unfinished_handshakes_are_bounded_and_the_rest_must_prove_their_address
     let server = server.start();
     let _first = rude_peer(&certificates, &authority, &server).await;
     // With half of the room taken a dialler is asked to come back, which it does by itself.
-    let mut patient = certificates
-        .node("patient", &authority, &[&authority])
-        .start();
+    let mut patient = certificates.node("patient", &authority, &[&authority]).start();
     patient.dial(1, &server);
     patient.wait_for_link().await;
     let _second = rude_peer(&certificates, &authority, &server).await;
@@ -257,8 +221,5 @@ async fn unfinished_handshakes_are_bounded_and_the_rest_must_prove_their_address
     late.dial(1, &server);
     let address = server.address();
     let reason = "it takes no connections for now".to_owned();
-    assert_eq!(
-        late.wait_for_failed_dial().await,
-        DialError::Refused { address, reason }
-    );
+    assert_eq!(late.wait_for_failed_dial().await, DialError::Refused { address, reason });
 }

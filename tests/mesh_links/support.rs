@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use discnt::base::NodeId;
 use discnt::mesh::{
-    Authority, Config, DialError, DialId, DownReason, Identity, Mesh, MeshEvent, bind_socket,
-    make_authority,
+    Authority, Config, DialError, DialId, DownReason, Identity, Mesh, MeshEvent, bind_socket, make_authority,
 };
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -35,15 +34,11 @@ impl Certificates {
     pub(crate) fn node(&self, name: &str, authority: &Authority, trusts: &[&Authority]) -> Node {
         let directory = self.0.path().join(name);
         std::fs::create_dir_all(&directory).expect("a directory");
-        let roots: String = trusts
-            .iter()
-            .map(|trusted| std::fs::read_to_string(self.ca_cert(trusted)).expect("it was made"))
-            .collect();
+        let roots: String =
+            trusts.iter().map(|trusted| std::fs::read_to_string(self.ca_cert(trusted)).expect("it was made")).collect();
         std::fs::write(directory.join("roots.crt"), roots).expect("it is written");
         let (cert, key) = (directory.join("node.crt"), directory.join("node.key"));
-        authority
-            .issue_to_files(&cert, &key, 30)
-            .expect("a certificate is issued");
+        authority.issue_to_files(&cert, &key, 30).expect("a certificate is issued");
         let config = Config {
             ca_cert: Some(directory.join("roots.crt")),
             cert: Some(cert),
@@ -63,9 +58,7 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn identity(&self) -> Identity {
-        Identity::open(&self.config, &self.directory)
-            .expect("the identity is good")
-            .identity
+        Identity::open(&self.config, &self.directory).expect("the identity is good").identity
     }
 
     pub(crate) fn start(&self) -> Running {
@@ -75,8 +68,7 @@ impl Node {
     pub(crate) fn start_with_queue(&self, capacity: usize) -> Running {
         let socket = bind_socket(&self.config).expect("the socket is free");
         let (sender, events) = mpsc::channel(capacity);
-        let mesh = Mesh::bind(self.config.clone(), socket, &self.identity(), sender)
-            .expect("the mesh starts");
+        let mesh = Mesh::bind(self.config.clone(), socket, &self.identity(), sender).expect("the mesh starts");
         Running { mesh, events }
     }
 }
@@ -97,8 +89,7 @@ impl Running {
 
     pub(crate) fn dial(&self, dial: u64, other: &Self) {
         let address = other.address();
-        self.mesh
-            .dial(DialId(dial), &address.ip().to_string(), address.port());
+        self.mesh.dial(DialId(dial), &address.ip().to_string(), address.port());
     }
 
     /// The next event.
@@ -110,10 +101,7 @@ impl Running {
     }
 
     /// The next event that `select` wants; others are passed over.
-    pub(crate) async fn wait_for<T>(
-        &mut self,
-        mut select: impl FnMut(MeshEvent) -> Option<T>,
-    ) -> T {
+    pub(crate) async fn wait_for<T>(&mut self, mut select: impl FnMut(MeshEvent) -> Option<T>) -> T {
         let deadline = Instant::now() + DEADLINE;
         loop {
             assert!(Instant::now() < deadline, "the event did not come");
@@ -163,9 +151,7 @@ impl Running {
         let to = other.id();
         let deadline = Instant::now() + DEADLINE;
         while Instant::now() < deadline {
-            self.mesh
-                .send_datagram(to, Bytes::from_static(text))
-                .expect("the link takes it");
+            self.mesh.send_datagram(to, Bytes::from_static(text)).expect("the link takes it");
             let arrived = tokio::time::timeout(Duration::from_millis(200), other.events.recv());
             match arrived.await {
                 Ok(Some(MeshEvent::Datagram { from, bytes })) => {

@@ -14,15 +14,8 @@ impl Place {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let data = directory.path().join("data");
         fs::create_dir(&data).expect("it is new");
-        let config = Config {
-            certs_dir: directory.path().join("certs"),
-            ..Config::default()
-        };
-        Self {
-            config,
-            data,
-            _directory: directory,
-        }
+        let config = Config { certs_dir: directory.path().join("certs"), ..Config::default() };
+        Self { config, data, _directory: directory }
     }
 
     fn open(&self) -> Result<OpenedIdentity, IdentityError> {
@@ -47,32 +40,19 @@ impl Place {
 }
 
 fn mode(path: &Path) -> u32 {
-    fs::metadata(path)
-        .expect("it was made")
-        .permissions()
-        .mode()
-        & 0o777
+    fs::metadata(path).expect("it was made").permissions().mode() & 0o777
 }
 
 #[test]
 fn the_first_start_makes_an_authority_and_later_ones_use_it() {
     let place = Place::new();
     let first = place.open().expect("it is made");
-    assert!(matches!(
-        first.source,
-        IdentitySource::Development { made_now: true, .. }
-    ));
+    assert!(matches!(first.source, IdentitySource::Development { made_now: true, .. }));
     assert!(first.warnings[0].contains("newly made development authority"));
     assert_eq!(mode(&place.ca("ca.key")), 0o600);
     assert_eq!(mode(&place.own("node.key")), 0o600);
     let again = place.open().expect("it is there");
-    assert!(matches!(
-        again.source,
-        IdentitySource::Development {
-            made_now: false,
-            ..
-        }
-    ));
+    assert!(matches!(again.source, IdentitySource::Development { made_now: false, .. }));
     assert_eq!(again.identity.id, first.identity.id);
     assert_eq!(again.identity.chain, first.identity.chain);
     let details = certificate::describe(&place.own("node.crt")).expect("it was made");
@@ -93,19 +73,11 @@ fn nodes_that_start_together_make_one_authority() {
                 scope.spawn(move || Identity::open(config, &data).expect("it is made"))
             })
             .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().expect("no panic"))
-            .collect()
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
     let makers = starts
         .iter()
-        .filter(|start| {
-            matches!(
-                start.source,
-                IdentitySource::Development { made_now: true, .. }
-            )
-        })
+        .filter(|start| matches!(start.source, IdentitySource::Development { made_now: true, .. }))
         .count();
     assert_eq!(makers, 1);
     for start in &starts {
@@ -122,11 +94,8 @@ fn the_id_stays_when_the_certificate_must_be_issued_anew() {
     assert_eq!(place.id(), id);
     fs::write(&certificate, "garbage").expect("it is written");
     assert_eq!(place.id(), id);
-    let (authority, _) =
-        authority::load_or_make_development(&place.config.certs_dir).expect("it is there");
-    authority
-        .issue_to_files(&certificate, &place.own("node.key"), 10)
-        .expect("it is issued");
+    let (authority, _) = authority::load_or_make_development(&place.config.certs_dir).expect("it is there");
+    authority.issue_to_files(&certificate, &place.own("node.key"), 10).expect("it is issued");
     assert_eq!(place.id(), id);
     let details = certificate::describe(&certificate).expect("it was made");
     let margin = OffsetDateTime::now_utc() + RENEWAL_MARGIN;
@@ -144,10 +113,7 @@ fn a_lost_key_is_no_new_node() {
     assert!(text.contains("node.key: the key is missing"), "{text}");
     fs::write(place.own("node.key"), "garbage").expect("it is written");
     let text = place.refusal();
-    assert!(
-        text.contains("node.key: it is no usable private key"),
-        "{text}"
-    );
+    assert!(text.contains("node.key: it is no usable private key"), "{text}");
 }
 
 #[test]
@@ -170,67 +136,32 @@ fn an_authority_without_its_key_serves_those_who_have_a_certificate() {
 #[test]
 fn configured_files_are_checked_against_each_other() {
     let place = Place::new();
-    let real = |name: &str| {
-        authority::make_authority(&place.data.join(name), name, 100).expect("it is made")
-    };
+    let real = |name: &str| authority::make_authority(&place.data.join(name), name, 100).expect("it is made");
     let (ours, other) = (real("ours"), real("other"));
     let path = |name: &str| place.data.join(name);
     let issue = |authority: &Authority, name: &str| {
         authority
-            .issue_to_files(
-                &path(&format!("{name}.crt")),
-                &path(&format!("{name}.key")),
-                50,
-            )
+            .issue_to_files(&path(&format!("{name}.crt")), &path(&format!("{name}.key")), 50)
             .expect("it is issued")
     };
     let issued = issue(&ours, "a");
     issue(&ours, "b");
     issue(&other, "c");
     let open = |ca: &str, cert: &str, key: &str| {
-        let config = Config {
-            ca_cert: Some(path(ca)),
-            cert: Some(path(cert)),
-            key: Some(path(key)),
-            ..Config::default()
-        };
+        let config =
+            Config { ca_cert: Some(path(ca)), cert: Some(path(cert)), key: Some(path(key)), ..Config::default() };
         Identity::open(&config, &place.data).map_err(|error| error.to_string())
     };
     let good = open("ours/ca.crt", "a.crt", "a.key").expect("it is good");
     assert_eq!(good.identity.id, issued.node_id);
     assert_eq!(good.warnings, Vec::<String>::new());
     for (ca, cert, key, expected) in [
-        (
-            "ours/ca.crt",
-            "a.crt",
-            "b.key",
-            "the key is not that of the certificate",
-        ),
-        (
-            "ours/ca.crt",
-            "c.crt",
-            "c.key",
-            "not of the given authority",
-        ),
-        (
-            "ours/ca.crt",
-            "ours/ca.crt",
-            "ours/ca.key",
-            "certificate of an authority",
-        ),
+        ("ours/ca.crt", "a.crt", "b.key", "the key is not that of the certificate"),
+        ("ours/ca.crt", "c.crt", "c.key", "not of the given authority"),
+        ("ours/ca.crt", "ours/ca.crt", "ours/ca.key", "certificate of an authority"),
         ("a.crt", "a.crt", "a.key", "that is not an authority's"),
-        (
-            "ours/ca.crt",
-            "a.key",
-            "a.key",
-            "it holds no PEM certificate",
-        ),
-        (
-            "ours/ca.crt",
-            "a.crt",
-            "a.crt",
-            "it holds no PEM private key",
-        ),
+        ("ours/ca.crt", "a.key", "a.key", "it holds no PEM certificate"),
+        ("ours/ca.crt", "a.crt", "a.crt", "it holds no PEM private key"),
         ("none", "a.crt", "a.key", "there is no such file"),
     ] {
         let text = open(ca, cert, key).expect_err("it must be refused");
@@ -244,23 +175,15 @@ fn configured_files_are_checked_against_each_other() {
 #[test]
 fn an_expired_certificate_is_refused_with_the_day() {
     let place = Place::new();
-    let authority =
-        authority::make_authority(&place.data.join("ca"), "ca", 100).expect("it is made");
+    let authority = authority::make_authority(&place.data.join("ca"), "ca", 100).expect("it is made");
     let (cert, key) = (place.own("a.crt"), place.own("a.key"));
-    authority
-        .issue_to_files(&cert, &key, 0)
-        .expect("it is issued");
+    authority.issue_to_files(&cert, &key, 0).expect("it is issued");
     let details = certificate::describe(&cert).expect("it was made");
     let later = details[0].not_after + Duration::days(1);
     let problem = details[0].validity_problem(later).expect("it has expired");
-    assert!(
-        problem.starts_with("the certificate expired on 2"),
-        "{problem}"
-    );
+    assert!(problem.starts_with("the certificate expired on 2"), "{problem}");
     let earlier = details[0].not_before - Duration::days(1);
-    let problem = details[0]
-        .validity_problem(earlier)
-        .expect("it is not valid yet");
+    let problem = details[0].validity_problem(earlier).expect("it is not valid yet");
     assert!(problem.contains("valid only from"), "{problem}");
 }
 

@@ -36,18 +36,8 @@ fn id(digit: u8) -> NodeId {
 
 fn members() -> Vec<RememberedMember> {
     vec![
-        RememberedMember {
-            id: id(0xab),
-            host: "node1.example.net".into(),
-            client_port: 5262,
-            mesh_port: 5263,
-        },
-        RememberedMember {
-            id: id(0x01),
-            host: "2001:db8::1 \"odd\"\n".into(),
-            client_port: 0,
-            mesh_port: 65535,
-        },
+        RememberedMember { id: id(0xab), host: "node1.example.net".into(), client_port: 5262, mesh_port: 5263 },
+        RememberedMember { id: id(0x01), host: "2001:db8::1 \"odd\"\n".into(), client_port: 0, mesh_port: 65535 },
     ]
 }
 
@@ -71,10 +61,7 @@ fn incarnations_grow_over_restarts_and_above_what_was_heard() {
     assert_eq!(directory.next_incarnation().ok(), Some(Incarnation(2)));
     drop(directory);
     let directory = place.open();
-    assert_eq!(
-        directory.last_incarnation().ok(),
-        Some(Some(Incarnation(2)))
-    );
+    assert_eq!(directory.last_incarnation().ok(), Some(Some(Incarnation(2))));
     let above = directory.next_incarnation_above(Incarnation(40));
     assert_eq!(above.ok(), Some(Incarnation(41)));
     assert_eq!(directory.next_incarnation().ok(), Some(Incarnation(42)));
@@ -90,16 +77,11 @@ fn members_and_barred_nodes_read_back_after_a_restart() {
     assert_eq!(directory.load_members().expect("none yet"), []);
     assert_eq!(directory.load_barred().expect("none yet"), []);
     directory.save_members(&members()).expect("they are saved");
-    directory
-        .save_barred(&[id(7), id(8)])
-        .expect("they are saved");
+    directory.save_barred(&[id(7), id(8)]).expect("they are saved");
     drop(directory);
     let directory = place.open();
     assert_eq!(directory.load_members().expect("they are there"), members());
-    assert_eq!(
-        directory.load_barred().expect("they are there"),
-        [id(7), id(8)]
-    );
+    assert_eq!(directory.load_barred().expect("they are there"), [id(7), id(8)]);
     directory.save_members(&[]).expect("they are saved");
     assert_eq!(directory.load_members().expect("none again"), []);
 }
@@ -150,10 +132,7 @@ fn a_second_server_is_told_who_has_the_directory() {
     let first = place.open();
     let text = place.refusal();
     let process = format!("(process {})", std::process::id());
-    assert!(
-        text.contains("is in use by another discnt-server"),
-        "{text}"
-    );
+    assert!(text.contains("is in use by another discnt-server"), "{text}");
     assert!(text.contains(&process), "{text}");
     assert!(text.contains(&place.path().display().to_string()), "{text}");
     drop(first);
@@ -179,15 +158,8 @@ fn every_damage_to_the_incarnation_is_noticed() {
     for damaged in damages(&whole) {
         fs::write(place.file("incarnation"), &damaged).expect("it is written");
         let error = DataDirectory::open(place.path()).expect_err("it must be refused");
-        let noticed = matches!(
-            error,
-            StorageError::Damaged { .. } | StorageError::Newer { .. }
-        );
-        assert!(
-            noticed,
-            "{error} for {:?}",
-            String::from_utf8_lossy(&damaged)
-        );
+        let noticed = matches!(error, StorageError::Damaged { .. } | StorageError::Newer { .. });
+        assert!(noticed, "{error} for {:?}", String::from_utf8_lossy(&damaged));
     }
     fs::write(place.file("incarnation"), &whole).expect("it is written");
     assert_eq!(place.open().next_incarnation().ok(), Some(Incarnation(2)));
@@ -201,10 +173,7 @@ fn every_damage_to_the_members_is_noticed_and_they_are_left_as_they_are() {
     let whole = fs::read(place.file("members")).expect("it was written");
     for damaged in damages(&whole) {
         fs::write(place.file("members"), &damaged).expect("it is written");
-        let text = directory
-            .load_members()
-            .expect_err("it must be refused")
-            .to_string();
+        let text = directory.load_members().expect_err("it must be refused").to_string();
         assert!(text.contains("members is "), "{text}");
         assert_eq!(fs::read(place.file("members")).ok(), Some(damaged));
     }
@@ -217,10 +186,7 @@ fn later_versions_are_refused_as_such() {
     let later = r#"{"discnt":"incarnation","version":2,"blake3":"of another day"}"#;
     fs::write(place.file("incarnation"), format!("{later}\n")).expect("it is written");
     let text = place.refusal();
-    assert!(
-        text.contains("version 2") && text.contains("up to version 1"),
-        "{text}"
-    );
+    assert!(text.contains("version 2") && text.contains("up to version 1"), "{text}");
     fs::write(place.file("FORMAT"), "discnt data 2\n").expect("it is written");
     let text = place.refusal();
     assert!(text.contains("FORMAT is of version 2"), "{text}");
@@ -237,10 +203,7 @@ fn a_directory_of_something_else_is_left_alone() {
     fs::create_dir_all(place.path()).expect("it is new");
     fs::write(place.file("notes.txt"), "mine").expect("it is written");
     let text = place.refusal();
-    assert!(
-        text.contains("it holds notes.txt and no FORMAT file"),
-        "{text}"
-    );
+    assert!(text.contains("it holds notes.txt and no FORMAT file"), "{text}");
     let entries = fs::read_dir(place.path()).expect("it is there").count();
     assert_eq!(entries, 1);
 }
@@ -248,10 +211,7 @@ fn a_directory_of_something_else_is_left_alone() {
 #[test]
 fn a_node_that_lost_its_format_is_no_new_node() {
     let place = Place::new();
-    place
-        .open()
-        .save_members(&members())
-        .expect("they are saved");
+    place.open().save_members(&members()).expect("they are saved");
     fs::remove_file(place.file("FORMAT")).expect("it was written");
     let text = place.refusal();
     assert!(text.contains("no FORMAT file"), "{text}");
@@ -274,9 +234,7 @@ fn a_failed_save_leaves_the_old_file() {
     directory.save_members(&members()).expect("they are saved");
     // A directory where the temporary file goes stops the writing for every user, also for root.
     fs::create_dir(place.file("members.new")).expect("the name is free");
-    let error = directory
-        .save_members(&[])
-        .expect_err("it cannot be written");
+    let error = directory.save_members(&[]).expect_err("it cannot be written");
     assert!(error.to_string().contains("cannot write"), "{error}");
     assert_eq!(directory.load_members().expect("the old ones"), members());
 }
@@ -314,16 +272,8 @@ fn a_read_only_directory_is_an_error_where_the_system_keeps_to_it() {
 #[test]
 fn only_the_owner_can_look_in() {
     let place = Place::new();
-    place
-        .open()
-        .save_members(&members())
-        .expect("they are saved");
-    let mode = |path: PathBuf| {
-        fs::metadata(path)
-            .expect("it is there")
-            .permissions()
-            .mode()
-    };
+    place.open().save_members(&members()).expect("they are saved");
+    let mode = |path: PathBuf| fs::metadata(path).expect("it is there").permissions().mode();
     assert_eq!(mode(place.path()) & 0o777, 0o700);
     for file in ["LOCK", "FORMAT", "incarnation", "members"] {
         assert_eq!(mode(place.file(file)) & 0o077, 0, "{file}");
