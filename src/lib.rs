@@ -3,9 +3,11 @@
 //! The library is a stack of floors; imports point only down. See ARCHITECTURE.md for the map.
 
 pub mod base;
+pub mod cli;
 pub mod command;
 pub mod counter;
 pub mod daemon;
+pub mod driver;
 pub mod listener;
 pub mod membership;
 pub mod mesh;

@@ -4,6 +4,8 @@
 //! `DISCNT_SIMULATION_SEEDS=10000 cargo test --release --test simulation` runs more; `DISCNT_SIMULATION_FIRST` says from
 //! which seed on. A failure prints its seed, and a seed always does the same.
 
+#![allow(clippy::print_stdout)] // The figures of a long run are what it is run for.
+
 #[path = "simulation/oracle.rs"]
 mod oracle;
 #[path = "simulation/random.rs"]

@@ -11,12 +11,7 @@ use libfuzzer_sys::fuzz_target;
 type Request = Vec<Vec<u8>>;
 
 /// Decodes bytes that arrive in pieces of `piece` bytes.
-fn decode(
-    limits: Limits,
-    unauthenticated: bool,
-    bytes: &[u8],
-    piece: usize,
-) -> (Vec<Request>, Option<ProtocolError>) {
+fn decode(limits: Limits, unauthenticated: bool, bytes: &[u8], piece: usize) -> (Vec<Request>, Option<ProtocolError>) {
     let mut decoder = Decoder::new(limits);
     decoder.set_unauthenticated(unauthenticated);
     let mut requests = Vec::new();
@@ -30,10 +25,7 @@ fn decode(
                 Ok(Some(length)) => {
                     assert!(length > 0 && length <= window.len());
                     let arguments = decoder.arguments(window);
-                    assert!(
-                        arguments.len()
-                            <= limits.max_arguments.max(limits.max_inline_bytes) as usize
-                    );
+                    assert!(arguments.len() <= limits.max_arguments.max(limits.max_inline_bytes) as usize);
                     requests.push(arguments.iter().map(<[u8]>::to_vec).collect());
                     start += length;
                     decoder.release_memory();
@@ -42,10 +34,7 @@ fn decode(
             }
         }
         let longest = limits.max_request_bytes.max(limits.max_inline_bytes) as usize;
-        assert!(
-            arrived - start <= longest + piece,
-            "an endless request is waited for"
-        );
+        assert!(arrived - start <= longest + piece, "an endless request is waited for");
     }
     (requests, None)
 }
@@ -67,12 +56,7 @@ fuzz_target!(|data: &[u8]| {
     let limits = if choice & 1 == 0 {
         Limits::default()
     } else {
-        Limits {
-            max_arguments: 8,
-            max_bulk_bytes: 32,
-            max_inline_bytes: 64,
-            max_request_bytes: 128,
-        }
+        Limits { max_arguments: 8, max_bulk_bytes: 32, max_inline_bytes: 64, max_request_bytes: 128 }
     };
     let unauthenticated = choice & 2 != 0;
     let whole = decode(limits, unauthenticated, bytes, bytes.len().max(1));

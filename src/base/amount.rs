@@ -253,7 +253,7 @@ fn parse_exponent(text: &[u8]) -> Result<i64, AmountError> {
 ///
 /// Packed to an alignment of 8, which spares 8 bytes in each of millions of shares.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[repr(packed(8))]
+#[repr(C, packed(8))]
 pub struct Total(i128);
 
 impl Total {

@@ -1,1 +1,7 @@
-fn main() {}
+//! The command-line client. See `discnt::cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    discnt::cli::main()
+}

@@ -4,12 +4,18 @@ use std::io::{stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use discnt::daemon::{Arguments, Launch, prepare};
+use discnt::daemon::{Arguments, Launch, prepare, serve};
 
 fn main() -> ExitCode {
     match prepare(&Arguments::parse(), std::env::vars_os(), &mut stdout(), &mut stderr()) {
         Ok(Launch::Done(code)) => code,
-        Ok(Launch::Serve(_)) => ExitCode::FAILURE,
+        Ok(Launch::Serve(loaded)) => match serve(&loaded) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!("{error}");
+                ExitCode::FAILURE
+            }
+        },
         Err(_) => ExitCode::FAILURE,
     }
 }

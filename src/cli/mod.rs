@@ -1,1 +1,70 @@
-//! (to come)
+//! Floor 8: the command-line client.
+//!
+//! It speaks RESP to any server, and knows the commands of none: what they are called and take comes from the server's
+//! own COMMAND DOCS. It never sends a command twice: an increment whose answer was lost may have been counted.
+//!
+//! Everything but `connection`, `tls` and the loops that read input (`once`, `lines`, `prompt`) is values in, values out.
+
+mod arguments;
+mod certs;
+mod client;
+mod connection;
+mod display;
+mod docs;
+mod docs_reply;
+mod exit;
+mod help;
+mod hint;
+mod json;
+mod lines;
+mod once;
+mod options;
+mod output;
+mod prompt;
+mod protocol;
+mod quote;
+mod reason;
+mod settings;
+mod tls;
+mod uri;
+mod value;
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use client::Client;
+use display::Format;
+use exit::Exit;
+use options::{Request, Task};
+use output::Output;
+
+/// The program: reads the command line and the environment, and does what they say.
+pub fn main() -> ExitCode {
+    let exit = match options::parse(env::args_os(), password_from_environment()) {
+        Ok(Task::Talk(request)) => talk(*request),
+        Ok(Task::Certificates(words)) => certs::run(words),
+        Err(error) => Exit::of_usage(&error),
+    };
+    exit.into()
+}
+
+fn password_from_environment() -> Option<String> {
+    ["DISCNT_CLI_AUTH", "REDISCLI_AUTH"]
+        .iter()
+        .find_map(|name| env::var(name).ok().filter(|password| !password.is_empty()))
+}
+
+fn talk(request: Request) -> Exit {
+    let on_terminal = io::stdout().is_terminal();
+    let default_format = if on_terminal { Format::Typed } else { Format::Raw };
+    let output = Output::new(request.format.unwrap_or(default_format));
+    let client = Client::new(request.settings.clone());
+    if !request.command.is_empty() {
+        once::run(client, output, request)
+    } else if on_terminal && io::stdin().is_terminal() {
+        prompt::run(client, output)
+    } else {
+        lines::run(client, output, &mut io::stdin().lock())
+    }
+}

@@ -132,8 +132,14 @@ mod tests {
         for line in ["set a 1", "get a", "get a", "get b", "get", "nosuch", "set a x"] {
             bench.run(line);
         }
+        bench.environment.statistics.count_transferred(&bench.session, 30, 0);
+        bench.environment.statistics.count_transferred(&bench.session, 12, 7);
+        bench.environment.statistics.count_rejected_connection();
         let text = bench.text("info");
         for field in [
+            "total_net_input_bytes:42\r\n",
+            "total_net_output_bytes:7\r\n",
+            "rejected_connections:1\r\n",
             "# Server\r\nredis_version:7.",
             "discnt_version:",
             "\r\nloading:0\r\n",

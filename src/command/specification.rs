@@ -286,12 +286,15 @@ impl Argument {
             }
             _ => self.name.to_owned(),
         };
-        let once = match (self.token, inner.is_empty()) {
-            (Some(token), true) => token.to_owned(),
-            (Some(token), false) => format!("{token} {inner}"),
-            (None, _) => inner,
+        let repeated = match (self.multiple, inner.as_str()) {
+            (true, inner) => format!("{inner} [{inner} ...]"),
+            (false, inner) => inner.to_owned(),
         };
-        let several = if self.multiple { format!("{once} [{once} ...]") } else { once };
+        let several = match (self.token, repeated.as_str()) {
+            (Some(token), "") => token.to_owned(),
+            (Some(token), repeated) => format!("{token} {repeated}"),
+            (None, repeated) => repeated.to_owned(),
+        };
         if self.optional { format!("[{several}]") } else { several }
     }
 }

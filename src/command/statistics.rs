@@ -47,10 +47,11 @@ impl Statistics {
         Self { lanes: lanes.collect(), rejected_connections: AtomicU64::new(0) }
     }
 
-    /// Adds to the bytes that were received from the client of a session, and sent to it.
-    pub fn count_transferred(&self, session: &Session, received: usize, sent: usize) {
-        self.add(session.lane(), received as u64, |lane| &lane.input_bytes);
-        self.add(session.lane(), sent as u64, |lane| &lane.output_bytes);
+    /// Counts what a session received from its client and sent to it.
+    pub fn count_transferred(&self, session: &Session, read: usize, written: usize) {
+        let lane = session.lane();
+        self.add(lane, read as u64, |lane| &lane.input_bytes);
+        self.add(lane, written as u64, |lane| &lane.output_bytes);
     }
 
     /// Counts a client that was turned away because there are too many.

@@ -181,8 +181,7 @@ mod tests {
             |m| (m.suspected, m.failed) = (true, true),
         ];
         for lose in lost {
-            let mut view = ClusterView::default();
-            view.members = vec![member(1), member(2)];
+            let mut view = ClusterView { members: vec![member(1), member(2)], ..ClusterView::default() };
             bench.environment.cluster.publish(view.clone());
             assert_eq!(bench.run("get a STATE"), "*2 $1 1 $10 CONSISTENT");
             lose(&mut view.members[1]);

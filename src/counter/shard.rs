@@ -194,6 +194,18 @@ impl Shard {
         self.timers.peek().map_or(Monotonic::NEVER, |Reverse((due, _))| *due)
     }
 
+    /// Makes every timer due: the bands are others now.
+    pub(super) fn hurry_timers(&mut self, shared: &Shared) {
+        for Reverse((due, slot)) in std::mem::take(&mut self.timers).into_vec() {
+            let active = self.counters.get_mut(slot).and_then(|counter| counter.active.as_mut());
+            if let Some(active) = active.filter(|active| active.timer == due) {
+                active.timer = Monotonic::ZERO;
+                self.timers.push(Reverse((Monotonic::ZERO, slot)));
+            }
+        }
+        shared.set_due(self.number, self.next_timer());
+    }
+
     /// Looks at the active shares whose time has come: settles the quiet ones, queues those that left their band.
     pub(super) fn run_timers(&mut self, shared: &Shared, now: Monotonic) {
         while let Some(Reverse((due, slot))) = self.timers.peek().copied() {
@@ -245,11 +257,16 @@ impl Shard {
     /// Numbers a queued own share and puts it into the outbox.
     pub(super) fn announce_own(&mut self, shared: &Shared, slot: u32, now: Monotonic) {
         let location = self.location(slot);
+        let default_band = self.default_band;
         let Some(counter) = self.counters.get_mut(slot) else { return };
         if !std::mem::take(&mut counter.queued) {
             return;
         }
-        let band = shared.band_of(self.default_band, &counter.state);
+        let band = shared.band_of(default_band, &counter.state);
+        if counter.is_back_within(band, shared, now) {
+            self.rearm(shared, slot, band, now);
+            return;
+        }
         let forecast = counter.forecast_to_tell(band, shared, now);
         let named = counter.state.own.is_some_and(|share| share.born == 0);
         let number = self.own.draw();
@@ -411,6 +428,25 @@ impl Shard {
 }
 
 impl Counter {
+    /// Whether what made the share announceable has passed: it came back into its band before the flush.
+    fn is_back_within(&mut self, band: Band, shared: &Shared, now: Monotonic) -> bool {
+        let total = self.own_total();
+        let is_born = self.state.own.is_some_and(|share| share.born != 0);
+        let Some(active) = self.active.as_mut().filter(|active| is_born && !active.exact_wanted) else { return false };
+        match active.predictor.look(total, band, shared.settle, now) {
+            Look::Later(_) => true,
+            Look::Idle => {
+                self.active = None;
+                true
+            }
+            Look::Settle => {
+                active.exact_wanted = true;
+                false
+            }
+            Look::Announce => false,
+        }
+    }
+
     /// What to tell peers of the own share now, and whether the owner's side is still needed after that.
     fn forecast_to_tell(&mut self, band: Band, shared: &Shared, now: Monotonic) -> Forecast {
         let total = self.own_total();

@@ -240,8 +240,8 @@ impl CounterState {
     }
 
     fn trim(&mut self) {
-        let spent = |rest: &Box<Rest>| rest.assignment.is_none() && rest.precision.is_none() && rest.retired.is_empty();
-        if self.rest.as_ref().is_some_and(spent) {
+        let spent = |rest: &Rest| rest.assignment.is_none() && rest.precision.is_none() && rest.retired.is_empty();
+        if self.rest.as_deref().is_some_and(spent) {
             self.rest = None;
         }
     }

@@ -192,10 +192,15 @@ impl Table {
 
     /// Splits precision over this many members from now on.
     pub fn set_members(&self, members: u32) {
+        if members.max(1) == self.shared.members() {
+            return;
+        }
         self.shared.set_members(members);
         let band = self.shared.default_band();
         for shard in &self.shards {
-            shard.lock().default_band = band;
+            let mut shard = shard.lock();
+            shard.default_band = band;
+            shard.hurry_timers(&self.shared);
         }
     }
 

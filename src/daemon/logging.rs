@@ -113,7 +113,7 @@ pub fn start(config: &Config) -> Result<(), LoggingError> {
 
 /// Whether systemd has connected standard error to the journal: `JOURNAL_STREAM` then holds the device and inode of it.
 /// The variable alone proves nothing, since a shell below a service inherits it with another standard error.
-fn stderr_is_the_journal() -> bool {
+pub(super) fn stderr_is_the_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let metadata = io::stderr().as_fd().try_clone_to_owned().and_then(|descriptor| File::from(descriptor).metadata());
     metadata.is_ok_and(|metadata| names(&stream, metadata.dev(), metadata.ino()))

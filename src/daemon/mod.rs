@@ -7,9 +7,11 @@ mod config;
 mod launch;
 mod logging;
 mod report;
+mod serve;
 
 pub use arguments::Arguments;
 pub use config::{Configuration, ConfigurationError, LoadedConfiguration, Origin, Problem};
 pub use launch::{Launch, prepare};
 pub use logging::{Config as LogConfig, Format, LoggingError, start as start_logging};
 pub use report::{Authority, StartReport};
+pub use serve::{ServeError, serve};

@@ -1,1 +1,14 @@
-//! (to come)
+//! Floor 6: the tasks that own the clock and carry inputs and outputs between the node and the world.
+//!
+//! One loop on the mesh's own current-thread runtime owns the node. It decides nothing: what is to be done comes
+//! out of the node, and what happens goes into it.
+
+mod clock;
+mod keeper;
+mod process;
+mod run;
+
+pub use clock::Clock;
+pub use keeper::Keeper;
+pub use process::{raise_file_limit, watch_process};
+pub use run::{ClusterCall, Driver, DriverParts};

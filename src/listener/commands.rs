@@ -5,17 +5,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::service::{Connection, Response, Service};
 use crate::base::Moment;
 use crate::command::{self, ClientAddress, ClusterRequest, Environment, Outcome};
+use crate::driver::ClusterCall;
 use crate::resp::{Arguments, Protocol, Reply};
-
-/// A change of the cluster that a client asked for and waits for.
-#[derive(Debug)]
-pub struct ClusterCall {
-    /// What is asked for.
-    pub request: ClusterRequest,
-    /// Where the result goes; the text of an error is what the client reads after `ERR`. Dropping it tells the
-    /// client that the node is stopping.
-    pub answer: oneshot::Sender<Result<(), String>>,
-}
 
 /// Runs the commands of a node.
 pub struct Commands<C> {

@@ -15,7 +15,7 @@ mod service;
 mod session;
 
 pub use bind::Listener;
-pub use commands::{ClusterCall, Commands};
+pub use commands::Commands;
 pub use config::{Config, Password};
 pub use error::ListenerError;
 pub use serve::{Running, Stopped};

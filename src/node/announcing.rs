@@ -8,22 +8,37 @@ use bytes::Bytes;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// A pipeline of increments of one counter is over within this time, and then costs one record.
+const BURST: Duration = Duration::from_millis(1);
+
 impl Node {
-    /// Announcements are gathered for the flush interval, counted from the first.
+    /// Flushes are at least a flush interval apart; after a pause the first news waits only for its burst to end.
     pub(super) fn flush_if_due(&mut self, now: Monotonic) {
         if !self.table.has_news() {
             self.news_since = None;
             return;
         }
-        let since = *self.news_since.get_or_insert(now);
-        if since.after(self.settings.counters.flush_interval()) <= now {
+        self.news_since.get_or_insert(now);
+        if self.next_flush() <= now {
             self.flush(now);
+        }
+    }
+
+    /// When what is waiting to be announced is to leave; never, if nothing is.
+    pub(super) fn next_flush(&self) -> Monotonic {
+        let interval = self.settings.counters.flush_interval();
+        let paced = self.last_flush.after(interval);
+        match self.news_since {
+            Some(since) => since.after(BURST.min(interval)).max(paced),
+            None if self.table.has_news() => Monotonic::ZERO,
+            None => Monotonic::NEVER,
         }
     }
 
     /// Numbers and sends all that waits to be said.
     pub(super) fn flush(&mut self, now: Monotonic) {
         self.news_since = None;
+        self.last_flush = now;
         let mut announcements = std::mem::take(&mut self.announcements);
         self.table.drain(now, &mut announcements);
         announcements = self.announce(announcements, now);

@@ -41,6 +41,7 @@ impl Node {
             client_port: self.settings.client_port,
             mesh_port: self.settings.mesh_port,
             meet,
+            you: address.to_string(),
         };
         self.message(peer, Message::encode_hello(&hello));
         self.answer(request, Ok(()));
@@ -138,6 +139,7 @@ impl Node {
             }
             self.unbar_all(from);
         }
+        self.learn_own_address(&hello.you, now);
         let replica = ReplicaId { node: from, incarnation: hello.incarnation };
         let Some(index) = self.enter(replica) else { return };
         let Some(peer) = self.peers.get_mut(&from) else { return };
@@ -150,6 +152,18 @@ impl Node {
         self.membership.link_up(from, now);
         self.send_digest_to(from);
         self.remember_members();
+    }
+
+    /// A node that is bound to all addresses is where its first peer sees it, until it is told otherwise by a setting.
+    fn learn_own_address(&mut self, seen: &str, now: Monotonic) {
+        if !self.settings.host.is_empty() || seen.is_empty() {
+            return;
+        }
+        let (client_port, mesh_port) = (self.settings.client_port, self.settings.mesh_port);
+        match self.membership.set_address(seen.to_owned(), client_port, mesh_port, now) {
+            Ok(()) => seen.clone_into(&mut self.settings.host),
+            Err(error) => self.emit(Event::Membership(error.to_string())),
+        }
     }
 
     /// Carries out what the membership wants and has found out.

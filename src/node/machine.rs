@@ -10,7 +10,7 @@ use super::view::ClusterState;
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex};
 use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
 use crate::membership::{Config as MembershipConfig, MemberIdentity, Membership, MembershipError};
-use crate::replication::{Backlog, NumberSet, Registry};
+use crate::replication::{Backlog, Config as ReplicationConfig, NumberSet, Registry};
 use crate::wire::Packed;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -40,8 +40,8 @@ pub struct NodeSettings {
     pub counters: CounterConfig,
     /// The `[cluster]` section.
     pub cluster: MembershipConfig,
-    /// How many recent numbers of each replica are remembered, so that small repairs need no walk over the table.
-    pub backlog_numbers: usize,
+    /// The `[replication]` section.
+    pub replication: ReplicationConfig,
     /// The members of before.
     pub members: Vec<KnownMember>,
     /// The nodes that are kept out.
@@ -89,6 +89,7 @@ pub struct Node {
     pub(super) serving: BTreeMap<NodeId, Serving>,
     pub(super) settings: NodeSettings,
     pub(super) news_since: Option<Monotonic>,
+    pub(super) last_flush: Monotonic,
     pub(super) next_digest: Monotonic,
     pub(super) next_tend: Monotonic,
     pub(super) tend_from: u8,
@@ -135,6 +136,7 @@ impl Node {
             pulling: None,
             serving: BTreeMap::new(),
             news_since: None,
+            last_flush: Monotonic::ZERO,
             next_digest: now,
             next_tend: now,
             tend_from: 0,
@@ -232,11 +234,7 @@ impl Node {
 
     /// When [`Self::tick`] must be called next, if nothing happens before.
     pub fn next_deadline(&self) -> Monotonic {
-        let news = match self.news_since {
-            Some(since) => since.after(self.settings.counters.flush_interval()),
-            None if self.table.has_news() => Monotonic::ZERO,
-            None => Monotonic::NEVER,
-        };
+        let news = self.next_flush();
         let peers = self.peers.values().flat_map(|peer| match &peer.link {
             Some(link) => [link.compare_at, Monotonic::NEVER],
             None if peer.dialling.is_none() => [peer.redial_at, Monotonic::NEVER],
@@ -278,7 +276,7 @@ impl Node {
 
     /// The sequence of a replica in the registry.
     pub(super) fn sequence_of(&mut self, replica: ReplicaIndex) -> &mut Sequence {
-        let capacity = self.settings.backlog_numbers;
+        let capacity = self.settings.replication.backlog_numbers;
         while self.sequences.len() <= replica.as_usize() {
             self.sequences.push(Sequence { held: NumberSet::default(), backlog: Backlog::new(capacity), places: None });
         }

@@ -1,4 +1,4 @@
-//! TEMPORARY stand-in for what the node shows of the cluster, with the contract's signatures.
+//! What session threads see of the cluster: a snapshot that the node replaces, and counts that only grow.
 
 use crate::base::{Incarnation, Monotonic, NodeId};
 use parking_lot::RwLock;
@@ -6,71 +6,95 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// One member.
-#[allow(missing_docs)]
+/// One member, this node included.
 #[derive(Clone, Debug)]
 pub struct MemberView {
+    /// Who.
     pub id: NodeId,
+    /// This node.
     pub myself: bool,
+    /// Where others reach it; empty when nobody knows.
     pub host: String,
+    /// Its TCP port for clients.
     pub client_port: u16,
+    /// Its UDP port for nodes.
     pub mesh_port: u16,
+    /// Whether it is linked with this node.
     pub link: LinkView,
+    /// It does not answer, and has some seconds left to do so.
     pub suspected: bool,
+    /// It is held for failed, or said goodbye.
     pub failed: bool,
+    /// Since when the link stands.
     pub linked_since: Option<Monotonic>,
+    /// When anything was last heard from it.
     pub last_heard: Option<Monotonic>,
+    /// The link's round-trip time.
     pub round_trip: Option<Duration>,
+    /// Which of its lives is present.
     pub incarnation: Option<Incarnation>,
 }
 
-/// How a member is reached.
-#[allow(missing_docs)]
+/// How a member is linked with this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkView {
+    /// It is this node.
     Myself,
+    /// A link stands, and it has greeted.
     Linked,
+    /// A link stands, and it has not greeted yet.
     Handshake,
+    /// No link; it is dialled again and again.
     Unlinked,
 }
 
 /// Who is there.
-#[allow(missing_docs)]
 #[derive(Clone, Debug, Default)]
 pub struct ClusterView {
+    /// All members, this node first.
     pub members: Vec<MemberView>,
+    /// How many replicas (nodes and their earlier lives) this node knows.
     pub replicas_known: usize,
+    /// A repair has been going on for more than a moment: what is read here may be old.
     pub catching_up: bool,
 }
 
-/// What was sent and received.
-#[allow(missing_docs)]
+/// What was sent and received since the start.
 #[derive(Debug, Default)]
 pub struct TrafficCounts {
+    /// Datagrams handed to the mesh.
     pub datagrams_sent: AtomicU64,
+    /// Datagrams taken from the mesh.
     pub datagrams_received: AtomicU64,
+    /// Announcements sent, counted once a peer.
     pub records_sent: AtomicU64,
+    /// Announcements received.
     pub records_received: AtomicU64,
+    /// Bytes of what carried the announcements sent.
     pub record_bytes_sent: AtomicU64,
+    /// Messages handed to the mesh.
     pub messages_sent: AtomicU64,
+    /// Messages taken from the mesh.
     pub messages_received: AtomicU64,
+    /// Datagrams that the mesh had no room for.
     pub datagrams_lost: AtomicU64,
 }
 
-/// The published view.
-#[allow(missing_docs)]
+/// What is known of the cluster, for any number of threads.
 #[derive(Debug, Default)]
 pub struct ClusterState {
     view: RwLock<Arc<ClusterView>>,
+    /// What was sent and received.
     pub traffic: TrafficCounts,
 }
 
-#[allow(missing_docs)]
 impl ClusterState {
+    /// The present snapshot.
     pub fn view(&self) -> Arc<ClusterView> {
-        self.view.read().clone()
+        Arc::clone(&self.view.read())
     }
 
+    /// Replaces the snapshot.
     pub fn publish(&self, view: ClusterView) {
         *self.view.write() = Arc::new(view);
     }

@@ -3,11 +3,13 @@
 //! Pure bookkeeping of numbers: it does not know what a number stands for, and never sees a counter.
 
 mod backlog;
+mod config;
 mod digest;
 mod numbers;
 mod registry;
 
 pub use backlog::Backlog;
+pub use config::{Config, ConfigError};
 pub use digest::{Digest, DigestEntry};
 pub use numbers::NumberSet;
 pub use registry::{Registry, RegistryFull};

@@ -169,13 +169,23 @@ fn a_repair_has_the_pinned_bytes() {
 
 #[test]
 fn the_other_messages_have_the_pinned_bytes() {
-    let hello =
-        Hello { incarnation: Incarnation(3), host: "::1".into(), client_port: 7711, mesh_port: 7712, meet: true };
+    let hello = Hello {
+        incarnation: Incarnation(3),
+        host: "::1".into(),
+        client_port: 7711,
+        mesh_port: 7712,
+        meet: true,
+        you: "::2".into(),
+    };
     let line = DigestLine { replica: replica(1), received: 5, durable: 4, beyond: 9 };
     let held = HeldLine { replica: replica(1), contiguous: 5, ranges: vec![(7, 8)] };
     let id = "5401010101010101010101010101010101010101 01".replace(' ', "");
     for (bytes, golden, message) in [
-        (Message::encode_hello(&hello), "9f011003633a3a31191e1f191e20f5ff".to_owned(), Message::Hello(hello.clone())),
+        (
+            Message::encode_hello(&hello),
+            "9f011003633a3a31191e1f191e20f5633a3a32ff".to_owned(),
+            Message::Hello(hello.clone()),
+        ),
         (Message::encode_digest(&[line]), format!("9f01118185{id}03050409ff"), Message::Digest(vec![line])),
         (
             Message::encode_pull(&[(replica(1), 5)]),

@@ -38,6 +38,8 @@ pub struct Hello {
     pub mesh_port: u16,
     /// Somebody asked for this meeting, as against a link that is made again.
     pub meet: bool,
+    /// Where the sender sees the receiver, for one that does not know how others reach it.
+    pub you: String,
 }
 
 /// What the sender has of one replica, in a digest.
@@ -167,9 +169,9 @@ impl<'a> Message<'a> {
     /// Encodes the greeting.
     pub fn encode_hello(hello: &Hello) -> Vec<u8> {
         sealed(HELLO, |out| {
-            let _ = out
-                .u64(hello.incarnation.0)
-                .and_then(|out| out.str(&hello.host)?.u16(hello.client_port)?.u16(hello.mesh_port)?.bool(hello.meet));
+            let _ = out.u64(hello.incarnation.0).and_then(|out| {
+                out.str(&hello.host)?.u16(hello.client_port)?.u16(hello.mesh_port)?.bool(hello.meet)?.str(&hello.you)
+            });
         })
     }
 
@@ -221,13 +223,15 @@ impl<'a> Message<'a> {
 impl Hello {
     fn decode(input: &mut Decoder<'_>) -> Result<Self, WireError> {
         let incarnation = Incarnation(input.u64()?);
-        let host = input.str()?;
-        if host.len() > MAX_HOST_BYTES {
-            return Err(WireError::Bounds("a host name"));
-        }
-        let host = host.to_owned();
-        Ok(Self { incarnation, host, client_port: input.u16()?, mesh_port: input.u16()?, meet: input.bool()? })
+        let host = decode_host(input)?;
+        let (client_port, mesh_port) = (input.u16()?, input.u16()?);
+        Ok(Self { incarnation, host, client_port, mesh_port, meet: input.bool()?, you: decode_host(input)? })
     }
+}
+
+fn decode_host(input: &mut Decoder<'_>) -> Result<String, WireError> {
+    let host = input.str()?;
+    if host.len() > MAX_HOST_BYTES { Err(WireError::Bounds("a host name")) } else { Ok(host.to_owned()) }
 }
 
 fn decode_digest_line(input: &mut Decoder<'_>) -> Result<DigestLine, WireError> {

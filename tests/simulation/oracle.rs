@@ -29,7 +29,7 @@ struct Counter {
     assigned: Vec<Assigned>,
 }
 
-pub struct Oracle {
+pub(crate) struct Oracle {
     counters: BTreeMap<&'static str, Counter>,
 }
 
@@ -38,11 +38,11 @@ fn name(key: &str) -> Name<'_> {
 }
 
 impl Oracle {
-    pub fn new(keys: &[&'static str]) -> Self {
+    pub(crate) fn new(keys: &[&'static str]) -> Self {
         Self { counters: keys.iter().map(|key| (*key, Counter::default())).collect() }
     }
 
-    pub fn increment(&mut self, world: &mut World, at: usize, key: &str, amount: i64) {
+    pub(crate) fn increment(&mut self, world: &mut World, at: usize, key: &str, amount: i64) {
         let replica = world.node(at).replica();
         let by = Amount::from(amount);
         world.node(at).table().increment(name(key), by, world.now).expect("in range");
@@ -51,14 +51,14 @@ impl Oracle {
         counter.increments.entry(replica).or_default().push(Increment { amount: by.units(), number: None, made_at });
     }
 
-    pub fn assign(&mut self, world: &mut World, at: usize, key: &str, value: i64) {
+    pub(crate) fn assign(&mut self, world: &mut World, at: usize, key: &str, value: i64) {
         let value = Amount::from(value);
         world.node(at).table().assign(name(key), value, world.moment(at)).expect("room");
         assert_eq!(world.read(at, key), Some(value), "what was set is what is read next");
         self.note_assignment(world, at, key);
     }
 
-    pub fn delete(&mut self, world: &mut World, at: usize, key: &str) {
+    pub(crate) fn delete(&mut self, world: &mut World, at: usize, key: &str) {
         let existed = world.node(at).table().delete(name(key), world.moment(at)).expect("room");
         assert_eq!(world.read(at, key), None, "what was deleted does not exist");
         if existed {
@@ -66,7 +66,7 @@ impl Oracle {
         }
     }
 
-    pub fn set_precision(&mut self, world: &mut World, at: usize, key: &str, precision: i64) {
+    pub(crate) fn set_precision(&mut self, world: &mut World, at: usize, key: &str, precision: i64) {
         let precision = Precision::new(Amount::from(precision)).expect("not negative");
         world.node(at).table().set_precision(name(key), precision, world.moment(at)).expect("room");
     }
@@ -91,7 +91,7 @@ impl Oracle {
     }
 
     /// Notes under which numbers the node's increments have left its memory.
-    pub fn look(&mut self, world: &World, at: usize) {
+    pub(crate) fn look(&mut self, world: &World, at: usize) {
         let keys: Vec<&'static str> = self.counters.keys().copied().collect();
         for key in keys {
             self.look_at(world, at, key);
@@ -113,7 +113,7 @@ impl Oracle {
     }
 
     /// The node loses its memory. Answers how many increments nobody else had heard of.
-    pub fn crash(&mut self, world: &mut World, at: usize) -> u64 {
+    pub(crate) fn crash(&mut self, world: &mut World, at: usize) -> u64 {
         self.look(world, at);
         let others: Vec<usize> = (0..world.nodes()).filter(|other| *other != at).collect();
         let present: Vec<ReplicaId> = others.iter().map(|other| world.node(*other).replica()).collect();
@@ -142,7 +142,7 @@ impl Oracle {
     }
 
     /// Whether this is what every node may read in the end.
-    pub fn allows(&self, key: &str, read: Option<Amount>) -> bool {
+    pub(crate) fn allows(&self, key: &str, read: Option<Amount>) -> bool {
         let counter = &self.counters[key];
         let winner = counter.assigned.iter().max_by_key(|assigned| assigned.stamp);
         let mut unseen = BTreeMap::<ReplicaId, Vec<i128>>::new();

@@ -30,8 +30,8 @@ struct Host {
     skew: u64,
 }
 
-pub struct World {
-    pub now: Monotonic,
+pub(crate) struct World {
+    pub(crate) now: Monotonic,
     hosts: Vec<Host>,
     random: Random,
     loss: f64,
@@ -44,7 +44,7 @@ pub struct World {
     seed: u64,
 }
 
-pub fn node_id(at: usize) -> NodeId {
+pub(crate) fn node_id(at: usize) -> NodeId {
     NodeId::new([at as u8 + 1; 20])
 }
 
@@ -53,7 +53,7 @@ fn pair(a: usize, b: usize) -> (usize, usize) {
 }
 
 impl World {
-    pub fn new(seed: u64, nodes: usize, loss: f64) -> Self {
+    pub(crate) fn new(seed: u64, nodes: usize, loss: f64) -> Self {
         let mut random = Random::new(seed ^ 0xabcd);
         let now = Monotonic::from_nanos(1_000_000_000);
         let hosts = (0..nodes)
@@ -78,51 +78,51 @@ impl World {
         }
     }
 
-    pub fn nodes(&self) -> usize {
+    pub(crate) fn nodes(&self) -> usize {
         self.hosts.len()
     }
 
-    pub fn node(&self, at: usize) -> &Node {
+    pub(crate) fn node(&self, at: usize) -> &Node {
         &self.hosts[at].node
     }
 
-    pub fn moment(&self, at: usize) -> Moment {
+    pub(crate) fn moment(&self, at: usize) -> Moment {
         let wall = WallMillis(1_700_000_000_000 + self.now.as_nanos() / 1_000_000 + self.hosts[at].skew);
         Moment { monotonic: self.now, wall }
     }
 
-    pub fn inspect(&self, at: usize, key: &str) -> Option<CounterState> {
+    pub(crate) fn inspect(&self, at: usize, key: &str) -> Option<CounterState> {
         self.hosts[at].node.table().inspect(Name::new(key.as_bytes()).expect("short"))
     }
 
-    pub fn read(&self, at: usize, key: &str) -> Option<Amount> {
+    pub(crate) fn read(&self, at: usize, key: &str) -> Option<Amount> {
         self.hosts[at].node.table().read(Name::new(key.as_bytes()).expect("short"), self.now)
     }
 
     /// Everybody meets the first node; the rest is up to them.
-    pub fn meet_all(&mut self) {
+    pub(crate) fn meet_all(&mut self) {
         for from in 1..self.hosts.len() {
             self.post(Duration::ZERO, Event::Meet { from, to: 0 });
         }
     }
 
-    pub fn set_loss(&mut self, loss: f64) {
+    pub(crate) fn set_loss(&mut self, loss: f64) {
         self.loss = loss;
     }
 
-    pub fn cut(&mut self, a: usize, b: usize) {
+    pub(crate) fn cut(&mut self, a: usize, b: usize) {
         if a != b {
             self.cuts.push(pair(a, b));
             self.unlink(a, b);
         }
     }
 
-    pub fn heal_all(&mut self) {
+    pub(crate) fn heal_all(&mut self) {
         self.cuts.clear();
     }
 
     /// The node loses all it had in memory and is back at once, under a new incarnation.
-    pub fn restart(&mut self, at: usize) {
+    pub(crate) fn restart(&mut self, at: usize) {
         for other in 0..self.hosts.len() {
             if other != at {
                 self.unlink(at, other);
@@ -134,7 +134,7 @@ impl World {
         self.carry_out(at);
     }
 
-    pub fn run_for(&mut self, duration: Duration, oracle: &mut Oracle) {
+    pub(crate) fn run_for(&mut self, duration: Duration, oracle: &mut Oracle) {
         let end = self.now.after(duration);
         for at in 0..self.hosts.len() {
             self.carry_out(at);
@@ -284,7 +284,7 @@ impl World {
     }
 
     /// What each node holds of a counter, for a failure's report.
-    pub fn describe(&self, key: &str) -> String {
+    pub(crate) fn describe(&self, key: &str) -> String {
         let mut text = String::new();
         for (at, host) in self.hosts.iter().enumerate() {
             let _ = writeln!(text, "  node {at} ({}): {:?}", host.node.replica().incarnation.0, self.inspect(at, key));
@@ -306,7 +306,7 @@ fn make_node(at: usize, incarnation: u64, members: Vec<KnownMember>, seed: u64, 
         mesh_port: 1,
         counters: discnt::counter::Config::default(),
         cluster: discnt::membership::Config::default(),
-        backlog_numbers: if seed % 2 == 0 { 1 << 16 } else { 8 },
+        replication: discnt::replication::Config { backlog_numbers: if seed.is_multiple_of(2) { 1 << 16 } else { 8 } },
         members,
         barred: Vec::new(),
         hash_seeds: [seed, 2, 3, 4],

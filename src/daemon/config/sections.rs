@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 use crate::daemon::logging;
-use crate::{counter, listener, membership, mesh, storage};
+use crate::{counter, listener, membership, mesh, replication, storage};
 
 /// Every setting of a node.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct Configuration {
     pub mesh: mesh::Config,
     /// `[cluster]`: when a node counts as gone.
     pub cluster: membership::Config,
+    /// `[replication]`: how a node keeps up with the others.
+    pub replication: replication::Config,
     /// `[storage]`: where the node keeps its data.
     pub storage: storage::Config,
     /// `[log]`: what is logged, and where to.
@@ -28,6 +30,20 @@ pub struct Configuration {
 }
 
 impl Configuration {
+    /// Every setting as `section.key` and its value in words; what is not set is left out.
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        // Every section is a struct of plain values, which TOML can hold.
+        let Ok(toml::Value::Table(sections)) = toml::Value::try_from(self) else { return Vec::new() };
+        let pairs = sections.into_iter().flat_map(|(section, keys)| {
+            let keys = keys.as_table().cloned().unwrap_or_default();
+            keys.into_iter().map(move |(key, value)| {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                (format!("{section}.{key}"), text)
+            })
+        });
+        pairs.collect()
+    }
+
     /// The data directory: the one that was set, or `./discnt-data/PORT` of the port for clients.
     pub fn data_directory(&self) -> PathBuf {
         self.storage.directory(self.resp.port)
@@ -42,7 +58,7 @@ pub(super) struct Section {
     pub(super) check: fn(&Configuration) -> Result<(), String>,
 }
 
-pub(super) static SECTIONS: [Section; 6] = [
+pub(super) static SECTIONS: [Section; 7] = [
     Section {
         name: "counters",
         read: read::<counter::Config>,
@@ -62,6 +78,11 @@ pub(super) static SECTIONS: [Section; 6] = [
         name: "cluster",
         read: read::<membership::Config>,
         check: |all| all.cluster.check().map_err(|error| error.to_string()),
+    },
+    Section {
+        name: "replication",
+        read: read::<replication::Config>,
+        check: |all| all.replication.check().map_err(|error| format!("replication.{error}")),
     },
     Section { name: "storage", read: read::<storage::Config>, check: data_directory_has_a_name },
     Section {

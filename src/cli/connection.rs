@@ -1,0 +1,216 @@
+//! One connection to a server: opened, logged in, and used for one request after another.
+
+use std::io::{self, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+
+use super::protocol::{ReplyError, read_reply, write_request};
+use super::reason::{describe, plain_reason};
+use super::settings::{Credentials, Settings, Version};
+use super::tls::{TlsError, TlsStream, encrypt};
+use super::value::Value;
+
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const READ_BUFFER_BYTES: usize = 64 << 10;
+
+/// Why there is no connection. Nothing was asked of the server.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    /// The host name leads nowhere.
+    #[error("could not find the address of '{host}': {reason}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        reason: String,
+    },
+    /// No address of the host took the connection.
+    #[error("could not connect to {address}: {reason}; is discnt-server running there?")]
+    Refused {
+        /// Host and port.
+        address: String,
+        /// What happened, for each address that was tried.
+        reason: String,
+    },
+    /// The connection cannot be encrypted.
+    #[error("no TLS with {address}: {source}")]
+    Tls {
+        /// Host and port.
+        address: String,
+        /// What is missing.
+        source: TlsError,
+    },
+    /// The server took the connection and then failed to answer the log-in.
+    #[error("{address} took the connection but did not answer: {reason}")]
+    Silent {
+        /// Host and port.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// A connection to a server.
+pub(super) struct Connection {
+    reader: BufReader<Stream>,
+    request: Vec<u8>,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream>),
+}
+
+impl Connection {
+    /// Connects and logs in. Every address of the host is tried. The texts are what the user should know about a
+    /// connection that was made nevertheless, such as that the server refused the password.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when no address answers, or TLS fails.
+    pub(super) fn open(settings: &Settings) -> Result<(Self, Vec<String>), ConnectError> {
+        let tcp = connect(settings)?;
+        let silent =
+            |reason: io::Error| ConnectError::Silent { address: settings.address(), reason: plain_reason(&reason) };
+        let limit = Some(settings.connect_timeout).filter(|limit| !limit.is_zero());
+        tcp.set_nodelay(true).map_err(silent)?;
+        tcp.set_read_timeout(limit).map_err(silent)?;
+        // A server that went away without a word is noticed, however long a command may take.
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+        SockRef::from(&tcp).set_tcp_keepalive(&keepalive).map_err(silent)?;
+        let stream = match &settings.tls {
+            None => Stream::Plain(tcp),
+            Some(tls) => Stream::Tls(Box::new(
+                encrypt(tcp, &settings.host, tls)
+                    .map_err(|source| ConnectError::Tls { address: settings.address(), source })?,
+            )),
+        };
+        let mut connection = Self { reader: BufReader::with_capacity(READ_BUFFER_BYTES, stream), request: Vec::new() };
+        let notices = connection
+            .log_in(settings)
+            .map_err(|error| ConnectError::Silent { address: settings.address(), reason: describe(&error) })?;
+        connection.tcp().set_read_timeout(None).map_err(silent)?;
+        Ok((connection, notices))
+    }
+
+    fn log_in(&mut self, settings: &Settings) -> Result<Vec<String>, ReplyError> {
+        let mut notices = Vec::new();
+        if let Some(Credentials { user, password }) = &settings.credentials {
+            let mut request = vec!["AUTH"];
+            request.extend(user.as_deref());
+            request.push(password);
+            if let Value::Error(text) = self.ask(&request, &mut |_| ())? {
+                let text = String::from_utf8_lossy(&text);
+                notices.push(format!("the server did not take the password: {text}"));
+            }
+        }
+        if settings.version != Version::Resp2 {
+            let reply = self.ask(&["HELLO", "3"], &mut |_| ())?;
+            if let (Value::Error(text), Version::Resp3) = (reply, settings.version) {
+                let text = String::from_utf8_lossy(&text);
+                notices.push(format!("the server does not speak RESP3 with us, RESP2 is used: {text}"));
+            }
+        }
+        Ok(notices)
+    }
+
+    /// Sends a request and waits for its reply, as long as that takes. Messages that come in between are handed to
+    /// `on_push`.
+    ///
+    /// # Errors
+    /// [`ReplyError`]; whether the server carried out the request is not known then.
+    pub(super) fn ask<A: AsRef<[u8]>>(
+        &mut self,
+        arguments: &[A],
+        on_push: &mut dyn FnMut(Value),
+    ) -> Result<Value, ReplyError> {
+        self.request.clear();
+        write_request(arguments, &mut self.request);
+        let stream = self.reader.get_mut();
+        stream.write_all(&self.request)?;
+        stream.flush()?;
+        loop {
+            match read_reply(&mut self.reader)? {
+                push @ Value::Push(_) => on_push(push),
+                reply => return Ok(reply),
+            }
+        }
+    }
+
+    /// Whether the server has closed the connection, as far as that can be told without asking it.
+    pub(super) fn is_closed(&self) -> bool {
+        if !self.reader.buffer().is_empty() {
+            return false;
+        }
+        let tcp = self.tcp();
+        if tcp.set_nonblocking(true).is_err() {
+            return true;
+        }
+        let closed = match tcp.peek(&mut [0]) {
+            Ok(waiting) => waiting == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        };
+        tcp.set_nonblocking(false).is_err() || closed
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match self.reader.get_ref() {
+            Stream::Plain(tcp) => tcp,
+            Stream::Tls(tls) => &tls.sock,
+        }
+    }
+}
+
+fn connect(settings: &Settings) -> Result<TcpStream, ConnectError> {
+    let unresolved = |reason: String| ConnectError::Resolve { host: settings.host.clone(), reason };
+    let addresses: Vec<SocketAddr> = (settings.host.as_str(), settings.port)
+        .to_socket_addrs()
+        .map_err(|error| unresolved(plain_reason(&error)))?
+        .collect();
+    let mut failures = Vec::new();
+    for address in &addresses {
+        let attempt = if settings.connect_timeout.is_zero() {
+            TcpStream::connect(address)
+        } else {
+            TcpStream::connect_timeout(address, settings.connect_timeout)
+        };
+        match attempt {
+            Ok(tcp) => return Ok(tcp),
+            Err(error) => failures.push((address, plain_reason(&error))),
+        }
+    }
+    let reason = match failures.as_slice() {
+        [] => return Err(unresolved("it has none".into())),
+        [(_, reason)] => reason.clone(),
+        several => {
+            several.iter().map(|(address, reason)| format!("{reason} ({address})")).collect::<Vec<_>>().join(", ")
+        }
+    };
+    Err(ConnectError::Refused { address: settings.address(), reason })
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.read(buffer),
+            Self::Tls(tls) => tls.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.write(buffer),
+            Self::Tls(tls) => tls.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(tcp) => tcp.flush(),
+            Self::Tls(tls) => tls.flush(),
+        }
+    }
+}

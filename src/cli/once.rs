@@ -1,0 +1,59 @@
+//! One command from the command line.
+
+use std::io::{self, Read};
+use std::thread;
+
+use super::client::{Client, ClientError};
+use super::exit::Exit;
+use super::options::Request;
+use super::output::{Output, output_ended, warn};
+
+/// Runs the command as many times as asked for.
+pub(super) fn run(mut client: Client, output: Output, mut request: Request) -> Exit {
+    if request.last_from_input {
+        let mut last = Vec::new();
+        if let Err(error) = io::stdin().lock().read_to_end(&mut last) {
+            warn(format_args!("could not read the last argument: {error}; nothing was sent"));
+            return Exit::Unusable;
+        }
+        request.command.push(last);
+    }
+    match client.connect() {
+        Ok(notices) => notices.texts.iter().for_each(warn),
+        Err(error) => {
+            warn(error);
+            return Exit::Unusable;
+        }
+    }
+    let mut exit = Exit::Answered;
+    for run in 0..request.repeat {
+        if run > 0 {
+            thread::sleep(request.interval);
+        }
+        let mut printed = Ok(());
+        let mut on_push = |push| {
+            let result = output.reply(&push, &request.command, &"");
+            if printed.is_ok() {
+                printed = result;
+            }
+        };
+        let reply = match client.run(&request.command, &mut on_push) {
+            Ok(reply) => reply,
+            Err(error) => {
+                warn(&error);
+                return match error {
+                    ClientError::Streaming(_) => Exit::Failed,
+                    _ => Exit::Unusable,
+                };
+            }
+        };
+        if reply.is_error() {
+            exit = Exit::Failed;
+        }
+        let printed = printed.and_then(|()| output.reply(&reply, &request.command, &""));
+        if let Err(error) = printed {
+            return output_ended(&error);
+        }
+    }
+    exit
+}

@@ -1,0 +1,234 @@
+//! The command line, as what is to be done.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use super::arguments::Arguments;
+use super::display::Format;
+use super::settings::{Credentials, Settings, TlsSettings, Version};
+
+/// What is to be done, and how.
+#[derive(Debug, PartialEq)]
+pub(super) struct Request {
+    /// Where to connect to and as whom.
+    pub(super) settings: Settings,
+    /// How to print replies; `None` leaves it to where they go.
+    pub(super) format: Option<Format>,
+    /// The command with its arguments; none for the prompt.
+    pub(super) command: Vec<Vec<u8>>,
+    /// Whether the command's last argument is read from the input.
+    pub(super) last_from_input: bool,
+    /// How many times the command is run.
+    pub(super) repeat: u64,
+    /// The time between the runs.
+    pub(super) interval: Duration,
+}
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq)]
+pub(super) enum Task {
+    /// Talk to a server.
+    Talk(Box<Request>),
+    /// `certs`, with all words from that one on.
+    Certificates(Vec<OsString>),
+}
+
+/// Reads the command line, the program's name first. `password` is that of the environment.
+///
+/// # Errors
+/// What is wrong in words for the user, or the help or version that was asked for; see [`clap::Error::exit_code`].
+pub(super) fn parse(words: impl IntoIterator<Item = OsString>, password: Option<String>) -> Result<Task, clap::Error> {
+    let arguments = Arguments::try_parse_from(words)?;
+    let Some(first) = arguments.command.first() else {
+        if arguments.last_from_input {
+            let text = "-x needs a command whose last argument is to be read from the input";
+            return Err(usage_error(ErrorKind::MissingRequiredArgument, text));
+        }
+        return arguments.into_request(password);
+    };
+    // No command begins like this: it is an option that there is not.
+    if first.as_encoded_bytes().starts_with(b"-") {
+        let text = format!("unexpected option '{}'", first.to_string_lossy());
+        return Err(usage_error(ErrorKind::UnknownArgument, &text));
+    }
+    if first == "certs" {
+        return Ok(Task::Certificates(arguments.command));
+    }
+    arguments.into_request(password)
+}
+
+fn usage_error(kind: ErrorKind, text: &str) -> clap::Error {
+    Arguments::command().error(kind, text)
+}
+
+impl Arguments {
+    fn into_request(self, environment_password: Option<String>) -> Result<Task, clap::Error> {
+        let uri = self.uri.unwrap_or_default();
+        let user = self.user.or(uri.user);
+        let password = self.password.or(uri.password).or(environment_password);
+        let credentials = match (user, password) {
+            (user, Some(password)) => Some(Credentials { user, password }),
+            (None, None) => None,
+            (Some(_), None) => {
+                let text = "a user needs a password: give -a, or set DISCNT_CLI_AUTH";
+                return Err(usage_error(ErrorKind::MissingRequiredArgument, text));
+            }
+        };
+        let tls = TlsSettings {
+            authorities: self.cacert,
+            certificate: self.cert.zip(self.key),
+            server_name: self.sni,
+            insecure: self.insecure,
+        };
+        let wants_tls = self.tls || uri.tls;
+        if !wants_tls && tls != TlsSettings::default() {
+            let text = "--cacert, --cert, --key, --sni and --insecure are of use with --tls only";
+            return Err(usage_error(ErrorKind::ArgumentConflict, text));
+        }
+        let version = match (self.resp2, self.resp3, self.json) {
+            (_, true, _) => Version::Resp3,
+            (false, false, true) => Version::Resp3IfKnown,
+            _ => Version::Resp2,
+        };
+        let format = match (self.raw, self.no_raw, self.json) {
+            (true, ..) => Some(Format::Raw),
+            (_, true, _) => Some(Format::Typed),
+            (.., true) => Some(Format::Json),
+            _ => None,
+        };
+        let command = self.command.into_iter();
+        Ok(Task::Talk(Box::new(Request {
+            settings: Settings {
+                host: self.host.or(uri.host).unwrap_or_else(|| "127.0.0.1".into()),
+                port: self.port.or(uri.port).unwrap_or(5262),
+                credentials,
+                tls: wants_tls.then_some(tls),
+                version,
+                connect_timeout: self.timeout,
+            },
+            format,
+            command: command.map(OsString::into_encoded_bytes).collect(),
+            last_from_input: self.last_from_input,
+            repeat: self.repeat,
+            interval: self.interval,
+        })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Task, clap::Error> {
+        let words = std::iter::once("discnt-cli").chain(line.split_whitespace());
+        parse(words.map(OsString::from), None)
+    }
+
+    fn request(line: &str) -> Request {
+        match parsed(line) {
+            Ok(Task::Talk(request)) => *request,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn refusal(line: &str) -> String {
+        let error = parsed(line).expect_err("refused");
+        assert_eq!(error.exit_code(), 2, "{error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn nothing_given_is_the_prompt_at_the_default_port() {
+        let request = request("");
+        assert_eq!(request.settings.address(), "127.0.0.1:5262");
+        assert!(request.command.is_empty());
+        assert_eq!(request.settings.credentials, None);
+        assert_eq!(request.settings.version, Version::Resp2);
+    }
+
+    #[test]
+    fn options_end_where_the_command_begins() {
+        let request = request("-h ::1 -p 7711 incrby a -5 -p 3 --raw -- --help");
+        assert_eq!(request.settings.address(), "[::1]:7711");
+        let words = ["incrby", "a", "-5", "-p", "3", "--raw", "--", "--help"];
+        assert_eq!(request.command, words.map(|word| word.as_bytes().to_vec()));
+        assert_eq!(request.format, None);
+    }
+
+    #[test]
+    fn a_uri_gives_everything_and_options_go_first() {
+        let request = request("-u rediss://app:s%40x@example.org:7711 -a other --cacert ca.crt get a");
+        assert_eq!(request.settings.address(), "example.org:7711");
+        let credentials = request.settings.credentials.expect("accepted");
+        assert_eq!(credentials.user.as_deref(), Some("app"));
+        assert_eq!(credentials.password, "other");
+        assert_eq!(request.settings.tls.expect("accepted").authorities, Some("ca.crt".into()));
+    }
+
+    #[test]
+    fn the_environment_gives_the_password_when_nothing_else_does() {
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        let password_of = |line: &str| match parse(words(line), Some("env".into())) {
+            Ok(Task::Talk(request)) => request.settings.credentials.expect("accepted").password,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(password_of("discnt-cli get a"), "env");
+        assert_eq!(password_of("discnt-cli -a -own get a"), "-own");
+        assert_eq!(password_of("discnt-cli -u redis://:uri@h get a"), "uri");
+    }
+
+    #[test]
+    fn json_prefers_resp3() {
+        assert_eq!(request("--json get a").settings.version, Version::Resp3IfKnown);
+        assert_eq!(request("--json -2 get a").settings.version, Version::Resp2);
+        assert_eq!(request("-3 get a").settings.version, Version::Resp3);
+        assert_eq!(request("--json get a").format, Some(Format::Json));
+        assert_eq!(request("-i 0.25 -r 3 get a").interval, Duration::from_millis(250));
+    }
+
+    #[test]
+    fn wrong_usage_is_refused_with_what_is_wrong() {
+        for (line, word) in [
+            ("--nonsense get a", "--nonsense"),
+            ("-p 70000 get a", "70000"),
+            ("--raw --json get a", "--json"),
+            ("-2 -3 get a", "--resp"),
+            ("--cacert ca.crt get a", "--tls"),
+            ("--tls --cert c.crt get a", "--key"),
+            ("--user app get a", "DISCNT_CLI_AUTH"),
+            ("-u http://h get a", "redis://"),
+            ("-i -1 get a", "seconds"),
+            ("-t x get a", "seconds"),
+            ("-x", "-x"),
+            ("-u redis://h -p 1 get a", "--port"),
+        ] {
+            let text = refusal(line);
+            assert!(text.contains(word), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn certs_is_the_clients_own() {
+        let words: Vec<OsString> = ["certs", "init", "--help"].map(OsString::from).into();
+        assert_eq!(parsed("certs init --help").expect("accepted"), Task::Certificates(words));
+    }
+
+    #[test]
+    fn help_and_version_are_no_errors() {
+        for line in ["--help", "--version"] {
+            assert_eq!(parsed(line).expect_err("refused").exit_code(), 0);
+        }
+        let help = parsed("--help").expect_err("refused").to_string();
+        for word in ["Connection:", "TLS:", "Exit status:", "Examples:", "DISCNT_CLI_AUTH", "certs init"] {
+            assert!(help.contains(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,72 @@
+//! Where replies and messages go when there is no prompt: replies to the output, everything else to the error output.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use super::display::Format;
+use super::exit::Exit;
+use super::value::Value;
+
+/// How and where replies are printed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    format: Format,
+}
+
+impl Output {
+    /// Output in this format.
+    pub(super) fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    /// Prints the reply to a command, at once. Errors go to the error output, after `place`, so that no script takes
+    /// one for a value; in JSON they are marked well enough.
+    ///
+    /// # Errors
+    /// That of the output, such as a pipe that nobody reads any more.
+    pub(super) fn reply<A: AsRef<[u8]>>(self, reply: &Value, command: &[A], place: &dyn Display) -> io::Result<()> {
+        if reply.is_error() && self.format != Format::Json {
+            let text = self.format.render(reply, command);
+            let text = [place.to_string().as_bytes(), &text].concat();
+            return io::stderr().lock().write_all(&text);
+        }
+        self.show(reply, command)
+    }
+
+    /// Prints to the output, errors as well: what the prompt does.
+    ///
+    /// # Errors
+    /// That of the output.
+    pub(super) fn show<A: AsRef<[u8]>>(self, reply: &Value, command: &[A]) -> io::Result<()> {
+        write(&self.format.render(reply, command))
+    }
+}
+
+/// Prints text to the output, with a line end.
+///
+/// # Errors
+/// That of the output.
+pub(super) fn say(text: impl Display) -> io::Result<()> {
+    write(format!("{text}\n").as_bytes())
+}
+
+/// Prints a message for the user to the error output.
+pub(super) fn warn(text: impl Display) {
+    // Where there is no error output either, nobody is left to tell.
+    let _ = writeln!(io::stderr().lock(), "discnt-cli: {text}");
+}
+
+/// How to end when the output takes nothing more. That a reader had enough, as `head` does, is no failure.
+pub(super) fn output_ended(error: &io::Error) -> Exit {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Exit::Answered;
+    }
+    warn(format_args!("could not write the reply: {error}"));
+    Exit::Unusable
+}
+
+fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}

@@ -1,0 +1,272 @@
+//! The loop: what the mesh, the clients and the clock say goes into the node, what the node wants is carried out.
+
+use super::clock::Clock;
+use super::keeper::Keeper;
+use crate::base::NodeId;
+use crate::command::ClusterRequest;
+use crate::mesh::{
+    CloseReason, Config as MeshConfig, DialId, DownReason, Identity, Mesh, MeshEvent, MessageTicket, SendError,
+};
+use crate::node::{CloseCause, DialNumber, Event, Input, LinkEnd, Node, Output, RequestNumber, Severity};
+use crate::storage::DataDirectory;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// Events taken before the node is asked what it wants: enough to share the cost, too few to be noticed.
+const EVENTS_A_TURN: usize = 128;
+/// How often the node is told what its links are like.
+const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
+/// Strangers that are told of in the log each second; the rest is only counted.
+const REFUSALS_TOLD_A_SECOND: u32 = 5;
+
+/// A request of a client that the node answers later.
+#[derive(Debug)]
+pub struct ClusterCall {
+    /// What is wanted.
+    pub request: ClusterRequest,
+    /// Where the answer goes; dropped when the node stops first.
+    pub answer: oneshot::Sender<Result<(), String>>,
+}
+
+/// What a driver is made of.
+pub struct DriverParts {
+    /// The node.
+    pub node: Node,
+    /// Its links.
+    pub mesh: Mesh,
+    /// What the links say.
+    pub events: mpsc::Receiver<MeshEvent>,
+    /// What clients want.
+    pub calls: mpsc::Receiver<ClusterCall>,
+    /// Rung by the table when there is something to announce.
+    pub wake: Arc<Notify>,
+    /// The clocks.
+    pub clock: Clock,
+    /// For a new identity or incarnation.
+    pub directory: Arc<DataDirectory>,
+    /// For a new identity.
+    pub mesh_config: MeshConfig,
+    /// Writes the members.
+    pub keeper: Keeper,
+}
+
+/// Owns the node while it runs.
+pub struct Driver {
+    parts: DriverParts,
+    waiting: HashMap<RequestNumber, oneshot::Sender<Result<(), String>>>,
+    last_request: u64,
+    /// Messages whose departure the node wants to hear of.
+    tickets: HashSet<MessageTicket>,
+    next_figures: tokio::time::Instant,
+    refusals: u32,
+}
+
+impl Driver {
+    /// A driver that is ready to run.
+    pub fn new(parts: DriverParts) -> Self {
+        Self {
+            parts,
+            waiting: HashMap::new(),
+            last_request: 0,
+            tickets: HashSet::new(),
+            next_figures: tokio::time::Instant::now(),
+            refusals: 0,
+        }
+    }
+
+    /// Runs until `stop` is told or dropped, then says goodbye to the peers and closes the mesh.
+    pub async fn run(mut self, mut stop: oneshot::Receiver<()>) {
+        loop {
+            // First ask to be woken, then look: news that comes in between is seen by one or the other.
+            self.parts.node.table().listen();
+            self.parts.node.tick(self.parts.clock.moment());
+            self.carry_out();
+            let deadline = tokio::time::Instant::from_std(self.parts.clock.instant(self.parts.node.next_deadline()));
+            tokio::select! {
+                biased;
+                _ = &mut stop => break,
+                Some(event) = self.parts.events.recv() => self.take_events(event),
+                Some(call) = self.parts.calls.recv() => self.take_call(call),
+                () = self.parts.wake.notified() => {}
+                () = tokio::time::sleep_until(deadline.min(self.next_figures)) => {}
+            }
+            if self.next_figures <= tokio::time::Instant::now() {
+                self.next_figures = tokio::time::Instant::now() + FIGURES_INTERVAL;
+                self.every_second();
+            }
+        }
+        self.stop().await;
+    }
+
+    async fn stop(mut self) {
+        self.parts.node.say_goodbye(self.parts.clock.moment());
+        self.carry_out();
+        self.parts.mesh.shutdown(CloseReason::Shutdown).await;
+        self.parts.keeper.finish();
+    }
+
+    fn take_events(&mut self, first: MeshEvent) {
+        self.take_event(first);
+        for _ in 1..EVENTS_A_TURN {
+            match self.parts.events.try_recv() {
+                Ok(event) => self.take_event(event),
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        self.parts.node.handle(input, self.parts.clock.moment());
+    }
+
+    fn take_event(&mut self, event: MeshEvent) {
+        match event {
+            MeshEvent::Datagram { from, bytes } => self.input(Input::Datagram { from, bytes: &bytes }),
+            MeshEvent::Message { from, bytes } => self.input(Input::Message { from, bytes: &bytes }),
+            MeshEvent::Sent { to, ticket } => {
+                if self.tickets.remove(&ticket) {
+                    self.input(Input::Sent { to });
+                }
+            }
+            MeshEvent::LinkUp { peer, address, dial } => {
+                let dial = dial.map(|dial| DialNumber(dial.0));
+                self.input(Input::LinkUp { peer, address: address.ip(), dial });
+                self.tell_figures(peer);
+            }
+            MeshEvent::LinkDown { peer, reason } => self.input(Input::LinkDown { peer, end: link_end(reason) }),
+            MeshEvent::AlreadyLinked { dial, peer } => {
+                self.input(Input::AlreadyLinked { dial: DialNumber(dial.0), peer });
+            }
+            MeshEvent::DialFailed { dial, error } => {
+                self.input(Input::DialFailed { dial: DialNumber(dial.0), reason: error.to_string() });
+            }
+            MeshEvent::Refused { address, reason } => self.tell_refusal(address, &reason),
+        }
+    }
+
+    fn tell_refusal(&mut self, address: std::net::SocketAddr, reason: &str) {
+        self.refusals += 1;
+        if self.refusals <= REFUSALS_TOLD_A_SECOND {
+            tracing::warn!(%address, "refused a connection to the mesh from {address}: {reason}");
+        }
+    }
+
+    fn every_second(&mut self) {
+        for peer in self.parts.mesh.peers() {
+            self.tell_figures(peer);
+        }
+        let untold = self.refusals.saturating_sub(REFUSALS_TOLD_A_SECOND);
+        if untold > 0 {
+            tracing::warn!("refused {untold} more connections to the mesh within the last second");
+        }
+        self.refusals = 0;
+    }
+
+    fn tell_figures(&mut self, peer: NodeId) {
+        let mesh = &self.parts.mesh;
+        if let (Some(round_trip), Some(max_datagram_bytes)) = (mesh.round_trip(peer), mesh.max_datagram_bytes(peer)) {
+            self.input(Input::LinkFigures { peer, round_trip, max_datagram_bytes });
+        }
+    }
+
+    fn take_call(&mut self, call: ClusterCall) {
+        self.last_request += 1;
+        let request = RequestNumber(self.last_request);
+        self.waiting.insert(request, call.answer);
+        match call.request {
+            ClusterRequest::Meet { host, port } => self.input(Input::Meet { request, host, port }),
+            ClusterRequest::Reset { hard } => self.input(Input::Reset { request, hard }),
+        }
+    }
+
+    /// Does all that the node wants done.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.parts.node.poll_output() {
+            match output {
+                Output::Datagram { to, bytes } => {
+                    if self.parts.mesh.send_datagram(to, bytes).is_err() {
+                        // Repair brings what it said; that it was lost is worth counting.
+                        self.parts.node.state().traffic.datagrams_lost.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                Output::Message { to, bytes, wants_sent } => self.send_message(to, bytes, wants_sent),
+                Output::Dial { dial, host, port } => self.parts.mesh.dial(DialId(dial.0), &host, port),
+                Output::Close { peer, cause } => self.parts.mesh.close(peer, close_reason(cause)),
+                Output::Remember(members) => self.parts.keeper.remember(members),
+                Output::Bar(barred) => self.parts.keeper.bar(barred),
+                Output::Answer { request, result } => {
+                    if let Some(answer) = self.waiting.remove(&request) {
+                        // A client that has gone needs no answer.
+                        let _ = answer.send(result);
+                    }
+                }
+                Output::NewIdentity => self.renew_identity(),
+                Output::NewIncarnation(heard) => match self.parts.directory.next_incarnation_above(heard) {
+                    Ok(incarnation) => {
+                        let node = self.parts.node.replica().node;
+                        self.input(Input::Reborn { node, incarnation });
+                    }
+                    Err(error) => tracing::error!("no incarnation above {} could be had: {error}", heard.0),
+                },
+                Output::Event(event) => tell(&event),
+            }
+        }
+    }
+
+    fn send_message(&mut self, to: NodeId, bytes: bytes::Bytes, wants_sent: bool) {
+        match self.parts.mesh.send_message(to, bytes) {
+            Ok(ticket) if wants_sent => {
+                self.tickets.insert(ticket);
+            }
+            Ok(_) | Err(SendError::NotLinked(_)) => {}
+            Err(error) => {
+                // A stream with a hole would claim what did not arrive. A new link starts from what both sides have.
+                tracing::warn!("closing the link to {to}, which is to be made again: {error}");
+                self.parts.mesh.close(to, CloseReason::Protocol("a message could not be sent".to_owned()));
+            }
+        }
+    }
+
+    /// A new key, certificate and incarnation, for a node that has left its cluster.
+    fn renew_identity(&mut self) {
+        match self.try_renew_identity() {
+            Ok((node, incarnation)) => self.input(Input::Reborn { node, incarnation }),
+            Err(reason) => self.input(Input::NotReborn { reason }),
+        }
+    }
+
+    fn try_renew_identity(&mut self) -> Result<(NodeId, crate::base::Incarnation), String> {
+        let parts = &self.parts;
+        let incarnation = parts.directory.next_incarnation().map_err(|error| error.to_string())?;
+        let opened = Identity::renew(&parts.mesh_config, parts.directory.path()).map_err(|error| error.to_string())?;
+        parts.mesh.replace_identity(&opened.identity).map_err(|error| error.to_string())?;
+        Ok((opened.identity.id, incarnation))
+    }
+}
+
+fn link_end(reason: DownReason) -> LinkEnd {
+    match reason {
+        DownReason::ClosedByPeer(CloseReason::Shutdown) => LinkEnd::Goodbye,
+        DownReason::ClosedByPeer(CloseReason::Left | CloseReason::Forgotten) => LinkEnd::Left,
+        DownReason::Closed(_) => LinkEnd::Closed,
+        other => LinkEnd::Lost(other.to_string()),
+    }
+}
+
+fn close_reason(cause: CloseCause) -> CloseReason {
+    match cause {
+        CloseCause::Left => CloseReason::Left,
+        CloseCause::Protocol => CloseReason::Protocol("the peer did not keep to the protocol".to_owned()),
+    }
+}
+
+fn tell(event: &Event) {
+    match event.severity() {
+        Severity::Debug => tracing::debug!(target: "discnt::node", "{event}"),
+        Severity::Info => tracing::info!(target: "discnt::node", "{event}"),
+        Severity::Warning => tracing::warn!(target: "discnt::node", "{event}"),
+    }
+}
