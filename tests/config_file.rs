@@ -97,9 +97,12 @@ fn known() -> BTreeMap<(String, String), bool> {
 
 #[test]
 fn the_file_shows_every_key_and_no_other() {
-    let shown: Vec<_> = shown().into_iter().map(|(name, shown)| (name, !shown.is_example())).collect();
-    let known: Vec<_> = known().into_iter().collect();
-    assert_eq!(shown, known, "left: packaging/discnt.toml (key, has a default); right: the program");
+    let shown: BTreeMap<_, _> = shown().into_iter().map(|(name, shown)| (name, !shown.is_example())).collect();
+    let known = known();
+    let missing: Vec<_> = known.keys().filter(|name| !shown.contains_key(*name)).collect();
+    let unknown: Vec<_> = shown.keys().filter(|name| !known.contains_key(*name)).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "missing: {missing:?}; not a key: {unknown:?}");
+    assert_eq!(shown, known, "left: whether the file shows a default; right: whether there is one");
 }
 
 #[test]
