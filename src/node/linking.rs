@@ -66,8 +66,11 @@ impl Node {
         match end {
             LinkEnd::Left => self.drop_member(peer, now),
             LinkEnd::Lost(reason) => self.emit(Event::Unlinked { peer, reason: reason.clone() }),
-            // The membership reports a goodbye; what this side closed it has reported itself.
-            LinkEnd::Goodbye | LinkEnd::Closed => {}
+            // The membership reports the goodbye of those that it knows.
+            LinkEnd::Goodbye if self.membership.said_goodbye(peer, now) => {}
+            LinkEnd::Goodbye => self.mark(peer, false, true, Event::SaidGoodbye(peer)),
+            // What this side closed it has reported itself.
+            LinkEnd::Closed => {}
         }
         self.members_changed();
     }
@@ -226,12 +229,12 @@ impl Node {
 
     /// A member left the cluster for good. Its counts stay.
     fn drop_member(&mut self, node: NodeId, now: Monotonic) {
-        self.peers.remove(&node);
-        // Dropped but not barred: what others still say of it makes it dial and leave once more, until all know.
-        if let Err(error) = self.membership.forget(node, now) {
-            self.emit(Event::Membership(error.to_string()));
+        let Some(dropped) = self.peers.remove(&node) else { return };
+        self.membership.left_for_good(node, now);
+        if dropped.mesh_port == 0 {
+            // It came, and went without a greeting: it never was a member.
+            return;
         }
-        self.membership.allow(node);
         self.emit(Event::LeftCluster(node));
         self.remember_members();
     }
