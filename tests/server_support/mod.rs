@@ -1,5 +1,5 @@
 //! Servers as processes, on ports that the system chose, and what a test asks of them.
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 
 mod client;
 mod ground;
