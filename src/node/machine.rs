@@ -192,7 +192,7 @@ impl Node {
         match input {
             Input::LinkUp { peer, address, dial } => self.link_up(peer, address, dial, at),
             Input::LinkDown { peer, end } => self.link_down(peer, &end, at),
-            Input::AlreadyLinked { dial, peer } => self.already_linked(dial, peer),
+            Input::AlreadyLinked { dial, .. } => self.already_linked(dial, at),
             Input::DialFailed { dial, reason } => self.dial_failed(dial, &reason, at),
             Input::LinkFigures { peer, round_trip, max_datagram_bytes } => {
                 if let Some(link) = self.peers.get_mut(&peer).and_then(|peer| peer.link.as_mut()) {
