@@ -96,6 +96,24 @@ fn a_lost_link_to_a_member_that_is_not_suspected_is_priority_five() {
 }
 
 #[test]
+fn a_node_that_stood_still_is_given_up_and_comes_back_with_its_counts() {
+    let ground = Ground::new();
+    let [first, second, third] = ground.three_with(&QUICK);
+    third.ask("INCRBY a 5");
+    eventually_answers(&first, "GET a", "5");
+    third.signal(Signal::STOP);
+    eventually_gives(&first, &third.id(), 100);
+    eventually_gives(&second, &third.id(), 100);
+    first.ask("INCRBY a 100");
+    third.signal(Signal::CONT);
+    eventually_linked(&[&first, &second, &third]);
+    third.ask("INCRBY a 1000");
+    for node in [&first, &second, &third] {
+        eventually_answers(node, "GET a STATE", "[1105 CONSISTENT]");
+    }
+}
+
+#[test]
 fn a_node_restarts_while_another_is_down() {
     let ground = Ground::new();
     let [first, second, third] = ground.three_with(&QUICK);
