@@ -48,6 +48,11 @@ impl HybridClock {
         HybridTime(next(last))
     }
 
+    /// The latest time given out or observed.
+    pub fn latest(&self) -> HybridTime {
+        HybridTime(self.0.load(Ordering::Acquire))
+    }
+
     /// Makes every later tick come after `seen`.
     pub fn observe(&self, seen: HybridTime) {
         self.0.fetch_max(seen.0, Ordering::AcqRel);

@@ -18,6 +18,8 @@ mod share;
 mod shared;
 mod slab;
 mod state;
+#[cfg(test)]
+mod state_tests;
 mod table;
 #[cfg(test)]
 mod table_tests;

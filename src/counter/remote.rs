@@ -71,14 +71,25 @@ impl Table {
         known
     }
 
-    /// Takes somebody's SET or DEL.
+    /// Takes somebody's SET or DEL, from its writer.
     pub fn take_assignment(&self, name: Name<'_>, assignment: Arc<Assignment>) -> Location {
+        self.take_relayed_assignment(name, assignment, &|_| 0)
+    }
+
+    /// Takes somebody's SET or DEL from a peer that has everything of a replica up to `relayer_has`, and has sent the
+    /// counter's shares already: one that is only in the cut has been given up since.
+    pub fn take_relayed_assignment(
+        &self,
+        name: Name<'_>,
+        assignment: Arc<Assignment>,
+        relayer_has: &dyn Fn(ReplicaIndex) -> u64,
+    ) -> Location {
         self.observe(assignment.stamp.time);
         let hash = self.shared.hash(name.as_bytes());
         let mut shard = self.lock(hash);
         let slot = shard.find_or_create(&self.shared, hash, name.as_bytes());
         let own = shard.own.index;
-        let received = |replica| self.shared.progress.received(replica);
+        let received = |replica| self.shared.progress.received(replica).max(relayer_has(replica));
         let won = shard
             .counters
             .get_mut(slot)
@@ -105,22 +116,27 @@ impl Table {
     }
 
     /// Takes the word that a share was given up. The caller has received everything before that word.
-    /// Answers where the counter lives, if this node knows it.
-    pub fn take_retirement(&self, name: Name<'_>, retired: Retired) -> Option<Location> {
+    /// Answers where the counter lives.
+    pub fn take_retirement(&self, name: Name<'_>, retired: Retired) -> Location {
         let hash = self.shared.hash(name.as_bytes());
         let mut shard = self.lock(hash);
-        // A name that nobody here has heard of has no share to give up, and needs no note: what comes of it later is below the digest.
-        let slot = shard.find(hash, name.as_bytes())?;
+        // Also of a name that nobody here has heard of: a peer may still have the share, and hear of its end only from here.
+        let slot = shard.find_or_create(&self.shared, hash, name.as_bytes());
         if let Some(counter) = shard.counters.get_mut(slot) {
             counter.state.take_retirement(retired);
         }
         shard.recount(slot);
         shard.tend_later(slot);
-        Some(shard.location(slot))
+        shard.location(slot)
+    }
+
+    /// The latest time of any stamp that this node has made or heard of.
+    pub fn latest_time(&self) -> HybridTime {
+        self.shared.clock.latest()
     }
 
     /// Makes every later stamp of this node win over one made at `seen`.
-    fn observe(&self, seen: HybridTime) {
+    pub fn observe(&self, seen: HybridTime) {
         self.shared.clock.observe(seen);
     }
 
@@ -267,7 +283,12 @@ impl Shard {
             .filter(|held| (stability.is_settled)(held.replica, held.share.revision))
             .map(|held| (held.replica, held.share.born))
             .collect();
-        let own_share = counter.state.own.filter(|share| share.is_covered_by(assignment.cut_of(own)));
+        // Totals may come back to what was cut. Who has seen them on the way must have seen them come back, too, or its
+        // assignment would take away what the share added in between.
+        let is_spent = |share: &Share| {
+            share.is_covered_by(assignment.cut_of(own)) && (stability.everyone_has)(own, share.revision)
+        };
+        let own_share = counter.state.own.filter(is_spent);
         spent.extend(own_share.map(|share| (own, share.born)));
         for (replica, born) in spent {
             self.announce_retirement(shared, slot, replica, born);

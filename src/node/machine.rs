@@ -8,7 +8,7 @@ use super::repair::Pulling;
 use super::serving::Serving;
 use super::view::ClusterState;
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex};
-use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
+use crate::counter::{Announcement, Config as CounterConfig, Retired, Table, TableSettings, Wake};
 use crate::membership::{Config as MembershipConfig, MemberIdentity, Membership, MembershipError};
 use crate::replication::{Backlog, Config as ReplicationConfig, NumberSet, Registry};
 use crate::wire::Packed;
@@ -86,6 +86,8 @@ pub struct Node {
     pub(super) meetings: HashMap<DialNumber, RequestNumber>,
     pub(super) resetting: Option<RequestNumber>,
     pub(super) pulling: Option<Pulling>,
+    /// What was given up under these numbers, to be taken once everything said before them has been.
+    pub(super) early_retirements: BTreeMap<(ReplicaIndex, u64), (Box<[u8]>, Retired)>,
     pub(super) serving: BTreeMap<NodeId, Serving>,
     pub(super) settings: NodeSettings,
     pub(super) news_since: Option<Monotonic>,
@@ -134,6 +136,7 @@ impl Node {
             meetings: HashMap::new(),
             resetting: None,
             pulling: None,
+            early_retirements: BTreeMap::new(),
             serving: BTreeMap::new(),
             news_since: None,
             last_flush: Monotonic::ZERO,

@@ -52,7 +52,7 @@ impl Node {
             Message::Digest(lines) => self.take_digest(from, &lines, now),
             Message::Pull(have) => self.serve(from, &have, now),
             Message::RepairItems(items) => self.take_repair_items(from, &items, now),
-            Message::RepairEnd(lines) => self.take_repair_end(from, &lines, now),
+            Message::RepairEnd(time, lines) => self.take_repair_end(from, time, &lines, now),
             Message::Records(records) => self.take_records(from, &records, now),
         }
     }
@@ -92,7 +92,6 @@ impl Node {
                     sequence.held.insert(*number, *number);
                     sequence.backlog.push(*number, location);
                 }
-                Taken::Nowhere => self.sequence_of(replica).held.insert(*number, *number),
                 Taken::UnknownPlace(location, born) => unknown.push((location, born)),
                 Taken::TooEarly => {}
             }
@@ -139,7 +138,7 @@ impl Node {
                 }
                 let Some(of) = self.enter(*of) else { return Taken::TooEarly };
                 let retired = Retired { replica: of, born: *born, by: replica, number };
-                self.table.take_retirement(*name, retired).map_or(Taken::Nowhere, Taken::At)
+                Taken::At(self.table.take_retirement(*name, retired))
             }
         }
     }
@@ -191,8 +190,6 @@ impl Node {
 enum Taken {
     /// It is in the table, at this place.
     At(Location),
-    /// It is known, and there was nothing to change.
-    Nowhere,
     /// It speaks of a counter whose name never arrived.
     UnknownPlace(Location, u64),
     /// Something that was said before it is missing, or there is no room; repair will bring it again.

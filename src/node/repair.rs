@@ -5,8 +5,7 @@
 
 use super::event::Event;
 use super::machine::Node;
-use crate::base::Stamp;
-use crate::base::{Monotonic, NodeId, ReplicaId, ReplicaIndex};
+use crate::base::{HybridTime, Monotonic, NodeId, ReplicaId, ReplicaIndex, Stamp};
 use crate::counter::{Forecast, IncomingShare, PrecisionRegister, Retired, Share};
 use crate::replication::{Digest, DigestEntry, NumberSet};
 use crate::wire::{DigestLine, HeldLine, Message, RepairItem, RepairKind};
@@ -28,8 +27,6 @@ pub(super) struct Pulling {
     last_item_at: Monotonic,
     told_at: Monotonic,
     items: u64,
-    /// To be taken when everything said before them has been.
-    retirements: Vec<(Vec<u8>, Retired)>,
 }
 
 impl Pulling {
@@ -58,17 +55,27 @@ impl Node {
         digest.iter().filter_map(with_id).collect()
     }
 
-    pub(super) fn send_digest_to(&mut self, to: NodeId) {
+    pub(super) fn send_digest_to(&mut self, to: NodeId, now: Monotonic) {
+        self.number_all_news(now);
         let bytes = Message::encode_digest(&self.digest_lines());
         self.message(to, bytes);
     }
 
+    /// Whoever hears that this node has an assignment may take it that none was made here without seeing that one,
+    /// but for those that the digest speaks of too. So it has to speak of what still waits to leave.
+    fn number_all_news(&mut self, now: Monotonic) {
+        if self.table.has_news() {
+            self.flush(now);
+        }
+    }
+
     /// Tells every linked peer what this node has; also the sign that it lives.
-    pub(super) fn send_digests(&mut self, _now: Monotonic) {
+    pub(super) fn send_digests(&mut self, now: Monotonic) {
         let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();
         if linked.is_empty() {
             return;
         }
+        self.number_all_news(now);
         let bytes = Message::encode_digest(&self.digest_lines());
         for peer in linked {
             self.message(peer, bytes.clone());
@@ -133,8 +140,7 @@ impl Node {
             .filter(|(_, number)| *number > 0)
             .collect();
         self.message(from, Message::encode_pull(&have));
-        self.pulling =
-            Some(Pulling { from, since: now, last_item_at: now, told_at: now, items: 0, retirements: Vec::new() });
+        self.pulling = Some(Pulling { from, since: now, last_item_at: now, told_at: now, items: 0 });
     }
 
     /// Gives up a pull that brings nothing, and tells of one that takes long.
@@ -184,7 +190,10 @@ impl Node {
             }
             RepairKind::Assignment(body) => {
                 let Some(assignment) = self.assignment_of(item.replica, replica, item.number, body) else { return };
-                self.table.take_assignment(item.name, Arc::new(assignment))
+                let link = self.peers.get(&from).and_then(|peer| peer.link.as_ref());
+                let digest = link.and_then(|link| link.digest.as_ref());
+                let relayer_has = |replica| digest.map_or(0, |digest| digest.entry(replica).received);
+                self.table.take_relayed_assignment(item.name, Arc::new(assignment), &relayer_has)
             }
             RepairKind::Precision { time, precision } => {
                 let stamp = Stamp { time: *time, replica: item.replica, number: item.number };
@@ -194,9 +203,9 @@ impl Node {
             RepairKind::Retirement { of, born } => {
                 let Some(of) = self.enter(*of) else { return };
                 let retired = Retired { replica: of, born: *born, by: replica, number: item.number };
-                if let Some(pulling) = self.pulling.as_mut().filter(|pulling| pulling.from == from) {
-                    pulling.retirements.push((item.name.as_bytes().to_vec(), retired));
-                }
+                // To be taken when everything said before it has been. A pull that is given up does not take it along:
+                // its end may still come, and be taken for the end of the next.
+                self.early_retirements.insert((replica, item.number), (item.name.as_bytes().into(), retired));
                 return;
             }
         };
@@ -204,21 +213,17 @@ impl Node {
     }
 
     /// Everything that was asked for has arrived: this node now has what the other had.
-    pub(super) fn take_repair_end(&mut self, from: NodeId, lines: &[HeldLine], now: Monotonic) {
+    pub(super) fn take_repair_end(&mut self, from: NodeId, time: HybridTime, lines: &[HeldLine], now: Monotonic) {
         let Some(pulling) = self.pulling.take_if(|pulling| pulling.from == from) else { return };
+        // Among what the other has had are assignments that it gave up. This node's must be later than those, too: somebody
+        // may still hold one.
+        self.table.observe(time);
         for line in lines {
             let Some(replica) = self.enter(line.replica).filter(|replica| *replica != self.own_index) else { continue };
             let theirs = NumberSet::new(line.contiguous, line.ranges.iter().copied());
             self.sequence_of(replica).held.unite(&theirs);
         }
-        for (name, retired) in pulling.retirements {
-            let Ok(name) = crate::base::Name::new(&name) else { continue };
-            if self.sequence_of(retired.by).held.contiguous() >= retired.number
-                && let Some(location) = self.table.take_retirement(name, retired)
-            {
-                self.sequence_of(retired.by).backlog.push(retired.number, location);
-            }
-        }
+        self.take_early_retirements();
         let all: Vec<ReplicaIndex> = self.registry.iter().map(|(index, _)| index).collect();
         for replica in all {
             let contiguous = self.sequence_of(replica).held.contiguous();
@@ -230,5 +235,16 @@ impl Node {
         self.emit(Event::Repaired { peer: from, items: pulling.items, milliseconds });
         self.members_changed();
         self.compare_digests(now);
+    }
+    /// Takes the retirements that were waiting for what was said before them.
+    fn take_early_retirements(&mut self) {
+        let sequences = &self.sequences;
+        let is_due = |by: ReplicaIndex, number: u64| sequences[by.as_usize()].held.contiguous() >= number;
+        let due = self.early_retirements.extract_if(.., |(by, number), _| is_due(*by, *number)).collect::<Vec<_>>();
+        for ((by, number), (name, retired)) in due {
+            let Ok(name) = crate::base::Name::new(&name) else { continue };
+            let location = self.table.take_retirement(name, retired);
+            self.sequence_of(by).backlog.push(number, location);
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::input::Output;
 use super::machine::Node;
-use crate::base::{Location, Monotonic, Name, NodeId, REPAIR_CHUNK_BYTES, ReplicaId, ReplicaIndex};
+use crate::base::{HybridTime, Location, Monotonic, Name, NodeId, REPAIR_CHUNK_BYTES, ReplicaId, ReplicaIndex};
 use crate::counter::{Forecast, NumberedItem, Share};
 use crate::replication::NumberSet;
 use crate::wire::{HeldLine, Message, RepairItem, RepairKind, RepairWriter};
@@ -22,6 +22,8 @@ pub(super) struct Serving {
     have: Vec<u64>,
     /// What this node had when it began: that is what the peer will have.
     held: Vec<(ReplicaIndex, NumberSet)>,
+    /// No stamp among that is later.
+    time: HybridTime,
     cursor: Cursor,
 }
 
@@ -48,7 +50,8 @@ impl Node {
         let held: Vec<(ReplicaIndex, NumberSet)> =
             self.registry.iter().map(|(index, _)| (index, self.sequences[index.as_usize()].held.clone())).collect();
         let cursor = self.cursor_above(&known);
-        let first = self.serving.insert(to, Serving { have: known, held, cursor }).is_none();
+        let first =
+            self.serving.insert(to, Serving { have: known, held, time: self.table.latest_time(), cursor }).is_none();
         if first {
             self.serve_more(to, now);
         }
@@ -92,7 +95,7 @@ impl Node {
         if done {
             let lines: Vec<HeldLine> =
                 serving.held.iter().filter_map(|(index, held)| self.held_line(*index, held)).collect();
-            self.repair_message(to, Message::encode_repair_end(&lines), false);
+            self.repair_message(to, Message::encode_repair_end(serving.time, &lines), false);
         } else {
             self.serving.insert(to, serving);
         }

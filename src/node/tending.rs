@@ -19,7 +19,7 @@ impl Node {
         let everyone_has =
             |replica: ReplicaIndex, number: u64| others.iter().all(|digest| digest.entry(replica).durable >= number);
         let has_all_of_theirs = others.iter().all(|digest| {
-            digest.iter().all(|(replica, entry)| replica == self.own_index || held(replica) >= entry.durable)
+            digest.iter().all(|(replica, entry)| replica == self.own_index || held(replica) >= entry.received)
         });
         let is_stable = |assignment: &Assignment| {
             let (origin, number) = (assignment.origin, assignment.stamp.number);

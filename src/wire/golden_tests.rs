@@ -193,9 +193,9 @@ fn the_other_messages_have_the_pinned_bytes() {
             Message::Pull(vec![(replica(1), 5)]),
         ),
         (
-            Message::encode_repair_end(std::slice::from_ref(&held)),
-            format!("9f01148184{id}0305818207 08ff").replace(' ', ""),
-            Message::RepairEnd(vec![held.clone()]),
+            Message::encode_repair_end(HybridTime(258), std::slice::from_ref(&held)),
+            format!("9f011419010281 84{id}0305818207 08ff").replace(' ', ""),
+            Message::RepairEnd(HybridTime(258), vec![held.clone()]),
         ),
     ] {
         assert_eq!(hex(&bytes), golden);

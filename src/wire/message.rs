@@ -126,8 +126,8 @@ pub enum Message<'a> {
     Pull(Vec<(ReplicaId, u64)>),
     /// A part of what was asked for.
     RepairItems(Vec<RepairItem<'a>>),
-    /// All that was asked for has been sent; whoever took it has what the sender had.
-    RepairEnd(Vec<HeldLine>),
+    /// All that was asked for has been sent; whoever took it has what the sender had, of which no stamp is later than this.
+    RepairEnd(HybridTime, Vec<HeldLine>),
     /// Records that fit no datagram.
     Records(Records<'a>),
 }
@@ -151,7 +151,10 @@ impl<'a> Message<'a> {
                 Ok((decode_replica(input)?, input.u64()?))
             })?),
             REPAIR_ITEMS => Self::RepairItems(decode_items(&mut input)?),
-            REPAIR_END => Self::RepairEnd(decode_replica_list(&mut input, decode_held_line)?),
+            REPAIR_END => {
+                let time = HybridTime(input.u64()?);
+                Self::RepairEnd(time, decode_replica_list(&mut input, decode_held_line)?)
+            }
             RECORDS => {
                 let records = Records::decode(&mut input)?;
                 expect_end(&input)?;
@@ -205,8 +208,9 @@ impl<'a> Message<'a> {
     }
 
     /// Encodes the end of a repair.
-    pub fn encode_repair_end(lines: &[HeldLine]) -> Vec<u8> {
+    pub fn encode_repair_end(time: HybridTime, lines: &[HeldLine]) -> Vec<u8> {
         sealed(REPAIR_END, |out| {
+            let _ = out.u64(time.0);
             let _ = out.array(lines.len() as u64);
             for line in lines {
                 let _ = out.array(4);

@@ -2,9 +2,9 @@
 //! increment that it had not observed. An increment may be missing only if nobody else had heard of it when its node
 //! lost its memory.
 
-use crate::world::World;
+use crate::world::{Witness, World};
 use discnt::base::{Amount, Name, ReplicaId, Stamp};
-use discnt::counter::{CounterState, Precision};
+use discnt::counter::CounterState;
 use std::collections::BTreeMap;
 
 struct Increment {
@@ -66,11 +66,6 @@ impl Oracle {
         }
     }
 
-    pub(crate) fn set_precision(&mut self, world: &mut World, at: usize, key: &str, precision: i64) {
-        let precision = Precision::new(Amount::from(precision)).expect("not negative");
-        world.node(at).table().set_precision(name(key), precision, world.moment(at)).expect("room");
-    }
-
     fn note_assignment(&mut self, world: &World, at: usize, key: &str) {
         self.look_at(world, at, key);
         let node = world.node(at);
@@ -88,14 +83,6 @@ impl Oracle {
             .collect();
         let (stamp, base, deleted) = (assignment.stamp, assignment.base, assignment.deleted);
         counter.assigned.push(Assigned { stamp, base, deleted, observed });
-    }
-
-    /// Notes under which numbers the node's increments have left its memory.
-    pub(crate) fn look(&mut self, world: &World, at: usize) {
-        let keys: Vec<&'static str> = self.counters.keys().copied().collect();
-        for key in keys {
-            self.look_at(world, at, key);
-        }
     }
 
     fn look_at(&mut self, world: &World, at: usize, key: &str) {
@@ -137,7 +124,7 @@ impl Oracle {
                     || states.iter().any(|(_, state)| state.assignment().is_some_and(|a| a.stamp == assigned.stamp))
             });
         }
-        world.restart(at);
+        world.restart(at, true);
         lost
     }
 
@@ -160,6 +147,16 @@ impl Oracle {
             Some(_) if unseen.values().any(|list| list.iter().sum::<i128>() != 0) => read == value,
             Some(_) if unseen.values().any(|list| !list.is_empty()) => read.is_none() || read == Some(Amount::ZERO),
             Some(_) => read.is_none(),
+        }
+    }
+}
+
+impl Witness for Oracle {
+    /// Notes under which numbers the node's increments have left its memory.
+    fn look(&mut self, world: &World, at: usize) {
+        let keys: Vec<&'static str> = self.counters.keys().copied().collect();
+        for key in keys {
+            self.look_at(world, at, key);
         }
     }
 }
