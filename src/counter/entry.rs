@@ -3,6 +3,7 @@
 use super::progress::Progress;
 use super::share::Share;
 use super::state::{CounterState, HeldShare};
+use super::stored_name::StoredName;
 use super::{Band, Forecast, Predictor};
 use crate::base::{Amount, AmountError, AmountSum, Monotonic, ReplicaIndex, Total};
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub(super) struct Active {
 /// A counter's name, its state, and its place in the queues of its shard.
 #[derive(Debug)]
 pub(super) struct Counter {
-    pub(super) name: Box<[u8]>,
+    pub(super) name: StoredName,
     pub(super) state: CounterState,
     pub(super) active: Option<Box<Active>>,
     /// In the shard's announceable queue.
@@ -54,7 +55,7 @@ impl ReadAt<'_> {
 impl Counter {
     pub(super) fn new(name: &[u8]) -> Self {
         Self {
-            name: name.into(),
+            name: StoredName::new(name),
             state: CounterState::default(),
             active: None,
             queued: false,

@@ -18,6 +18,7 @@ mod share;
 mod shared;
 mod slab;
 mod state;
+mod stored_name;
 mod table;
 #[cfg(test)]
 mod table_tests;

@@ -273,7 +273,7 @@ impl Shard {
         let Some(share) = counter.number_own(number) else { return };
         debug_assert_eq!(share.total, forecast.total, "what is told is the total at its number");
         let body = AnnouncementBody::Share {
-            name: named.then(|| counter.name.clone()),
+            name: named.then(|| Box::from(&*counter.name)),
             born: share.born,
             total: share.total,
             rate: forecast.rate,
@@ -312,7 +312,7 @@ impl Shard {
         let context = shared.progress.context(own.index, number);
         let assignment = Arc::new(Assignment { stamp, origin: own.index, base, cut, context, deleted });
         counter.state.take_assignment(Arc::clone(&assignment), own.index, |replica| shared.progress.received(replica));
-        let name = counter.name.clone();
+        let name = Box::from(&*counter.name);
         let body = AnnouncementBody::Assignment { name, assignment };
         self.post(shared, Announcement { number, location, body });
         self.after_assignment(shared, slot);
@@ -341,7 +341,7 @@ impl Shard {
         let Some(counter) = self.counters.get_mut(slot) else { return };
         let number = own.draw();
         counter.state.retire(own.index, Retired { replica, born, by: own.index, number });
-        let name = counter.name.clone();
+        let name = Box::from(&*counter.name);
         let body = AnnouncementBody::Retirement { name, replica, born };
         self.post(shared, Announcement { number, location, body });
     }
@@ -385,7 +385,7 @@ impl Shard {
         let stamp = Stamp { time: shared.clock.tick(now.wall), replica: own.id, number };
         let register = PrecisionRegister { stamp, origin: own.index, precision };
         counter.state.take_precision(register);
-        let name = counter.name.clone();
+        let name = Box::from(&*counter.name);
         let body = AnnouncementBody::Precision { name, register };
         self.post(shared, Announcement { number, location, body });
         self.after_precision(shared, slot, now.monotonic);
