@@ -190,7 +190,8 @@ impl Table {
         &self.shared.progress
     }
 
-    /// Splits precision over this many members from now on.
+    /// Splits precision over this many members from now on. While a node is the only one, increments are not news:
+    /// they wait for a second member, or for a SET, DEL or PRECISION of the same shard.
     pub fn set_members(&self, members: u32) {
         if members.max(1) == self.shared.members() {
             return;
@@ -198,9 +199,7 @@ impl Table {
         self.shared.set_members(members);
         let band = self.shared.default_band();
         for shard in &self.shards {
-            let mut shard = shard.lock();
-            shard.default_band = band;
-            shard.hurry_timers(&self.shared);
+            shard.lock().set_members(&self.shared, band, members <= 1);
         }
     }
 
