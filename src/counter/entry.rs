@@ -93,13 +93,7 @@ impl Counter {
     /// Does a planned increment. Answers whether peers must hear of it at the next flush, or else by when to look again.
     ///
     /// Without a band there are no peers: nobody believes anything of the share, so nothing is predicted.
-    pub(super) fn commit_increment(
-        &mut self,
-        by: Amount,
-        total: Total,
-        band: Option<Band>,
-        now: Monotonic,
-    ) -> Spoken {
+    pub(super) fn commit_increment(&mut self, by: Amount, total: Total, band: Option<Band>, now: Monotonic) -> Spoken {
         let before = self.own_total();
         let share = self.state.own.get_or_insert_default();
         share.total = total;

@@ -30,7 +30,8 @@ fn drained(table: &Table, nanos: u64) -> (BTreeMap<u32, i128>, Vec<String>) {
     let (mut totals, mut names) = (BTreeMap::new(), Vec::new());
     while table.has_news() {
         let mut out = Vec::new();
-        table.drain(at(nanos).monotonic, &mut out);
+        table.drain(100, at(nanos).monotonic, &mut out);
+        assert!(out.len() < 200, "no more than the limit and one shard");
         for announcement in out {
             if let AnnouncementBody::Share { name, total, .. } = announcement.body {
                 totals.insert(announcement.location.0, total.units());

@@ -255,7 +255,7 @@ impl Node {
     /// Says goodbye: announces what was not announced yet, and tells the members that this node goes.
     /// The outputs still have to be carried out, and the links closed after that.
     pub fn say_goodbye(&mut self, now: Moment) {
-        self.flush(now.monotonic);
+        self.flush_all(now.monotonic);
         self.membership.leave(now.monotonic);
         self.after_input(now.monotonic);
     }
