@@ -162,9 +162,12 @@ impl Node {
         self.remember_members();
     }
 
-    /// A node that is bound to all addresses is where its first peer sees it, until it is told otherwise by a setting.
+    /// A node that is bound to all addresses is where its peers see it. What a peer on this very machine sees holds only
+    /// until one on another machine says better.
     fn learn_own_address(&mut self, seen: &str, now: Monotonic) {
-        if !self.settings.host.is_empty() || seen.is_empty() {
+        let is_loopback = |host: &str| host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let is_open = self.learns_address && (self.settings.host.is_empty() || is_loopback(&self.settings.host));
+        if !is_open || seen.is_empty() || seen == self.settings.host {
             return;
         }
         let (client_port, mesh_port) = (self.settings.client_port, self.settings.mesh_port);
@@ -273,7 +276,7 @@ impl Node {
             self.answer(Some(request), Err("another CLUSTER RESET HARD is under way".to_owned()));
             return;
         }
-        self.flush(now);
+        self.flush_all(now);
         self.membership.leave(now);
         self.drain_membership(now);
         let left: Vec<NodeId> = std::mem::take(&mut self.peers).into_keys().collect();

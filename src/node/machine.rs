@@ -81,6 +81,8 @@ pub struct Node {
     pub(super) sequences: Vec<Sequence>,
     pub(super) membership: Membership,
     pub(super) peers: BTreeMap<NodeId, Peer>,
+    /// Nobody has told this node where others reach it; its peers do.
+    pub(super) learns_address: bool,
     /// Kept out until a new MEET.
     pub(super) barred: Vec<NodeId>,
     pub(super) meetings: HashMap<DialNumber, RequestNumber>,
@@ -132,6 +134,7 @@ impl Node {
             sequences: Vec::new(),
             membership,
             peers: BTreeMap::new(),
+            learns_address: settings.host.is_empty(),
             barred: Vec::new(),
             meetings: HashMap::new(),
             resetting: None,
@@ -258,7 +261,7 @@ impl Node {
     /// Says goodbye: announces what was not announced yet, and tells the members that this node goes.
     /// The outputs still have to be carried out, and the links closed after that.
     pub fn say_goodbye(&mut self, now: Moment) {
-        self.flush(now.monotonic);
+        self.flush_all(now.monotonic);
         self.membership.leave(now.monotonic);
         self.after_input(now.monotonic);
     }

@@ -65,7 +65,7 @@ impl Node {
     /// but for those that the digest speaks of too. So it has to speak of what still waits to leave.
     fn number_all_news(&mut self, now: Monotonic) {
         if self.table.has_news() {
-            self.flush(now);
+            self.flush_all(now);
         }
     }
 
