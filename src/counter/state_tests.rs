@@ -519,7 +519,7 @@ fn a_share_that_the_writer_knew_to_be_given_up_does_not_come_back() {
             state.take_share(other, stale, None);
         }
         state.take_assignment(Arc::new(set.clone()), own, |_| 0);
-        assert_eq!(state.take_share(other, stale, None), false);
+        assert!(!state.take_share(other, stale, None));
         assert_eq!(units(&state, 0), Amount::ONE.units());
         assert!(state.take_share(other, later, None));
         assert_eq!(units(&state, 0), Amount::ONE.units() + 2);

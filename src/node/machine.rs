@@ -70,6 +70,9 @@ pub(super) struct Sequence {
     pub(super) places: Option<Box<Places>>,
 }
 
+/// The names and lives of given-up shares, by who announced it and under which number.
+pub(super) type EarlyRetirements = BTreeMap<(ReplicaIndex, u64), (Box<[u8]>, Retired)>;
+
 /// A node of a cluster, as a value.
 pub struct Node {
     pub(super) table: Arc<Table>,
@@ -89,7 +92,7 @@ pub struct Node {
     pub(super) resetting: Option<RequestNumber>,
     pub(super) pulling: Option<Pulling>,
     /// What was given up under these numbers, to be taken once everything said before them has been.
-    pub(super) early_retirements: BTreeMap<(ReplicaIndex, u64), (Box<[u8]>, Retired)>,
+    pub(super) early_retirements: EarlyRetirements,
     pub(super) serving: BTreeMap<NodeId, Serving>,
     pub(super) settings: NodeSettings,
     pub(super) news_since: Option<Monotonic>,
