@@ -1,8 +1,7 @@
 //! Exact amounts: signed fixed-point decimals with 17 digits after the point.
 //!
-//! An [`Amount`] is what a user may say or see; a [`Total`] is the running sum of one share, which may leave
-//! the amounts' range because a SET rebases the counter without touching the shares. Nothing here may round
-//! (but for text with more than 17 fractional digits), wrap or panic.
+//! An [`Amount`] is what a user may say or see. Nothing here may round (but for text with more than 17 fractional
+//! digits), wrap or panic.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +9,9 @@ use std::str::FromStr;
 /// Digits after the decimal point.
 const SCALE_DIGITS: i64 = 17;
 /// Units in one: 10^17.
-const UNITS_PER_ONE: i128 = 100_000_000_000_000_000;
+pub(super) const UNITS_PER_ONE: i128 = 100_000_000_000_000_000;
 /// The largest amount in units: 10^20 times 10^17.
-const LIMIT_UNITS: i128 = 10_i128.pow(37);
+pub(super) const LIMIT_UNITS: i128 = 10_i128.pow(37);
 
 /// Why a text is not an amount, or why an operation has no result. Nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -249,117 +248,6 @@ fn parse_exponent(text: &[u8]) -> Result<i64, AmountError> {
     Ok(if negative { -value } else { value })
 }
 
-/// The running sum of a share, in units of 1e-17: an `i128` that is only ever added to with a check.
-///
-/// Packed to an alignment of 8, which spares 8 bytes in each of millions of shares.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[repr(C, packed(8))]
-pub struct Total(i128);
-
-impl Total {
-    /// Nothing counted yet.
-    pub const ZERO: Self = Self(0);
-
-    /// A total of `units` of 1e-17.
-    pub const fn from_units(units: i128) -> Self {
-        Self(units)
-    }
-
-    /// The total in units of 1e-17.
-    pub const fn units(self) -> i128 {
-        self.0
-    }
-
-    /// The total after one more increment.
-    ///
-    /// # Errors
-    /// [`AmountError::OutOfRange`] when the sum does not fit an `i128` (about 1.7e21).
-    pub fn checked_add(self, by: Amount) -> Result<Self, AmountError> {
-        self.0.checked_add(by.0).map(Self).ok_or(AmountError::OutOfRange)
-    }
-
-    /// Whether there is nothing after the decimal point.
-    pub const fn is_whole(self) -> bool {
-        self.0 % UNITS_PER_ONE == 0
-    }
-
-    /// `self - earlier` as the nearest `f64`; for estimates, never for counting.
-    pub fn minus_f64(self, earlier: Self) -> f64 {
-        match self.0.checked_sub(earlier.0) {
-            Some(units) => units as f64 / UNITS_PER_ONE as f64,
-            None => (self.0 as f64 - earlier.0 as f64) / UNITS_PER_ONE as f64,
-        }
-    }
-
-    /// The total moved by `by` (a prediction), cut to a whole number if `whole`, kept within what an `i128` holds.
-    pub fn extrapolated(self, by: f64, whole: bool) -> Self {
-        let by = if whole { by.trunc() } else { by };
-        // Float to integer casts saturate, and not-a-number becomes zero.
-        Self(self.0.saturating_add((by * UNITS_PER_ONE as f64) as i128))
-    }
-}
-
-impl fmt::Debug for Total {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = self.0;
-        match Amount::from_units(units) {
-            Some(amount) => fmt::Display::fmt(&amount, f),
-            None => write!(f, "{units}e-17"),
-        }
-    }
-}
-
-/// A sum of any number of totals and amounts that cannot overflow: 128 bits of carry above 64-bit limbs.
-///
-/// The order of addition does not matter, so all replicas come to the same figure, also where it must be
-/// clamped to the range.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AmountSum {
-    high: i128,
-    low: u128,
-}
-
-impl AmountSum {
-    /// Adds units of 1e-17. Exact for fewer than 2^63 terms.
-    pub fn add(&mut self, units: i128) {
-        self.high += units >> 64;
-        self.low += (units & i128::from(u64::MAX)) as u128;
-    }
-
-    /// Takes units of 1e-17 away.
-    pub fn subtract(&mut self, units: i128) {
-        self.high -= units >> 64;
-        // a - (hi + lo) = (a - hi - 1) + (2^64 - lo), which keeps the low limb unsigned.
-        let low = (units & i128::from(u64::MAX)) as u128;
-        if low != 0 {
-            self.high -= 1;
-            self.low += (1_u128 << 64) - low;
-        }
-    }
-
-    /// The sum in units of 1e-17, or `None` when it does not fit an `i128`.
-    fn exact(self) -> Option<i128> {
-        let carry = i128::try_from(self.low >> 64).ok()?;
-        let high = self.high.checked_add(carry)?.checked_mul(1 << 64)?;
-        high.checked_add((self.low & u128::from(u64::MAX)) as i128)
-    }
-
-    /// The sum, when it is within the amounts' range.
-    pub fn to_amount(self) -> Option<Amount> {
-        self.exact().and_then(Amount::from_units)
-    }
-
-    /// The sum, held at the nearer end of the range when it is outside: concurrent increments on several
-    /// nodes can each be within the range and pass it together.
-    pub fn clamped(self) -> Amount {
-        match self.exact() {
-            Some(units) => Amount(units.clamp(-LIMIT_UNITS, LIMIT_UNITS)),
-            None if self.high < 0 => Amount::MIN,
-            None => Amount::MAX,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -447,28 +335,6 @@ mod tests {
         assert_eq!(Amount::MAX.checked_add(Amount::MIN), Ok(Amount::ZERO));
     }
 
-    #[test]
-    fn a_sum_past_the_range_is_held_at_its_end_and_comes_back_exactly() {
-        let mut sum = AmountSum::default();
-        for _ in 0..100 {
-            sum.add(i128::MAX);
-        }
-        assert_eq!(sum.clamped(), Amount::MAX);
-        assert_eq!(sum.to_amount(), None);
-        for _ in 0..100 {
-            sum.subtract(i128::MAX);
-        }
-        assert_eq!(sum.to_amount(), Some(Amount::ZERO));
-        for _ in 0..100 {
-            sum.add(i128::MIN);
-        }
-        assert_eq!(sum.clamped(), Amount::MIN);
-        for _ in 0..100 {
-            sum.subtract(i128::MIN);
-        }
-        assert_eq!(sum.to_amount(), Some(Amount::ZERO));
-    }
-
     fn any_amount() -> impl Strategy<Value = Amount> {
         prop_oneof![
             (-LIMIT_UNITS..=LIMIT_UNITS),
@@ -502,29 +368,6 @@ mod tests {
             if let Ok(sum) = a.checked_add(b) {
                 prop_assert_eq!(sum.checked_add(-b), Ok(a));
             }
-        }
-
-        #[test]
-        fn a_wide_sum_agrees_with_a_plain_one(terms in proptest::collection::vec(any::<i64>(), 0..20)) {
-            let mut sum = AmountSum::default();
-            let mut plain = 0_i128;
-            for (at, term) in terms.iter().enumerate() {
-                if at % 2 == 0 {
-                    sum.add(i128::from(*term));
-                    plain += i128::from(*term);
-                } else {
-                    sum.subtract(i128::from(*term));
-                    plain -= i128::from(*term);
-                }
-            }
-            prop_assert_eq!(sum.to_amount().map(Amount::units), Some(plain));
-        }
-
-        #[test]
-        fn a_total_never_wraps(start in any::<i128>(), by in any_amount(), rate in any::<f64>(), whole in any::<bool>()) {
-            let total = Total::from_units(start);
-            prop_assert_eq!(total.checked_add(by).ok().map(Total::units), start.checked_add(by.units()));
-            let _ = total.extrapolated(rate, whole);
         }
     }
 }

@@ -8,12 +8,16 @@ mod ids;
 mod limits;
 mod name;
 mod stamp;
+mod sum;
 mod time;
+mod total;
 
-pub use amount::{Amount, AmountError, AmountSum, Total};
+pub use amount::{Amount, AmountError};
 pub use glob::Glob;
 pub use ids::{IdError, Incarnation, Location, NodeId, ReplicaId, ReplicaIndex};
 pub use limits::{MAX_CONTEXT_REPLICAS, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_PEERS, REPAIR_CHUNK_BYTES};
 pub use name::{Name, NameError};
 pub use stamp::{HybridClock, HybridTime, Stamp};
+pub use sum::AmountSum;
 pub use time::{Moment, Monotonic, WallMillis};
+pub use total::Total;

@@ -13,6 +13,10 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 tracing::error!("{error}");
+                // Nobody is to be left guessing because the log is off, or could not be set up.
+                if !tracing::enabled!(tracing::Level::ERROR) {
+                    eprintln!("discnt-server: {error}");
+                }
                 ExitCode::FAILURE
             }
         },

@@ -75,7 +75,7 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
         },
         CommandSpecification {
             name: "reset",
-            summary: "Leaves the cluster and forgets its nodes; HARD also takes a new identity and drops all counters",
+            summary: "Leaves the cluster and keeps all counters; HARD also takes a new identity",
             arity: -2,
             arguments: &[Argument::new(
                 "mode",

@@ -3,6 +3,7 @@
 use super::progress::Progress;
 use super::share::Share;
 use super::state::{CounterState, HeldShare};
+use super::stored_name::StoredName;
 use super::{Band, Forecast, Predictor};
 use crate::base::{Amount, AmountError, AmountSum, Monotonic, ReplicaIndex, Total};
 use std::time::Duration;
@@ -18,17 +19,21 @@ pub(super) struct Active {
 }
 
 /// A counter's name, its state, and its place in the queues of its shard.
+///
+/// What every lookup reads comes first, in the order of reading: the memory of a large table is far away, and comes in
+/// lines of 64 bytes.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Counter {
-    pub(super) name: Box<[u8]>,
-    pub(super) state: CounterState,
-    pub(super) active: Option<Box<Active>>,
+    /// Counted as existing.
+    pub(super) exists: bool,
     /// In the shard's announceable queue.
     pub(super) queued: bool,
     /// In the shard's list of counters that may be given up.
     pub(super) tended: bool,
-    /// Counted as existing.
-    pub(super) exists: bool,
+    pub(super) name: StoredName,
+    pub(super) state: CounterState,
+    pub(super) active: Option<Box<Active>>,
 }
 
 /// What it takes to read a counter: when, and how long a silent node's shares may be extrapolated.
@@ -54,7 +59,7 @@ impl ReadAt<'_> {
 impl Counter {
     pub(super) fn new(name: &[u8]) -> Self {
         Self {
-            name: name.into(),
+            name: StoredName::new(name),
             state: CounterState::default(),
             active: None,
             queued: false,
@@ -86,11 +91,17 @@ impl Counter {
     }
 
     /// Does a planned increment. Answers whether peers must hear of it at the next flush, or else by when to look again.
-    pub(super) fn commit_increment(&mut self, by: Amount, total: Total, band: Band, now: Monotonic) -> Spoken {
+    ///
+    /// Without a band there are no peers: nobody believes anything of the share, so nothing is predicted.
+    pub(super) fn commit_increment(&mut self, by: Amount, total: Total, band: Option<Band>, now: Monotonic) -> Spoken {
         let before = self.own_total();
         let share = self.state.own.get_or_insert_default();
         share.total = total;
         let born = share.born;
+        let Some(band) = band else {
+            self.active = None;
+            return Spoken::AtNextFlush;
+        };
         if let Some(active) = &mut self.active {
             let outside = active.predictor.after_increment(total, band, now);
             return if outside || born == 0 { Spoken::AtNextFlush } else { Spoken::WithinBand };

@@ -22,6 +22,7 @@ mod slab;
 mod state;
 #[cfg(test)]
 mod state_tests;
+mod stored_name;
 mod table;
 #[cfg(test)]
 mod table_tests;

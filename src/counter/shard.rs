@@ -42,6 +42,9 @@ pub(super) struct Shard {
     signalled: bool,
     /// The band of counters without a precision of their own.
     pub(super) default_band: Band,
+    /// There are no other members: own shares that move wait in the queue, unpredicted, until there are or until
+    /// something else leaves this shard.
+    alone: bool,
 }
 
 impl Shard {
@@ -58,6 +61,7 @@ impl Shard {
             existing: 0,
             signalled: false,
             default_band,
+            alone: true,
         }
     }
 
@@ -133,14 +137,14 @@ impl Shard {
         let Some(counter) = self.counters.get_mut(slot) else { return Ok(by) };
         // A new counter holds nothing, and every amount added to nothing is in the range: no half-made counter is left behind.
         let (value, total) = counter.plan_increment(own, by, at)?;
-        let band = shared.band_of(default_band, &counter.state);
+        let band = (!self.alone).then(|| shared.band_of(default_band, &counter.state));
         let spoken = counter.commit_increment(by, total, band, at.now);
         if !counter.exists || counter.state.assignment().is_some() {
             self.recount(slot);
         }
-        match spoken {
-            Spoken::AtNextFlush => self.queue(shared, slot),
-            Spoken::WithinBand => self.ensure_timer(shared, slot, band, at.now),
+        match (spoken, band) {
+            (Spoken::WithinBand, Some(band)) => self.ensure_timer(shared, slot, band, at.now),
+            _ => self.queue(shared, slot),
         }
         Ok(value)
     }
@@ -151,6 +155,18 @@ impl Shard {
         {
             counter.queued = true;
             self.announceable.push(slot);
+            if !self.alone {
+                self.signal(shared);
+            }
+        }
+    }
+
+    /// The members are others: the default band changes, and what waited for somebody to hear it is news.
+    pub(super) fn set_members(&mut self, shared: &Shared, default_band: Band, alone: bool) {
+        self.default_band = default_band;
+        self.alone = alone;
+        self.hurry_timers(shared);
+        if !alone && !self.announceable.is_empty() {
             self.signal(shared);
         }
     }
@@ -195,7 +211,7 @@ impl Shard {
     }
 
     /// Makes every timer due: the bands are others now.
-    pub(super) fn hurry_timers(&mut self, shared: &Shared) {
+    fn hurry_timers(&mut self, shared: &Shared) {
         for Reverse((due, slot)) in std::mem::take(&mut self.timers).into_vec() {
             let active = self.counters.get_mut(slot).and_then(|counter| counter.active.as_mut());
             if let Some(active) = active.filter(|active| active.timer == due) {
@@ -221,6 +237,12 @@ impl Shard {
                 continue;
             }
             active.timer = Monotonic::NEVER;
+            if self.alone {
+                // Whoever comes will be told the exact total.
+                counter.active = None;
+                self.queue(shared, slot);
+                continue;
+            }
             match active.predictor.look(total, band, shared.settle, now) {
                 Look::Later(again) => {
                     // Strictly later, or this loop would never end.
@@ -273,7 +295,7 @@ impl Shard {
         let Some(share) = counter.number_own(number) else { return };
         debug_assert_eq!(share.total, forecast.total, "what is told is the total at its number");
         let body = AnnouncementBody::Share {
-            name: named.then(|| counter.name.clone()),
+            name: named.then(|| Box::from(&*counter.name)),
             born: share.born,
             total: share.total,
             rate: forecast.rate,
@@ -312,7 +334,7 @@ impl Shard {
         let context = shared.progress.context(own.index, number);
         let assignment = Arc::new(Assignment { stamp, origin: own.index, base, cut, context, deleted });
         counter.state.take_assignment(Arc::clone(&assignment), own.index, |replica| shared.progress.received(replica));
-        let name = counter.name.clone();
+        let name = Box::from(&*counter.name);
         let body = AnnouncementBody::Assignment { name, assignment };
         self.post(shared, Announcement { number, location, body });
         self.after_assignment(shared, slot);
@@ -341,7 +363,7 @@ impl Shard {
         let Some(counter) = self.counters.get_mut(slot) else { return };
         let number = own.draw();
         counter.state.retire(own.index, Retired { replica, born, by: own.index, number });
-        let name = counter.name.clone();
+        let name = Box::from(&*counter.name);
         let body = AnnouncementBody::Retirement { name, replica, born };
         self.post(shared, Announcement { number, location, body });
     }
@@ -385,7 +407,7 @@ impl Shard {
         let stamp = Stamp { time: shared.clock.tick(now.wall), replica: own.id, number };
         let register = PrecisionRegister { stamp, origin: own.index, precision };
         counter.state.take_precision(register);
-        let name = counter.name.clone();
+        let name = Box::from(&*counter.name);
         let body = AnnouncementBody::Precision { name, register };
         self.post(shared, Announcement { number, location, body });
         self.after_precision(shared, slot, now.monotonic);

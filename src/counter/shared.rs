@@ -4,7 +4,7 @@ use super::progress::Progress;
 use super::state::CounterState;
 use super::{Band, Precision};
 use crate::base::{HybridClock, Monotonic, ReplicaId, ReplicaIndex};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Shards in a table.
@@ -49,6 +49,7 @@ pub(super) struct Shared {
     members: AtomicU32,
     /// A bit a shard that has news.
     news: [AtomicU64; SHARDS / 64],
+    drain_from: AtomicUsize,
     /// When each shard's next timer is due.
     due: Box<[AtomicU64]>,
     awake: AtomicBool,
@@ -69,6 +70,7 @@ impl Shared {
             counters: AtomicU64::new(0),
             members: AtomicU32::new(1),
             news: Default::default(),
+            drain_from: AtomicUsize::new(0),
             due: (0..SHARDS).map(|_| AtomicU64::new(u64::MAX)).collect(),
             awake: AtomicBool::new(false),
             wake: settings.wake,
@@ -105,10 +107,21 @@ impl Shared {
         self.rouse();
     }
 
-    /// Takes the marks: the shards with news, in order.
-    pub(super) fn take_news(&self) -> impl Iterator<Item = usize> {
-        let words: [u64; SHARDS / 64] = std::array::from_fn(|word| self.news[word].swap(0, Ordering::AcqRel));
-        (0..SHARDS).filter(move |shard| words[shard / 64] & (1 << (shard % 64)) != 0)
+    /// Takes the mark of a shard. Answers whether it had news.
+    pub(super) fn take_news(&self, shard: usize) -> bool {
+        let (word, bit) = (&self.news[shard / 64], 1 << (shard % 64));
+        // Most shards have none, and looking is cheaper than writing.
+        word.load(Ordering::Acquire) & bit != 0 && word.fetch_and(!bit, Ordering::AcqRel) & bit != 0
+    }
+
+    /// The shard to drain first.
+    pub(super) fn drain_from(&self) -> usize {
+        self.drain_from.load(Ordering::Relaxed) % SHARDS
+    }
+
+    /// Goes on there next time, so that busy shards do not keep others from being drained.
+    pub(super) fn set_drain_from(&self, shard: usize) {
+        self.drain_from.store(shard, Ordering::Relaxed);
     }
 
     pub(super) fn set_due(&self, shard: u8, due: Monotonic) {

@@ -190,7 +190,8 @@ impl Table {
         &self.shared.progress
     }
 
-    /// Splits precision over this many members from now on.
+    /// Splits precision over this many members from now on. While a node is the only one, increments are not news:
+    /// they wait for a second member, or for a SET, DEL or PRECISION of the same shard.
     pub fn set_members(&self, members: u32) {
         if members.max(1) == self.shared.members() {
             return;
@@ -198,9 +199,7 @@ impl Table {
         self.shared.set_members(members);
         let band = self.shared.default_band();
         for shard in &self.shards {
-            let mut shard = shard.lock();
-            shard.default_band = band;
-            shard.hurry_timers(&self.shared);
+            shard.lock().set_members(&self.shared, band, members <= 1);
         }
     }
 
@@ -221,12 +220,20 @@ impl Table {
         }
     }
 
-    /// Numbers all that became announceable, and appends it to `out` in the order of the numbers.
+    /// Numbers what became announceable, and appends it to `out` in the order of the numbers. Stops behind the shard
+    /// that brings it to `limit` announcements or more; what is left is news still.
     /// Costs as much as there is news, not as there are counters.
-    pub fn drain(&self, now: Monotonic, out: &mut Vec<Announcement>) {
+    pub fn drain(&self, limit: usize, now: Monotonic, out: &mut Vec<Announcement>) {
         let first = out.len();
-        for number in self.shared.take_news() {
-            self.shards[number].lock().drain(&self.shared, now, out);
+        let from = self.shared.drain_from();
+        for number in (from..SHARDS).chain(0..from) {
+            if self.shared.take_news(number) {
+                self.shards[number].lock().drain(&self.shared, now, out);
+                if out.len() - first >= limit {
+                    self.shared.set_drain_from(number + 1);
+                    break;
+                }
+            }
         }
         out[first..].sort_unstable_by_key(|announcement| announcement.number);
     }

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::LoadedConfiguration;
 use super::config::Configuration;
 use super::logging::{self, LoggingError};
 use super::report::{Authority, StartReport};
-use crate::base::NodeId;
 use crate::command::{Clients, Environment, ProcessFigures, Settings, Statistics};
 use crate::counter::Table;
 use crate::driver::{Clock, ClusterCall, Driver, DriverParts, Keeper, raise_file_limit, watch_process};
@@ -94,7 +93,8 @@ pub fn serve(loaded: &LoadedConfiguration) -> Result<(), ServeError> {
     let environment = environment(&configuration, &node_thread, &listener);
     let statistics = (Arc::clone(&environment.process), Arc::clone(&environment.statistics));
     let clock = node_thread.clock;
-    let commands = Commands::new(environment, move || clock.moment(), node_thread.calls.clone());
+    let (stopping, is_stopping) = watch::channel(false);
+    let commands = Commands::new(environment, move || clock.moment(), node_thread.calls.clone(), is_stopping);
     let running = listener.serve(Arc::new(commands))?;
     announce(&report);
     runtime.block_on(async {
@@ -103,7 +103,9 @@ pub fn serve(loaded: &LoadedConfiguration) -> Result<(), ServeError> {
             () = watch_process(statistics.0, statistics.1, clock) => {}
         }
     });
-    stop(running, node_thread, opened.identity.id, &report);
+    // What takes its time, as a dial does, is not waited for.
+    stopping.send_replace(true);
+    stop(running, node_thread, &report);
     Ok(())
 }
 
@@ -312,12 +314,15 @@ fn environment(configuration: &Configuration, node: &NodeThread, listener: &List
 }
 
 /// Finishes replies, says goodbye to the peers, and says what was kept.
-fn stop(running: Running, node: NodeThread, id: NodeId, report: &StartReport) {
+fn stop(running: Running, node: NodeThread, report: &StartReport) {
     let stopped = running.stop(CLIENTS_MAY_TAKE);
     if stopped.clients_cut_off > 0 {
         tracing::warn!("{} clients did not read their last replies in time", stopped.clients_cut_off);
     }
-    let linked = node.state.view().members.iter().filter(|member| member.link == crate::node::LinkView::Linked).count();
+    let view = node.state.view();
+    // CLUSTER RESET HARD has changed it, perhaps.
+    let id = view.members.iter().find(|member| member.myself).map_or(report.node, |member| member.id);
+    let linked = view.members.iter().filter(|member| member.link == crate::node::LinkView::Linked).count();
     let counters = node.table.len();
     // A driver that is gone needs no word.
     let _ = node.stop.send(());

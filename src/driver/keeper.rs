@@ -6,10 +6,15 @@ use crate::storage::{DataDirectory, RememberedMember, StorageError};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// How a request of a client ended.
+type RequestResult = Result<(), String>;
 
 enum Order {
     Members(Vec<KnownMember>),
     Barred(Vec<NodeId>),
+    Answer(oneshot::Sender<RequestResult>, RequestResult),
 }
 
 /// Writes what it is given, in order. What is newer replaces what still waits, so the queue stays short.
@@ -41,6 +46,12 @@ impl Keeper {
         self.order(Order::Barred(barred));
     }
 
+    /// Answers a request once all that was ordered before is written, so that no crash takes back what a client was
+    /// told is done.
+    pub fn answer(&self, answer: oneshot::Sender<RequestResult>, result: RequestResult) {
+        self.order(Order::Answer(answer, result));
+    }
+
     fn order(&self, order: Order) {
         if let Some(orders) = &self.orders {
             // The writer only ends when this sender is gone.
@@ -65,30 +76,82 @@ impl Drop for Keeper {
 }
 
 fn write_all(directory: &DataDirectory, orders: &Receiver<Order>) {
+    // Why the newest of each is not on disk.
+    let (mut members_missing, mut barred_missing) = (None, None);
     while let Ok(first) = orders.recv() {
-        let (mut members, mut barred) = (None, None);
+        let (mut members, mut barred, mut answers) = (None, None, Vec::new());
         for order in std::iter::once(first).chain(orders.try_iter()) {
             match order {
                 Order::Members(list) => members = Some(list),
                 Order::Barred(list) => barred = Some(list),
+                Order::Answer(answer, result) => answers.push((answer, result)),
             }
         }
         if let Some(list) = members {
             let list: Vec<RememberedMember> = list.into_iter().map(to_remembered).collect();
-            tell(directory.save_members(&list), "members");
+            members_missing = tell(directory.save_members(&list), "members");
         }
         if let Some(list) = barred {
-            tell(directory.save_barred(&list), "barred nodes");
+            barred_missing = tell(directory.save_barred(&list), "barred nodes");
+        }
+        for (answer, result) in answers {
+            let missing = members_missing.clone().or_else(|| barred_missing.clone());
+            let result = result.and_then(|()| missing.map_or(Ok(()), Err));
+            // A client that has gone needs no answer.
+            let _ = answer.send(result);
         }
     }
 }
 
-fn tell(result: Result<(), StorageError>, what: &str) {
-    if let Err(error) = result {
-        tracing::error!("the {what} could not be written and will not be remembered: {error}");
-    }
+/// Logs why something was not written, and answers the same for a client.
+fn tell(result: Result<(), StorageError>, what: &str) -> Option<String> {
+    let error = result.err()?;
+    tracing::error!("the {what} could not be written and will not be remembered: {error}");
+    Some(format!("it is done, but a restart forgets it: the {what} could not be written: {error}"))
 }
 
 fn to_remembered(member: KnownMember) -> RememberedMember {
     RememberedMember { id: member.id, host: member.host, client_port: member.client_port, mesh_port: member.mesh_port }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(number: u8) -> KnownMember {
+        let id = NodeId::new([number; 20]);
+        KnownMember { id, host: "127.0.0.1".to_owned(), client_port: 1, mesh_port: 2 }
+    }
+
+    #[test]
+    fn an_answer_comes_when_what_was_ordered_before_is_written() {
+        let path = tempfile::tempdir().expect("a directory");
+        let directory = Arc::new(DataDirectory::open(path.path()).expect("a data directory"));
+        let keeper = Keeper::start(Arc::clone(&directory)).expect("a thread");
+        for number in 1..=20 {
+            keeper.remember(vec![member(number)]);
+            keeper.bar(vec![NodeId::new([number; 20])]);
+            let (answer, answered) = oneshot::channel();
+            keeper.answer(answer, Ok(()));
+            assert_eq!(answered.blocking_recv(), Ok(Ok(())));
+            assert_eq!(directory.load_members().expect("a list")[0].id, member(number).id);
+            assert_eq!(directory.load_barred().expect("a list"), [member(number).id]);
+        }
+        let (answer, answered) = oneshot::channel();
+        keeper.answer(answer, Err("no".to_owned()));
+        assert_eq!(answered.blocking_recv(), Ok(Err("no".to_owned())));
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_no_success() {
+        let path = tempfile::tempdir().expect("a directory");
+        let directory = Arc::new(DataDirectory::open(path.path()).expect("a data directory"));
+        let keeper = Keeper::start(directory).expect("a thread");
+        path.close().expect("removed");
+        let (answer, answered) = oneshot::channel();
+        keeper.remember(vec![member(1)]);
+        keeper.answer(answer, Ok(()));
+        let error = answered.blocking_recv().expect("an answer").expect_err("there is no directory");
+        assert!(error.contains("a restart forgets it"), "{error}");
+    }
 }

@@ -199,8 +199,7 @@ impl Driver {
                 Output::Bar(barred) => self.parts.keeper.bar(barred),
                 Output::Answer { request, result } => {
                     if let Some(answer) = self.waiting.remove(&request) {
-                        // A client that has gone needs no answer.
-                        let _ = answer.send(result);
+                        self.parts.keeper.answer(answer, result);
                     }
                 }
                 Output::NewIdentity => self.renew_identity(),

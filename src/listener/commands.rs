@@ -1,6 +1,6 @@
 //! The service of a node: requests go to the commands, and changes of the cluster to whoever makes them.
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::service::{Connection, Response, Service};
 use crate::base::Moment;
@@ -13,13 +13,20 @@ pub struct Commands<C> {
     environment: Environment,
     clock: C,
     cluster_calls: mpsc::Sender<ClusterCall>,
+    stopping: watch::Receiver<bool>,
 }
 
 impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
     /// A service over what all sessions of the node share. `clock` must be cheap and never go back on its
-    /// monotonic side; `cluster_calls` is bounded, and a client whose call finds it full waits.
-    pub fn new(environment: Environment, clock: C, cluster_calls: mpsc::Sender<ClusterCall>) -> Self {
-        Self { environment, clock, cluster_calls }
+    /// monotonic side; `cluster_calls` is bounded, and a client whose call finds it full waits. Once `stopping`
+    /// is true, nobody waits any more.
+    pub fn new(
+        environment: Environment,
+        clock: C,
+        cluster_calls: mpsc::Sender<ClusterCall>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self { environment, clock, cluster_calls, stopping }
     }
 }
 
@@ -69,10 +76,21 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
 
     async fn wait(&self, request: ClusterRequest) -> Reply {
         let (answer, answered) = oneshot::channel();
-        let result = match self.cluster_calls.send(ClusterCall { request, answer }).await {
-            // A sender that was dropped did not get to it, or not to its end.
-            Ok(()) => answered.await.unwrap_or_else(|_| Err("the node is stopping".to_owned())),
-            Err(_) => Err("the node is stopping; nothing was changed".to_owned()),
+        let call = async {
+            match self.cluster_calls.send(ClusterCall { request, answer }).await {
+                // A sender that was dropped did not get to it, or not to its end.
+                Ok(()) => answered.await.unwrap_or_else(|_| Err("the node is stopping".to_owned())),
+                Err(_) => Err("the node is stopping; nothing was changed".to_owned()),
+            }
+        };
+        let mut stopping = self.stopping.clone();
+        let result = tokio::select! {
+            biased;
+            result = call => result,
+            // Told, or nobody is left who could tell.
+            _ = stopping.wait_for(|stopping| *stopping) => {
+                Err("the node is stopping, and did not wait for the end of this".to_owned())
+            }
         };
         command::answer(result)
     }
@@ -88,7 +106,9 @@ mod tests {
     use crate::counter::{Table, TableSettings};
     use crate::resp::{Decoder, Limits};
 
-    fn commands(settings: Settings) -> (Commands<impl Fn() -> Moment>, mpsc::Receiver<ClusterCall>) {
+    fn commands(
+        settings: Settings,
+    ) -> (Commands<impl Fn() -> Moment>, mpsc::Receiver<ClusterCall>, watch::Sender<bool>) {
         let table = Table::new(TableSettings {
             config: crate::counter::Config::default(),
             lease: std::time::Duration::from_secs(3),
@@ -106,7 +126,8 @@ mod tests {
             process: Arc::default(),
         };
         let (sender, receiver) = mpsc::channel(1);
-        (Commands::new(environment, Moment::default, sender), receiver)
+        let (stopping, is_stopping) = watch::channel(false);
+        (Commands::new(environment, Moment::default, sender, is_stopping), receiver, stopping)
     }
 
     fn connection() -> Connection {
@@ -126,7 +147,7 @@ mod tests {
 
     #[test]
     fn requests_reach_the_commands_and_sessions_are_listed_while_they_last() {
-        let (commands, _calls) = commands(Settings::default());
+        let (commands, _calls, _stopping) = commands(Settings::default());
         let mut session = commands.open(connection());
         assert_eq!(commands.environment.clients.len(), 1);
         assert!(!commands.is_unauthenticated(&session));
@@ -143,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_session_is_unauthenticated_until_it_gives_the_password() {
-        let (commands, _calls) = commands(Settings { password: Some("secret".to_owned()), ..Settings::default() });
+        let (commands, _calls, _stopping) =
+            commands(Settings { password: Some("secret".to_owned()), ..Settings::default() });
         let mut session = commands.open(connection());
         assert!(commands.is_unauthenticated(&session));
         run(&commands, &mut session, "AUTH secret");
@@ -152,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_of_the_cluster_is_handed_over_and_its_result_is_the_reply() {
-        let (commands, mut calls) = commands(Settings::default());
+        let (commands, mut calls, _stopping) = commands(Settings::default());
         let mut session = commands.open(connection());
         for result in [Ok(()), Err("no route".to_owned())] {
             let Response::Wait(request) = run(&commands, &mut session, "CLUSTER MEET 127.0.0.1 7712") else {
@@ -172,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_that_nobody_makes_any_more_is_an_error() {
-        let (commands, mut calls) = commands(Settings::default());
+        let (commands, mut calls, _stopping) = commands(Settings::default());
         let request = || ClusterRequest::Reset { hard: false };
         let (reply, ()) = tokio::join!(commands.wait(request()), async {
             drop(calls.recv().await);
@@ -181,5 +203,14 @@ mod tests {
         drop(calls);
         let reply = commands.wait(request()).await;
         assert_eq!(reply, command::answer(Err("the node is stopping; nothing was changed".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_change_once_the_server_stops() {
+        let (commands, _calls, stopping) = commands(Settings::default());
+        let request = ClusterRequest::Meet { host: "127.0.0.1".to_owned(), port: 7712 };
+        let (reply, _) = tokio::join!(commands.wait(request), async { stopping.send_replace(true) });
+        let error = "the node is stopping, and did not wait for the end of this";
+        assert_eq!(reply, command::answer(Err(error.to_owned())));
     }
 }

@@ -103,7 +103,8 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
                 return linger(&mut self.stream).await;
             }
             if stop.is_stopping() {
-                return self.stream.shutdown().await;
+                // More requests may be on their way; closing on them unread could take the last replies along.
+                return linger(&mut self.stream).await;
             }
         }
     }

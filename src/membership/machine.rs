@@ -28,8 +28,8 @@ pub struct Membership {
     pub(super) roster: Roster,
     links: Links,
     pub(super) barred: BTreeSet<NodeId>,
-    timers: Timers,
-    outputs: VecDeque<Output>,
+    pub(super) timers: Timers,
+    pub(super) outputs: VecDeque<Output>,
     /// For how long this process was not running. The detector's clock stands still meanwhile: silence that
     /// this node could not have heard through says nothing about the others.
     stood_still: Duration,
@@ -142,9 +142,17 @@ impl Membership {
             if self.is_settled_suspicion(&timer) {
                 continue;
             }
+            let removed = match &timer {
+                Timer::RemoveDown(member) => Some(member.node()),
+                _ => None,
+            };
             let result = self.detect(now, |detector, collected| detector.handle_timer(timer, collected));
             if let Err(error) = result {
                 self.outputs.push_back(Output::Trouble(error));
+            }
+            // It may have come back meanwhile, and then it stays.
+            if let Some(removed) = removed.filter(|node| self.known(*node).is_none()) {
+                self.roster.remove(removed);
             }
         }
         for peer in self.links.due(now) {
@@ -335,7 +343,7 @@ impl Membership {
     }
 
     /// Reports what has changed about the others, and sees to introductions.
-    fn settle(&mut self, now: Monotonic) {
+    pub(super) fn settle(&mut self, now: Monotonic) {
         let me = self.me().node;
         for member in self.detector.iter_membership_state() {
             if member.id().node() != me {
@@ -350,7 +358,7 @@ impl Membership {
 
     /// The detector's time. If timers are so late that a probe's stages would run together, this process was not
     /// running: its clock is put back by as much.
-    fn clock(&mut self, now: Monotonic) -> Monotonic {
+    pub(super) fn clock(&mut self, now: Monotonic) -> Monotonic {
         let clock = now.before(self.stood_still);
         let late = match self.timers.next_due() {
             Some(due) => clock.since(due),

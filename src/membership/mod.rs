@@ -10,6 +10,7 @@ mod acceptance;
 mod codec;
 mod config;
 mod error;
+mod goodbye;
 #[cfg(test)]
 mod hostility;
 mod identity;

@@ -22,11 +22,15 @@ const MAX_HOST_BYTES: usize = 255;
 
 /// Dials and reports the outcome, whatever it is.
 pub(super) async fn run(shared: Arc<Shared>, dial: DialId, host: String, port: u16) {
+    tracing::debug!(host, port, "dialling");
     let event = match attempt(&shared, dial, &host, port).await {
         // The link's own task reports it.
         Ok(Dialled::Linked) => return,
         Ok(Dialled::AlreadyLinked(peer)) => MeshEvent::AlreadyLinked { dial, peer },
-        Err(error) => MeshEvent::DialFailed { dial, error },
+        Err(error) => {
+            tracing::debug!(host, port, %error, "the dial came to nothing");
+            MeshEvent::DialFailed { dial, error }
+        }
     };
     // Nobody listening is no error: the owner is gone.
     let _ = shared.events.send(event).await;

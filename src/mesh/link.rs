@@ -51,6 +51,7 @@ pub(super) async fn run(
         return;
     }
     link.mark_open();
+    tracing::debug!(peer = %link.peer, address = %shared.address_of(&link.connection), "a link is up");
     let up = MeshEvent::LinkUp { peer: link.peer, address: shared.address_of(&link.connection), dial };
     if shared.events.send(up).await.is_err() {
         // Whoever owned the mesh is gone.
@@ -86,6 +87,7 @@ async fn abandon(shared: &Arc<Shared>, link: &Arc<Link>, dial: Option<DialId>) {
 
 async fn end(shared: &Arc<Shared>, link: &Arc<Link>, error: &ConnectionError) {
     let down = MeshEvent::LinkDown { peer: link.peer, reason: down_reason(shared, link, error) };
+    tracing::debug!(peer = %link.peer, %error, "a link has ended");
     // Nobody listening is no error: the owner is gone.
     let _ = shared.events.send(down).await;
     shared.state.lock().links.end(link);

@@ -10,6 +10,11 @@ use std::time::Duration;
 
 /// A pipeline of increments of one counter is over within this time, and then costs one record.
 const BURST: Duration = Duration::from_millis(1);
+/// What one flush announces at most, but for one shard's news: a node that counted millions alone tells of them over
+/// many flushes, and its clients' commands on the cluster do not wait for all that.
+const ANNOUNCEMENTS_A_FLUSH: usize = 16_384;
+/// Flushes that the last words of a node may take: each takes at least a shard's news.
+const LAST_FLUSHES: usize = 256;
 
 impl Node {
     /// Flushes are at least a flush interval apart; after a pause the first news waits only for its burst to end.
@@ -35,12 +40,22 @@ impl Node {
         }
     }
 
-    /// Numbers and sends all that waits to be said.
+    /// Says all that waits to be said, however much it is.
+    pub(super) fn flush_all(&mut self, now: Monotonic) {
+        for _ in 0..LAST_FLUSHES {
+            self.flush(now);
+            if !self.table.has_news() {
+                break;
+            }
+        }
+    }
+
+    /// Numbers and sends what waits to be said, or much of it.
     pub(super) fn flush(&mut self, now: Monotonic) {
         self.news_since = None;
         self.last_flush = now;
         let mut announcements = std::mem::take(&mut self.announcements);
-        self.table.drain(now, &mut announcements);
+        self.table.drain(ANNOUNCEMENTS_A_FLUSH, now, &mut announcements);
         announcements = self.announce(announcements, now);
         announcements.shrink_to(4096);
         self.announcements = announcements;

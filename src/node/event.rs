@@ -64,6 +64,18 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A CLUSTER MEET came to nothing.
+    MeetFailed {
+        /// Why, with the address.
+        reason: String,
+    },
+    /// Where a member was, a node answered that is none.
+    Stranger {
+        /// Who answered.
+        peer: NodeId,
+        /// The member that was dialled, if it still is one.
+        wanted: Option<NodeId>,
+    },
     /// This node counts under a new replica from now on.
     NewReplica(ReplicaId),
     /// A node tried to link that is kept out until a new MEET.
@@ -101,6 +113,8 @@ impl Event {
             | Self::Suspected(_)
             | Self::Failed(_)
             | Self::Refused { .. }
+            | Self::MeetFailed { .. }
+            | Self::Stranger { .. }
             | Self::KeptOut(_)
             | Self::Membership(_)
             | Self::TooManyReplicas(_) => Severity::Warning,
@@ -125,6 +139,11 @@ impl fmt::Display for Event {
             Self::Repairing { peer, items } => write!(f, "catching up with {peer}: {items} items so far"),
             Self::Refused { peer, reason } => write!(f, "ignored what {peer} sent: {reason}"),
             Self::DialFailed { peer, reason } => write!(f, "could not reach {peer}: {reason}; trying again"),
+            Self::MeetFailed { reason } => write!(f, "CLUSTER MEET came to nothing: {reason}"),
+            Self::Stranger { peer, wanted } => {
+                let place = wanted.map_or_else(String::new, |wanted| format!(" where {wanted} was"));
+                write!(f, "{peer} answered{place}: it is no member, and only CLUSTER MEET makes it one")
+            }
             Self::NewReplica(replica) => write!(f, "counting as replica {replica} from now on"),
             Self::KeptOut(peer) => write!(f, "kept {peer} out: it is no member, and only CLUSTER MEET makes it one"),
             Self::Membership(text) => write!(f, "membership: {text}"),

@@ -23,6 +23,13 @@ impl Node {
         if meet {
             self.unbar_all(peer);
         }
+        let wanted = dial.and_then(|dial| self.end_dial(dial, now));
+        if dial.is_some() && !meet && wanted != Some(peer) && !self.peers.contains_key(&peer) {
+            // Who answers where a member was is not that member, and only a MEET makes members.
+            self.emit(Event::Stranger { peer, wanted });
+            self.outputs.push_back(Output::Close { peer, cause: CloseCause::Left });
+            return;
+        }
         if !self.peers.contains_key(&peer) && self.peers.len() >= MAX_PEERS {
             self.answer(request, Err(format!("this cluster has {MAX_PEERS} other members, which is the most")));
             self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
@@ -59,37 +66,38 @@ impl Node {
         match end {
             LinkEnd::Left => self.drop_member(peer, now),
             LinkEnd::Lost(reason) => self.emit(Event::Unlinked { peer, reason: reason.clone() }),
-            // The membership reports a goodbye; what this side closed it has reported itself.
-            LinkEnd::Goodbye | LinkEnd::Closed => {}
+            // The membership reports the goodbye of those that it knows.
+            LinkEnd::Goodbye if self.membership.said_goodbye(peer, now) => {}
+            LinkEnd::Goodbye => self.mark(peer, false, true, Event::SaidGoodbye(peer)),
+            // What this side closed it has reported itself.
+            LinkEnd::Closed => {}
         }
         self.members_changed();
     }
 
-    pub(super) fn already_linked(&mut self, dial: DialNumber, peer: NodeId) {
+    pub(super) fn already_linked(&mut self, dial: DialNumber, now: Monotonic) {
         let request = self.meetings.remove(&dial);
-        if let Some(entry) = self.peers.get_mut(&peer) {
-            entry.dialling = None;
-        }
-        self.forget_dial(dial);
+        self.end_dial(dial, now);
         self.answer(request, Ok(()));
     }
 
     pub(super) fn dial_failed(&mut self, dial: DialNumber, reason: &str, now: Monotonic) {
         if let Some(request) = self.meetings.remove(&dial) {
             self.answer(Some(request), Err(reason.to_owned()));
+            self.emit(Event::MeetFailed { reason: reason.to_owned() });
         }
-        let spread = self.spread();
-        let Some(entry) = self.peers.values_mut().find(|peer| peer.dialling == Some(dial)) else { return };
-        entry.dialling = None;
-        entry.back_off(now, spread);
-        let peer = entry.id;
-        self.emit(Event::DialFailed { peer, reason: reason.to_owned() });
+        if let Some(peer) = self.end_dial(dial, now) {
+            self.emit(Event::DialFailed { peer, reason: reason.to_owned() });
+        }
     }
 
-    fn forget_dial(&mut self, dial: DialNumber) {
-        if let Some(entry) = self.peers.values_mut().find(|peer| peer.dialling == Some(dial)) {
-            entry.dialling = None;
-        }
+    /// The attempt is over, whatever came of it; the member that it was for, if any, is dialled again after a pause.
+    fn end_dial(&mut self, dial: DialNumber, now: Monotonic) -> Option<NodeId> {
+        let spread = self.spread();
+        let entry = self.peers.values_mut().find(|peer| peer.dialling == Some(dial))?;
+        entry.dialling = None;
+        entry.back_off(now, spread);
+        Some(entry.id)
     }
 
     fn answer(&mut self, request: Option<RequestNumber>, result: Result<(), String>) {
@@ -154,9 +162,12 @@ impl Node {
         self.remember_members();
     }
 
-    /// A node that is bound to all addresses is where its first peer sees it, until it is told otherwise by a setting.
+    /// A node that is bound to all addresses is where its peers see it. What a peer on this very machine sees holds only
+    /// until one on another machine says better.
     fn learn_own_address(&mut self, seen: &str, now: Monotonic) {
-        if !self.settings.host.is_empty() || seen.is_empty() {
+        let is_loopback = |host: &str| host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let is_open = self.learns_address && (self.settings.host.is_empty() || is_loopback(&self.settings.host));
+        if !is_open || seen.is_empty() || seen == self.settings.host {
             return;
         }
         let (client_port, mesh_port) = (self.settings.client_port, self.settings.mesh_port);
@@ -221,12 +232,12 @@ impl Node {
 
     /// A member left the cluster for good. Its counts stay.
     fn drop_member(&mut self, node: NodeId, now: Monotonic) {
-        self.peers.remove(&node);
-        // Dropped but not barred: what others still say of it makes it dial and leave once more, until all know.
-        if let Err(error) = self.membership.forget(node, now) {
-            self.emit(Event::Membership(error.to_string()));
+        let Some(dropped) = self.peers.remove(&node) else { return };
+        self.membership.left_for_good(node, now);
+        if dropped.mesh_port == 0 {
+            // It came, and went without a greeting: it never was a member.
+            return;
         }
-        self.membership.allow(node);
         self.emit(Event::LeftCluster(node));
         self.remember_members();
     }
@@ -265,7 +276,7 @@ impl Node {
             self.answer(Some(request), Err("another CLUSTER RESET HARD is under way".to_owned()));
             return;
         }
-        self.flush(now);
+        self.flush_all(now);
         self.membership.leave(now);
         self.drain_membership(now);
         let left: Vec<NodeId> = std::mem::take(&mut self.peers).into_keys().collect();

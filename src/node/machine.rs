@@ -4,11 +4,11 @@ use super::event::Event;
 use super::input::{DialNumber, Input, KnownMember, Output, RequestNumber};
 use super::peer::Peer;
 use super::places::Places;
-use super::repair::{EarlyRetirements, Pulling};
+use super::repair::Pulling;
 use super::serving::Serving;
 use super::view::ClusterState;
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex};
-use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
+use crate::counter::{Announcement, Config as CounterConfig, Retired, Table, TableSettings, Wake};
 use crate::membership::{Config as MembershipConfig, MemberIdentity, Membership, MembershipError};
 use crate::replication::{Backlog, Config as ReplicationConfig, NumberSet, Registry};
 use crate::wire::Packed;
@@ -70,6 +70,9 @@ pub(super) struct Sequence {
     pub(super) places: Option<Box<Places>>,
 }
 
+/// The names and lives of given-up shares, by who announced it and under which number.
+pub(super) type EarlyRetirements = BTreeMap<(ReplicaIndex, u64), (Box<[u8]>, Retired)>;
+
 /// A node of a cluster, as a value.
 pub struct Node {
     pub(super) table: Arc<Table>,
@@ -81,11 +84,14 @@ pub struct Node {
     pub(super) sequences: Vec<Sequence>,
     pub(super) membership: Membership,
     pub(super) peers: BTreeMap<NodeId, Peer>,
+    /// Nobody has told this node where others reach it; its peers do.
+    pub(super) learns_address: bool,
     /// Kept out until a new MEET.
     pub(super) barred: Vec<NodeId>,
     pub(super) meetings: HashMap<DialNumber, RequestNumber>,
     pub(super) resetting: Option<RequestNumber>,
     pub(super) pulling: Option<Pulling>,
+    /// What was given up under these numbers, to be taken once everything said before them has been.
     pub(super) early_retirements: EarlyRetirements,
     pub(super) serving: BTreeMap<NodeId, Serving>,
     pub(super) settings: NodeSettings,
@@ -131,6 +137,7 @@ impl Node {
             sequences: Vec::new(),
             membership,
             peers: BTreeMap::new(),
+            learns_address: settings.host.is_empty(),
             barred: Vec::new(),
             meetings: HashMap::new(),
             resetting: None,
@@ -194,7 +201,7 @@ impl Node {
         match input {
             Input::LinkUp { peer, address, dial } => self.link_up(peer, address, dial, at),
             Input::LinkDown { peer, end } => self.link_down(peer, &end, at),
-            Input::AlreadyLinked { dial, peer } => self.already_linked(dial, peer),
+            Input::AlreadyLinked { dial, .. } => self.already_linked(dial, at),
             Input::DialFailed { dial, reason } => self.dial_failed(dial, &reason, at),
             Input::LinkFigures { peer, round_trip, max_datagram_bytes } => {
                 if let Some(link) = self.peers.get_mut(&peer).and_then(|peer| peer.link.as_mut()) {
@@ -257,7 +264,7 @@ impl Node {
     /// Says goodbye: announces what was not announced yet, and tells the members that this node goes.
     /// The outputs still have to be carried out, and the links closed after that.
     pub fn say_goodbye(&mut self, now: Moment) {
-        self.flush(now.monotonic);
+        self.flush_all(now.monotonic);
         self.membership.leave(now.monotonic);
         self.after_input(now.monotonic);
     }
