@@ -214,3 +214,87 @@ fn assignments_that_cross_a_digest_are_not_robbed_of_what_they_had_not_seen() {
         }
     }
 }
+
+/// The first node deletes what the second sets at the same time, with a later stamp. The second tells that it has the
+/// deletion before the first hears of the SET: the first must keep what the SET had not seen.
+fn a_set_is_late(seed: u64, waits_to_leave: bool) {
+    const KEYS: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let mut world = joined(seed, 2);
+    let key = |key: &'static str| Name::new(key.as_bytes()).expect("short");
+    let add = |world: &World, at: usize, name: Name<'_>| {
+        world.node(at).table().increment(name, Amount::from(5), world.now).expect("in range");
+    };
+    for name in KEYS {
+        add(&world, 0, key(name));
+    }
+    run(&mut world, 2000);
+    let to_the_second = 1_000_000 - world.now.as_nanos() / 1_000 % 1_000_000;
+    world.run_for(Duration::from_micros(to_the_second - if waits_to_leave { 5_600 } else { 20_000 }), &mut Nobody);
+    // What comes after a flush waits for the next.
+    add(&world, 1, key("other"));
+    world.run_for(Duration::from_micros(1_050), &mut Nobody);
+    world.set_loss(1.0);
+    for name in KEYS {
+        world.node(1).table().assign(key(name), Amount::from(100), world.moment(1)).expect("room");
+    }
+    if !waits_to_leave {
+        run(&mut world, 8);
+    }
+    world.set_loss(0.0);
+    for name in KEYS {
+        add(&world, 0, key(name));
+        assert_eq!(world.node(0).table().delete(key(name), world.moment(0)), Ok(true));
+    }
+    world.run_for(Duration::from_micros(4_300), &mut Nobody);
+    world.set_loss(1.0);
+    run(&mut world, 20);
+    world.set_loss(0.0);
+    run(&mut world, 6000);
+    for name in KEYS {
+        let read: Vec<_> = (0..2).map(|at| world.read(at, name)).collect();
+        assert_eq!(read, [Some(Amount::from(105)); 2], "{name}, seed {seed}\n{}", world.describe(name));
+    }
+}
+
+#[test]
+fn a_set_that_is_late_is_not_robbed_of_what_it_had_not_seen() {
+    // Only where the second node's clock is ahead is the SET the later of the two.
+    let is_ahead = |seed: &u64| {
+        let world = World::new(*seed, 2, 0.0);
+        world.moment(1).wall > world.moment(0).wall
+    };
+    for seed in (0..40).filter(is_ahead) {
+        a_set_is_late(seed, false);
+        a_set_is_late(seed, true);
+    }
+}
+
+/// A replica that falls while its peers have heard different parts of what it said last.
+#[test]
+fn last_words_are_passed_on_and_then_asked_for_no_more() {
+    let mut world = joined(5, 4);
+    run(&mut world, 200);
+    let count = |world: &World, at: usize, name: &str| {
+        let name = Name::new(name.as_bytes()).expect("short");
+        world.node(at).table().increment(name, Amount::ONE, world.now).expect("in range");
+    };
+    for (name, heard_by) in [("nobody", 0), ("first", 1), ("second", 2), ("third", 3)] {
+        for peer in (1..4).filter(|peer| *peer != heard_by) {
+            world.cut(0, peer, true, false);
+        }
+        count(&world, 0, name);
+        run(&mut world, 20);
+        world.heal_all();
+    }
+    world.restart(0, true);
+    run(&mut world, 5000);
+    for at in 0..4 {
+        assert_eq!(world.read(at, "nobody"), None);
+        for name in ["first", "second", "third"] {
+            assert_eq!(world.read(at, name), Some(Amount::ONE), "{name} at {at}");
+        }
+    }
+    let pulls = world.pulls;
+    run(&mut world, 3000);
+    assert_eq!(world.pulls, pulls, "all have the same");
+}
