@@ -67,6 +67,8 @@ struct Host {
     barred: Vec<NodeId>,
     /// This machine's wall clock is off by so many milliseconds.
     skew: u64,
+    /// When the node wants to be called next, if nothing has happened to it since it was asked.
+    deadline: Option<Monotonic>,
     /// What the others had when this node lost its memory.
     to_learn: Vec<(ReplicaId, u64)>,
 }
@@ -101,6 +103,7 @@ impl World {
             members: Vec::new(),
             barred: Vec::new(),
             skew: random.pick(&[0, 0, 3_600_000, 7_777]),
+            deadline: None,
             to_learn: Vec::new(),
         };
         let hosts = (0..nodes).map(&mut host).collect();
@@ -228,7 +231,8 @@ impl World {
             self.carry_out(at);
         }
         loop {
-            let deadlines = self.hosts.iter().map(|host| host.node.next_deadline());
+            let deadlines =
+                self.hosts.iter_mut().map(|host| *host.deadline.get_or_insert_with(|| host.node.next_deadline()));
             let (tick_at, who) = deadlines.zip(0..).min().expect("there are nodes");
             let event_at = self.queue.peek().map_or(Monotonic::NEVER, |Reverse((at, ..))| *at);
             let next = tick_at.min(event_at).max(self.now);
@@ -359,6 +363,7 @@ impl World {
 
     /// Does what a node wants done.
     fn carry_out(&mut self, at: usize) {
+        self.hosts[at].deadline = None;
         while let Some(output) = self.hosts[at].node.poll_output() {
             match output {
                 Output::Datagram { to, bytes } => self.send_datagram(at, to, &bytes),
