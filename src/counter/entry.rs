@@ -106,7 +106,8 @@ impl Counter {
             let outside = active.predictor.after_increment(total, band, now);
             return if outside || born == 0 { Spoken::AtNextFlush } else { Spoken::WithinBand };
         }
-        if band.forbids_prediction(by, total) {
+        // What waits for the next flush without a predictor has moved already: peers do not hold `before`.
+        if self.queued || band.forbids_prediction(by, total) {
             return Spoken::AtNextFlush;
         }
         let mut predictor = Predictor::new(Forecast::exact(before, now), now);

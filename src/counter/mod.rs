@@ -6,6 +6,8 @@ mod announcement;
 mod arrivals;
 mod assignment;
 mod band;
+#[cfg(test)]
+mod behaviour_tests;
 mod config;
 mod entry;
 mod error;

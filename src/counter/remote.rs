@@ -130,6 +130,11 @@ impl Table {
         shard.location(slot)
     }
 
+    /// The last number that this node has drawn; what it numbers may still wait for the next flush.
+    pub fn last_number(&self) -> u64 {
+        self.lock_at(Location(0)).map_or(0, |shard| shard.own.last())
+    }
+
     /// The latest time of any stamp that this node has made or heard of.
     pub fn latest_time(&self) -> HybridTime {
         self.shared.clock.latest()

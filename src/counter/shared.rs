@@ -23,6 +23,11 @@ impl OwnReplica {
         Self { id, index, last: AtomicU64::new(last) }
     }
 
+    /// The last number drawn.
+    pub(super) fn last(&self) -> u64 {
+        self.last.load(Ordering::Acquire)
+    }
+
     /// The next number of the sequence. Drawn only under the lock of the shard whose state it numbers.
     pub(super) fn draw(&self) -> u64 {
         self.last.fetch_add(1, Ordering::AcqRel) + 1

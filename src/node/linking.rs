@@ -158,7 +158,7 @@ impl Node {
         self.emit(Event::Linked { peer: from, host, port });
         self.membership.allow(from);
         self.membership.link_up(from, now);
-        self.send_digest_to(from, now);
+        self.send_digest_to(from);
         self.remember_members();
     }
 

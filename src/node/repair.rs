@@ -9,6 +9,7 @@ use crate::base::{HybridTime, Monotonic, NodeId, ReplicaId, ReplicaIndex, Stamp}
 use crate::counter::{Forecast, IncomingShare, PrecisionRegister, Retired, Share};
 use crate::replication::{Digest, DigestEntry, NumberSet};
 use crate::wire::{DigestLine, HeldLine, Message, RepairItem, RepairKind};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ const COMPARE_AFTER: Duration = Duration::from_millis(100);
 const PULL_PATIENCE: Duration = Duration::from_secs(5);
 /// A pull that takes longer than this is told of.
 const LONG_PULL: Duration = Duration::from_secs(1);
+
+/// The names and what was given up of them, by the replica that did and its number: to be taken once everything that it
+/// said before has been.
+pub(super) type EarlyRetirements = BTreeMap<(ReplicaIndex, u64), (Box<[u8]>, Retired)>;
 
 /// A pull that is under way.
 #[derive(Debug)]
@@ -42,7 +47,11 @@ impl Node {
     }
 
     fn digest_lines(&self) -> Vec<DigestLine> {
-        let digest = self.digest();
+        let mut digest = self.digest();
+        // Whoever hears that this node has an assignment may take it that none was made here without seeing that one, but
+        // for those that the digest speaks of. So it speaks of what waits to leave, too.
+        let last = self.table.last_number();
+        digest.set(self.own_index, DigestEntry { received: last, durable: last, beyond: 0 });
         let with_id = |(index, entry): (ReplicaIndex, DigestEntry)| {
             let replica = self.registry.replica(index)?;
             (entry != DigestEntry::default()).then_some(DigestLine {
@@ -55,27 +64,17 @@ impl Node {
         digest.iter().filter_map(with_id).collect()
     }
 
-    pub(super) fn send_digest_to(&mut self, to: NodeId, now: Monotonic) {
-        self.number_all_news(now);
+    pub(super) fn send_digest_to(&mut self, to: NodeId) {
         let bytes = Message::encode_digest(&self.digest_lines());
         self.message(to, bytes);
     }
 
-    /// Whoever hears that this node has an assignment may take it that none was made here without seeing that one,
-    /// but for those that the digest speaks of too. So it has to speak of what still waits to leave.
-    fn number_all_news(&mut self, now: Monotonic) {
-        if self.table.has_news() {
-            self.flush_all(now);
-        }
-    }
-
     /// Tells every linked peer what this node has; also the sign that it lives.
-    pub(super) fn send_digests(&mut self, now: Monotonic) {
+    pub(super) fn send_digests(&mut self, _now: Monotonic) {
         let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();
         if linked.is_empty() {
             return;
         }
-        self.number_all_news(now);
         let bytes = Message::encode_digest(&self.digest_lines());
         for peer in linked {
             self.message(peer, bytes.clone());

@@ -1,0 +1,80 @@
+//! Any bytes from another node: neither decoder may panic or make more of them than there are, and what was understood
+//! must be understood again when it is said again.
+
+#![no_main]
+
+use discnt::wire::{Datagram, Message, Packed, RecordPacker, Records, RepairItem, RepairWriter};
+use libfuzzer_sys::fuzz_target;
+
+/// Larger than anything that is decoded here.
+const NO_LIMIT: usize = 1 << 24;
+
+fn pack(records: &Records<'_>) -> Vec<u8> {
+    let (mut packer, mut packed) = (RecordPacker::new(records.incarnation, NO_LIMIT), Vec::new());
+    for (number, record) in &records.records {
+        packer.push(*number, record, &mut packed);
+    }
+    packer.finish(&mut packed);
+    match packed.pop() {
+        Some(Packed::Datagram(bytes, count)) if packed.is_empty() && count == records.records.len() => bytes,
+        None => Vec::new(),
+        other => panic!("one datagram, not {other:?}"),
+    }
+}
+
+fn check_records(records: &Records<'_>, length: usize) {
+    assert!(records.records.len() <= length);
+    // Bytes can say the same in more than one way (a rate of zero, say), so it is the second saying that must stand.
+    let said = pack(records);
+    if let Ok(Datagram::Records(again)) = Datagram::decode(&said) {
+        assert_eq!(again.incarnation, records.incarnation);
+        assert_eq!(pack(&again), said);
+    } else {
+        assert!(said.is_empty(), "what was packed is not understood");
+    }
+}
+
+fn write(items: &[RepairItem<'_>]) -> Vec<u8> {
+    let mut writer = RepairWriter::default();
+    for item in items {
+        writer.push(item);
+    }
+    writer.finish()
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    match Datagram::decode(bytes) {
+        Ok(Datagram::Records(records)) => check_records(&records, bytes.len()),
+        Ok(Datagram::Membership(inner)) => assert!(inner.len() < bytes.len()),
+        Ok(Datagram::NamesWanted(places)) => assert!(places.len() <= bytes.len()),
+        Err(_) => {}
+    }
+    match Message::decode(bytes) {
+        Ok(Message::Records(records)) => check_records(&records, bytes.len()),
+        Ok(Message::Hello(hello)) => {
+            let said = Message::encode_hello(&hello);
+            assert_eq!(Message::decode(&said), Ok(Message::Hello(hello)));
+        }
+        Ok(Message::Digest(lines)) => {
+            let said = Message::encode_digest(&lines);
+            assert_eq!(Message::decode(&said), Ok(Message::Digest(lines)));
+        }
+        Ok(Message::Pull(have)) => {
+            let said = Message::encode_pull(&have);
+            assert_eq!(Message::decode(&said), Ok(Message::Pull(have)));
+        }
+        Ok(Message::RepairEnd(time, lines)) => {
+            let said = Message::encode_repair_end(time, &lines);
+            assert_eq!(Message::decode(&said), Ok(Message::RepairEnd(time, lines)));
+        }
+        Ok(Message::RepairItems(items)) => {
+            assert!(items.len() <= bytes.len());
+            let said = write(&items);
+            match Message::decode(&said) {
+                Ok(Message::RepairItems(again)) => assert_eq!(write(&again), said),
+                other => panic!("what was written is not understood: {other:?}"),
+            }
+        }
+        Err(_) => {}
+    }
+});

@@ -1,0 +1,163 @@
+//! Single scenes on the virtual network, each about one promise.
+
+use crate::random::Random;
+use crate::world::{Witness, World};
+use discnt::base::{Amount, Monotonic, Name};
+use discnt::counter::Precision;
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+struct Nobody;
+
+impl Witness for Nobody {
+    fn look(&mut self, _: &World, _: usize) {}
+}
+
+fn name() -> Name<'static> {
+    Name::new(b"apples").expect("short")
+}
+
+fn joined(seed: u64, nodes: usize) -> World {
+    let mut world = World::new(seed, nodes, 0.0);
+    for at in 1..nodes {
+        world.meet(at, 0);
+    }
+    run(&mut world, 3000);
+    world
+}
+
+fn run(world: &mut World, milliseconds: u64) {
+    world.run_for(Duration::from_millis(milliseconds), &mut Nobody);
+}
+
+fn increment(world: &World, at: usize, by: i64) {
+    world.node(at).table().increment(name(), Amount::from(by), world.now).expect("in range");
+}
+
+fn all_read(world: &World) -> Vec<Option<Amount>> {
+    (0..world.nodes()).map(|at| world.read(at, "apples")).collect()
+}
+
+#[test]
+fn a_lone_increment_costs_one_record_a_peer() {
+    for (seed, precision) in [(1, None), (2, Some(0)), (3, Some(1)), (4, Some(1000))] {
+        let mut world = joined(seed, 4);
+        if let Some(precision) = precision {
+            let precision = Precision::new(Amount::from(precision)).expect("not negative");
+            world.node(0).table().set_precision(name(), precision, world.moment(0)).expect("room");
+        }
+        run(&mut world, 2000);
+        for count in 1..4_i64 {
+            let sent = |world: &World| world.node(1).state().traffic.records_sent.load(Ordering::Relaxed);
+            let before = sent(&world);
+            increment(&world, 1, 1);
+            run(&mut world, 4000);
+            assert_eq!(sent(&world) - before, 3, "increment {count} with precision {precision:?}");
+            assert_eq!(all_read(&world), [Some(Amount::from(count)); 4]);
+        }
+    }
+}
+
+/// Within the precision of what was true a moment ago: the time that the last word takes to leave and arrive.
+#[test]
+fn steady_streams_are_read_within_the_precision_and_exactly_once_they_rest() {
+    const ON_THE_WAY: Duration = Duration::from_millis(16);
+    for seed in 0..4 {
+        let (nodes, precision) = (3, [10, 30, 100, 12][seed as usize]);
+        let mut world = joined(seed, nodes);
+        let mut random = Random::new(seed);
+        let promise = Precision::new(Amount::from(precision)).expect("not negative");
+        world.node(0).table().set_precision(name(), promise, world.moment(0)).expect("room");
+        run(&mut world, 1000);
+        let (mut total, mut made) = (0_i64, 0_u64);
+        let mut truths = VecDeque::from([(world.now, 0_i64)]);
+        let rates: Vec<f64> = (0..nodes).map(|_| random.pick(&[0.02, 0.2, 0.7])).collect();
+        let before = world.node(0).state().traffic.records_sent.load(Ordering::Relaxed);
+        let mut made_by_first = 0;
+        for _ in 0..8000 {
+            for (at, rate) in rates.iter().enumerate() {
+                if random.unit() < *rate {
+                    increment(&world, at, 1);
+                    total += 1;
+                    made += 1;
+                    made_by_first += u64::from(at == 0);
+                }
+            }
+            truths.push_back((world.now, total));
+            run(&mut world, 1);
+            let is_old = |(when, _): &(Monotonic, i64)| world.now.since(*when) > ON_THE_WAY;
+            while truths.len() > 1 && is_old(&truths[1]) {
+                truths.pop_front();
+            }
+            let (least, most) = (truths[0].1 - precision, total + precision);
+            for (at, read) in all_read(&world).into_iter().enumerate() {
+                let read = read.unwrap_or_default();
+                let within = (Amount::from(least)..=Amount::from(most)).contains(&read);
+                assert!(within, "seed {seed}: node {at} reads {read:?}, {least} to {most} is right");
+            }
+        }
+        let records = (world.node(0).state().traffic.records_sent.load(Ordering::Relaxed) - before) / 2;
+        assert!(records * 2 < made_by_first.max(100), "{records} records to a peer for {made_by_first} increments");
+        run(&mut world, 2000);
+        assert_eq!(all_read(&world), vec![Some(Amount::from(total)); nodes], "{made} increments");
+    }
+}
+
+#[test]
+fn a_deleted_counter_leaves_no_memory_behind() {
+    let mut world = joined(7, 4);
+    for round in 0..3 {
+        for at in 0..4 {
+            increment(&world, at, 5);
+        }
+        run(&mut world, 2500);
+        assert_eq!(all_read(&world), [Some(Amount::from(20)); 4]);
+        assert_eq!(world.node(round).table().delete(name(), world.moment(round)), Ok(true));
+        run(&mut world, 8000);
+        for at in 0..4 {
+            assert_eq!(world.node(at).table().held(), 0, "node {at} in round {round}");
+        }
+    }
+}
+
+/// What was counted apart is added up when they meet, whatever the node calls itself by then.
+#[test]
+fn a_node_that_leaves_and_meets_again_brings_what_it_counted_meanwhile() {
+    for hard in [false, true] {
+        let mut world = joined(11, 4);
+        for at in 0..4 {
+            increment(&world, at, 1);
+        }
+        run(&mut world, 2000);
+        world.reset(2, hard);
+        run(&mut world, 1000);
+        assert!((0..4).all(|other| !world.are_members(2, other) && !world.are_members(other, 2)));
+        for at in 0..4 {
+            increment(&world, at, 10);
+        }
+        run(&mut world, 3000);
+        let (apart, together) = (Some(Amount::from(14)), Some(Amount::from(34)));
+        assert_eq!(all_read(&world), [together, together, apart, together], "hard: {hard}");
+        world.meet(2, 1);
+        run(&mut world, 5000);
+        assert_eq!(all_read(&world), [Some(Amount::from(44)); 4], "hard: {hard}");
+        assert!((0..4).filter(|other| *other != 2).all(|other| world.are_members(other, 2)));
+    }
+}
+
+#[test]
+fn several_nodes_that_fall_one_after_another_lose_only_what_nobody_else_has() {
+    let mut world = joined(13, 5);
+    for round in 1..4_i64 {
+        for at in 0..5 {
+            increment(&world, at, 1);
+            run(&mut world, 30);
+        }
+        for at in 0..4 {
+            world.restart(at, at % 2 == 0);
+            run(&mut world, 3000);
+        }
+        assert_eq!(all_read(&world), [Some(Amount::from(5 * round)); 5]);
+    }
+}
