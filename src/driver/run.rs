@@ -80,6 +80,10 @@ impl Driver {
     /// Runs until `stop` is told or dropped, then says goodbye to the peers and closes the mesh.
     pub async fn run(mut self, mut stop: oneshot::Receiver<()>) {
         loop {
+            // Peers that say more than this thread can take in must not keep an operator waiting.
+            if let Ok(call) = self.parts.calls.try_recv() {
+                self.take_call(call);
+            }
             // First ask to be woken, then look: news that comes in between is seen by one or the other.
             self.parts.node.table().listen();
             self.parts.node.tick(self.parts.clock.moment());
