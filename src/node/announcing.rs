@@ -69,8 +69,12 @@ impl Node {
         }
         let own = self.own_index;
         let sequence = self.sequence_of(own);
+        for run in announcements.chunk_by(|one, next| one.number.checked_add(1) == Some(next.number)) {
+            if let [first, ..] = run {
+                sequence.held.insert(first.number, first.number + (run.len() as u64 - 1));
+            }
+        }
         for announcement in &announcements {
-            sequence.held.insert(announcement.number, announcement.number);
             sequence.backlog.push(announcement.number, announcement.location);
         }
         let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();
