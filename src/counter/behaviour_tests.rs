@@ -58,7 +58,7 @@ fn precision(value: i64) -> Precision {
 fn drained(table: &Table, nanos: u64) -> Vec<Announcement> {
     let mut out = Vec::new();
     while table.has_news() {
-        table.drain(at(nanos).monotonic, &mut out);
+        table.drain(100, at(nanos).monotonic, &mut out);
     }
     out
 }
