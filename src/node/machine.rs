@@ -4,11 +4,11 @@ use super::event::Event;
 use super::input::{DialNumber, Input, KnownMember, Output, RequestNumber};
 use super::peer::Peer;
 use super::places::Places;
-use super::repair::{EarlyRetirements, Pulling};
+use super::repair::Pulling;
 use super::serving::Serving;
 use super::view::ClusterState;
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex};
-use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
+use crate::counter::{Announcement, Config as CounterConfig, Retired, Table, TableSettings, Wake};
 use crate::membership::{Config as MembershipConfig, MemberIdentity, Membership, MembershipError};
 use crate::replication::{Backlog, Config as ReplicationConfig, NumberSet, Registry};
 use crate::wire::Packed;
@@ -88,6 +88,7 @@ pub struct Node {
     pub(super) meetings: HashMap<DialNumber, RequestNumber>,
     pub(super) resetting: Option<RequestNumber>,
     pub(super) pulling: Option<Pulling>,
+    /// What was given up under these numbers, to be taken once everything said before them has been.
     pub(super) early_retirements: EarlyRetirements,
     pub(super) serving: BTreeMap<NodeId, Serving>,
     pub(super) settings: NodeSettings,

@@ -288,6 +288,11 @@ impl History {
                 return Err(format!("{key} was deleted and is not given up\n{}", self.world.describe(key)));
             }
         }
+        let pulls = self.world.pulls;
+        self.world.run_for(Duration::from_secs(3), self.judge.witness());
+        if self.world.pulls != pulls {
+            return Err("with nothing going on, nodes still ask each other for what they lack".to_owned());
+        }
         self.judge_all()
     }
 }

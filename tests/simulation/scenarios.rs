@@ -1,5 +1,6 @@
 //! Single scenes on the virtual network, each about one promise.
 
+use crate::ledger::Ledger;
 use crate::random::Random;
 use crate::world::{Witness, World};
 use discnt::base::{Amount, Monotonic, Name};
@@ -159,5 +160,57 @@ fn several_nodes_that_fall_one_after_another_lose_only_what_nobody_else_has() {
             run(&mut world, 3000);
         }
         assert_eq!(all_read(&world), [Some(Amount::from(5 * round)); 5]);
+    }
+}
+
+/// Assignments that cross each other just when the nodes tell each other what they have: nobody may give up what one of
+/// them had not seen.
+#[test]
+fn assignments_that_cross_a_digest_are_not_robbed_of_what_they_had_not_seen() {
+    const KEYS: [&str; 24] = [
+        "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t", "u", "v",
+        "w", "x",
+    ];
+    for seed in 0..12 {
+        let nodes = 2 + seed as usize % 2;
+        let mut random = Random::new(seed);
+        let mut ledger = Ledger::new(&KEYS, nodes);
+        let mut world = World::new(seed, nodes, 0.0);
+        for at in 1..nodes {
+            world.meet(at, 0);
+        }
+        world.run_for(Duration::from_secs(3), &mut ledger);
+        for _ in 0..5 {
+            world.set_loss(random.pick(&[0.0, 0.5, 0.8]));
+            // All nodes began at a full second, and speak at every one since then.
+            let to_the_second = 1_000_000_000 - world.now.as_nanos() % 1_000_000_000;
+            world.run_for(Duration::from_nanos(to_the_second - 9_000_000), &mut ledger);
+            for _ in 0..9 {
+                for key in KEYS {
+                    let at = random.below(nodes as u64) as usize;
+                    match random.below(12) {
+                        0 | 1 => ledger.increment(&world, at, key),
+                        2 => {
+                            ledger.increment(&world, at, key);
+                            ledger.assign(&world, at, key, None);
+                        }
+                        3 => ledger.assign(&world, at, key, None),
+                        4 => ledger.assign(&world, at, key, Some(random.below(5) as i64)),
+                        _ => {}
+                    }
+                }
+                world.run_for(Duration::from_micros(random.between(300, 1600)), &mut ledger);
+            }
+            world.run_for(Duration::from_millis(1500), &mut ledger);
+            world.set_loss(0.0);
+            world.run_for(Duration::from_secs(6), &mut ledger);
+            assert_eq!(ledger.complaint, None, "seed {seed}");
+            for key in KEYS {
+                let expected = ledger.expected(&world, key);
+                for at in 0..nodes {
+                    assert_eq!(world.read(at, key), expected, "{key} at {at}, seed {seed}\n{}", world.describe(key));
+                }
+            }
+        }
     }
 }

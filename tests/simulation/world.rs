@@ -5,6 +5,7 @@ use crate::random::Random;
 use discnt::base::{Amount, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use discnt::counter::CounterState;
 use discnt::node::{CloseCause, DialNumber, Input, KnownMember, LinkEnd, Node, NodeSettings, Output, RequestNumber};
+use discnt::wire::Message;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write as _;
@@ -81,6 +82,8 @@ pub(crate) struct World {
     /// When the last message of a stream arrives.
     last_arrival: Vec<Vec<Monotonic>>,
     seed: u64,
+    /// How often a node has asked another for what it lacks.
+    pub(crate) pulls: u64,
 }
 
 fn first_id(at: usize) -> NodeId {
@@ -111,6 +114,7 @@ impl World {
             links: Links::default(),
             last_arrival: vec![vec![Monotonic::ZERO; nodes]; nodes],
             seed,
+            pulls: 0,
         }
     }
 
@@ -414,6 +418,7 @@ impl World {
     fn send_message(&mut self, from: usize, to: NodeId, bytes: &[u8], wants_sent: bool) {
         let Some(to) = self.index(to) else { return };
         let Some(link) = self.links.view(from, to) else { return };
+        self.pulls += u64::from(matches!(Message::decode(bytes), Ok(Message::Pull(_))));
         let after = Duration::from_micros(self.random.between(300, 20_000));
         let arrival = self.now.after(after).max(self.last_arrival[from][to]);
         self.last_arrival[from][to] = arrival;
