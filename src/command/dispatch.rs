@@ -21,6 +21,9 @@ pub fn execute(environment: &Environment, session: &mut Session, arguments: Argu
         Ok(found) => found,
         Err(error) => {
             statistics.count_unknown(lane);
+            if matches!(error, CommandError::Http) {
+                return Outcome::Close(Reply::Error(error.reply("")));
+            }
             return refuse(&error, "");
         }
     };
@@ -43,6 +46,9 @@ pub fn execute(environment: &Environment, session: &mut Session, arguments: Argu
 fn resolve(arguments: Arguments<'_>) -> Result<Found, CommandError> {
     let name = arguments.get(0).unwrap_or_default();
     let Some(command) = table::find(name) else {
+        if is_http(name) {
+            return Err(CommandError::Http);
+        }
         return Err(unknown_command(name, arguments));
     };
     match arguments.get(1) {
@@ -65,6 +71,12 @@ fn admit(found: Found, session: &Session, arguments: usize) -> Result<(), Comman
         return Err(CommandError::NotAuthenticated);
     }
     Ok(())
+}
+
+/// Whether this is a line that every browser's request has. A web page can make a browser send its body, line by
+/// line, to a port of the user's own machine, where each line would be taken for a command.
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:")
 }
 
 fn unknown_command(name: &[u8], arguments: Arguments<'_>) -> CommandError {
@@ -110,6 +122,19 @@ mod tests {
         let mut bytes = Vec::new();
         encode(&reply, bench.protocol(), &mut bytes);
         assert_eq!(bytes.iter().filter(|b| **b == b'\n').count(), 1);
+    }
+
+    #[test]
+    fn a_request_of_a_browser_ends_the_connection_before_its_body_is_run() {
+        let mut bench = Bench::new();
+        let lines: [&[&[u8]]; 3] = [&[b"POST", b"/", b"HTTP/1.1"], &[b"Host:", b"127.0.0.1:5262"], &[b"host:"]];
+        for line in lines {
+            let Outcome::Close(Reply::Error(error)) = bench.outcome(line) else {
+                panic!("the connection goes on after {line:?}");
+            };
+            assert!(format!("{error:?}").contains("ERR this is a line of HTTP"));
+        }
+        assert_eq!(bench.run("host"), "-ERR unknown command 'host', with args beginning with:");
     }
 
     #[test]

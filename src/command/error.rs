@@ -9,6 +9,10 @@ use crate::resp::ErrorReply;
 pub(super) enum CommandError {
     #[error("unknown command '{name}', with args beginning with: {arguments}")]
     UnknownCommand { name: String, arguments: String },
+    #[error(
+        "this is a line of HTTP, and this port speaks the Redis protocol: the connection is closed, and nothing behind this line was run"
+    )]
+    Http,
     #[error("unknown subcommand '{name}'. Try {container} HELP.")]
     UnknownSubcommand { name: String, container: String },
     #[error("wrong number of arguments for '{0}' command")]
@@ -83,6 +87,7 @@ impl CommandError {
                 self,
                 Self::UnknownCommand { .. }
                     | Self::UnknownSubcommand { .. }
+                    | Self::Http
                     | Self::Arity(_)
                     | Self::NoPasswordConfigured
                     | Self::HelloOption(_)

@@ -29,9 +29,9 @@ pub enum ClusterRequest {
         /// 1 to 65535.
         port: u16,
     },
-    /// Leave the cluster and forget its members.
+    /// Leave the cluster and forget its members; all counters stay.
     Reset {
-        /// Also take a new identity and drop all counters.
+        /// Also take a new identity.
         hard: bool,
     },
 }

@@ -4,6 +4,7 @@ use super::assignment::{Assignment, PrecisionRegister};
 use super::shard::Shard;
 use super::share::{Retired, Share};
 use super::shared::Shared;
+use super::state::HeldShare;
 use super::table::Table;
 use super::{Forecast, NumberedItem};
 use crate::base::{HybridTime, Location, Monotonic, Name, ReplicaIndex};
@@ -58,13 +59,15 @@ impl Table {
     pub fn take_share_at(&self, location: Location, incoming: IncomingShare) -> bool {
         let Some(mut shard) = self.lock_at(location) else { return false };
         let slot = location.0 >> 8;
-        let known = shard.counters.get(slot).is_some_and(|counter| {
-            counter
-                .state
-                .others()
-                .iter()
-                .any(|held| held.replica == incoming.replica && held.share.born == incoming.share.born)
-        });
+        let Some(counter) = shard.counters.get_mut(slot) else { return false };
+        let is_news = incoming.share.revision > self.shared.progress.received(incoming.replica);
+        if is_news && counter.state.renew_share(incoming.replica, incoming.share, incoming.forecast) {
+            // Nothing else of the counter depends on it.
+            return true;
+        }
+        let is_same_life =
+            |held: &HeldShare| held.replica == incoming.replica && held.share.born == incoming.share.born;
+        let known = counter.state.others().iter().any(is_same_life);
         if known {
             shard.take_share(&self.shared, slot, incoming);
         }

@@ -140,6 +140,23 @@ impl CounterState {
         true
     }
 
+    /// As [`Self::take_share`] for what most news is: one more copy of a life that is held already, of a counter that
+    /// nobody ever assigned and of which nothing was given up. Answers false, and takes nothing, where that is not so.
+    pub fn renew_share(&mut self, replica: ReplicaIndex, share: Share, forecast: Option<Forecast>) -> bool {
+        if self.rest.is_some() {
+            return false;
+        }
+        let Some(held) = self.others.iter_mut().find(|held| held.replica == replica) else { return false };
+        if held.share.born != share.born {
+            return false;
+        }
+        if held.share.revision < share.revision {
+            held.share = share;
+            held.forecast = forecast.filter(|f| !f.is_exact()).map(Box::new);
+        }
+        true
+    }
+
     /// Takes an assignment. `own` is the present replica, `received` up to where everything of a replica was received.
     /// Answers whether it is now the counter's assignment.
     pub fn take_assignment(

@@ -82,7 +82,10 @@ impl Item {
         }
         match self {
             Self::Share(replica, share) => {
-                state.take_share(*replica, *share, None);
+                // As the table does: the short way where it leads there.
+                if !state.renew_share(*replica, *share, None) {
+                    state.take_share(*replica, *share, None);
+                }
             }
             Self::Assignment(assignment) => {
                 state.take_assignment(Arc::clone(assignment), own, has);

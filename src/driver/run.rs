@@ -9,7 +9,7 @@ use crate::mesh::{
 };
 use crate::node::{CloseCause, DialNumber, Event, Input, LinkEnd, Node, Output, RequestNumber, Severity};
 use crate::storage::DataDirectory;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -58,8 +58,8 @@ pub struct Driver {
     parts: DriverParts,
     waiting: HashMap<RequestNumber, oneshot::Sender<Result<(), String>>>,
     last_request: u64,
-    /// Messages whose departure the node wants to hear of.
-    tickets: HashSet<MessageTicket>,
+    /// Messages whose departure the node wants to hear of, and to whom they go: what goes down with a link never departs.
+    tickets: HashMap<MessageTicket, NodeId>,
     next_figures: tokio::time::Instant,
     refusals: u32,
 }
@@ -71,7 +71,7 @@ impl Driver {
             parts,
             waiting: HashMap::new(),
             last_request: 0,
-            tickets: HashSet::new(),
+            tickets: HashMap::new(),
             next_figures: tokio::time::Instant::now(),
             refusals: 0,
         }
@@ -80,6 +80,10 @@ impl Driver {
     /// Runs until `stop` is told or dropped, then says goodbye to the peers and closes the mesh.
     pub async fn run(mut self, mut stop: oneshot::Receiver<()>) {
         loop {
+            // Peers that say more than this thread can take in must not keep an operator waiting.
+            if let Ok(call) = self.parts.calls.try_recv() {
+                self.take_call(call);
+            }
             // First ask to be woken, then look: news that comes in between is seen by one or the other.
             self.parts.node.table().listen();
             self.parts.node.tick(self.parts.clock.moment());
@@ -127,7 +131,7 @@ impl Driver {
             MeshEvent::Datagram { from, bytes } => self.input(Input::Datagram { from, bytes: &bytes }),
             MeshEvent::Message { from, bytes } => self.input(Input::Message { from, bytes: &bytes }),
             MeshEvent::Sent { to, ticket } => {
-                if self.tickets.remove(&ticket) {
+                if self.tickets.remove(&ticket).is_some() {
                     self.input(Input::Sent { to });
                 }
             }
@@ -136,7 +140,10 @@ impl Driver {
                 self.input(Input::LinkUp { peer, address: address.ip(), dial });
                 self.tell_figures(peer);
             }
-            MeshEvent::LinkDown { peer, reason } => self.input(Input::LinkDown { peer, end: link_end(reason) }),
+            MeshEvent::LinkDown { peer, reason } => {
+                self.tickets.retain(|_, to| *to != peer);
+                self.input(Input::LinkDown { peer, end: link_end(reason) });
+            }
             MeshEvent::AlreadyLinked { dial, peer } => {
                 self.input(Input::AlreadyLinked { dial: DialNumber(dial.0), peer });
             }
@@ -218,7 +225,7 @@ impl Driver {
     fn send_message(&mut self, to: NodeId, bytes: bytes::Bytes, wants_sent: bool) {
         match self.parts.mesh.send_message(to, bytes) {
             Ok(ticket) if wants_sent => {
-                self.tickets.insert(ticket);
+                self.tickets.insert(ticket, to);
             }
             Ok(_) | Err(SendError::NotLinked(_)) => {}
             Err(error) => {

@@ -78,6 +78,15 @@ pub enum Event {
     },
     /// This node counts under a new replica from now on.
     NewReplica(ReplicaId),
+    /// Two processes run as the same node.
+    Twins {
+        /// The node.
+        peer: NodeId,
+        /// Where one is: host and mesh port.
+        here: (String, u16),
+        /// Where the other is.
+        there: (String, u16),
+    },
     /// A node tried to link that is kept out until a new MEET.
     KeptOut(NodeId),
     /// The membership protocol had something to complain about.
@@ -115,6 +124,7 @@ impl Event {
             | Self::Refused { .. }
             | Self::MeetFailed { .. }
             | Self::Stranger { .. }
+            | Self::Twins { .. }
             | Self::KeptOut(_)
             | Self::Membership(_)
             | Self::TooManyReplicas(_) => Severity::Warning,
@@ -145,6 +155,12 @@ impl fmt::Display for Event {
                 write!(f, "{peer} answered{place}: it is no member, and only CLUSTER MEET makes it one")
             }
             Self::NewReplica(replica) => write!(f, "counting as replica {replica} from now on"),
+            Self::Twins { peer, here, there } => write!(
+                f,
+                "two servers run as node {peer}, at {} port {} and at {} port {}: what one of them counts is lost. \
+                 Was a data directory copied? Stop one, and start it with an empty --data-dir or a key of its own",
+                here.0, here.1, there.0, there.1
+            ),
             Self::KeptOut(peer) => write!(f, "kept {peer} out: it is no member, and only CLUSTER MEET makes it one"),
             Self::Membership(text) => write!(f, "membership: {text}"),
             Self::TooManyReplicas(replica) => {

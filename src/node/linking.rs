@@ -155,6 +155,9 @@ impl Node {
         let (host, port) = (peer.address(), peer.mesh_port);
         let Some(link) = &mut peer.link else { return };
         link.replica = Some((index, hello.incarnation));
+        if let Some(other) = peer.twins.greeted(hello, now) {
+            self.emit(Event::Twins { peer: from, here: (host.clone(), port), there: other });
+        }
         self.emit(Event::Linked { peer: from, host, port });
         self.membership.allow(from);
         self.membership.link_up(from, now);

@@ -4,11 +4,11 @@ use super::event::Event;
 use super::input::{DialNumber, Input, KnownMember, Output, RequestNumber};
 use super::peer::Peer;
 use super::places::Places;
-use super::repair::Pulling;
+use super::repair::{EarlyRetirements, Pulling};
 use super::serving::Serving;
 use super::view::ClusterState;
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex};
-use crate::counter::{Announcement, Config as CounterConfig, Retired, Table, TableSettings, Wake};
+use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
 use crate::membership::{Config as MembershipConfig, MemberIdentity, Membership, MembershipError};
 use crate::replication::{Backlog, Config as ReplicationConfig, NumberSet, Registry};
 use crate::wire::Packed;
@@ -69,9 +69,6 @@ pub(super) struct Sequence {
     pub(super) backlog: Backlog,
     pub(super) places: Option<Box<Places>>,
 }
-
-/// The names and lives of given-up shares, by who announced it and under which number.
-pub(super) type EarlyRetirements = BTreeMap<(ReplicaIndex, u64), (Box<[u8]>, Retired)>;
 
 /// A node of a cluster, as a value.
 pub struct Node {

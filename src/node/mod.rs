@@ -14,6 +14,7 @@ mod receiving;
 mod repair;
 mod serving;
 mod tending;
+mod twins;
 mod view;
 
 pub use event::{Event, Severity};

@@ -1,6 +1,7 @@
 //! What a node knows of one other member.
 
 use super::input::{DialNumber, KnownMember};
+use super::twins::Twins;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaIndex};
 use crate::membership::MemberIdentity;
 use crate::replication::Digest;
@@ -28,6 +29,7 @@ pub(super) struct Peer {
     /// The attempt that is under way.
     pub(super) dialling: Option<DialNumber>,
     pub(super) redial_at: Monotonic,
+    pub(super) twins: Twins,
     pause: Duration,
 }
 
@@ -72,6 +74,7 @@ impl Peer {
             last_heard: None,
             dialling: None,
             redial_at: now,
+            twins: Twins::default(),
             pause: FIRST_PAUSE,
         }
     }

@@ -114,8 +114,10 @@ impl Node {
     ) -> Taken {
         match record {
             Record::Share { location, born, total, rate, age, whole, name } => {
-                let since = self.said_at(from, *age, now);
-                let forecast = Some(Forecast { total: *total, rate: *rate, whole: *whole, since });
+                let forecast = (*rate != 0.0).then(|| {
+                    let since = self.said_at(from, *age, now);
+                    Forecast { total: *total, rate: *rate, whole: *whole, since }
+                });
                 let share = Share { born: *born, revision: number, total: *total };
                 let incoming = IncomingShare { replica, share, forecast };
                 self.take_live_share(*location, *name, incoming)

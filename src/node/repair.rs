@@ -9,6 +9,7 @@ use crate::base::{HybridTime, Monotonic, NodeId, ReplicaId, ReplicaIndex, Stamp}
 use crate::counter::{Forecast, IncomingShare, PrecisionRegister, Retired, Share};
 use crate::replication::{Digest, DigestEntry, NumberSet};
 use crate::wire::{DigestLine, HeldLine, Message, RepairItem, RepairKind};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ const COMPARE_AFTER: Duration = Duration::from_millis(100);
 const PULL_PATIENCE: Duration = Duration::from_secs(5);
 /// A pull that takes longer than this is told of.
 const LONG_PULL: Duration = Duration::from_secs(1);
+
+/// The names and what was given up of them, by the replica that did and its number: to be taken once everything that it
+/// said before has been.
+pub(super) type EarlyRetirements = BTreeMap<(ReplicaIndex, u64), (Box<[u8]>, Retired)>;
 
 /// A pull that is under way.
 #[derive(Debug)]

@@ -36,9 +36,13 @@ impl NumberSet {
         self.ranges.last().map_or(self.contiguous, |(_, last)| *last)
     }
 
-    /// Whether `number` is in the set.
+    /// Whether `number` is in the set. Logarithmic in the number of gaps.
     pub fn contains(&self, number: u64) -> bool {
-        number <= self.contiguous || self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&number))
+        if number <= self.contiguous {
+            return true;
+        }
+        let at = self.ranges.partition_point(|(_, last)| *last < number);
+        self.ranges.get(at).is_some_and(|(first, _)| *first <= number)
     }
 
     /// Adds the numbers from `first` to `last`. Linear in the number of gaps, constant where there is none.
@@ -49,6 +53,11 @@ impl NumberSet {
         if first <= self.contiguous.saturating_add(1) {
             self.contiguous = last;
             self.absorb();
+            return;
+        }
+        if let Some(newest) = self.ranges.last_mut().filter(|newest| newest.1.checked_add(1) == Some(first)) {
+            // Behind a gap, news still mostly comes in order.
+            newest.1 = last;
             return;
         }
         // The ranges that touch or overlap the new one become one with it.

@@ -15,10 +15,7 @@ const NEGATIVE_BIGNUM: Tag = Tag::new(3);
 pub(super) type Writer<'a> = Encoder<&'a mut Vec<u8>>;
 
 pub(super) fn encode_units(out: &mut Writer<'_>, units: i128) {
-    let one = Amount::ONE.units();
-    if units % one == 0
-        && let Ok(whole) = i64::try_from(units / one)
-    {
+    if let Some(whole) = whole_of(units) {
         let _ = out.i64(whole);
         return;
     }
@@ -37,6 +34,20 @@ pub(super) fn encode_units(out: &mut Writer<'_>, units: i128) {
     let bytes = magnitude.to_be_bytes();
     let first = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
     let _ = out.tag(tag).and_then(|out| out.bytes(&bytes[first..]));
+}
+
+/// The figure, where it is whole and fits.
+fn whole_of(units: i128) -> Option<i64> {
+    // 10^17 is 2^17 * 5^17, so what a shift brings into 64 bits, as it does all but huge totals, needs no wide division.
+    const ODD_FACTOR: i64 = 5_i64.pow(SCALE);
+    if units.trailing_zeros() < SCALE {
+        return None;
+    }
+    let shifted = units >> SCALE;
+    if let Ok(narrow) = i64::try_from(shifted) {
+        return (narrow % ODD_FACTOR == 0).then_some(narrow / ODD_FACTOR);
+    }
+    if shifted % i128::from(ODD_FACTOR) == 0 { i64::try_from(shifted / i128::from(ODD_FACTOR)).ok() } else { None }
 }
 
 pub(super) fn decode_units(input: &mut Decoder<'_>) -> Result<i128, WireError> {
@@ -94,6 +105,9 @@ mod tests {
         assert_eq!(bytes_of(one), [0x01]);
         assert_eq!(bytes_of(-one), [0x20]);
         assert_eq!(bytes_of(1000 * one), [0x19, 0x03, 0xe8]);
+        assert_eq!(bytes_of(0), [0x00]);
+        assert_eq!(bytes_of(i128::from(u32::MAX) * one), [0x1a, 0xff, 0xff, 0xff, 0xff]);
+        assert_eq!(bytes_of(i128::from(i64::MIN) * one)[..2], [0x3b, 0x7f]);
         // 0.1 is tag 4 of [-1, 1].
         assert_eq!(bytes_of(one / 10), [0xc4, 0x82, 0x20, 0x01]);
     }

@@ -9,6 +9,9 @@ use minicbor::Encoder;
 /// The ends of the run and of the datagram.
 const CLOSING_BYTES: usize = 2;
 
+/// What most records are shorter than: room for the one that turns out to be one too many.
+const RECORD_BYTES: usize = 64;
+
 /// Bytes that are ready to leave.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Packed {
@@ -24,7 +27,6 @@ pub struct RecordPacker {
     incarnation: Incarnation,
     limit: usize,
     buffer: Vec<u8>,
-    scratch: Vec<u8>,
     /// The number that the next record must have to belong to the open run.
     next: Option<u64>,
     records: usize,
@@ -33,35 +35,43 @@ pub struct RecordPacker {
 impl RecordPacker {
     /// A packer of datagrams of at most `limit` bytes.
     pub fn new(incarnation: Incarnation, limit: usize) -> Self {
-        Self { incarnation, limit, buffer: Vec::new(), scratch: Vec::new(), next: None, records: 0 }
+        Self { incarnation, limit, buffer: Vec::new(), next: None, records: 0 }
     }
 
     /// Adds a record, and hands over what is full because of it.
     pub fn push(&mut self, number: u64, record: &Record<'_>, ready: &mut Vec<Packed>) {
-        self.scratch.clear();
-        record.encode(&mut Encoder::new(&mut self.scratch));
-        if !self.buffer.is_empty() && self.buffer.len() + self.needed(number) > self.limit {
+        let (before, run) = (self.buffer.len(), self.next);
+        self.append(number, record);
+        if before > 0 && self.buffer.len() + CLOSING_BYTES > self.limit {
+            // It was one too many: it opens the next datagram instead.
+            self.buffer.truncate(before);
+            self.next = run;
             self.finish(ready);
+            self.append(number, record);
         }
+        self.records += 1;
+        if self.buffer.len() + CLOSING_BYTES > self.limit {
+            let bytes = self.close();
+            ready.push(Packed::Message(bytes));
+        }
+    }
+
+    /// Writes a record behind what is there, in a run of its own where the open one does not lead to it.
+    fn append(&mut self, number: u64, record: &Record<'_>) {
         if self.buffer.is_empty() {
+            self.buffer.reserve(self.limit + RECORD_BYTES);
             open(&mut self.buffer, RECORDS, |out| {
                 let _ = out.u64(self.incarnation.0);
             });
         }
-        let too_long = self.buffer.len() + self.needed(number) > self.limit;
         if self.next != Some(number) {
             if self.next.is_some() {
                 self.buffer.push(BREAK);
             }
             let _ = Encoder::new(&mut self.buffer).begin_array().and_then(|out| out.u64(number));
         }
-        self.buffer.append(&mut self.scratch);
+        record.encode(&mut Encoder::new(&mut self.buffer));
         self.next = Some(number.wrapping_add(1));
-        self.records += 1;
-        if too_long {
-            let bytes = self.close();
-            ready.push(Packed::Message(bytes));
-        }
     }
 
     /// Hands over what has been gathered.
@@ -73,21 +83,13 @@ impl RecordPacker {
         }
     }
 
-    /// What the encoded record in `scratch` adds, with all that must follow it.
-    fn needed(&self, number: u64) -> usize {
-        // A new run: the old one's end, an opening and a number of at most 9 bytes.
-        let run = if self.next == Some(number) { 0 } else { 11 };
-        self.scratch.len() + run + CLOSING_BYTES
-    }
-
     fn close(&mut self) -> Vec<u8> {
         if self.next.take().is_some() {
             self.buffer.push(BREAK);
         }
         self.buffer.push(BREAK);
         self.records = 0;
-        let capacity = self.buffer.len();
-        std::mem::replace(&mut self.buffer, Vec::with_capacity(capacity))
+        std::mem::take(&mut self.buffer)
     }
 }
 
