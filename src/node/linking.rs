@@ -49,6 +49,8 @@ impl Node {
             mesh_port: self.settings.mesh_port,
             meet,
             you: address.to_string(),
+            instance: self.instance,
+            default_precision: self.settings.counters.default_precision,
         };
         self.message(peer, Message::encode_hello(&hello));
         self.answer(request, Ok(()));

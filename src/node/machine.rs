@@ -94,6 +94,8 @@ pub struct Node {
     pub(super) settings: NodeSettings,
     pub(super) news_since: Option<Monotonic>,
     pub(super) last_flush: Monotonic,
+    /// Another for every process.
+    pub(super) instance: u64,
     pub(super) next_digest: Monotonic,
     pub(super) next_tend: Monotonic,
     pub(super) tend_from: u8,
@@ -150,11 +152,13 @@ impl Node {
             announcements: Vec::new(),
             packed: Vec::new(),
             last_dial: 0,
+            instance: 0,
             random: settings.seed | 1,
             members_changed: true,
             settings,
         };
         node.sequence_of(own_index);
+        node.instance = node.draw();
         for member in std::mem::take(&mut node.settings.members) {
             if member.id != node.own.node {
                 node.peers.insert(member.id, Peer::remembered(&member, now));
@@ -308,13 +312,18 @@ impl Node {
         DialNumber(self.last_dial)
     }
 
-    /// A number from 0 to 1, to keep nodes from doing things at the same moment (splitmix64, Steele et al. 2014).
+    /// A number from 0 to 1, to keep nodes from doing things at the same moment.
     pub(super) fn spread(&mut self) -> f64 {
+        (self.draw() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// The next of the numbers that follow from the seed (splitmix64, Steele et al. 2014).
+    fn draw(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.random;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+        mixed ^ (mixed >> 31)
     }
 
     /// Something about the members is another than before.

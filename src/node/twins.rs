@@ -59,6 +59,7 @@ fn are_two_places(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counter::Precision;
 
     fn hello(incarnation: u64, host: &str, mesh_port: u16) -> Hello {
         Hello {
@@ -68,6 +69,8 @@ mod tests {
             mesh_port,
             meet: false,
             you: String::new(),
+            instance: 0,
+            default_precision: Precision::ONE,
         }
     }
 

@@ -176,6 +176,8 @@ fn the_other_messages_have_the_pinned_bytes() {
         mesh_port: 7712,
         meet: true,
         you: "::2".into(),
+        instance: 77,
+        default_precision: Precision::ONE,
     };
     let line = DigestLine { replica: replica(1), received: 5, durable: 4, beyond: 9 };
     let held = HeldLine { replica: replica(1), contiguous: 5, ranges: vec![(7, 8)] };
@@ -183,7 +185,7 @@ fn the_other_messages_have_the_pinned_bytes() {
     for (bytes, golden, message) in [
         (
             Message::encode_hello(&hello),
-            "9f011003633a3a31191e1f191e20f5633a3a32ff".to_owned(),
+            "9f011003633a3a31191e1f191e20f5633a3a32184d01ff".to_owned(),
             Message::Hello(hello.clone()),
         ),
         (Message::encode_digest(&[line]), format!("9f01118185{id}03050409ff"), Message::Digest(vec![line])),

@@ -40,6 +40,10 @@ pub struct Hello {
     pub meet: bool,
     /// Where the sender sees the receiver, for one that does not know how others reach it.
     pub you: String,
+    /// Drawn anew by every process: two that speak as one node differ in it.
+    pub instance: u64,
+    /// The sender's promise about counters without a precision of their own.
+    pub default_precision: Precision,
 }
 
 /// What the sender has of one replica, in a digest.
@@ -175,6 +179,8 @@ impl<'a> Message<'a> {
             let _ = out.u64(hello.incarnation.0).and_then(|out| {
                 out.str(&hello.host)?.u16(hello.client_port)?.u16(hello.mesh_port)?.bool(hello.meet)?.str(&hello.you)
             });
+            let _ = out.u64(hello.instance);
+            encode_units(out, hello.default_precision.amount().units());
         })
     }
 
@@ -229,7 +235,9 @@ impl Hello {
         let incarnation = Incarnation(input.u64()?);
         let host = decode_host(input)?;
         let (client_port, mesh_port) = (input.u16()?, input.u16()?);
-        Ok(Self { incarnation, host, client_port, mesh_port, meet: input.bool()?, you: decode_host(input)? })
+        let (meet, you) = (input.bool()?, decode_host(input)?);
+        let (instance, default_precision) = (input.u64()?, decode_precision(input)?);
+        Ok(Self { incarnation, host, client_port, mesh_port, meet, you, instance, default_precision })
     }
 }
 
