@@ -57,6 +57,8 @@ pub(super) enum CommandError {
     ClientId,
     #[error("Invalid node address specified: {host}:{port}, {expected}; nothing was changed")]
     NodeAddress { host: String, port: String, expected: &'static str },
+    #[error("Unknown node {0}: a node's id is 40 hexadecimal digits; nothing was changed")]
+    NodeId(String),
     #[error("{error}; {state}")]
     Partly { error: CounterError, state: String },
     #[error(transparent)]

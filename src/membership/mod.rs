@@ -24,6 +24,7 @@ mod runtime;
 mod scenarios;
 #[cfg(test)]
 mod simulation;
+mod standing;
 #[cfg(test)]
 mod strategies;
 mod timers;
@@ -35,3 +36,4 @@ pub use machine::Membership;
 pub use output::Output;
 pub use packet::MAX_PACKET_BYTES;
 pub use roster::{MAX_MEMBERS, MemberState, MemberStatus};
+pub use standing::{MAX_STANDINGS, Standing, Standings};

@@ -1,5 +1,6 @@
 //! The node itself: what it holds, and which part of it takes which input.
 
+use super::doubt::Doubt;
 use super::event::Event;
 use super::input::{DialNumber, Input, KnownMember, Output, RequestNumber};
 use super::peer::Peer;
@@ -7,9 +8,11 @@ use super::places::Places;
 use super::repair::{EarlyRetirements, Pulling};
 use super::serving::Serving;
 use super::view::ClusterState;
-use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex};
+use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
-use crate::membership::{Config as MembershipConfig, MemberIdentity, Membership, MembershipError};
+use crate::membership::{
+    Config as MembershipConfig, MemberIdentity, Membership, MembershipError, Standing, Standings,
+};
 use crate::replication::{Backlog, Config as ReplicationConfig, NumberSet, Registry};
 use crate::wire::Packed;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -44,8 +47,10 @@ pub struct NodeSettings {
     pub replication: ReplicationConfig,
     /// The members of before.
     pub members: Vec<KnownMember>,
-    /// The nodes that are kept out.
+    /// The nodes that this one alone keeps out.
     pub barred: Vec<NodeId>,
+    /// Who was forgotten and who was met again.
+    pub standings: Vec<Standing>,
     /// Secret seeds of the hash of names.
     pub hash_seeds: [u64; 4],
     /// Decides whom the membership probes, and spreads dials.
@@ -83,8 +88,12 @@ pub struct Node {
     pub(super) peers: BTreeMap<NodeId, Peer>,
     /// Nobody has told this node where others reach it; its peers do.
     pub(super) learns_address: bool,
-    /// Kept out until a new MEET.
+    /// Members of a cluster that this node is no longer in: kept out by this node alone, until a new MEET.
     pub(super) barred: Vec<NodeId>,
+    /// Who was forgotten and who was met again, as the whole cluster has it.
+    pub(super) standings: Standings,
+    /// With whom this node was parted, so that what it holds may have been given up by them.
+    pub(super) doubt: Doubt,
     pub(super) meetings: HashMap<DialNumber, RequestNumber>,
     pub(super) resetting: Option<RequestNumber>,
     pub(super) pulling: Option<Pulling>,
@@ -102,6 +111,10 @@ pub struct Node {
     pub(super) outputs: VecDeque<Output>,
     pub(super) announcements: Vec<Announcement>,
     pub(super) packed: Vec<Packed>,
+    /// When an operator was last told that another process has this node's key.
+    pub(super) twin_told_at: Option<Monotonic>,
+    /// The wall clock as it was last told; only stamps are taken from it.
+    pub(super) wall: WallMillis,
     last_dial: u64,
     random: u64,
     members_changed: bool,
@@ -138,6 +151,10 @@ impl Node {
             peers: BTreeMap::new(),
             learns_address: settings.host.is_empty(),
             barred: Vec::new(),
+            standings: Standings::default(),
+            doubt: Doubt::default(),
+            twin_told_at: None,
+            wall: WallMillis(0),
             meetings: HashMap::new(),
             resetting: None,
             pulling: None,
@@ -164,9 +181,13 @@ impl Node {
                 node.peers.insert(member.id, Peer::remembered(&member, now));
             }
         }
-        for barred in std::mem::take(&mut node.settings.barred) {
-            node.bar(barred);
+        node.barred = std::mem::take(&mut node.settings.barred);
+        for standing in std::mem::take(&mut node.settings.standings) {
+            node.table.observe(standing.latest());
+            node.standings.take(standing);
         }
+        node.peers.retain(|id, _| !node.standings.is_out(*id));
+        node.bar_again();
         node.after_input(now);
         Ok(node)
     }
@@ -199,10 +220,11 @@ impl Node {
     /// Takes something that happened.
     pub fn handle(&mut self, input: Input<'_>, now: Moment) {
         let at = now.monotonic;
+        self.wall = now.wall;
         match input {
             Input::LinkUp { peer, address, dial } => self.link_up(peer, address, dial, at),
             Input::LinkDown { peer, end } => self.link_down(peer, &end, at),
-            Input::AlreadyLinked { dial, .. } => self.already_linked(dial, at),
+            Input::AlreadyLinked { dial, peer } => self.already_linked(dial, peer, at),
             Input::DialFailed { dial, reason } => self.dial_failed(dial, &reason, at),
             Input::LinkFigures { peer, round_trip, max_datagram_bytes } => {
                 if let Some(link) = self.peers.get_mut(&peer).and_then(|peer| peer.link.as_mut()) {
@@ -213,6 +235,7 @@ impl Node {
             Input::Message { from, bytes } => self.take_message(from, bytes, at),
             Input::Sent { to } => self.serve_more(to, at),
             Input::Meet { request, host, port } => self.meet(request, host, port),
+            Input::Forget { request, node } => self.forget(request, node, at),
             Input::Reset { request, hard } => self.reset(request, hard, at),
             Input::Reborn { node, incarnation } => self.reborn(node, incarnation, at),
             Input::NotReborn { reason } => self.not_reborn(&reason),
@@ -223,6 +246,7 @@ impl Node {
     /// Lets time pass: flushes, digests, timers, dials, whatever is due. Early and late calls are fine.
     pub fn tick(&mut self, now: Moment) {
         let at = now.monotonic;
+        self.wall = now.wall;
         self.membership.tick(at);
         if self.table.next_timer() <= at {
             self.table.run_timers(at);
@@ -347,7 +371,10 @@ impl Node {
             self.settings.seed ^ generation,
         );
         match made {
-            Ok(membership) => self.membership = membership,
+            Ok(membership) => {
+                self.membership = membership;
+                self.bar_again();
+            }
             Err(error) => self.emit(Event::Membership(error.to_string())),
         }
     }

@@ -4,8 +4,11 @@
 //! happened, and [`Node::poll_output`] says what to do about it. That is what lets thousands of clusters be simulated.
 
 mod announcing;
+mod doubt;
 mod event;
+mod forgetting;
 mod input;
+mod leaving;
 mod linking;
 mod machine;
 mod peer;

@@ -1,6 +1,6 @@
 //! What a node knows of one other member.
 
-use super::input::{DialNumber, KnownMember};
+use super::input::{DialNumber, KnownMember, RequestNumber};
 use super::twins::Twins;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaIndex};
 use crate::membership::MemberIdentity;
@@ -37,6 +37,12 @@ pub(super) struct Peer {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) since: Monotonic,
+    /// The request that this link was dialled for, until it is answered.
+    pub(super) meeting: Option<RequestNumber>,
+    /// Whether an operator here asked for this link.
+    pub(super) met: bool,
+    /// Whether this node has greeted. The one that was dialled does so when it takes the other in.
+    pub(super) greeted: bool,
     /// Its present replica, once it has greeted.
     pub(super) replica: Option<(ReplicaIndex, Incarnation)>,
     pub(super) round_trip: Duration,
@@ -51,6 +57,9 @@ impl Link {
     pub(super) fn new(since: Monotonic, max_datagram_bytes: usize) -> Self {
         Self {
             since,
+            meeting: None,
+            met: false,
+            greeted: false,
             replica: None,
             round_trip: Duration::ZERO,
             max_datagram_bytes,
@@ -103,6 +112,11 @@ impl Peer {
             Some(seen) if self.host.is_empty() => seen.to_string(),
             _ => self.host.clone(),
         }
+    }
+
+    /// Whether it is a member: it has greeted at some time, or others say where it is.
+    pub(super) fn has_greeted(&self) -> bool {
+        self.mesh_port != 0
     }
 
     pub(super) fn is_linked(&self) -> bool {

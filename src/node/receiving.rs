@@ -53,6 +53,7 @@ impl Node {
             Message::Pull(have) => self.serve(from, &have, now),
             Message::RepairItems(items) => self.take_repair_items(from, &items, now),
             Message::RepairEnd(time, lines) => self.take_repair_end(from, time, &lines, now),
+            Message::Standings(standings) => self.take_standings(from, &standings, now),
             Message::Records(records) => self.take_records(from, &records, now),
         }
     }
@@ -62,6 +63,7 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&from) else { return false };
         peer.last_heard = Some(now);
         let Some((replica, _)) = peer.link.as_ref().and_then(|link| link.replica) else { return false };
+        peer.twins.heard(now);
         self.table.progress().set_heard_at(replica, now);
         true
     }

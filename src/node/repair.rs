@@ -84,7 +84,7 @@ impl Node {
     pub(super) fn take_digest(&mut self, from: NodeId, lines: &[DigestLine], now: Monotonic) {
         let mut digest = Digest::default();
         for line in lines {
-            self.look_out_for_own(line.replica);
+            self.look_out_for_own(line.replica, line.received);
             let entry = DigestEntry { received: line.received, durable: line.durable, beyond: line.beyond };
             if let Some(index) = self.enter(line.replica) {
                 digest.set(index, entry);
@@ -97,10 +97,16 @@ impl Node {
         link.compare_at = now.after(wait);
     }
 
-    /// Somebody has heard of a life of this node that it does not know itself: its own must come after that.
-    fn look_out_for_own(&mut self, replica: ReplicaId) {
+    /// Somebody has heard of a life of this node that it does not know itself, or more of the present one than it has
+    /// said: its own must come after that.
+    fn look_out_for_own(&mut self, replica: ReplicaId, heard: u64) {
         let is_later = replica.node == self.own.node && replica.incarnation > self.own.incarnation;
-        if is_later && self.registry.index(replica).is_none() {
+        let said = self.table.last_number();
+        let is_outnumbered = replica == self.own && heard > said;
+        if is_outnumbered {
+            self.emit(Event::Outnumbered { replica, heard, said });
+        }
+        if is_outnumbered || (is_later && self.registry.index(replica).is_none()) {
             self.outputs.push_back(super::Output::NewIncarnation(replica.incarnation));
         }
     }

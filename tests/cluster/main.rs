@@ -5,6 +5,7 @@ mod server_support;
 
 mod certificates;
 mod counting;
+mod forgetting;
 mod leaving;
 mod meeting;
 mod networks;

@@ -4,6 +4,7 @@ use crate::links::Links;
 use crate::random::Random;
 use discnt::base::{Amount, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use discnt::counter::CounterState;
+use discnt::membership::Standing;
 use discnt::node::{CloseCause, DialNumber, Input, KnownMember, LinkEnd, Node, NodeSettings, Output, RequestNumber};
 use discnt::wire::Message;
 use std::cmp::Reverse;
@@ -65,6 +66,7 @@ struct Host {
     incarnation: u64,
     members: Vec<KnownMember>,
     barred: Vec<NodeId>,
+    standings: Vec<Standing>,
     /// This machine's wall clock is off by so many milliseconds.
     skew: u64,
     /// When the node wants to be called next, if nothing has happened to it since it was asked.
@@ -97,11 +99,12 @@ impl World {
         let mut random = Random::new(seed ^ 0xabcd);
         let now = Monotonic::from_nanos(1_000_000_000);
         let mut host = |at| Host {
-            node: make_node(at, first_id(at), 1, (&[], &[]), seed, now),
+            node: make_node(at, first_id(at), 1, (&[], &[], &[]), seed, now),
             id: first_id(at),
             incarnation: 1,
             members: Vec::new(),
             barred: Vec::new(),
+            standings: Vec::new(),
             skew: random.pick(&[0, 0, 3_600_000, 7_777]),
             deadline: None,
             to_learn: Vec::new(),
@@ -213,7 +216,7 @@ impl World {
         let to_learn = self.said_by_all();
         let host = &mut self.hosts[at];
         (host.incarnation, host.to_learn) = (host.incarnation + 1, to_learn);
-        let known = (&host.members[..], &host.barred[..]);
+        let known = (&host.members[..], &host.barred[..], &host.standings[..]);
         host.node = make_node(at, host.id, host.incarnation, known, self.seed, self.now);
         self.carry_out(at);
     }
@@ -222,6 +225,13 @@ impl World {
     pub(crate) fn reset(&mut self, at: usize, hard: bool) {
         let moment = self.moment(at);
         self.hosts[at].node.handle(Input::Reset { request: RequestNumber(2), hard }, moment);
+        self.carry_out(at);
+    }
+
+    /// An operator tells node `at` to keep another out of the cluster.
+    pub(crate) fn forget(&mut self, at: usize, other: usize) {
+        let (moment, node) = (self.moment(at), self.hosts[other].id);
+        self.hosts[at].node.handle(Input::Forget { request: RequestNumber(3), node }, moment);
         self.carry_out(at);
     }
 
@@ -374,7 +384,7 @@ impl World {
                     self.post(Duration::from_millis(2), Event::Dial { from: at, life, dial: dial.0, to });
                 }
                 Output::Remember(members) => self.hosts[at].members = members,
-                Output::Bar(barred) => self.hosts[at].barred = barred,
+                Output::KeepOut { barred, standings } => (self.hosts[at].barred, self.hosts[at].standings) = (barred, standings),
                 Output::Close { peer, cause } => self.close(at, peer, cause),
                 Output::NewIdentity => self.rebirth(at),
                 Output::NewIncarnation(_) => panic!("node {at} wants another incarnation"),
@@ -391,8 +401,14 @@ impl World {
         let moment = self.moment(at);
         self.hosts[at].node.handle(Input::LinkDown { peer, end: LinkEnd::Closed }, moment);
         if self.links.view(to, at) == Some(link) {
-            let left = cause == CloseCause::Left && !self.links.is_cut(at, to);
-            self.lose(to, at, link, if left { LinkEnd::Left } else { LinkEnd::Lost("closed".to_owned()) });
+            let end = match cause {
+                _ if self.links.is_cut(at, to) => LinkEnd::Lost("closed".to_owned()),
+                CloseCause::Left => LinkEnd::Left,
+                CloseCause::Forgotten => LinkEnd::Forgotten,
+                CloseCause::Twin(text) => LinkEnd::Twin(text),
+                CloseCause::Stranger | CloseCause::Protocol => LinkEnd::Lost("closed".to_owned()),
+            };
+            self.lose(to, at, link, end);
         }
     }
 
@@ -453,7 +469,7 @@ fn make_node(
     at: usize,
     id: NodeId,
     incarnation: u64,
-    known: (&[KnownMember], &[NodeId]),
+    known: (&[KnownMember], &[NodeId], &[Standing]),
     seed: u64,
     now: Monotonic,
 ) -> Node {
@@ -468,6 +484,7 @@ fn make_node(
         replication: discnt::replication::Config { backlog_numbers: if seed.is_multiple_of(2) { 1 << 16 } else { 8 } },
         members: known.0.to_vec(),
         barred: known.1.to_vec(),
+        standings: known.2.to_vec(),
         hash_seeds: [seed, 2, 3, 4],
         seed: seed ^ (at as u64) << 32 ^ incarnation << 48,
         wake: Box::new(|| ()),
