@@ -14,6 +14,8 @@ mod ledger;
 mod links;
 #[path = "simulation/oracle.rs"]
 mod oracle;
+#[path = "simulation/partings.rs"]
+mod partings;
 #[path = "simulation/random.rs"]
 mod random;
 #[path = "simulation/scenarios.rs"]

@@ -9,6 +9,7 @@ mod band;
 #[cfg(test)]
 mod behaviour_tests;
 mod config;
+mod dropping;
 mod entry;
 mod error;
 mod forecast;

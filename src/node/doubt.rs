@@ -25,7 +25,6 @@ impl Doubt {
             let oldest = self.parted.iter().min_by_key(|(_, parting)| **parting).map(|(node, _)| *node);
             oldest.map(|node| self.parted.remove(&node));
         }
-        self.asked.clear();
     }
 
     /// This node has met somebody: whoever it is parted from after this may be of another cluster than those before.
@@ -84,7 +83,7 @@ mod tests {
         let mut doubt = Doubt::default();
         doubt.part_from(id(1));
         doubt.met_somebody();
-        assert_eq!(doubt.choose([id(8), id(9)].into_iter()).is_some(), true);
+        assert!(doubt.choose([id(8), id(9)].into_iter()).is_some());
         assert_eq!(doubt.choose([id(8), id(1), id(9)].into_iter()), Some(id(1)));
         doubt.made_good_with(id(9));
         assert!(doubt.is_open() && !doubt.wants(id(9)) && doubt.wants(id(8)));

@@ -31,6 +31,7 @@ impl Node {
         }
         self.renew_membership();
         self.pulling = None;
+        self.taking_over = None;
         self.serving.clear();
         self.keep_out();
         self.remember_members();

@@ -308,7 +308,7 @@ impl Node {
         self.state.publish(ClusterView {
             members,
             replicas_known: self.registry.len(),
-            catching_up: self.pulling.as_ref().is_some_and(|pulling| pulling.is_long()),
+            catching_up: self.is_in_doubt() || self.pulling.as_ref().is_some_and(|pulling| pulling.is_long()),
         });
     }
 }

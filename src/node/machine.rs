@@ -7,12 +7,11 @@ use super::peer::Peer;
 use super::places::Places;
 use super::repair::{EarlyRetirements, Pulling};
 use super::serving::Serving;
+use super::taking_over::TakingOver;
 use super::view::ClusterState;
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
-use crate::membership::{
-    Config as MembershipConfig, MemberIdentity, Membership, MembershipError, Standing, Standings,
-};
+use crate::membership::{Config as MembershipConfig, MemberIdentity, Membership, MembershipError, Standing, Standings};
 use crate::replication::{Backlog, Config as ReplicationConfig, NumberSet, Registry};
 use crate::wire::Packed;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -94,6 +93,8 @@ pub struct Node {
     pub(super) standings: Standings,
     /// With whom this node was parted, so that what it holds may have been given up by them.
     pub(super) doubt: Doubt,
+    /// What makes the doubt good, while it is under way.
+    pub(super) taking_over: Option<TakingOver>,
     pub(super) meetings: HashMap<DialNumber, RequestNumber>,
     pub(super) resetting: Option<RequestNumber>,
     pub(super) pulling: Option<Pulling>,
@@ -153,6 +154,7 @@ impl Node {
             barred: Vec::new(),
             standings: Standings::default(),
             doubt: Doubt::default(),
+            taking_over: None,
             twin_told_at: None,
             wall: WallMillis(0),
             meetings: HashMap::new(),
@@ -262,12 +264,16 @@ impl Node {
             self.members_changed = true;
         }
         self.compare_digests(at);
+        self.drop_some();
         self.dial_due(at);
         self.after_input(at);
     }
 
     /// When [`Self::tick`] must be called next, if nothing happens before.
     pub fn next_deadline(&self) -> Monotonic {
+        if self.is_dropping() {
+            return Monotonic::ZERO;
+        }
         let news = self.next_flush();
         let peers = self.peers.values().flat_map(|peer| match &peer.link {
             Some(link) => [link.compare_at, Monotonic::NEVER],

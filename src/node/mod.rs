@@ -16,6 +16,7 @@ mod places;
 mod receiving;
 mod repair;
 mod serving;
+mod taking_over;
 mod tending;
 mod twins;
 mod view;

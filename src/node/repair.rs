@@ -119,7 +119,7 @@ impl Node {
                 link.compare_at = Monotonic::NEVER;
             }
         }
-        if self.pulling.is_some() {
+        if self.pulling.is_some() || self.is_taking_over(now) {
             return;
         }
         let mine = self.digest();
@@ -144,6 +144,10 @@ impl Node {
             .map(|(index, replica)| (replica, self.sequences[index.as_usize()].held.contiguous()))
             .filter(|(_, number)| *number > 0)
             .collect();
+        self.pull_above(from, have, now);
+    }
+
+    pub(super) fn pull_above(&mut self, from: NodeId, have: Vec<(ReplicaId, u64)>, now: Monotonic) {
         self.message(from, Message::encode_pull(&have));
         self.pulling = Some(Pulling { from, since: now, last_item_at: now, told_at: now, items: 0 });
     }
@@ -152,7 +156,9 @@ impl Node {
     fn mind_pull(&mut self, now: Monotonic) {
         let Some(pulling) = &mut self.pulling else { return };
         if now.since(pulling.last_item_at) > PULL_PATIENCE {
+            let from = pulling.from;
             self.pulling = None;
+            self.give_up_pull_from(from);
         } else if now.since(pulling.told_at) > LONG_PULL {
             pulling.told_at = now;
             let event = Event::Repairing { peer: pulling.from, items: pulling.items };
@@ -164,6 +170,7 @@ impl Node {
     pub(super) fn abandon_pull_from(&mut self, peer: NodeId) {
         if self.pulling.as_ref().is_some_and(|pulling| pulling.from == peer) {
             self.pulling = None;
+            self.give_up_taking_over();
         }
     }
 
@@ -179,6 +186,7 @@ impl Node {
 
     fn take_repair_item(&mut self, from: NodeId, item: &RepairItem<'_>, now: Monotonic) {
         let Some(replica) = self.enter(item.replica) else { return };
+        self.note_item(from, replica, item.number);
         if replica == self.own_index || item.number <= self.sequence_of(replica).held.contiguous() {
             return;
         }
@@ -229,6 +237,7 @@ impl Node {
             self.sequence_of(replica).held.unite(&theirs);
         }
         self.take_early_retirements();
+        self.begin_dropping(from, lines);
         let all: Vec<ReplicaIndex> = self.registry.iter().map(|(index, _)| index).collect();
         for replica in all {
             let contiguous = self.sequence_of(replica).held.contiguous();

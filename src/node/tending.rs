@@ -11,6 +11,10 @@ const SHARDS_A_ROUND: u16 = 32;
 impl Node {
     /// Looks at a part of the counters that may be given up.
     pub(super) fn tend(&mut self) {
+        // Those that this node was parted from may come back, and must hear of what was deleted meanwhile.
+        if self.doubt.is_open() {
+            return;
+        }
         let others: Option<Vec<&Digest>> =
             self.peers.values().map(|peer| peer.link.as_ref()?.digest.as_ref()).collect();
         // While one member is out of hearing, nobody knows what it has.

@@ -27,7 +27,8 @@ const INCARNATION: Kind = Kind {
 };
 const MEMBERS: Kind =
     Kind { name: "members", consequence: "the node would not find its cluster again by itself", version: 1 };
-const BARRED: Kind = Kind { name: "barred", consequence: "nodes that were forgotten would be let in again", version: 2 };
+const BARRED: Kind =
+    Kind { name: "barred", consequence: "nodes that were forgotten would be let in again", version: 2 };
 
 /// A data directory that this process alone uses, for as long as the value lives.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use super::decimal::{decode_total, encode_units};
 use super::error::WireError;
 use super::ids::{
-    bounded_array, decode_name, decode_node, decode_replica, decode_replica_list, encode_replica, expect_array, expect_end,
-    expect_open_array, take_break,
+    bounded_array, decode_name, decode_node, decode_replica, decode_replica_list, encode_replica, expect_array,
+    expect_end, expect_open_array, take_break,
 };
 use super::packer::sealed;
 use super::record::{AssignmentBody, RECORDS, Records, decode_head, decode_motion, decode_precision, micros};

@@ -384,7 +384,9 @@ impl World {
                     self.post(Duration::from_millis(2), Event::Dial { from: at, life, dial: dial.0, to });
                 }
                 Output::Remember(members) => self.hosts[at].members = members,
-                Output::KeepOut { barred, standings } => (self.hosts[at].barred, self.hosts[at].standings) = (barred, standings),
+                Output::KeepOut { barred, standings } => {
+                    (self.hosts[at].barred, self.hosts[at].standings) = (barred, standings)
+                }
                 Output::Close { peer, cause } => self.close(at, peer, cause),
                 Output::NewIdentity => self.rebirth(at),
                 Output::NewIncarnation(_) => panic!("node {at} wants another incarnation"),
