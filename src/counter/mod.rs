@@ -6,6 +6,7 @@ mod announcement;
 mod arrivals;
 mod assignment;
 mod band;
+mod beginning;
 #[cfg(test)]
 mod behaviour_tests;
 mod config;

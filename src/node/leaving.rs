@@ -51,10 +51,15 @@ impl Node {
             self.answer(request, Err("there is no room for one more replica".to_owned()));
             return;
         };
-        // The ended replica's last words still go out under its name.
-        let mut last_words = Vec::new();
-        self.table.begin_replica(replica, index, now, &mut last_words);
-        self.announce(last_words, now);
+        if self.has_told || node != self.own.node {
+            // The ended replica's last words still go out under its name.
+            let mut last_words = Vec::new();
+            self.table.begin_replica(replica, index, now, &mut last_words);
+            self.announce(last_words, now);
+        } else {
+            self.table.begin_instead(replica, index);
+        }
+        self.has_told = false;
         self.own = replica;
         self.own_index = index;
         (self.settings.node, self.settings.incarnation) = (node, incarnation);

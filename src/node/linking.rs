@@ -177,6 +177,7 @@ impl Node {
         let (host, port) = (peer.address(), peer.mesh_port);
         let Some(link) = &mut peer.link else { return };
         link.replica = Some((index, hello.incarnation));
+        link.was_untold = !self.has_told;
         let meeting = link.meeting.take();
         self.emit(Event::Linked { peer: from, host, port });
         self.membership.allow(from);

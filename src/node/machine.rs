@@ -114,7 +114,9 @@ pub struct Node {
     pub(super) packed: Vec<Packed>,
     /// When an operator was last told that another process has this node's key.
     pub(super) twin_told_at: Option<Monotonic>,
-    /// The wall clock as it was last told; only stamps are taken from it.
+    /// Somebody was told what the present replica numbered.
+    pub(super) has_told: bool,
+    /// As it was last told; for stamps.
     pub(super) wall: WallMillis,
     last_dial: u64,
     random: u64,
@@ -130,7 +132,6 @@ impl Node {
         let own = ReplicaId { node: settings.node, incarnation: settings.incarnation };
         let membership = Membership::new(identity(&settings, 0), settings.cluster.clone(), settings.seed)?;
         let mut registry = Registry::default();
-        // The first of an empty registry always has room.
         let own_index = registry.enter(own).unwrap_or_default();
         let wake = std::mem::replace(&mut settings.wake, Box::new(|| ()));
         let table = Arc::new(Table::new(TableSettings {
@@ -156,6 +157,7 @@ impl Node {
             doubt: Doubt::default(),
             taking_over: None,
             twin_told_at: None,
+            has_told: false,
             wall: WallMillis(0),
             meetings: HashMap::new(),
             resetting: None,

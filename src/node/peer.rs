@@ -49,6 +49,8 @@ pub(super) struct Link {
     pub(super) max_datagram_bytes: usize,
     /// The newest digest and when it came.
     pub(super) digest: Option<Digest>,
+    /// Nobody had been told anything by the present replica when the peer greeted.
+    pub(super) was_untold: bool,
     /// A pull on this link was given up: its end may come late, and must not be taken for that of another.
     pub(super) pull_given_up: bool,
     /// When to see whether the digest has news: a little later than it came, for datagrams are faster and on their way.
@@ -66,6 +68,7 @@ impl Link {
             round_trip: Duration::ZERO,
             max_datagram_bytes,
             digest: None,
+            was_untold: false,
             pull_given_up: false,
             compare_at: Monotonic::NEVER,
         }

@@ -83,8 +83,12 @@ impl Node {
 
     pub(super) fn take_digest(&mut self, from: NodeId, lines: &[DigestLine], now: Monotonic) {
         let mut digest = Digest::default();
+        // The first digest of a link was made before anything that was said on it arrived.
+        let link = self.peers.get(&from).and_then(|peer| peer.link.as_ref());
+        let is_untold = link.is_some_and(|link| link.digest.is_none() && link.was_untold);
+        let said = if is_untold { 0 } else { self.table.last_number() };
         for line in lines {
-            self.look_out_for_own(line.replica, line.received);
+            self.look_out_for_own(line.replica, line.received, said);
             let entry = DigestEntry { received: line.received, durable: line.durable, beyond: line.beyond };
             if let Some(index) = self.enter(line.replica) {
                 digest.set(index, entry);
@@ -99,9 +103,8 @@ impl Node {
 
     /// Somebody has heard of a life of this node that it does not know itself, or more of the present one than it has
     /// said: its own must come after that.
-    fn look_out_for_own(&mut self, replica: ReplicaId, heard: u64) {
+    fn look_out_for_own(&mut self, replica: ReplicaId, heard: u64, said: u64) {
         let is_later = replica.node == self.own.node && replica.incarnation > self.own.incarnation;
-        let said = self.table.last_number();
         let is_outnumbered = replica == self.own && heard > said;
         if is_outnumbered {
             self.emit(Event::Outnumbered { replica, heard, said });

@@ -39,6 +39,7 @@ enum Cursor {
 impl Node {
     /// Begins to send a peer everything above what it has.
     pub(super) fn serve(&mut self, to: NodeId, have: &[(ReplicaId, u64)], now: Monotonic) {
+        self.has_told = true;
         let mut known = Vec::new();
         for (replica, number) in have {
             let Some(index) = self.enter(*replica) else { continue };

@@ -4,6 +4,7 @@
 mod server_support;
 
 mod certificates;
+mod copies;
 mod counting;
 mod forgetting;
 mod leaving;
