@@ -59,7 +59,7 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
         CommandSpecification {
             name: "meet",
             summary: "Joins this node's cluster with that of another node",
-            complexity: "O(1), answered when the other node is linked or was not reached",
+            complexity: "O(1), answered when the other node has taken this one in or has not",
             arguments: &[Argument::new("ip", ArgumentKind::Text), Argument::new("port", ArgumentKind::Integer)],
             handler: meet,
             ..CHANGING

@@ -3,6 +3,7 @@
 use super::event::Event;
 use super::input::{CloseCause, Output, RequestNumber};
 use super::machine::Node;
+use super::sequence::Sequence;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId};
 
 impl Node {
@@ -58,6 +59,10 @@ impl Node {
             self.announce(last_words, now);
         } else {
             self.table.begin_instead(replica, index);
+            // What others heard under the old numbers is to be heard here, too.
+            let capacity = self.settings.replication.backlog_numbers;
+            let old = self.own_index;
+            *self.sequence_of(old) = Sequence::new(capacity);
         }
         self.has_told = false;
         self.own = replica;

@@ -76,9 +76,9 @@ impl Node {
         let is_member = entry.has_greeted();
         self.answer(meeting, Err(meeting_failed(end)));
         match end {
-            LinkEnd::Twin(text) => self.told_of_twin(peer, text, now),
             // It came, and went without a greeting: it never was a member.
             _ if !is_member => drop(self.peers.remove(&peer)),
+            LinkEnd::Twin(text) => self.told_of_twin(peer, text, now),
             LinkEnd::Left => self.has_left(peer, now),
             LinkEnd::Forgotten => self.forgotten_by(peer, now),
             LinkEnd::Lost(reason) => self.emit(Event::Unlinked { peer, reason: reason.clone() }),

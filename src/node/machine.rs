@@ -4,15 +4,15 @@ use super::doubt::Doubt;
 use super::event::Event;
 use super::input::{DialNumber, Input, KnownMember, Output, RequestNumber};
 use super::peer::Peer;
-use super::places::Places;
 use super::repair::{EarlyRetirements, Pulling};
+use super::sequence::Sequence;
 use super::serving::Serving;
 use super::taking_over::TakingOver;
 use super::view::ClusterState;
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
 use crate::membership::{Config as MembershipConfig, MemberIdentity, Membership, MembershipError, Standing, Standings};
-use crate::replication::{Backlog, Config as ReplicationConfig, NumberSet, Registry};
+use crate::replication::{Config as ReplicationConfig, Registry};
 use crate::wire::Packed;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -64,14 +64,6 @@ pub enum StartError {
     /// The identity or the `[cluster]` section.
     #[error(transparent)]
     Membership(#[from] MembershipError),
-}
-
-/// What is kept of one replica's sequence.
-#[derive(Debug)]
-pub(super) struct Sequence {
-    pub(super) held: NumberSet,
-    pub(super) backlog: Backlog,
-    pub(super) places: Option<Box<Places>>,
 }
 
 /// A node of a cluster, as a value.
@@ -320,7 +312,7 @@ impl Node {
     pub(super) fn sequence_of(&mut self, replica: ReplicaIndex) -> &mut Sequence {
         let capacity = self.settings.replication.backlog_numbers;
         while self.sequences.len() <= replica.as_usize() {
-            self.sequences.push(Sequence { held: NumberSet::default(), backlog: Backlog::new(capacity), places: None });
+            self.sequences.push(Sequence::new(capacity));
         }
         &mut self.sequences[replica.as_usize()]
     }

@@ -15,6 +15,7 @@ mod peer;
 mod places;
 mod receiving;
 mod repair;
+mod sequence;
 mod serving;
 mod taking_over;
 mod tending;
