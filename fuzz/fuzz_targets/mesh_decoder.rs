@@ -63,9 +63,9 @@ fuzz_target!(|bytes: &[u8]| {
             let said = Message::encode_pull(&have);
             assert_eq!(Message::decode(&said), Ok(Message::Pull(have)));
         }
-        Ok(Message::Standings(standings)) => {
-            let said = Message::encode_standings(&standings);
-            assert_eq!(Message::decode(&said), Ok(Message::Standings(standings)));
+        Ok(Message::Admissions(admissions)) => {
+            let said = Message::encode_admissions(&admissions);
+            assert_eq!(Message::decode(&said), Ok(Message::Admissions(admissions)));
         }
         Ok(Message::RepairEnd(time, lines)) => {
             let said = Message::encode_repair_end(time, &lines);

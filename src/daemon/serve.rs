@@ -274,7 +274,7 @@ fn node_settings(
         replication: configuration.replication.clone(),
         members,
         barred: kept_out.barred,
-        standings: kept_out.standings,
+        admissions: kept_out.admissions,
         hash_seeds: [random("entropy")?, random("entropy")?, random("entropy")?, random("entropy")?],
         seed: random("entropy")?,
         wake: Box::new(move || wake.notify_one()),

@@ -130,7 +130,7 @@ mod tests {
         let keeper = Keeper::start(Arc::clone(&directory)).expect("a thread");
         for number in 1..=20 {
             keeper.remember(vec![member(number)]);
-            keeper.keep_out(KeptOut { barred: vec![member(number).id], standings: Vec::new() });
+            keeper.keep_out(KeptOut { barred: vec![member(number).id], admissions: Vec::new() });
             let (answer, answered) = oneshot::channel();
             keeper.answer(answer, Ok(()));
             assert_eq!(answered.blocking_recv(), Ok(Ok(())));

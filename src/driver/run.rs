@@ -204,7 +204,7 @@ impl Driver {
                 Output::Dial { dial, host, port } => self.parts.mesh.dial(DialId(dial.0), &host, port),
                 Output::Close { peer, cause } => self.parts.mesh.close(peer, close_reason(cause)),
                 Output::Remember(members) => self.parts.keeper.remember(members),
-                Output::KeepOut { barred, standings } => self.parts.keeper.keep_out(KeptOut { barred, standings }),
+                Output::KeepOut { barred, admissions } => self.parts.keeper.keep_out(KeptOut { barred, admissions }),
                 Output::Answer { request, result } => {
                     if let Some(answer) = self.waiting.remove(&request) {
                         self.parts.keeper.answer(answer, result);

@@ -7,6 +7,7 @@
 //! A member is forgotten only by being told so ([`Membership::forget`]); one that fails stays known as down.
 
 mod acceptance;
+mod admission;
 mod codec;
 mod config;
 mod error;
@@ -24,11 +25,11 @@ mod runtime;
 mod scenarios;
 #[cfg(test)]
 mod simulation;
-mod standing;
 #[cfg(test)]
 mod strategies;
 mod timers;
 
+pub use admission::{Admission, Admissions, MAX_ADMISSIONS};
 pub use config::Config;
 pub use error::MembershipError;
 pub use identity::{MAX_GENERATION, MAX_HOST_BYTES, MemberIdentity};
@@ -36,4 +37,3 @@ pub use machine::Membership;
 pub use output::Output;
 pub use packet::MAX_PACKET_BYTES;
 pub use roster::{MAX_MEMBERS, MemberState, MemberStatus};
-pub use standing::{MAX_STANDINGS, Standing, Standings};

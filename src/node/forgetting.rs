@@ -5,7 +5,7 @@ use super::input::{CloseCause, Output, RequestNumber};
 use super::machine::Node;
 use super::peer::Peer;
 use crate::base::{HybridTime, Monotonic, NodeId, WallMillis};
-use crate::membership::Standing;
+use crate::membership::Admission;
 use crate::wire::Message;
 
 impl Node {
@@ -16,7 +16,7 @@ impl Node {
         } else if self.peers.contains_key(&node) {
             self.rule_out(node, self.wall, now);
             Ok(())
-        } else if self.standings.is_out(node) {
+        } else if self.admissions.is_out(node) {
             Err(format!("Unknown node {node}: it is forgotten already"))
         } else {
             Err(format!("Unknown node {node}: CLUSTER NODES lists those that can be forgotten"))
@@ -26,13 +26,13 @@ impl Node {
 
     /// Keeps a node out, and has all members do so.
     fn rule_out(&mut self, node: NodeId, wall: WallMillis, now: Monotonic) {
-        let standing = Standing { node, forgotten: self.table.tick(wall), met: HybridTime(0) };
-        self.rule(standing, now);
+        let admission = Admission { node, forgotten: self.table.tick(wall), met: HybridTime(0) };
+        self.rule(admission, now);
     }
 
     /// A member said that it leaves for good. Those that cannot hear it now are told so when they are back.
     pub(super) fn has_left(&mut self, node: NodeId, now: Monotonic) {
-        if self.peers.get(&node).is_some_and(Peer::has_greeted) && !self.standings.is_out(node) {
+        if self.peers.get(&node).is_some_and(Peer::has_greeted) && !self.admissions.is_out(node) {
             self.membership.left_for_good(node, now);
             self.emit(Event::LeftCluster(node));
             self.drop_peer(node, CloseCause::Left);
@@ -45,44 +45,44 @@ impl Node {
     /// The node that leaves says so of itself, and knows nothing of that cluster's members from then on.
     pub(super) fn rule_out_oneself(&mut self) {
         let node = self.own.node;
-        self.standings.keep_only(node);
-        let standing = Standing { node, forgotten: self.table.tick(self.wall), met: HybridTime(0) };
-        self.standings.take(standing);
+        self.admissions.keep_only(node);
+        let admission = Admission { node, forgotten: self.table.tick(self.wall), met: HybridTime(0) };
+        self.admissions.take(admission);
     }
 
     /// Two nodes meet because an operator said so: from now on both are in.
     pub(super) fn let_in(&mut self, node: NodeId, now: Monotonic) {
         for barred in std::mem::take(&mut self.barred) {
             // Meeting one member of a cluster that was left is meeting all of it.
-            if !self.standings.is_out(barred) {
+            if !self.admissions.is_out(barred) {
                 self.membership.allow(barred);
             }
         }
         self.doubt.met_somebody();
         let met = self.table.tick(self.wall);
-        self.rule(Standing { node, forgotten: HybridTime(0), met }, now);
-        if self.standings.is_out(self.own.node) {
-            self.rule(Standing { node: self.own.node, forgotten: HybridTime(0), met }, now);
+        self.rule(Admission { node, forgotten: HybridTime(0), met }, now);
+        if self.admissions.is_out(self.own.node) {
+            self.rule(Admission { node: self.own.node, forgotten: HybridTime(0), met }, now);
         }
     }
 
-    fn rule(&mut self, standing: Standing, now: Monotonic) {
-        self.apply(standing, now);
+    fn rule(&mut self, admission: Admission, now: Monotonic) {
+        self.apply(admission, now);
         self.keep_out();
-        self.pass_on(&[standing.node], None);
+        self.pass_on(&[admission.node], None);
     }
 
     /// Takes what a peer has heard of who is in and who is out.
-    pub(super) fn take_standings(&mut self, from: NodeId, standings: &[Standing], now: Monotonic) {
+    pub(super) fn take_admissions(&mut self, from: NodeId, admissions: &[Admission], now: Monotonic) {
         let mut news = Vec::new();
-        for standing in standings {
-            let known = self.standings.of(standing.node).map_or(HybridTime(0), |known| known.forgotten);
-            if standing.node == self.own.node && standing.forgotten > known {
+        for admission in admissions {
+            let known = self.admissions.of(admission.node).map_or(HybridTime(0), |known| known.forgotten);
+            if admission.node == self.own.node && admission.forgotten > known {
                 // Meanwhile they gave up what this node may still hold.
                 self.part_from(from);
             }
-            if self.apply(*standing, now) {
-                news.push(standing.node);
+            if self.apply(*admission, now) {
+                news.push(admission.node);
             }
         }
         if !news.is_empty() {
@@ -92,24 +92,24 @@ impl Node {
     }
 
     /// Tells a peer on a new link all that is known.
-    pub(super) fn send_standings_to(&mut self, to: NodeId) {
-        let all: Vec<Standing> = self.standings.iter().copied().collect();
+    pub(super) fn send_admissions_to(&mut self, to: NodeId) {
+        let all: Vec<Admission> = self.admissions.iter().copied().collect();
         if !all.is_empty() {
-            self.message(to, Message::encode_standings(&all));
+            self.message(to, Message::encode_admissions(&all));
         }
     }
 
     /// Answers whether it was news.
-    fn apply(&mut self, standing: Standing, now: Monotonic) -> bool {
-        self.table.observe(standing.latest());
-        if !self.standings.take(standing) {
+    fn apply(&mut self, admission: Admission, now: Monotonic) -> bool {
+        self.table.observe(admission.latest());
+        if !self.admissions.take(admission) {
             return false;
         }
-        let node = standing.node;
+        let node = admission.node;
         if node == self.own.node {
             return true;
         }
-        if self.standings.is_out(node) {
+        if self.admissions.is_out(node) {
             self.throw_out(node, now);
         } else if !self.barred.contains(&node) {
             self.membership.allow(node);
@@ -165,22 +165,22 @@ impl Node {
     }
 
     fn pass_on(&mut self, news: &[NodeId], but: Option<NodeId>) {
-        let news: Vec<Standing> = news.iter().filter_map(|node| self.standings.of(*node)).collect();
+        let news: Vec<Admission> = news.iter().filter_map(|node| self.admissions.of(*node)).collect();
         let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();
         for peer in linked.into_iter().filter(|peer| Some(*peer) != but) {
-            self.message(peer, Message::encode_standings(&news));
+            self.message(peer, Message::encode_admissions(&news));
         }
     }
 
     /// Has it remembered across restarts who is kept out.
     pub(super) fn keep_out(&mut self) {
-        let standings = self.standings.iter().copied().collect();
-        self.outputs.push_back(Output::KeepOut { barred: self.barred.clone(), standings });
+        let admissions = self.admissions.iter().copied().collect();
+        self.outputs.push_back(Output::KeepOut { barred: self.barred.clone(), admissions });
     }
 
     /// Tells a new membership who is kept out.
     pub(super) fn bar_again(&mut self) {
-        let out = self.standings.iter().filter(|standing| standing.is_out()).map(|standing| standing.node);
+        let out = self.admissions.iter().filter(|admission| admission.is_out()).map(|admission| admission.node);
         let all: Vec<NodeId> = self.barred.iter().copied().chain(out).filter(|node| *node != self.own.node).collect();
         for node in all {
             if let Err(error) = self.membership.bar(node) {

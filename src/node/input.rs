@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use crate::base::{Incarnation, NodeId};
-use crate::membership::Standing;
+use crate::membership::Admission;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -199,7 +199,7 @@ pub enum Output {
         /// Members of a cluster that this node is no longer in: kept out by this node alone.
         barred: Vec<NodeId>,
         /// Who was forgotten and who was met again, as the whole cluster has it.
-        standings: Vec<Standing>,
+        admissions: Vec<Admission>,
     },
     /// Answer an operator.
     Answer {

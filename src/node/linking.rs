@@ -182,14 +182,14 @@ impl Node {
         self.emit(Event::Linked { peer: from, host, port });
         self.membership.allow(from);
         self.membership.link_up(from, now);
-        self.send_standings_to(from);
+        self.send_admissions_to(from);
         self.send_digest_to(from);
         self.remember_members();
         self.answer(meeting, Ok(()));
     }
 
     fn reason_to_keep_out(&self, node: NodeId) -> Option<CloseCause> {
-        if self.standings.is_out(node) {
+        if self.admissions.is_out(node) {
             Some(CloseCause::Forgotten)
         } else {
             self.barred.contains(&node).then_some(CloseCause::Left)
@@ -231,7 +231,7 @@ impl Node {
 
     fn member_is_there(&mut self, identity: &MemberIdentity, now: Monotonic) {
         let id = identity.node;
-        if id == self.own.node || self.barred.contains(&id) || self.standings.is_out(id) {
+        if id == self.own.node || self.barred.contains(&id) || self.admissions.is_out(id) {
             return;
         }
         let is_new = !self.peers.contains_key(&id);

@@ -11,7 +11,9 @@ use super::taking_over::TakingOver;
 use super::view::ClusterState;
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
-use crate::membership::{Config as MembershipConfig, MemberIdentity, Membership, MembershipError, Standing, Standings};
+use crate::membership::{
+    Admission, Admissions, Config as MembershipConfig, MemberIdentity, Membership, MembershipError,
+};
 use crate::replication::{Config as ReplicationConfig, Registry};
 use crate::wire::Packed;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -49,7 +51,7 @@ pub struct NodeSettings {
     /// The nodes that this one alone keeps out.
     pub barred: Vec<NodeId>,
     /// Who was forgotten and who was met again.
-    pub standings: Vec<Standing>,
+    pub admissions: Vec<Admission>,
     /// Secret seeds of the hash of names.
     pub hash_seeds: [u64; 4],
     /// Decides whom the membership probes, and spreads dials.
@@ -82,7 +84,7 @@ pub struct Node {
     /// Members of a cluster that this node is no longer in: kept out by this node alone, until a new MEET.
     pub(super) barred: Vec<NodeId>,
     /// Who was forgotten and who was met again, as the whole cluster has it.
-    pub(super) standings: Standings,
+    pub(super) admissions: Admissions,
     /// With whom this node was parted, so that what it holds may have been given up by them.
     pub(super) doubt: Doubt,
     /// What makes the doubt good, while it is under way.
@@ -145,7 +147,7 @@ impl Node {
             peers: BTreeMap::new(),
             learns_address: settings.host.is_empty(),
             barred: Vec::new(),
-            standings: Standings::default(),
+            admissions: Admissions::default(),
             doubt: Doubt::default(),
             taking_over: None,
             twin_told_at: None,
@@ -178,11 +180,11 @@ impl Node {
             }
         }
         node.barred = std::mem::take(&mut node.settings.barred);
-        for standing in std::mem::take(&mut node.settings.standings) {
-            node.table.observe(standing.latest());
-            node.standings.take(standing);
+        for admission in std::mem::take(&mut node.settings.admissions) {
+            node.table.observe(admission.latest());
+            node.admissions.take(admission);
         }
-        node.peers.retain(|id, _| !node.standings.is_out(*id));
+        node.peers.retain(|id, _| !node.admissions.is_out(*id));
         node.bar_again();
         node.after_input(now);
         Ok(node)

@@ -53,7 +53,7 @@ impl Node {
             Message::Pull(have) => self.serve(from, &have, now),
             Message::RepairItems(items) => self.take_repair_items(from, &items, now),
             Message::RepairEnd(time, lines) => self.take_repair_end(from, time, &lines, now),
-            Message::Standings(standings) => self.take_standings(from, &standings, now),
+            Message::Admissions(admissions) => self.take_admissions(from, &admissions, now),
             Message::Records(records) => self.take_records(from, &records, now),
         }
     }

@@ -124,7 +124,7 @@ impl DataDirectory {
         let mut kept_out = KeptOut::default();
         for line in self.load(BARRED, records::kept_out_from_line)? {
             match line {
-                KeptOutEntry::Standing(standing) => kept_out.standings.push(standing),
+                KeptOutEntry::Admission(admission) => kept_out.admissions.push(admission),
                 KeptOutEntry::Barred(barred) => kept_out.barred.push(barred),
             }
         }
@@ -137,7 +137,11 @@ impl DataDirectory {
     /// [`StorageError`].
     pub fn save_kept_out(&self, kept_out: &KeptOut) -> Result<(), StorageError> {
         let barred = kept_out.barred.iter().map(records::barred_to_line);
-        checked_file::write(&self.path, BARRED, barred.chain(kept_out.standings.iter().map(records::standing_to_line)))
+        checked_file::write(
+            &self.path,
+            BARRED,
+            barred.chain(kept_out.admissions.iter().map(records::admission_to_line)),
+        )
     }
 
     fn load<T>(&self, kind: Kind, parse: fn(&str) -> Result<T, String>) -> Result<Vec<T>, StorageError> {

@@ -1,7 +1,7 @@
 //! What is remembered about others, as lines of JSON.
 
 use crate::base::{HybridTime, NodeId};
-use crate::membership::Standing;
+use crate::membership::Admission;
 use serde::{Deserialize, Serialize};
 
 /// A member as it was last known, to be redialled at the next start.
@@ -33,7 +33,7 @@ pub struct KeptOut {
     /// The members of a cluster that this node is no longer in: kept out by this node alone.
     pub barred: Vec<NodeId>,
     /// Who was forgotten and who was met again, as the whole cluster has it.
-    pub standings: Vec<Standing>,
+    pub admissions: Vec<Admission>,
 }
 
 /// One line of `barred`. In version 1 there was only the id; it still is all for who is kept out by this node alone.
@@ -49,7 +49,7 @@ struct KeptOutLine {
 
 pub(super) enum KeptOutEntry {
     Barred(NodeId),
-    Standing(Standing),
+    Admission(Admission),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,8 +81,8 @@ pub(super) fn barred_to_line(id: &NodeId) -> String {
     to_line(&KeptOutLine { id: id.to_string(), forgotten: None, met: None })
 }
 
-pub(super) fn standing_to_line(standing: &Standing) -> String {
-    let Standing { node, forgotten, met } = standing;
+pub(super) fn admission_to_line(admission: &Admission) -> String {
+    let Admission { node, forgotten, met } = admission;
     to_line(&KeptOutLine { id: node.to_string(), forgotten: Some(forgotten.0), met: Some(met.0) })
 }
 
@@ -93,7 +93,7 @@ pub(super) fn kept_out_from_line(line: &str) -> Result<KeptOutEntry, String> {
         (None, None) => Ok(KeptOutEntry::Barred(node)),
         (Some(forgotten), Some(met)) => {
             let (forgotten, met) = (HybridTime(forgotten), HybridTime(met));
-            Ok(KeptOutEntry::Standing(Standing { node, forgotten, met }))
+            Ok(KeptOutEntry::Admission(Admission { node, forgotten, met }))
         }
         _ => Err("one of two times is missing".to_owned()),
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::{Amount, HybridTime, Incarnation, Location, Name, NodeId, ReplicaId, Total};
 use crate::counter::{Precision, Share};
-use crate::membership::Standing;
+use crate::membership::Admission;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -182,7 +182,7 @@ fn the_other_messages_have_the_pinned_bytes() {
     };
     let line = DigestLine { replica: replica(1), received: 5, durable: 4, beyond: 9 };
     let held = HeldLine { replica: replica(1), contiguous: 5, ranges: vec![(7, 8)] };
-    let standing = Standing { node: NodeId::new([1; 20]), forgotten: HybridTime(9), met: HybridTime(255) };
+    let admission = Admission { node: NodeId::new([1; 20]), forgotten: HybridTime(9), met: HybridTime(255) };
     let id = "5401010101010101010101010101010101010101 01".replace(' ', "");
     for (bytes, golden, message) in [
         (
@@ -202,9 +202,9 @@ fn the_other_messages_have_the_pinned_bytes() {
             Message::RepairEnd(HybridTime(258), vec![held.clone()]),
         ),
         (
-            Message::encode_standings(&[standing]),
+            Message::encode_admissions(&[admission]),
             "9f011581835401010101010101010101010101010101010101010918ffff".to_owned(),
-            Message::Standings(vec![standing]),
+            Message::Admissions(vec![admission]),
         ),
     ] {
         assert_eq!(hex(&bytes), golden);

@@ -10,7 +10,7 @@ use super::packer::sealed;
 use super::record::{AssignmentBody, RECORDS, Records, decode_head, decode_motion, decode_precision, micros};
 use crate::base::{HybridTime, Incarnation, Location, MAX_CONTEXT_REPLICAS, MAX_MESSAGE_BYTES, Name, ReplicaId, Total};
 use crate::counter::Precision;
-use crate::membership::{MAX_STANDINGS, Standing};
+use crate::membership::{Admission, MAX_ADMISSIONS};
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
 use std::time::Duration;
@@ -20,7 +20,7 @@ const DIGEST: u8 = 17;
 const PULL: u8 = 18;
 const REPAIR_ITEMS: u8 = 19;
 const REPAIR_END: u8 = 20;
-const STANDINGS: u8 = 21;
+const ADMISSIONS: u8 = 21;
 
 /// The longest host name in a greeting.
 const MAX_HOST_BYTES: usize = 255;
@@ -135,7 +135,7 @@ pub enum Message<'a> {
     /// All that was asked for has been sent; whoever took it has what the sender had, of which no stamp is later than this.
     RepairEnd(HybridTime, Vec<HeldLine>),
     /// Who was forgotten and who was met again: all that the sender knows on a new link, and later what is new.
-    Standings(Vec<Standing>),
+    Admissions(Vec<Admission>),
     /// Records that fit no datagram.
     Records(Records<'a>),
 }
@@ -163,7 +163,7 @@ impl<'a> Message<'a> {
                 let time = HybridTime(input.u64()?);
                 Self::RepairEnd(time, decode_replica_list(&mut input, decode_held_line)?)
             }
-            STANDINGS => Self::Standings(decode_standings(&mut input)?),
+            ADMISSIONS => Self::Admissions(decode_admissions(&mut input)?),
             RECORDS => {
                 let records = Records::decode(&mut input)?;
                 expect_end(&input)?;
@@ -214,12 +214,12 @@ impl<'a> Message<'a> {
     }
 
     /// Encodes who was forgotten and who was met again.
-    pub fn encode_standings(standings: &[Standing]) -> Vec<u8> {
-        sealed(STANDINGS, |out| {
-            let _ = out.array(standings.len() as u64);
-            for standing in standings {
-                let _ = out.array(3).and_then(|out| out.bytes(standing.node.as_bytes()));
-                let _ = out.u64(standing.forgotten.0).and_then(|out| out.u64(standing.met.0));
+    pub fn encode_admissions(admissions: &[Admission]) -> Vec<u8> {
+        sealed(ADMISSIONS, |out| {
+            let _ = out.array(admissions.len() as u64);
+            for admission in admissions {
+                let _ = out.array(3).and_then(|out| out.bytes(admission.node.as_bytes()));
+                let _ = out.u64(admission.forgotten.0).and_then(|out| out.u64(admission.met.0));
             }
         })
     }
@@ -284,15 +284,15 @@ fn decode_held_line(input: &mut Decoder<'_>) -> Result<HeldLine, WireError> {
     Ok(HeldLine { replica, contiguous, ranges })
 }
 
-fn decode_standings(input: &mut Decoder<'_>) -> Result<Vec<Standing>, WireError> {
-    let length = bounded_array(input, MAX_STANDINGS)?;
-    let mut standings = Vec::with_capacity(length.min(64));
+fn decode_admissions(input: &mut Decoder<'_>) -> Result<Vec<Admission>, WireError> {
+    let length = bounded_array(input, MAX_ADMISSIONS)?;
+    let mut admissions = Vec::with_capacity(length.min(64));
     for _ in 0..length {
         expect_array(input, 3)?;
         let (node, forgotten, met) = (decode_node(input)?, HybridTime(input.u64()?), HybridTime(input.u64()?));
-        standings.push(Standing { node, forgotten, met });
+        admissions.push(Admission { node, forgotten, met });
     }
-    Ok(standings)
+    Ok(admissions)
 }
 
 const ITEM_SHARE: u8 = 0;

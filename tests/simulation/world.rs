@@ -4,7 +4,7 @@ use crate::links::Links;
 use crate::random::Random;
 use discnt::base::{Amount, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use discnt::counter::CounterState;
-use discnt::membership::Standing;
+use discnt::membership::Admission;
 use discnt::node::{CloseCause, DialNumber, Input, KnownMember, LinkEnd, Node, NodeSettings, Output, RequestNumber};
 use discnt::wire::Message;
 use std::cmp::Reverse;
@@ -66,7 +66,7 @@ struct Host {
     incarnation: u64,
     members: Vec<KnownMember>,
     barred: Vec<NodeId>,
-    standings: Vec<Standing>,
+    admissions: Vec<Admission>,
     /// This machine's wall clock is off by so many milliseconds.
     skew: u64,
     /// When the node wants to be called next, if nothing has happened to it since it was asked.
@@ -104,7 +104,7 @@ impl World {
             incarnation: 1,
             members: Vec::new(),
             barred: Vec::new(),
-            standings: Vec::new(),
+            admissions: Vec::new(),
             skew: random.pick(&[0, 0, 3_600_000, 7_777]),
             deadline: None,
             to_learn: Vec::new(),
@@ -216,7 +216,7 @@ impl World {
         let to_learn = self.said_by_all();
         let host = &mut self.hosts[at];
         (host.incarnation, host.to_learn) = (host.incarnation + 1, to_learn);
-        let known = (&host.members[..], &host.barred[..], &host.standings[..]);
+        let known = (&host.members[..], &host.barred[..], &host.admissions[..]);
         host.node = make_node(at, host.id, host.incarnation, known, self.seed, self.now);
         self.carry_out(at);
     }
@@ -384,8 +384,8 @@ impl World {
                     self.post(Duration::from_millis(2), Event::Dial { from: at, life, dial: dial.0, to });
                 }
                 Output::Remember(members) => self.hosts[at].members = members,
-                Output::KeepOut { barred, standings } => {
-                    (self.hosts[at].barred, self.hosts[at].standings) = (barred, standings)
+                Output::KeepOut { barred, admissions } => {
+                    (self.hosts[at].barred, self.hosts[at].admissions) = (barred, admissions)
                 }
                 Output::Close { peer, cause } => self.close(at, peer, cause),
                 Output::NewIdentity => self.rebirth(at),
@@ -471,7 +471,7 @@ fn make_node(
     at: usize,
     id: NodeId,
     incarnation: u64,
-    known: (&[KnownMember], &[NodeId], &[Standing]),
+    known: (&[KnownMember], &[NodeId], &[Admission]),
     seed: u64,
     now: Monotonic,
 ) -> Node {
@@ -486,7 +486,7 @@ fn make_node(
         replication: discnt::replication::Config { backlog_numbers: if seed.is_multiple_of(2) { 1 << 16 } else { 8 } },
         members: known.0.to_vec(),
         barred: known.1.to_vec(),
-        standings: known.2.to_vec(),
+        admissions: known.2.to_vec(),
         hash_seeds: [seed, 2, 3, 4],
         seed: seed ^ (at as u64) << 32 ^ incarnation << 48,
         wake: Box::new(|| ()),

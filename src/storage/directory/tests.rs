@@ -1,6 +1,6 @@
 use super::*;
 use crate::base::{HybridTime, NodeId};
-use crate::membership::Standing;
+use crate::membership::Admission;
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
@@ -44,8 +44,8 @@ fn members() -> Vec<RememberedMember> {
 }
 
 fn kept_out() -> KeptOut {
-    let standing = Standing { node: id(8), forgotten: HybridTime(1 << 16), met: HybridTime(0) };
-    KeptOut { barred: vec![id(7)], standings: vec![standing] }
+    let admission = Admission { node: id(8), forgotten: HybridTime(1 << 16), met: HybridTime(0) };
+    KeptOut { barred: vec![id(7)], admissions: vec![admission] }
 }
 
 /// Every way in which one byte can be wrong, and every length that a cut can leave.
@@ -146,7 +146,7 @@ fn whom_version_1_barred_is_barred_still() {
         "\n",
     );
     fs::write(place.file("barred"), bytes).expect("it is written");
-    let expected = KeptOut { barred: vec![id(7)], standings: Vec::new() };
+    let expected = KeptOut { barred: vec![id(7)], admissions: Vec::new() };
     assert_eq!(directory.load_kept_out().expect("it is read"), expected);
     fs::write(place.file("barred"), bytes.replace("version\":1", "version\":3")).expect("it is written");
     let text = directory.load_kept_out().expect_err("it must be refused").to_string();
