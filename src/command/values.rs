@@ -1,13 +1,13 @@
 //! SET, GET and what else is about the value of a counter.
 
-use super::call::{Call, OK, shown};
+use super::call::{Call, OK, bulk, shown};
 use super::environment::ReplyShape;
 use super::error::CommandError;
 use super::outcome::Outcome;
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
-use crate::base::Amount;
-use crate::counter::Precision;
-use crate::node::{ClusterView, LinkView, MemberView};
+use crate::base::{Amount, Moment};
+use crate::counter::{BoundedReading, MemberStanding, Precision};
+use crate::node::{LinkView, MemberView};
 use crate::resp::Reply;
 
 const NAME: Argument = Argument::new("name", ArgumentKind::Key);
@@ -34,9 +34,16 @@ pub(super) const SET: CommandSpecification = CommandSpecification {
 
 pub(super) const GET: CommandSpecification = CommandSpecification {
     name: "get",
-    summary: "Reads a counter, and with STATE whether all nodes are within reach",
-    arguments: &[NAME, Argument::word("state", "STATE").optional()],
-    replies: "The value as a bulk string, 0 if the counter does not exist. With STATE the value and CONSISTENT, or INCONSISTENT while some member of the cluster is not linked, suspected or failed.",
+    summary: "Reads a counter; with STATE also whether all nodes are within reach, with BOUND how far from the truth it may be",
+    arguments: &[
+        NAME,
+        Argument::new(
+            "quality",
+            ArgumentKind::OneOf(&[Argument::word("state", "STATE"), Argument::word("bound", "BOUND")]),
+        )
+        .optional(),
+    ],
+    replies: "The value as a bulk string, 0 if the counter does not exist. With STATE the value and CONSISTENT, or INCONSISTENT while some member of the cluster is not linked, is suspected or failed, was not heard within its lease, or while this node is still catching up. With BOUND four things: the value, the bound, the age in milliseconds, and the ids of the members that this node has not heard within their lease, or not caught up with yet. All that the other members had counted up to that age ago is in the value, to within the bound; what was counted later may be in it or not. Where a counter is predicted, the value is that of the last moment its owners vouched for, which GET alone extrapolates to the present.",
     handler: get,
     ..READING
 };
@@ -82,24 +89,34 @@ fn set(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 
 fn get(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let name = call.name(1)?;
-    let with_state = match call.arguments.get(2) {
-        None => false,
-        Some(option) if option.eq_ignore_ascii_case(b"STATE") && call.arguments.len() == 3 => true,
+    let value = |call: &Call<'_>| Reply::Amount(call.read(name).unwrap_or(Amount::ZERO));
+    match call.arguments.get(2) {
+        None => Ok(value(call).into()),
+        Some(option) if option.eq_ignore_ascii_case(b"STATE") && call.arguments.len() == 3 => {
+            let state = if is_consistent(call) { "CONSISTENT" } else { "INCONSISTENT" };
+            Ok(Reply::Array(vec![value(call), Reply::Text(state)]).into())
+        }
+        Some(option) if option.eq_ignore_ascii_case(b"BOUND") && call.arguments.len() == 3 => {
+            Ok(bounded(&call.environment.table.read_bounded(name, call.now.monotonic), call.now).into())
+        }
         Some(option) => {
             let surplus = call.arguments.get(3).unwrap_or(option);
-            return Err(CommandError::Option {
-                command: "GET",
-                takes: "a name and, if wanted, STATE",
-                option: shown(surplus),
-            });
+            let takes = "a name and, if wanted, STATE or BOUND";
+            Err(CommandError::Option { command: "GET", takes, option: shown(surplus) })
         }
-    };
-    let value = Reply::Amount(call.read(name).unwrap_or(Amount::ZERO));
-    if !with_state {
-        return Ok(value.into());
     }
-    let state = if is_consistent(&call.environment.cluster.view()) { "CONSISTENT" } else { "INCONSISTENT" };
-    Ok(Reply::Array(vec![value, Reply::Text(state)]).into())
+}
+
+/// A reading with its promise. The age is rounded up: what is older is promised all the more.
+fn bounded(reading: &BoundedReading, now: Moment) -> Reply {
+    let age_ms = now.monotonic.since(reading.as_of).as_nanos().div_ceil(1_000_000);
+    let ids = reading.outside_lease.iter().map(|node| bulk(node.to_string()));
+    Reply::Array(vec![
+        Reply::Amount(reading.value.unwrap_or_default()),
+        Reply::Amount(reading.bound),
+        Reply::Integer(i64::try_from(age_ms).unwrap_or(i64::MAX)),
+        Reply::Array(ids.collect()),
+    ])
 }
 
 fn precision(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
@@ -116,9 +133,14 @@ fn precision(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     Ok(Reply::Amount(precision.amount()).into())
 }
 
-/// Whether this node hears from every member, itself aside.
-pub(super) fn is_consistent(view: &ClusterView) -> bool {
-    view.members.iter().all(is_reachable)
+/// Whether this node can reach every member, hears from it, and has caught up with it.
+pub(super) fn is_consistent(call: &Call<'_>) -> bool {
+    let view = call.environment.cluster.view();
+    let table = &call.environment.table;
+    let standings = table.progress().standings();
+    let is_current =
+        |member: &MemberStanding| member.told.is_some() && table.is_within_lease(member, call.now.monotonic);
+    !view.catching_up && view.members.iter().all(is_reachable) && standings.members.iter().all(is_current)
 }
 
 /// Whether the member is this node or is linked and in good standing.
@@ -131,6 +153,7 @@ pub(super) fn is_reachable(member: &MemberView) -> bool {
 mod tests {
     use super::super::testing::{Bench, member};
     use super::*;
+    use crate::node::ClusterView;
 
     #[test]
     fn a_value_that_was_set_is_read() {
@@ -155,8 +178,8 @@ mod tests {
             ("set a 1 get", "-ERR SET takes a name and a value; option 'get' is not supported"),
             ("set a one", "-ERR value is not a valid decimal number ('set' command)"),
             ("set a", "-ERR wrong number of arguments for 'set' command"),
-            ("get a WHAT", "-ERR GET takes a name and, if wanted, STATE; option 'WHAT' is not supported"),
-            ("get a STATE x", "-ERR GET takes a name and, if wanted, STATE; option 'x' is not supported"),
+            ("get a WHAT", "-ERR GET takes a name and, if wanted, STATE or BOUND; option 'WHAT' is not supported"),
+            ("get a STATE x", "-ERR GET takes a name and, if wanted, STATE or BOUND; option 'x' is not supported"),
             ("get", "-ERR wrong number of arguments for 'get' command"),
             ("mget a ", "-ERR a counter name must not be empty ('mget' command)"),
         ] {

@@ -8,6 +8,7 @@ mod assignment;
 mod band;
 #[cfg(test)]
 mod behaviour_tests;
+mod bounded;
 mod config;
 mod entry;
 mod error;
@@ -22,6 +23,7 @@ mod slab;
 mod state;
 #[cfg(test)]
 mod state_tests;
+mod standing;
 mod stored_name;
 mod table;
 #[cfg(test)]
@@ -38,5 +40,6 @@ pub use progress::Progress;
 pub use remote::{IncomingShare, Stability, Tended};
 pub use share::{Retired, Share};
 pub use shared::Wake;
+pub use standing::{BoundedReading, MemberStanding, Standings, Told};
 pub use state::{CounterState, HeldShare, NumberedItem};
 pub use table::{Table, TableSettings};
