@@ -220,6 +220,7 @@ fn counters(call: &Call<'_>, text: &mut String) {
             ("counters", &call.environment.table.len()),
             ("counter_read_hits", &statistics.hits()),
             ("counter_read_misses", &statistics.misses()),
+            ("counters_beyond_precision", &call.environment.table.counters_beyond_precision(call.now.monotonic)),
         ],
     );
 }

@@ -67,8 +67,11 @@ pub(super) const PRECISION: CommandSpecification = CommandSpecification {
     name: "precision",
     summary: "Shows or sets how far a reading of a counter may be from the truth, on all nodes",
     flags: &[Flag::Write, Flag::Fast],
-    arguments: &[NAME, VALUE.optional()],
-    replies: "The precision now in force as a bulk string; the default one if the counter has none of its own.",
+    arguments: &[
+        NAME,
+        Argument::new("what", ArgumentKind::OneOf(&[VALUE, Argument::word("effective", "EFFECTIVE")])).optional(),
+    ],
+    replies: "The precision now in force as a bulk string; the default one if the counter has none of its own. With EFFECTIVE the precision that the flush interval really left to readers of this node: more than what was asked if the other nodes counted more than that between two announcements within the last ten seconds. A narrower precision is kept to as soon as a node hears of it, a wider one once all nodes have, which takes two seconds or so.",
     handler: precision,
     ..READING
 };
@@ -127,6 +130,9 @@ fn precision(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let table = &call.environment.table;
     if call.arguments.len() == 2 {
         return Ok(Reply::Amount(table.precision(name).amount()).into());
+    }
+    if call.arguments.get(2).is_some_and(|what| what.eq_ignore_ascii_case(b"EFFECTIVE")) {
+        return Ok(Reply::Amount(table.effective_precision(name, call.now.monotonic).amount()).into());
     }
     let precision = Precision::new(call.amount(2)?)?;
     table.set_precision(name, precision, call.now)?;
@@ -214,12 +220,33 @@ mod tests {
     }
 
     #[test]
+    fn a_bounded_reading_tells_bound_age_and_who_is_outside_the_lease() {
+        let mut bench = Bench::new();
+        bench.run("incrby a 7");
+        assert_eq!(bench.run("get a bound"), "*4 $1 7 $1 0 :0 *0");
+        assert_eq!(bench.run("get none BOUND"), "*4 $1 0 $1 0 :0 *0");
+        let away = member(2).id;
+        bench.environment.table.progress().update_standings(|standings| {
+            standings.members = vec![MemberStanding {
+                node: away,
+                replica: None,
+                default_precision: Precision::ONE,
+                told: None,
+                shifted: (crate::base::Monotonic::ZERO, std::time::Duration::ZERO),
+            }];
+        });
+        assert_eq!(bench.run("get a BOUND"), format!("*4 $1 7 $1 0 :0 *1 $40 {away}"));
+        assert_eq!(bench.run("get a STATE"), "*2 $1 7 $12 INCONSISTENT");
+    }
+
+    #[test]
     fn precision_is_shown_and_set() {
         let mut bench = Bench::new();
         for (line, reply) in [
             ("precision a", "$1 1"),
             ("precision a 2.5", "$3 2.5"),
             ("precision a", "$3 2.5"),
+            ("precision a effective", "$3 2.5"),
             ("precision a 0", "$1 0"),
             ("precision a x", "-ERR value is not a valid decimal number ('precision' command)"),
             ("precision a 1 2", "-ERR wrong number of arguments for 'precision' command"),

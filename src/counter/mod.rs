@@ -9,9 +9,12 @@ mod band;
 #[cfg(test)]
 mod behaviour_tests;
 mod bounded;
+#[cfg(test)]
+mod bounded_tests;
 mod config;
 mod entry;
 mod error;
+mod excess;
 mod forecast;
 mod prediction;
 mod progress;

@@ -7,6 +7,7 @@ use super::announcement::{Announcement, AnnouncementBody};
 use super::assignment::{Assignment, PrecisionRegister};
 use super::entry::{Counter, ReadAt, Spoken};
 use super::error::CounterError;
+use super::excess::Corrections;
 use super::share::{Retired, Share};
 use super::shared::{OwnReplica, Shared};
 use super::slab::Slab;
@@ -39,6 +40,7 @@ pub(super) struct Shard {
     /// Counters with a tombstone or notes on given-up shares.
     pub(super) tended: Vec<u32>,
     pub(super) existing: u64,
+    pub(super) corrections: Corrections,
     /// Counters with a precision of which not everybody is known to have heard.
     unsettled_precisions: Vec<u32>,
     /// Whether the table knows that there is news here.
@@ -62,6 +64,7 @@ impl Shard {
             timers: BinaryHeap::new(),
             tended: Vec::new(),
             existing: 0,
+            corrections: Corrections::default(),
             unsettled_precisions: Vec::new(),
             signalled: false,
             default_band,

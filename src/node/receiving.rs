@@ -120,7 +120,8 @@ impl Node {
                 let forecast =
                     (*rate != 0.0).then_some(Forecast { total: *total, rate: *rate, whole: *whole, since });
                 let share = Share { born: *born, revision: number, total: *total };
-                let incoming = IncomingShare { replica, share, forecast };
+                let is_in_order = self.sequence_of(replica).held.contiguous().checked_add(1) == Some(number);
+                let incoming = IncomingShare { replica, share, forecast, in_order_at: is_in_order.then_some(since) };
                 self.take_live_share(*location, *name, incoming)
             }
             Record::Assignment { name, body } => {

@@ -180,3 +180,23 @@ pub(crate) fn live(seed: u64) -> Result<Readings, String> {
     }
     Ok(history.readings)
 }
+
+#[test]
+fn a_wider_precision_is_gone_by_once_all_have_heard_of_it() {
+    let mut world = World::new(1, 3, 0.0);
+    world.meet(1, 0);
+    world.meet(2, 0);
+    world.run_for(Duration::from_secs(3), &mut Nobody);
+    let set = Precision::new(Amount::from(300)).expect("not negative");
+    world.node(0).table().set_precision(name(), set, world.moment(0)).expect("room");
+    let mut predicted_after = None;
+    for step in 0..5_000 {
+        world.node(1).table().increment(name(), Amount::ONE, world.now).expect("in range");
+        world.run_for(Duration::from_millis(1), &mut Nobody);
+        let state = world.inspect(2, KEY).unwrap_or_default();
+        if predicted_after.is_none() && state.others().iter().any(|held| held.forecast.is_some()) {
+            predicted_after = Some(step);
+        }
+    }
+    assert!(predicted_after.is_some_and(|after| (500..3_000).contains(&after)), "{predicted_after:?}");
+}
