@@ -3,11 +3,11 @@
 //! A share that is extrapolated is evaluated at the last moment up to which its owner is known to have told everything,
 //! and not now: until then it is within its owner's band, whatever has happened since.
 
+use super::Band;
 use super::entry::Counter;
 use super::standing::{BoundedReading, MemberStanding, Standings};
 use super::state::HeldShare;
 use super::table::Table;
-use super::Band;
 use crate::base::{Amount, AmountSum, Monotonic, Name, NodeId, ReplicaIndex, Total};
 
 impl Table {
@@ -22,9 +22,8 @@ impl Table {
         let (value, bound) = match counter {
             None => (None, Amount::ZERO),
             Some(counter) => {
-                let (value, bound) = counter.bounded(shard.own.index, &standings, |replica| {
-                    self.shared.progress.has_ended(replica)
-                });
+                let (value, bound) =
+                    counter.bounded(shard.own.index, &standings, |replica| self.shared.progress.has_ended(replica));
                 (counter.exists.then_some(value), bound)
             }
         };

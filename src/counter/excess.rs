@@ -1,11 +1,11 @@
 //! Where what is read here is further off than asked, because more is counted within one flush interval than the
 //! precision allows: the corrections that news in its order has made lately.
 
+use super::Precision;
 use super::remote::IncomingShare;
 use super::shard::Shard;
 use super::shared::Shared;
 use super::table::Table;
-use super::Precision;
 use crate::base::{Amount, AmountSum, Monotonic, Name, ReplicaIndex};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

@@ -23,10 +23,10 @@ mod shard;
 mod share;
 mod shared;
 mod slab;
+mod standing;
 mod state;
 #[cfg(test)]
 mod state_tests;
-mod standing;
 mod stored_name;
 mod table;
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! was received, and when its node was last heard.
 
 use super::assignment::Context;
-use crate::base::{MAX_CONTEXT_REPLICAS, Monotonic, ReplicaIndex};
 use super::standing::Standings;
+use crate::base::{MAX_CONTEXT_REPLICAS, Monotonic, ReplicaIndex};
 use parking_lot::{RwLock, RwLockReadGuard};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 

@@ -4,9 +4,9 @@
 //! It must never use an extrapolated figure in a rule, and never touch the present replica's own share on
 //! somebody else's word.
 
+use super::Precision;
 use super::assignment::{Assignment, PrecisionRegister};
 use super::forecast::Forecast;
-use super::Precision;
 use super::share::{Retired, Share};
 use crate::base::{AmountSum, ReplicaIndex, Total};
 use std::sync::Arc;

@@ -33,7 +33,13 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { node_timeout_ms: 5_000, lease_ms: 3_000, heartbeat_interval_ms: 200, gossip_interval_ms: 100, announce_interval_ms: 500 }
+        Self {
+            node_timeout_ms: 5_000,
+            lease_ms: 3_000,
+            heartbeat_interval_ms: 200,
+            gossip_interval_ms: 100,
+            announce_interval_ms: 500,
+        }
     }
 }
 

@@ -263,11 +263,18 @@ impl Node {
             None if peer.dialling.is_none() => [peer.redial_at, Monotonic::NEVER],
             None => [Monotonic::NEVER; 2],
         });
-        [news, self.table.next_timer(), self.next_heartbeat, self.next_digest, self.next_tend, self.membership.next_deadline()]
-            .into_iter()
-            .chain(peers)
-            .min()
-            .unwrap_or(Monotonic::NEVER)
+        [
+            news,
+            self.table.next_timer(),
+            self.next_heartbeat,
+            self.next_digest,
+            self.next_tend,
+            self.membership.next_deadline(),
+        ]
+        .into_iter()
+        .chain(peers)
+        .min()
+        .unwrap_or(Monotonic::NEVER)
     }
 
     /// The next thing to do.

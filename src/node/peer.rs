@@ -1,7 +1,7 @@
 //! What a node knows of one other member.
 
-use super::input::{DialNumber, KnownMember};
 use super::clock_offset::ClockOffset;
+use super::input::{DialNumber, KnownMember};
 use super::standing::Vouching;
 use super::twins::Twins;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaIndex};

@@ -117,8 +117,7 @@ impl Node {
         match record {
             Record::Share { location, born, total, rate, age, whole, name } => {
                 let since = said_at.before(*age);
-                let forecast =
-                    (*rate != 0.0).then_some(Forecast { total: *total, rate: *rate, whole: *whole, since });
+                let forecast = (*rate != 0.0).then_some(Forecast { total: *total, rate: *rate, whole: *whole, since });
                 let share = Share { born: *born, revision: number, total: *total };
                 let is_in_order = self.sequence_of(replica).held.contiguous().checked_add(1) == Some(number);
                 let incoming = IncomingShare { replica, share, forecast, in_order_at: is_in_order.then_some(since) };

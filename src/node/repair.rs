@@ -189,7 +189,8 @@ impl Node {
                 let since = made_at.before(*age);
                 let share = Share { born: *born, revision: item.number, total: *total };
                 let forecast = Some(Forecast { total: *total, rate: *rate, whole: *whole, since });
-                let ours = self.table.take_share(item.name, IncomingShare { replica, share, forecast, in_order_at: None });
+                let ours =
+                    self.table.take_share(item.name, IncomingShare { replica, share, forecast, in_order_at: None });
                 if let Some(theirs) = location.filter(|_| item.replica.node == from) {
                     self.sequence_of(replica).places.get_or_insert_default().set(theirs, ours);
                 }

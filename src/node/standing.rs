@@ -147,8 +147,12 @@ impl Node {
 
     /// Looks whether the peers' digests show that nothing is lacking of the replicas that nobody speaks for any more.
     pub(super) fn verify_digests(&mut self, now: Monotonic) {
-        let ended: Vec<ReplicaIndex> =
-            self.registry.iter().map(|(index, _)| index).filter(|index| self.table.progress().has_ended(*index)).collect();
+        let ended: Vec<ReplicaIndex> = self
+            .registry
+            .iter()
+            .map(|(index, _)| index)
+            .filter(|index| self.table.progress().has_ended(*index))
+            .collect();
         let mine = self.digest();
         let nothing_lacks = |digest: &Digest| {
             ended.iter().all(|replica| {

@@ -169,14 +169,8 @@ fn a_repair_has_the_pinned_bytes() {
 
 #[test]
 fn heartbeats_have_the_pinned_bytes() {
-    let first = Heartbeat {
-        incarnation: Incarnation(3),
-        clock: 70_000,
-        newest: 9,
-        told_until: 69_999,
-        members: 5,
-        echo: None,
-    };
+    let first =
+        Heartbeat { incarnation: Incarnation(3), clock: 70_000, newest: 9, told_until: 69_999, members: 5, echo: None };
     let next = Heartbeat { echo: Some((258, 4)), ..first };
     for (heartbeat, golden) in
         [(first, "9f0104031a00011170091a0001116f05f6ff"), (next, "9f0104031a00011170091a0001116f058219010204ff")]
@@ -209,7 +203,11 @@ fn the_other_messages_have_the_pinned_bytes() {
             "9f011003633a3a31191e1f191e20f5633a3a32184d01ff".to_owned(),
             Message::Hello(hello.clone()),
         ),
-        (Message::encode_digest(258, &[line]), format!("9f01111901028185{id}03050409ff"), Message::Digest(258, vec![line])),
+        (
+            Message::encode_digest(258, &[line]),
+            format!("9f01111901028185{id}03050409ff"),
+            Message::Digest(258, vec![line]),
+        ),
         (
             Message::encode_pull(&[(replica(1), 5)]),
             format!("9f01128183{id}0305ff"),

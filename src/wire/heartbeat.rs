@@ -30,9 +30,9 @@ impl Heartbeat {
     /// The heartbeat as a datagram.
     pub fn encode(&self) -> Vec<u8> {
         sealed(HEARTBEAT, |out| {
-            let _ = out.u64(self.incarnation.0).and_then(|out| {
-                out.u64(self.clock)?.u64(self.newest)?.u64(self.told_until)?.u32(self.members)
-            });
+            let _ = out
+                .u64(self.incarnation.0)
+                .and_then(|out| out.u64(self.clock)?.u64(self.newest)?.u64(self.told_until)?.u32(self.members));
             let _ = match self.echo {
                 Some((clock, held_micros)) => out.array(2).and_then(|out| out.u64(clock)?.u64(held_micros)),
                 None => out.null(),

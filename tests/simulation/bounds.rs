@@ -91,10 +91,9 @@ impl Bounds {
         let present: Vec<ReplicaId> = (0..world.nodes()).map(|at| world.node(at).replica()).collect();
         let is_promised = |made: &Made| {
             let outside = |id: NodeId| reading.outside_lease.contains(&id);
-            let is_member =
-                made.by.node == node.replica().node || (0..world.nodes()).any(|other| {
-                    world.node(other).replica().node == made.by.node && world.are_members(at, other)
-                });
+            let is_member = made.by.node == node.replica().node
+                || (0..world.nodes())
+                    .any(|other| world.node(other).replica().node == made.by.node && world.are_members(at, other));
             present.contains(&made.by) && !outside(made.by.node) && is_member
         };
         let (mut least, mut most) = (0, 0);
