@@ -6,6 +6,8 @@
 
 #![allow(clippy::print_stdout)] // The figures of a long run are what it is run for.
 
+#[path = "simulation/bounds.rs"]
+mod bounds;
 #[path = "simulation/history.rs"]
 mod history;
 #[path = "simulation/ledger.rs"]
@@ -72,6 +74,20 @@ fn all_nodes_agree_with_the_oracles_after_loss_cuts_and_crashes() {
         failures[..failures.len().min(3)].join("\n")
     );
     assert!(all.increments > 0 && all.assignments > 0);
+}
+
+#[test]
+fn every_bounded_reading_is_true() {
+    let (first, count) = (setting("DISCNT_SIMULATION_FIRST", 0), setting("DISCNT_BOUND_SEEDS", 40));
+    let mut all = bounds::Readings::default();
+    for seed in first..first + count {
+        match bounds::live(seed) {
+            Ok(readings) => all.add(&readings),
+            Err(text) => panic!("seed {seed}: {text}"),
+        }
+    }
+    println!("{count} seeds from {first} on: {all:?}");
+    assert!(all.whole * 4 > all.readings && all.predicted > 0 && all.within_precision * 2 > all.whole, "{all:?}");
 }
 
 #[test]

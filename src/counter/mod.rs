@@ -9,10 +9,14 @@ mod band;
 mod beginning;
 #[cfg(test)]
 mod behaviour_tests;
+mod bounded;
+#[cfg(test)]
+mod bounded_tests;
 mod config;
 mod dropping;
 mod entry;
 mod error;
+mod excess;
 mod forecast;
 mod prediction;
 mod progress;
@@ -21,6 +25,7 @@ mod shard;
 mod share;
 mod shared;
 mod slab;
+mod standing;
 mod state;
 #[cfg(test)]
 mod state_tests;
@@ -40,5 +45,6 @@ pub use progress::Progress;
 pub use remote::{IncomingShare, Stability, Tended};
 pub use share::{Retired, Share};
 pub use shared::Wake;
+pub use standing::{BoundedReading, MemberStanding, Standings, Told};
 pub use state::{CounterState, HeldShare, NumberedItem};
 pub use table::{Table, TableSettings};

@@ -2,9 +2,13 @@
 
 use super::event::Event;
 use super::input::{CloseCause, Output, RequestNumber};
-use super::machine::Node;
+use super::machine::{Node, NodeSettings};
 use super::sequence::Sequence;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId};
+use crate::membership::{MemberIdentity, Membership};
+
+/// Renewals of one incarnation's membership stay below the next incarnation's.
+const GENERATIONS_AN_INCARNATION: u64 = 1 << 20;
 
 impl Node {
     /// Leaves the cluster: the others forget this node and keep its counts, and it keeps theirs.
@@ -13,6 +17,7 @@ impl Node {
             self.answer(Some(request), Err("another CLUSTER RESET HARD is under way".to_owned()));
             return;
         }
+        self.table.queue_all_moved();
         self.flush_all(now);
         self.membership.leave(now);
         self.drain_membership(now);
@@ -82,5 +87,33 @@ impl Node {
     pub(super) fn not_reborn(&mut self, reason: &str) {
         let request = self.resetting.take();
         self.answer(request, Err(format!("{reason}; this node has left the cluster and keeps its identity")));
+    }
+
+    pub(super) fn renew_membership(&mut self) {
+        let generation = self.membership.me().generation + 1;
+        let renewals = generation % GENERATIONS_AN_INCARNATION;
+        let made = Membership::new(
+            identity(&self.settings, renewals),
+            self.settings.cluster.clone(),
+            self.settings.seed ^ generation,
+        );
+        match made {
+            Ok(membership) => {
+                self.membership = membership;
+                self.bar_again();
+            }
+            Err(error) => self.emit(Event::Membership(error.to_string())),
+        }
+    }
+}
+
+/// How this node presents itself.
+pub(super) fn identity(settings: &NodeSettings, renewals: u64) -> MemberIdentity {
+    MemberIdentity {
+        node: settings.node,
+        generation: settings.incarnation.0.saturating_mul(GENERATIONS_AN_INCARNATION) + renewals,
+        host: settings.host.clone(),
+        client_port: settings.client_port,
+        mesh_port: settings.mesh_port,
     }
 }

@@ -177,13 +177,15 @@ impl Node {
         let (host, port) = (peer.address(), peer.mesh_port);
         let Some(link) = &mut peer.link else { return };
         link.replica = Some((index, hello.incarnation));
-        link.was_untold = !self.has_told;
-        let meeting = link.meeting.take();
+        peer.greeted(index, hello);
+        let meeting = peer.link.as_mut().and_then(|link| link.meeting.take());
         self.emit(Event::Linked { peer: from, host, port });
         self.membership.allow(from);
         self.membership.link_up(from, now);
+        self.refresh_standings(now);
+        self.send_heartbeat_to(&[from], now);
         self.send_admissions_to(from);
-        self.send_digest_to(from);
+        self.send_digest_to(from, now);
         self.remember_members();
         self.answer(meeting, Ok(()));
     }
@@ -271,7 +273,8 @@ impl Node {
         self.members_changed();
     }
 
-    pub(super) fn publish_view(&mut self) {
+    pub(super) fn publish_view(&mut self, now: Monotonic) {
+        self.refresh_standings(now);
         self.table.set_members(u32::try_from(self.peers.len()).unwrap_or(u32::MAX).saturating_add(1));
         let myself = MemberView {
             id: self.own.node,

@@ -3,6 +3,7 @@
 use super::doubt::Doubt;
 use super::event::Event;
 use super::input::{DialNumber, Input, KnownMember, Output, RequestNumber};
+use super::leaving::identity;
 use super::peer::Peer;
 use super::repair::{EarlyRetirements, Pulling};
 use super::sequence::Sequence;
@@ -11,9 +12,7 @@ use super::taking_over::TakingOver;
 use super::view::ClusterState;
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
-use crate::membership::{
-    Admission, Admissions, Config as MembershipConfig, MemberIdentity, Membership, MembershipError,
-};
+use crate::membership::{Admission, Admissions, Config as MembershipConfig, Membership, MembershipError};
 use crate::replication::{Config as ReplicationConfig, Registry};
 use crate::wire::Packed;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -25,8 +24,6 @@ use std::time::Duration;
 pub(super) const DIGEST_INTERVAL: Duration = Duration::from_secs(1);
 /// How often deleted counters are looked at: a part of the table at a time.
 pub(super) const TEND_INTERVAL: Duration = Duration::from_millis(100);
-/// Renewals of one incarnation's membership stay below the next incarnation's.
-const GENERATIONS_AN_INCARNATION: u64 = 1 << 20;
 
 /// What a node is made with.
 pub struct NodeSettings {
@@ -101,6 +98,11 @@ pub struct Node {
     /// Another for every process.
     pub(super) instance: u64,
     pub(super) next_digest: Monotonic,
+    pub(super) next_heartbeat: Monotonic,
+    /// When everything counted before was in the numbers drawn, and over how many members precision was split then.
+    pub(super) told_until: (Monotonic, u32),
+    /// When a replica last ended.
+    pub(super) last_ended: Option<Monotonic>,
     pub(super) next_tend: Monotonic,
     pub(super) tend_from: u8,
     pub(super) outputs: VecDeque<Output>,
@@ -161,6 +163,9 @@ impl Node {
             news_since: None,
             last_flush: Monotonic::ZERO,
             next_digest: now,
+            next_heartbeat: now,
+            told_until: (now, 1),
+            last_ended: None,
             next_tend: now,
             tend_from: 0,
             outputs: VecDeque::new(),
@@ -253,6 +258,11 @@ impl Node {
         if self.next_tend <= at {
             self.next_tend = at.after(TEND_INTERVAL);
             self.tend();
+            self.table.settle_precisions(at);
+        }
+        if self.next_heartbeat <= at {
+            self.next_heartbeat = at.after(self.settings.cluster.heartbeat_interval());
+            self.send_heartbeats(at);
         }
         if self.next_digest <= at {
             self.next_digest = at.after(DIGEST_INTERVAL);
@@ -276,11 +286,18 @@ impl Node {
             None if peer.dialling.is_none() => [peer.redial_at, Monotonic::NEVER],
             None => [Monotonic::NEVER; 2],
         });
-        [news, self.table.next_timer(), self.next_digest, self.next_tend, self.membership.next_deadline()]
-            .into_iter()
-            .chain(peers)
-            .min()
-            .unwrap_or(Monotonic::NEVER)
+        [
+            news,
+            self.table.next_timer(),
+            self.next_heartbeat,
+            self.next_digest,
+            self.next_tend,
+            self.membership.next_deadline(),
+        ]
+        .into_iter()
+        .chain(peers)
+        .min()
+        .unwrap_or(Monotonic::NEVER)
     }
 
     /// The next thing to do.
@@ -291,6 +308,8 @@ impl Node {
     /// Says goodbye: announces what was not announced yet, and tells the members that this node goes.
     /// The outputs still have to be carried out, and the links closed after that.
     pub fn say_goodbye(&mut self, now: Moment) {
+        // What was within its band so far is told exactly: nobody will hear of it again.
+        self.table.queue_all_moved();
         self.flush_all(now.monotonic);
         self.membership.leave(now.monotonic);
         self.after_input(now.monotonic);
@@ -323,6 +342,9 @@ impl Node {
     pub(super) fn enter(&mut self, replica: ReplicaId) -> Option<ReplicaIndex> {
         match self.registry.enter(replica) {
             Ok(index) => {
+                if self.sequences.len() <= index.as_usize() {
+                    self.members_changed = true;
+                }
                 self.sequence_of(index);
                 Some(index)
             }
@@ -360,35 +382,7 @@ impl Node {
     fn after_input(&mut self, now: Monotonic) {
         self.drain_membership(now);
         if std::mem::take(&mut self.members_changed) {
-            self.publish_view();
+            self.publish_view(now);
         }
-    }
-
-    pub(super) fn renew_membership(&mut self) {
-        let generation = self.membership.me().generation + 1;
-        let renewals = generation % GENERATIONS_AN_INCARNATION;
-        let made = Membership::new(
-            identity(&self.settings, renewals),
-            self.settings.cluster.clone(),
-            self.settings.seed ^ generation,
-        );
-        match made {
-            Ok(membership) => {
-                self.membership = membership;
-                self.bar_again();
-            }
-            Err(error) => self.emit(Event::Membership(error.to_string())),
-        }
-    }
-}
-
-/// How this node presents itself.
-fn identity(settings: &NodeSettings, renewals: u64) -> MemberIdentity {
-    MemberIdentity {
-        node: settings.node,
-        generation: settings.incarnation.0.saturating_mul(GENERATIONS_AN_INCARNATION) + renewals,
-        host: settings.host.clone(),
-        client_port: settings.client_port,
-        mesh_port: settings.mesh_port,
     }
 }

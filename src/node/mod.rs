@@ -4,6 +4,7 @@
 //! happened, and [`Node::poll_output`] says what to do about it. That is what lets thousands of clusters be simulated.
 
 mod announcing;
+mod clock_offset;
 mod doubt;
 mod event;
 mod forgetting;
@@ -17,6 +18,7 @@ mod receiving;
 mod repair;
 mod sequence;
 mod serving;
+mod standing;
 mod taking_over;
 mod tending;
 mod twins;

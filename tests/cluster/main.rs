@@ -10,6 +10,7 @@ mod forgetting;
 mod leaving;
 mod meeting;
 mod networks;
+mod readings;
 mod restarts;
 mod starting;
 mod stopping;
