@@ -52,11 +52,11 @@ impl Node {
 
     /// Two nodes meet because an operator said so: from now on both are in.
     pub(super) fn let_in(&mut self, node: NodeId, now: Monotonic) {
-        for barred in std::mem::take(&mut self.barred) {
-            // Meeting one member of a cluster that was left is meeting all of it.
-            if !self.admissions.is_out(barred) {
-                self.membership.allow(barred);
-            }
+        // Meeting one member of a cluster that was left is meeting all of it.
+        self.barred.clear();
+        let barred: Vec<NodeId> = self.membership.barred().collect();
+        for barred in barred.into_iter().filter(|barred| !self.admissions.is_out(*barred)) {
+            self.membership.allow(barred);
         }
         self.doubt.met_somebody();
         let met = self.table.tick(self.wall);
@@ -150,11 +150,8 @@ impl Node {
         if let Err(error) = self.membership.forget(node, now) {
             self.emit(Event::Membership(error.to_string()));
         }
+        // It is not barred: perhaps it has only not heard yet that this node was met again, and will dial when it has.
         self.drop_peer(node, CloseCause::Left);
-        if !self.barred.contains(&node) {
-            self.barred.push(node);
-        }
-        self.keep_out();
         self.remember_members();
     }
 

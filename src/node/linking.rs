@@ -71,10 +71,14 @@ impl Node {
         self.abandon_pull_from(peer);
         let spread = self.spread();
         let Some(entry) = self.peers.get_mut(&peer) else { return };
-        let meeting = entry.link.take().and_then(|link| link.meeting);
+        let link = entry.link.take();
         entry.back_off(now, spread);
-        let is_member = entry.has_greeted();
-        self.answer(meeting, Err(meeting_failed(end)));
+        let (is_member, host, port) = (entry.has_greeted(), entry.address(), entry.mesh_port);
+        match link.and_then(|link| Some((link.meeting?, link.met_late))) {
+            Some((request, true)) if is_member => self.meet(request, host, port),
+            Some((request, _)) => self.answer(Some(request), Err(meeting_failed(end))),
+            None => {}
+        }
         match end {
             // It came, and went without a greeting: it never was a member.
             _ if !is_member => drop(self.peers.remove(&peer)),
@@ -94,10 +98,15 @@ impl Node {
     pub(super) fn already_linked(&mut self, dial: DialNumber, peer: NodeId, now: Monotonic) {
         let request = self.meetings.remove(&dial);
         self.end_dial(dial, now);
-        if request.is_some() && self.peers.get(&peer).is_some_and(Peer::is_linked) {
+        let Some(request) = request else { return };
+        let link = self.peers.get_mut(&peer).and_then(|peer| peer.link.as_mut());
+        let Some(link) = link.filter(|link| link.replica.is_none() && link.meeting.is_none()) else {
             self.let_in(peer, now);
-        }
-        self.answer(request, Ok(()));
+            self.answer(Some(request), Ok(()));
+            return;
+        };
+        // What becomes of that link is not decided yet, and perhaps it was not said on it that somebody wants it.
+        (link.met, link.meeting, link.met_late) = (true, Some(request), link.greeted);
     }
 
     pub(super) fn dial_failed(&mut self, dial: DialNumber, reason: &str, now: Monotonic) {

@@ -54,6 +54,8 @@ pub(super) struct Link {
     pub(super) meeting: Option<RequestNumber>,
     /// Whether an operator here asked for this link.
     pub(super) met: bool,
+    /// It was asked for only after this node had greeted.
+    pub(super) met_late: bool,
     /// Whether this node has greeted. The one that was dialled does so when it takes the other in.
     pub(super) greeted: bool,
     /// Its present replica, once it has greeted.
@@ -77,6 +79,7 @@ impl Link {
             since,
             meeting: None,
             met: false,
+            met_late: false,
             greeted: false,
             replica: None,
             round_trip: Duration::ZERO,
