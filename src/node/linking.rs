@@ -186,8 +186,9 @@ impl Node {
         let (host, port) = (peer.address(), peer.mesh_port);
         let Some(link) = &mut peer.link else { return };
         link.replica = Some((index, hello.incarnation));
+        link.was_untold = !self.has_told;
+        let meeting = link.meeting.take();
         peer.greeted(index, hello);
-        let meeting = peer.link.as_mut().and_then(|link| link.meeting.take());
         self.emit(Event::Linked { peer: from, host, port });
         self.membership.allow(from);
         self.membership.link_up(from, now);
