@@ -67,7 +67,7 @@ const NODE: &[(&str, &str)] = &[
     ("info server", "# Server…discnt_version:…"),
     ("config get maxclients", "1) \"maxclients\"\n2) \"10000\""),
     ("config get resp.*", "…\"resp.bind\"…\"127.0.0.1\"…"),
-    ("command count", "(integer) 30"),
+    ("command count", "(integer) 31"),
     ("command info get nothing", "1)  1) \"get\"…2) (nil)"),
     ("command docs incr", "1) \"incr\"\n2)  1) \"summary\"…"),
     ("command list filterby pattern incr*", "1) \"incr\"\n2) \"incrby\"\n3) \"incrbyfloat\""),
@@ -90,6 +90,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("auth secret", "(error) ERR AUTH <password> called without any password configured…"),
     ("cluster meet 127.0.0.1 0", "(error) ERR Invalid node address specified: 127.0.0.1:0…"),
     ("cluster nothing", "(error) ERR …nothing…"),
+    ("debug digest", "(error) ERR DEBUG command not allowed. …[debug]…"),
     // None of it changed anything.
     ("exists a", "(integer) 0"),
 ];

@@ -11,6 +11,9 @@ mod behaviour_tests;
 mod config;
 mod entry;
 mod error;
+mod fingerprint;
+#[cfg(test)]
+mod fingerprint_tests;
 mod forecast;
 mod prediction;
 mod progress;
@@ -32,6 +35,7 @@ pub use assignment::{Assignment, Context, PrecisionRegister};
 pub use band::{Band, Precision, PrecisionError};
 pub use config::{Config, ConfigError};
 pub use error::CounterError;
+pub use fingerprint::Fingerprint;
 pub use forecast::Forecast;
 pub use prediction::{Look, Predictor};
 pub use progress::Progress;

@@ -158,6 +158,7 @@ impl Node {
             settings,
         };
         node.sequence_of(own_index);
+        node.publish_replicas();
         node.instance = node.draw();
         for member in std::mem::take(&mut node.settings.members) {
             if member.id != node.own.node {
@@ -295,9 +296,13 @@ impl Node {
 
     /// A replica's index; none, and an event, when there is no room for one more.
     pub(super) fn enter(&mut self, replica: ReplicaId) -> Option<ReplicaIndex> {
+        let known = self.registry.len();
         match self.registry.enter(replica) {
             Ok(index) => {
                 self.sequence_of(index);
+                if self.registry.len() > known {
+                    self.publish_replicas();
+                }
                 Some(index)
             }
             Err(full) => {
@@ -305,6 +310,10 @@ impl Node {
                 None
             }
         }
+    }
+
+    fn publish_replicas(&self) {
+        self.state.publish_replicas(self.registry.iter().map(|(_, replica)| replica).collect());
     }
 
     pub(super) fn next_dial(&mut self) -> DialNumber {

@@ -1,6 +1,6 @@
 //! What session threads see of the cluster: a snapshot that the node replaces, and counts that only grow.
 
-use crate::base::{Incarnation, Monotonic, NodeId};
+use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId, ReplicaIndex};
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -84,6 +84,7 @@ pub struct TrafficCounts {
 #[derive(Debug, Default)]
 pub struct ClusterState {
     view: RwLock<Arc<ClusterView>>,
+    replicas: RwLock<Arc<[ReplicaId]>>,
     /// What was sent and received.
     pub traffic: TrafficCounts,
 }
@@ -97,5 +98,15 @@ impl ClusterState {
     /// Replaces the snapshot.
     pub fn publish(&self, view: ClusterView) {
         *self.view.write() = Arc::new(view);
+    }
+
+    /// The replica behind an index of the table. Known before anything in the table has the index.
+    pub fn replica(&self, index: ReplicaIndex) -> Option<ReplicaId> {
+        self.replicas.read().get(index.as_usize()).copied()
+    }
+
+    /// Replaces the list of replicas, which are in the order of their indexes.
+    pub fn publish_replicas(&self, replicas: Arc<[ReplicaId]>) {
+        *self.replicas.write() = replicas;
     }
 }

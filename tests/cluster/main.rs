@@ -3,6 +3,7 @@
 #[path = "../server_support/mod.rs"]
 mod server_support;
 
+mod agreeing;
 mod certificates;
 mod counting;
 mod leaving;
