@@ -276,12 +276,19 @@ impl Node {
     }
 
     pub(super) fn message(&mut self, to: NodeId, bytes: Vec<u8>) {
+        self.send_message(to, bytes, false);
+    }
+
+    /// As [`Self::message`]; with `wants_sent` the node hears of it when it has left.
+    pub(super) fn send_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool) {
         self.state.traffic.messages_sent.fetch_add(1, Ordering::Relaxed);
-        self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent: false });
+        self.state.traffic.kinds.count_sent(&bytes);
+        self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent });
     }
 
     pub(super) fn datagram(&mut self, to: NodeId, bytes: bytes::Bytes) {
         self.state.traffic.datagrams_sent.fetch_add(1, Ordering::Relaxed);
+        self.state.traffic.kinds.count_sent(&bytes);
         self.outputs.push_back(Output::Datagram { to, bytes });
     }
 

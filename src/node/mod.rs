@@ -14,10 +14,12 @@ mod receiving;
 mod repair;
 mod serving;
 mod tending;
+mod traffic;
 mod twins;
 mod view;
 
 pub use event::{Event, Severity};
 pub use input::{CloseCause, DialNumber, Input, KnownMember, LinkEnd, Output, RequestNumber};
 pub use machine::{Node, NodeSettings, StartError};
+pub use traffic::{KindCounts, KindTraffic};
 pub use view::{ClusterState, ClusterView, LinkView, MemberView, TrafficCounts};

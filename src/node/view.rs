@@ -1,6 +1,8 @@
 //! What session threads see of the cluster: a snapshot that the node replaces, and counts that only grow.
 
+use super::traffic::KindTraffic;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId, ReplicaIndex};
+use crate::replication::Digest;
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -57,6 +59,8 @@ pub struct ClusterView {
     pub replicas_known: usize,
     /// A repair has been going on for more than a moment: what is read here may be old.
     pub catching_up: bool,
+    /// What each linked member has of every replica, as it said last.
+    pub digests: Vec<(NodeId, Digest)>,
 }
 
 /// What was sent and received since the start.
@@ -78,6 +82,8 @@ pub struct TrafficCounts {
     pub messages_received: AtomicU64,
     /// Datagrams that the mesh had no room for.
     pub datagrams_lost: AtomicU64,
+    /// Datagrams and messages together, by kind.
+    pub kinds: KindTraffic,
 }
 
 /// What is known of the cluster, for any number of threads.
