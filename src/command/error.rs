@@ -61,6 +61,8 @@ pub(super) enum CommandError {
         "DEBUG command not allowed. To allow it, set enabled = true in the section [debug] of the configuration, or DISCNT_DEBUG__ENABLED=true, and start the server again."
     )]
     DebugNotAllowed,
+    #[error("no such key")]
+    NoSuchKey,
     #[error("the node is still starting; nothing was changed")]
     Starting,
     #[error("{error}; {state}")]

@@ -13,6 +13,7 @@ mod cluster;
 mod config;
 mod configuration;
 mod connection;
+mod counter_report;
 mod counting;
 mod debug;
 mod dispatch;

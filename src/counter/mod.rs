@@ -11,6 +11,7 @@ mod behaviour_tests;
 mod config;
 mod entry;
 mod error;
+mod examination;
 mod fingerprint;
 #[cfg(test)]
 mod fingerprint_tests;
@@ -35,6 +36,7 @@ pub use assignment::{Assignment, Context, PrecisionRegister};
 pub use band::{Band, Precision, PrecisionError};
 pub use config::{Config, ConfigError};
 pub use error::CounterError;
+pub use examination::Examination;
 pub use fingerprint::Fingerprint;
 pub use forecast::Forecast;
 pub use prediction::{Look, Predictor};

@@ -6,6 +6,8 @@ mod server_support;
 mod agreeing;
 mod certificates;
 mod counting;
+mod debugging;
+mod failing;
 mod leaving;
 mod meeting;
 mod networks;
