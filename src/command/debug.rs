@@ -30,7 +30,7 @@ pub(super) const DEBUG: CommandSpecification = CommandSpecification {
         CommandSpecification {
             name: "digest",
             summary: "Shows one hash of all counters, which is the same on all nodes that agree",
-            complexity: "O(N) for N counters, about a second for a million; other clients of the same thread wait",
+            complexity: "O(N) for N counters, up to a few seconds for a million; other clients of the same thread wait",
             replies: "40 hexadecimal digits. They cover, for each counter, its name, each replica's share (birth and exact total), the last SET or DEL (time, writer, number, value) and the PRECISION that was set. They do not cover predictions, nor what is left of counters that do not exist: that is given up at another time on each node. An increment counts from when it was made, on the other nodes from when they heard of it. Of counters that change while it runs, the states before and after may be mixed.",
             handler: digest,
             ..SUBCOMMAND

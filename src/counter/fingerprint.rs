@@ -43,42 +43,25 @@ impl Table {
     /// None if it does not know one: indexes mean nothing to other nodes.
     pub fn fingerprint(&self, id_of: &dyn Fn(ReplicaIndex) -> Option<ReplicaId>) -> Option<Fingerprint> {
         let mut sum = Sum::default();
-        let mut writer = Writer { bytes: Vec::new(), id_of };
-        let mut cursor = Some(Location(0));
-        while let Some(at) = cursor {
-            let mut all_known = true;
-            cursor = self.visit_states_from(at, PLACES_A_STEP, &mut |name, own, state| match writer
-                .counter(name, own, state)
-            {
-                Some(true) => sum.add(&writer.bytes),
-                Some(false) => {}
-                None => all_known = false,
-            });
-            if !all_known {
-                return None;
+        let mut writer = Writer { bytes: Vec::new(), shares: Vec::new(), id_of };
+        // Shard after shard and then on within each, so that whoever waits for a shard gets it in between.
+        for first in (0..).step_by(PLACES_A_STEP as usize) {
+            let mut more = false;
+            for number in 0..=u8::MAX {
+                let shard = self.lock_at(Location(number.into()))?;
+                let last = shard.counters.end().min(first + PLACES_A_STEP);
+                more |= last < shard.counters.end();
+                for counter in (first..last).filter_map(|slot| shard.counters.get(slot)) {
+                    if writer.write(&counter.name, shard.own.index, &counter.state)? {
+                        sum.add(&writer.bytes);
+                    }
+                }
+            }
+            if !more {
+                break;
             }
         }
         Some(sum.finish())
-    }
-
-    /// Visits the names and states of at most `limit` places from `cursor` on, with the present replica's index.
-    /// Answers where to go on, or `None` at the end. Holds one shard's lock at a time.
-    fn visit_states_from(
-        &self,
-        cursor: Location,
-        limit: u32,
-        visit: &mut dyn FnMut(&[u8], ReplicaIndex, &CounterState),
-    ) -> Option<Location> {
-        let (number, first) = (cursor.0 & 0xff, cursor.0 >> 8);
-        let shard = self.lock_at(cursor)?;
-        let end = shard.counters.end();
-        let last = end.min(first.saturating_add(limit));
-        for slot in first..last {
-            if let Some(counter) = shard.counters.get(slot) {
-                visit(&counter.name, shard.own.index, &counter.state);
-            }
-        }
-        if last < end { Some(Location(last << 8 | number)) } else { (number < 0xff).then(|| Location(number + 1)) }
     }
 }
 
@@ -107,12 +90,13 @@ impl Sum {
 /// Writes what one counter means so that no two meanings give the same bytes.
 struct Writer<'a> {
     bytes: Vec<u8>,
+    shares: Vec<(ReplicaId, ReplicaIndex, Share)>,
     id_of: &'a dyn Fn(ReplicaIndex) -> Option<ReplicaId>,
 }
 
 impl Writer<'_> {
     /// Answers whether the counter means anything, or none if one of its replicas is not known.
-    fn counter(&mut self, name: &[u8], own: ReplicaIndex, state: &CounterState) -> Option<bool> {
+    fn write(&mut self, name: &[u8], own: ReplicaIndex, state: &CounterState) -> Option<bool> {
         self.bytes.clear();
         self.number(name.len() as u64);
         self.bytes.extend_from_slice(name);
@@ -121,7 +105,8 @@ impl Writer<'_> {
         let covered = |of, share: &Share| deletion.is_some_and(|deletion| share.is_covered_by(deletion.cut_of(of)));
         let own_share = state.own.iter().map(|share| (own, share));
         let others = state.others().iter().map(|held| (held.replica, &held.share));
-        let mut shares = Vec::new();
+        let mut shares = std::mem::take(&mut self.shares);
+        shares.clear();
         for (of, share) in own_share.chain(others).filter(|(of, share)| !covered(*of, share)) {
             shares.push(((self.id_of)(of)?, of, *share));
         }
@@ -147,7 +132,9 @@ impl Writer<'_> {
             self.stamp(&register.stamp);
             self.units(register.precision.amount().units());
         }
-        Some(!shares.is_empty() || assignment.is_some() || state.precision().is_some())
+        let means_anything = !shares.is_empty() || assignment.is_some() || state.precision().is_some();
+        self.shares = shares;
+        Some(means_anything)
     }
 
     fn stamp(&mut self, stamp: &crate::base::Stamp) {

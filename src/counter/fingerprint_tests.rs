@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+type Change = fn(&Table);
+
 /// A table with a registry of its own.
 struct Side {
     table: Table,
@@ -151,12 +153,12 @@ fn tables_that_agree_have_one_hash_whatever_their_indexes_and_places() {
     assert_eq!(b.fingerprint(), c.fingerprint());
     assert!(seen.insert(a.fingerprint().to_string()));
     // Every kind of change shows, and shows alike once it was told.
-    let changes: [(&Side, &dyn Fn(&Table)); 5] = [
-        (&a, &|table| table.increment(name("a2"), Amount::ONE, now(3).monotonic).map(|_| ()).expect("in range")),
-        (&b, &|table| table.increment(name("new"), Amount::ZERO, now(3).monotonic).map(|_| ()).expect("in range")),
-        (&c, &|table| table.assign(name("a3"), Amount::ONE, now(3)).expect("room")),
-        (&b, &|table| table.assign(name("a3"), Amount::ONE, now(3)).expect("room")),
-        (&a, &|table| table.set_precision(name("p"), Precision::default(), now(3)).expect("room")),
+    let changes: [(&Side, Change); 5] = [
+        (&a, |table| table.increment(name("a2"), Amount::ONE, now(3).monotonic).map(|_| ()).expect("in range")),
+        (&b, |table| table.increment(name("new"), Amount::ZERO, now(3).monotonic).map(|_| ()).expect("in range")),
+        (&c, |table| table.assign(name("a3"), Amount::ONE, now(3)).expect("room")),
+        (&b, |table| table.assign(name("a3"), Amount::ONE, now(3)).expect("room")),
+        (&a, |table| table.set_precision(name("p"), Precision::default(), now(3)).expect("room")),
     ];
     for (side, change) in changes {
         change(&side.table);
