@@ -200,6 +200,17 @@ fn mesh(call: &Call<'_>, text: &mut String) {
     ] {
         put(text, &[(name, &figure(value))]);
     }
+    for (kind, counts) in traffic.kinds.iter() {
+        let _ = write!(
+            text,
+            "mesh_kind_{}:sent={},received={},sent_bytes={},received_bytes={}\r\n",
+            kind.name(),
+            figure(&counts.sent),
+            figure(&counts.received),
+            figure(&counts.sent_bytes),
+            figure(&counts.received_bytes)
+        );
+    }
     let others = view.members.iter().filter(|member| !member.myself);
     for (number, member) in others.enumerate() {
         let state = if is_reachable(member) { "up" } else { "down" };

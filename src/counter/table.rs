@@ -57,7 +57,7 @@ impl Table {
         self.shards.get((location.0 & 0xff) as usize).map(Mutex::lock)
     }
 
-    fn read_at(&self, now: Monotonic) -> ReadAt<'_> {
+    pub(super) fn read_at(&self, now: Monotonic) -> ReadAt<'_> {
         ReadAt { now, lease: self.shared.lease, progress: &self.shared.progress }
     }
 

@@ -377,11 +377,14 @@ impl Node {
             round_trip: peer.link.as_ref().map(|link| link.round_trip),
             incarnation: peer.link.as_ref().and_then(|link| Some(link.replica?.1)),
         });
+        let digest = |peer: &Peer| Some((peer.id, peer.link.as_ref()?.digest.clone()?));
+        let digests = self.peers.values().filter_map(digest).collect();
         let members = std::iter::once(myself).chain(others).collect();
         self.state.publish(ClusterView {
             members,
             replicas_known: self.registry.len(),
             catching_up: self.pulling.as_ref().is_some_and(|pulling| pulling.is_long()),
+            digests,
         });
     }
 }

@@ -166,6 +166,7 @@ impl Node {
             settings,
         };
         node.sequence_of(own_index);
+        node.publish_replicas();
         node.instance = node.draw();
         for member in std::mem::take(&mut node.settings.members) {
             if member.id != node.own.node {
@@ -297,12 +298,19 @@ impl Node {
     }
 
     pub(super) fn message(&mut self, to: NodeId, bytes: Vec<u8>) {
+        self.send_message(to, bytes, false);
+    }
+
+    /// As [`Self::message`]; with `wants_sent` the node hears of it when it has left.
+    pub(super) fn send_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool) {
         self.state.traffic.messages_sent.fetch_add(1, Ordering::Relaxed);
-        self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent: false });
+        self.state.traffic.kinds.count_sent(&bytes);
+        self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent });
     }
 
     pub(super) fn datagram(&mut self, to: NodeId, bytes: bytes::Bytes) {
         self.state.traffic.datagrams_sent.fetch_add(1, Ordering::Relaxed);
+        self.state.traffic.kinds.count_sent(&bytes);
         self.outputs.push_back(Output::Datagram { to, bytes });
     }
 
@@ -317,12 +325,16 @@ impl Node {
 
     /// A replica's index; none, and an event, when there is no room for one more.
     pub(super) fn enter(&mut self, replica: ReplicaId) -> Option<ReplicaIndex> {
+        let known = self.registry.len();
         match self.registry.enter(replica) {
             Ok(index) => {
                 if self.sequences.len() <= index.as_usize() {
                     self.members_changed = true;
                 }
                 self.sequence_of(index);
+                if self.registry.len() > known {
+                    self.publish_replicas();
+                }
                 Some(index)
             }
             Err(full) => {
@@ -330,6 +342,10 @@ impl Node {
                 None
             }
         }
+    }
+
+    fn publish_replicas(&self) {
+        self.state.publish_replicas(self.registry.iter().map(|(_, replica)| replica).collect());
     }
 
     pub(super) fn next_dial(&mut self) -> DialNumber {

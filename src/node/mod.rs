@@ -16,10 +16,12 @@ mod repair;
 mod serving;
 mod standing;
 mod tending;
+mod traffic;
 mod twins;
 mod view;
 
 pub use event::{Event, Severity};
 pub use input::{CloseCause, DialNumber, Input, KnownMember, LinkEnd, Output, RequestNumber};
 pub use machine::{Node, NodeSettings, StartError};
+pub use traffic::{KindCounts, KindTraffic};
 pub use view::{ClusterState, ClusterView, LinkView, MemberView, TrafficCounts};

@@ -2,13 +2,11 @@
 //! walk over the table. A chunk at a time: the next one is made when the one before has left.
 
 use super::clock_offset::clock_micros;
-use super::input::Output;
 use super::machine::Node;
 use crate::base::{HybridTime, Location, Monotonic, Name, NodeId, REPAIR_CHUNK_BYTES, ReplicaId, ReplicaIndex};
 use crate::counter::{Forecast, NumberedItem, Share};
 use crate::replication::NumberSet;
 use crate::wire::{HeldLine, Message, RepairItem, RepairKind, RepairWriter};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Places looked at under one lock, and between two looks at the size of the chunk.
@@ -88,23 +86,18 @@ impl Node {
         let done = matches!(serving.cursor, Cursor::Done);
         if !writer.is_empty() {
             let bytes = writer.finish(clock_micros(now));
-            self.repair_message(to, bytes, !done);
+            self.send_message(to, bytes, !done);
         } else if !done {
             // Nothing of this stretch was lacking; come back as if it had been sent, so that nobody waits for this walk.
-            self.repair_message(to, Message::encode_empty_repair(clock_micros(now)), true);
+            self.send_message(to, Message::encode_empty_repair(clock_micros(now)), true);
         }
         if done {
             let lines: Vec<HeldLine> =
                 serving.held.iter().filter_map(|(index, held)| self.held_line(*index, held)).collect();
-            self.repair_message(to, Message::encode_repair_end(serving.time, &lines), false);
+            self.send_message(to, Message::encode_repair_end(serving.time, &lines), false);
         } else {
             self.serving.insert(to, serving);
         }
-    }
-
-    fn repair_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool) {
-        self.state.traffic.messages_sent.fetch_add(1, Ordering::Relaxed);
-        self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent });
     }
 
     fn held_line(&self, index: ReplicaIndex, held: &NumberSet) -> Option<HeldLine> {

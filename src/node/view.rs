@@ -1,6 +1,8 @@
 //! What session threads see of the cluster: a snapshot that the node replaces, and counts that only grow.
 
-use crate::base::{Incarnation, Monotonic, NodeId};
+use super::traffic::KindTraffic;
+use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId, ReplicaIndex};
+use crate::replication::Digest;
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -57,6 +59,8 @@ pub struct ClusterView {
     pub replicas_known: usize,
     /// A repair has been going on for more than a moment: what is read here may be old.
     pub catching_up: bool,
+    /// What each linked member has of every replica, as it said last.
+    pub digests: Vec<(NodeId, Digest)>,
 }
 
 /// What was sent and received since the start.
@@ -78,12 +82,15 @@ pub struct TrafficCounts {
     pub messages_received: AtomicU64,
     /// Datagrams that the mesh had no room for.
     pub datagrams_lost: AtomicU64,
+    /// Datagrams and messages together, by kind.
+    pub kinds: KindTraffic,
 }
 
 /// What is known of the cluster, for any number of threads.
 #[derive(Debug, Default)]
 pub struct ClusterState {
     view: RwLock<Arc<ClusterView>>,
+    replicas: RwLock<Arc<[ReplicaId]>>,
     /// What was sent and received.
     pub traffic: TrafficCounts,
 }
@@ -97,5 +104,15 @@ impl ClusterState {
     /// Replaces the snapshot.
     pub fn publish(&self, view: ClusterView) {
         *self.view.write() = Arc::new(view);
+    }
+
+    /// The replica behind an index of the table. Known before anything in the table has the index.
+    pub fn replica(&self, index: ReplicaIndex) -> Option<ReplicaId> {
+        self.replicas.read().get(index.as_usize()).copied()
+    }
+
+    /// Replaces the list of replicas, which are in the order of their indexes.
+    pub fn publish_replicas(&self, replicas: Arc<[ReplicaId]>) {
+        *self.replicas.write() = replicas;
     }
 }

@@ -9,12 +9,14 @@ mod error;
 mod golden_tests;
 mod heartbeat;
 mod ids;
+mod kind;
 mod message;
 mod packer;
 mod record;
 
 pub use error::WireError;
 pub use heartbeat::Heartbeat;
+pub use kind::MessageKind;
 pub use message::{DigestLine, HeldLine, Hello, Message, RepairItem, RepairKind, RepairWriter};
 pub use packer::{Packed, RecordPacker, encode_membership, encode_names_wanted};
 pub use record::{AssignmentBody, Datagram, Observed, Record, Records};

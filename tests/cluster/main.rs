@@ -3,8 +3,11 @@
 #[path = "../server_support/mod.rs"]
 mod server_support;
 
+mod agreeing;
 mod certificates;
 mod counting;
+mod debugging;
+mod failing;
 mod leaving;
 mod meeting;
 mod networks;
