@@ -168,7 +168,7 @@ impl Node {
     /// Says again, with their names, the shares whose names a peer never learned.
     pub(super) fn tell_names(&mut self, to: NodeId, wanted: &[(Location, u64)], now: Monotonic) {
         let own = self.own_index;
-        let only_own = move |replica: ReplicaIndex| if replica == own { 0 } else { u64::MAX };
+        let only_own = move |replica: ReplicaIndex, _: u64| replica != own;
         let mut found = Vec::new();
         for (location, wanted_birth) in wanted {
             self.table.visit_items_at(*location, &only_own, now, &mut |name, location, item| {

@@ -4,6 +4,7 @@ use super::event::Event;
 use super::input::{CloseCause, DialNumber, LinkEnd, Output, RequestNumber};
 use super::machine::Node;
 use super::peer::{Link, Peer};
+use super::repair::Pulling;
 use super::view::{ClusterView, LinkView, MemberView};
 use crate::base::{Incarnation, MAX_PEERS, Monotonic, NodeId, ReplicaId};
 use crate::membership::{MemberIdentity, Output as News};
@@ -376,7 +377,8 @@ impl Node {
         self.state.publish(ClusterView {
             members,
             replicas_known: self.registry.len(),
-            catching_up: self.pulling.as_ref().is_some_and(|pulling| pulling.is_long()),
+            catching_up: self.is_catching_up(),
+            repair: self.pulling.as_ref().map(Pulling::view),
         });
     }
 }

@@ -98,6 +98,8 @@ pub struct Node {
     pub(super) instance: u64,
     pub(super) next_digest: Monotonic,
     pub(super) next_tend: Monotonic,
+    /// When to compare digests even if no new one has come: one that comes no more may make way for another's.
+    pub(super) next_compare: Monotonic,
     pub(super) tend_from: u8,
     pub(super) outputs: VecDeque<Output>,
     pub(super) announcements: Vec<Announcement>,
@@ -147,6 +149,7 @@ impl Node {
             last_flush: Monotonic::ZERO,
             next_digest: now,
             next_tend: now,
+            next_compare: now,
             tend_from: 0,
             outputs: VecDeque::new(),
             announcements: Vec::new(),

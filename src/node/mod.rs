@@ -20,4 +20,4 @@ mod view;
 pub use event::{Event, Severity};
 pub use input::{CloseCause, DialNumber, Input, KnownMember, LinkEnd, Output, RequestNumber};
 pub use machine::{Node, NodeSettings, StartError};
-pub use view::{ClusterState, ClusterView, LinkView, MemberView, TrafficCounts};
+pub use view::{ClusterState, ClusterView, LinkView, MemberView, RepairView, TrafficCounts};

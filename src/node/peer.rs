@@ -4,7 +4,7 @@ use super::input::{DialNumber, KnownMember};
 use super::twins::Twins;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaIndex};
 use crate::membership::MemberIdentity;
-use crate::replication::Digest;
+use crate::replication::{Digest, Voice};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -41,8 +41,12 @@ pub(super) struct Link {
     pub(super) replica: Option<(ReplicaIndex, Incarnation)>,
     pub(super) round_trip: Duration,
     pub(super) max_datagram_bytes: usize,
-    /// The newest digest and when it came.
+    /// The newest digest.
     pub(super) digest: Option<Digest>,
+    /// When it came.
+    pub(super) digest_at: Monotonic,
+    /// The first digest, for as long as this node does not have all that it spoke of.
+    pub(super) goal: Option<Digest>,
     /// When to see whether the digest has news: a little later than it came, for datagrams are faster and on their way.
     pub(super) compare_at: Monotonic,
 }
@@ -55,7 +59,21 @@ impl Link {
             round_trip: Duration::ZERO,
             max_datagram_bytes,
             digest: None,
+            digest_at: Monotonic::ZERO,
+            goal: None,
             compare_at: Monotonic::NEVER,
+        }
+    }
+}
+
+impl Link {
+    /// How the peer stands to a replica, where the owners of `voices` can be asked.
+    pub(super) fn voice<'a>(&self, voices: &'a [ReplicaIndex]) -> impl Fn(ReplicaIndex) -> Voice + use<'a> {
+        let own = self.replica.map(|(index, _)| index);
+        move |replica| match replica {
+            _ if Some(replica) == own => Voice::Owner,
+            _ if voices.contains(&replica) => Voice::Hearsay,
+            _ => Voice::Relay,
         }
     }
 }

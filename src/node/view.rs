@@ -55,8 +55,22 @@ pub struct ClusterView {
     pub members: Vec<MemberView>,
     /// How many replicas (nodes and their earlier lives) this node knows.
     pub replicas_known: usize,
-    /// A repair has been going on for more than a moment: what is read here may be old.
+    /// Some peer had more when it was linked than this node has by now, or a repair has been going on for a while: what is
+    /// read here may be old.
     pub catching_up: bool,
+    /// The repair that is under way.
+    pub repair: Option<RepairView>,
+}
+
+/// How far a repair has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepairView {
+    /// From whom.
+    pub from: NodeId,
+    /// Items that have arrived.
+    pub items_received: u64,
+    /// Items that there will be, as far as the other can tell beforehand.
+    pub items_estimated: u64,
 }
 
 /// What was sent and received since the start.

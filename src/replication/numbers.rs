@@ -78,6 +78,41 @@ impl NumberSet {
         }
     }
 
+    /// What of the set is not above `until`.
+    #[must_use]
+    pub fn up_to(&self, until: u64) -> Self {
+        let within = |(first, last): &(u64, u64)| (*first <= until).then_some((*first, (*last).min(until)));
+        Self { contiguous: self.contiguous.min(until), ranges: self.ranges.iter().map_while(within).collect() }
+    }
+
+    /// How many of the other's numbers this set lacks.
+    pub fn lacks_of(&self, other: &Self) -> u64 {
+        let mut mine = self.all_ranges().peekable();
+        let mut lacking = 0_u64;
+        for (first, last) in other.all_ranges() {
+            let mut next = Some(first);
+            while let (Some(from), Some((begin, end))) = (next, mine.peek().copied()) {
+                if end < from {
+                    mine.next();
+                    continue;
+                }
+                if begin > last {
+                    break;
+                }
+                lacking += begin.saturating_sub(from);
+                next = end.checked_add(1).filter(|next| *next <= last);
+            }
+            lacking += next.map_or(0, |from| last - from + 1);
+        }
+        lacking
+    }
+
+    /// The contiguous part and the ranges.
+    fn all_ranges(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let start = (self.contiguous > 0).then_some((1, self.contiguous));
+        start.into_iter().chain(self.ranges.iter().copied())
+    }
+
     /// A hash of what is held beyond the contiguous part; 0 when there is nothing. Not secret, only short.
     pub fn hash_beyond(&self) -> u64 {
         // FNV-1a over the bounds (Fowler, Noll, Vo): the same on every node.
@@ -152,6 +187,23 @@ mod tests {
             prop_assert_eq!(&other, &set);
             other.unite(&set);
             prop_assert_eq!(other, set);
+        }
+
+        #[test]
+        fn what_one_set_lacks_of_another_is_counted(
+            a in proptest::collection::vec((1_u64..60, 0_u64..6), 0..12),
+            b in proptest::collection::vec((1_u64..60, 0_u64..6), 0..12),
+            until in 0_u64..80,
+        ) {
+            let set = |inserts: &[(u64, u64)]| NumberSet::new(0, inserts.iter().map(|(first, more)| (*first, first + more)));
+            let (a, b) = (set(&a), set(&b));
+            let lacking = (1..100).filter(|number| b.contains(*number) && !a.contains(*number)).count() as u64;
+            prop_assert_eq!(a.lacks_of(&b), lacking);
+            let some = b.up_to(until);
+            for number in 1..100 {
+                prop_assert_eq!(some.contains(number), number <= until && b.contains(number), "{}", number);
+            }
+            prop_assert_eq!(&some, &NumberSet::new(some.contiguous(), some.ranges().iter().copied()));
         }
     }
 }
