@@ -9,7 +9,7 @@ use super::outcome::{ClusterRequest, Outcome};
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group};
 use super::values::{is_consistent, is_reachable};
 use crate::base::Moment;
-use crate::node::{ClusterState, ClusterView, LinkView, MemberView};
+use crate::node::{ClusterState, ClusterView, LinkView, MemberView, RepairView};
 use crate::resp::Reply;
 use std::fmt::Write;
 
@@ -133,13 +133,16 @@ pub(super) fn write_info(cluster: &ClusterState, text: &mut String) {
     let sent = figure(&traffic.datagrams_sent) + figure(&traffic.messages_sent);
     let received = figure(&traffic.datagrams_received) + figure(&traffic.messages_received);
     let state = if is_consistent(&view) { "ok" } else { "fail" };
-    let fields: [(&str, &dyn std::fmt::Display); 8] = [
+    let repair = |figure: fn(&RepairView) -> u64| view.repair.as_ref().map_or(0, figure);
+    let fields: [(&str, &dyn std::fmt::Display); 10] = [
         ("cluster_state", &state),
         ("cluster_known_nodes", &view.members.len()),
         ("cluster_reachable_nodes", &reachable.count()),
         ("cluster_size", &standing.count()),
         ("cluster_known_replicas", &view.replicas_known),
         ("cluster_catching_up", &u8::from(view.catching_up)),
+        ("cluster_catch_up_items_received", &repair(|repair| repair.items_received)),
+        ("cluster_catch_up_items_estimated", &repair(|repair| repair.items_estimated)),
         ("cluster_stats_messages_sent", &sent),
         ("cluster_stats_messages_received", &received),
     ];

@@ -69,11 +69,9 @@ impl Node {
         }
         let own = self.own_index;
         let sequence = self.sequence_of(own);
-        for run in announcements.chunk_by(|one, next| one.number.checked_add(1) == Some(next.number)) {
-            if let [first, ..] = run {
-                sequence.held.insert(first.number, first.number + (run.len() as u64 - 1));
-            }
-        }
+        // A flush that stops halfway leaves gaps, and nobody else ever fills them.
+        let runs = announcements.chunk_by(|one, next| one.number.checked_add(1) == Some(next.number));
+        sequence.held.insert_all(runs.filter_map(|run| Some((run.first()?.number, run.last()?.number))));
         for announcement in &announcements {
             sequence.backlog.push(announcement.number, announcement.location);
         }

@@ -13,6 +13,7 @@ use crate::replication::{Digest, DigestEntry, NumberSet, Voice};
 use crate::wire::{DigestLine, HeldLine, Message, PullLine, RepairItem, RepairKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Datagrams overtake digests; what is on its way needs no repair.
@@ -77,7 +78,7 @@ impl Node {
 
     pub(super) fn send_digest_to(&mut self, to: NodeId) {
         let bytes = Message::encode_digest(&self.digest_lines());
-        self.message(to, bytes);
+        self.digest_message(to, bytes);
     }
 
     /// Tells every linked peer what this node has; also the sign that it lives.
@@ -88,8 +89,13 @@ impl Node {
         }
         let bytes = Message::encode_digest(&self.digest_lines());
         for peer in linked {
-            self.message(peer, bytes.clone());
+            self.digest_message(peer, bytes.clone());
         }
+    }
+
+    fn digest_message(&mut self, to: NodeId, bytes: Vec<u8>) {
+        self.state.traffic.digest_bytes_sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.message(to, bytes);
     }
 
     pub(super) fn take_digest(&mut self, from: NodeId, lines: &[DigestLine], now: Monotonic) {
@@ -200,7 +206,7 @@ impl Node {
             PullLine { held: HeldLine { replica, contiguous: held.contiguous(), ranges }, until }
         };
         let lines: Vec<PullLine> = self.registry.iter().map(line).collect();
-        self.message(from, Message::encode_pull(&lines));
+        self.repair_message(from, Message::encode_pull(&lines), false);
         self.pulling = Some(Pulling { from, since: now, last_item_at: now, told_at: now, items: 0, estimated: 0 });
     }
 

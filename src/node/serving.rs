@@ -154,8 +154,9 @@ impl Node {
         }
     }
 
-    fn repair_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool) {
+    pub(super) fn repair_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool) {
         self.state.traffic.messages_sent.fetch_add(1, Ordering::Relaxed);
+        self.state.traffic.repair_bytes_sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent });
     }
 

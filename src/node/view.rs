@@ -86,6 +86,10 @@ pub struct TrafficCounts {
     pub records_received: AtomicU64,
     /// Bytes of what carried the announcements sent.
     pub record_bytes_sent: AtomicU64,
+    /// Bytes of the digests sent.
+    pub digest_bytes_sent: AtomicU64,
+    /// Bytes of what was asked for and sent again for repair.
+    pub repair_bytes_sent: AtomicU64,
     /// Messages handed to the mesh.
     pub messages_sent: AtomicU64,
     /// Messages taken from the mesh.

@@ -298,3 +298,60 @@ fn last_words_are_passed_on_and_then_asked_for_no_more() {
     run(&mut world, 3000);
     assert_eq!(world.pulls, pulls, "all have the same");
 }
+
+/// Updates that come one by one, so that each is a datagram of its own.
+fn updates(world: &mut World, numbers: std::ops::Range<u64>) {
+    for update in numbers {
+        let name = format!("update:{update}");
+        let name = Name::new(name.as_bytes()).expect("short");
+        world.node(0).table().increment(name, Amount::ONE, world.now).expect("in range");
+        run(world, 6);
+    }
+}
+
+#[test]
+fn a_lost_datagram_costs_a_repair_of_what_was_in_it() {
+    // With a backlog, and with one that is too short and makes every repair a walk.
+    for seed in [2, 3] {
+        let mut world = joined(seed, 3);
+        updates(&mut world, 0..400);
+        assert_eq!(world.repair_items, 0, "seed {seed}: nothing was lost");
+        world.set_loss(1.0);
+        updates(&mut world, 1000..1001);
+        world.set_loss(0.0);
+        updates(&mut world, 0..600);
+        run(&mut world, 2000);
+        for at in 1..3 {
+            for update in (0..600).chain([1000]) {
+                let times = 1 + i64::from(update < 400);
+                let read = world.read(at, &format!("update:{update}"));
+                assert_eq!(read, Some(Amount::from(times)), "{update} at {at}, seed {seed}");
+            }
+        }
+        let items = world.repair_items;
+        assert!((2..=10).contains(&items), "seed {seed}: {items} items for one that two nodes lacked");
+    }
+}
+
+#[test]
+fn repair_under_steady_loss_brings_little_more_than_what_was_lost() {
+    for seed in [4, 8] {
+        let mut world = joined(seed, 3);
+        let (pulls, begun_at) = (world.pulls, world.now);
+        world.set_loss(0.05);
+        updates(&mut world, 0..2000);
+        let seconds = world.now.since(begun_at).as_secs();
+        world.set_loss(0.0);
+        run(&mut world, 3000);
+        for at in 1..3 {
+            for update in 0..2000 {
+                let read = world.read(at, &format!("update:{update}"));
+                assert_eq!(read, Some(Amount::ONE), "{update} at {at}, seed {seed}");
+            }
+        }
+        // 5% of what two peers were sent, and some more for chance.
+        let (items, pulls) = (world.repair_items, world.pulls - pulls);
+        assert!(items <= 2 * 2000 * 8 / 100, "seed {seed}: {items} items were sent again");
+        assert!(pulls <= 3 * (seconds + 3), "seed {seed}: {pulls} pulls in {seconds} s");
+    }
+}
