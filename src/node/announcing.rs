@@ -13,7 +13,7 @@ use std::time::Duration;
 const BURST: Duration = Duration::from_micros(200);
 /// What one flush announces at most, but for one shard's news: a node that counted millions alone tells of them over
 /// many flushes, and its clients' commands on the cluster do not wait for all that.
-const ANNOUNCEMENTS_A_FLUSH: usize = 16_384;
+pub(super) const ANNOUNCEMENTS_A_FLUSH: usize = 16_384;
 /// Flushes that the last words of a node may take: each takes at least a shard's news.
 const LAST_FLUSHES: usize = 256;
 
@@ -57,7 +57,11 @@ impl Node {
         self.last_flush = now;
         let mut announcements = std::mem::take(&mut self.announcements);
         self.table.drain(ANNOUNCEMENTS_A_FLUSH, now, &mut announcements);
+        let is_all = announcements.len() < ANNOUNCEMENTS_A_FLUSH;
         announcements = self.announce(announcements, now);
+        if is_all {
+            self.send_owed_digests();
+        }
         announcements.shrink_to(4096);
         self.announcements = announcements;
     }

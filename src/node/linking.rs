@@ -164,7 +164,7 @@ impl Node {
         self.emit(Event::Linked { peer: from, host, port });
         self.membership.allow(from);
         self.membership.link_up(from, now);
-        self.send_digest_to(from);
+        self.send_first_digest(from, now);
         self.remember_members();
     }
 

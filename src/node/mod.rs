@@ -12,6 +12,8 @@ mod peer;
 mod places;
 mod receiving;
 mod repair;
+#[cfg(test)]
+mod repair_tests;
 mod serving;
 mod tending;
 mod twins;

@@ -41,6 +41,8 @@ pub(super) struct Link {
     pub(super) replica: Option<(ReplicaIndex, Incarnation)>,
     pub(super) round_trip: Duration,
     pub(super) max_datagram_bytes: usize,
+    /// Since when the peer waits for the first digest of this node, which has much to number before that.
+    pub(super) owes_digest_since: Option<Monotonic>,
     /// The newest digest.
     pub(super) digest: Option<Digest>,
     /// When it came.
@@ -58,6 +60,7 @@ impl Link {
             replica: None,
             round_trip: Duration::ZERO,
             max_datagram_bytes,
+            owes_digest_since: None,
             digest: None,
             digest_at: Monotonic::ZERO,
             goal: None,

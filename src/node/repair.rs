@@ -3,9 +3,10 @@
 //! One pull at a time, from one peer, of everything that this node lacks: that way an empty node gets the state of the whole
 //! cluster once, and not once from every member. What is still on its way is not asked for.
 
+use super::announcing::ANNOUNCEMENTS_A_FLUSH;
 use super::event::Event;
 use super::machine::Node;
-use super::peer::Link;
+use super::peer::{Link, Peer};
 use super::view::RepairView;
 use crate::base::{HybridTime, Monotonic, NodeId, ReplicaId, ReplicaIndex, Stamp};
 use crate::counter::{Forecast, IncomingShare, PrecisionRegister, Retired, Share};
@@ -24,6 +25,8 @@ const PULL_PATIENCE: Duration = Duration::from_secs(5);
 const LONG_PULL: Duration = Duration::from_secs(1);
 /// A peer that has not said for this long what it has may be out of hearing, whatever its link says.
 const SPEAKS_FOR: Duration = Duration::from_millis(1500);
+/// The first digest on a link waits no longer than this for what is still to be numbered.
+const LONGEST_DIGEST_DELAY: Duration = Duration::from_secs(5);
 /// How often digests are compared when no new one has come.
 const COMPARE_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -76,19 +79,41 @@ impl Node {
         digest.iter().filter_map(with_id).collect()
     }
 
-    pub(super) fn send_digest_to(&mut self, to: NodeId) {
-        let bytes = Message::encode_digest(&self.digest_lines());
-        self.digest_message(to, bytes);
+    /// Tells a new peer what this node has. What was counted alone has no numbers yet, and a digest without it would let
+    /// the peer believe that it has everything: so where that is much, the digest waits for it.
+    pub(super) fn send_first_digest(&mut self, to: NodeId, now: Monotonic) {
+        let Some(link) = self.peers.get_mut(&to).and_then(|peer| peer.link.as_mut()) else { return };
+        if self.table.waiting() > ANNOUNCEMENTS_A_FLUSH {
+            link.owes_digest_since = Some(now);
+            return;
+        }
+        self.send_digest_to(vec![to]);
+    }
+
+    /// Everything that waited to be numbered has been: sends the digests that waited for it.
+    pub(super) fn send_owed_digests(&mut self) {
+        let mut owed = Vec::new();
+        for peer in self.peers.values_mut() {
+            let since = peer.link.as_mut().and_then(|link| link.owes_digest_since.take());
+            owed.extend(since.map(|_| peer.id));
+        }
+        self.send_digest_to(owed);
     }
 
     /// Tells every linked peer what this node has; also the sign that it lives.
-    pub(super) fn send_digests(&mut self, _now: Monotonic) {
-        let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();
-        if linked.is_empty() {
+    pub(super) fn send_digests(&mut self, now: Monotonic) {
+        let waits = |link: &Link| link.owes_digest_since.is_some_and(|since| now.since(since) < LONGEST_DIGEST_DELAY);
+        let is_due = |peer: &&Peer| peer.is_linked() && !peer.link.as_ref().is_some_and(waits);
+        let due = self.peers.values().filter(is_due).map(|peer| peer.id).collect();
+        self.send_digest_to(due);
+    }
+
+    fn send_digest_to(&mut self, peers: Vec<NodeId>) {
+        if peers.is_empty() {
             return;
         }
         let bytes = Message::encode_digest(&self.digest_lines());
-        for peer in linked {
+        for peer in peers {
             self.digest_message(peer, bytes.clone());
         }
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Places looked at under one lock, and between two looks at the size of the chunk.
-const PLACES_A_STEP: usize = 256;
+const PLACES_A_STEP: usize = 64;
 /// Places looked at for one chunk: what is not sent costs time too.
 const PLACES_A_CHUNK: usize = 4096;
 

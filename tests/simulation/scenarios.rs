@@ -5,6 +5,7 @@ use crate::random::Random;
 use crate::world::{Witness, World};
 use discnt::base::{Amount, Monotonic, Name};
 use discnt::counter::Precision;
+use discnt::node::LinkView;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -353,5 +354,33 @@ fn repair_under_steady_loss_brings_little_more_than_what_was_lost() {
         let (items, pulls) = (world.repair_items, world.pulls - pulls);
         assert!(items <= 2 * 2000 * 8 / 100, "seed {seed}: {items} items were sent again");
         assert!(pulls <= 3 * (seconds + 3), "seed {seed}: {pulls} pulls in {seconds} s");
+    }
+}
+
+#[test]
+fn a_node_says_that_it_is_catching_up_until_it_has_all_that_was_counted_before() {
+    const COUNTERS: u64 = 40_000;
+    for seed in [10, 11] {
+        let mut world = World::new(seed, 2, 0.05);
+        for counter in 0..COUNTERS {
+            let name = counter.to_string();
+            let name = Name::new(name.as_bytes()).expect("short");
+            world.node(0).table().increment(name, Amount::ONE, world.now).expect("in range");
+        }
+        world.meet(1, 0);
+        let (mut linked_for, mut caught_up_for, mut most_estimated) = (0, 0, 0);
+        while caught_up_for < 100 {
+            run(&mut world, 5);
+            let view = world.node(1).state().view();
+            let (held, is_catching_up) = (world.node(1).table().len(), view.catching_up);
+            let is_linked = view.members.iter().any(|member| member.link == LinkView::Linked);
+            assert!(!is_linked || held == COUNTERS || is_catching_up, "seed {seed}: {held} counters are all it knows");
+            linked_for += usize::from(is_linked);
+            caught_up_for += usize::from(held == COUNTERS && !is_catching_up);
+            most_estimated = most_estimated.max(view.repair.map_or(0, |repair| repair.items_estimated));
+            assert!(linked_for < 4000, "seed {seed}: {held} counters, catching up: {is_catching_up}");
+        }
+        assert!((1..=2 * COUNTERS).contains(&most_estimated), "seed {seed}: {most_estimated} items");
+        assert!(!world.node(0).state().view().catching_up);
     }
 }
