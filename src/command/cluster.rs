@@ -38,7 +38,7 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
             name: "info",
             summary: "Shows how the cluster is",
             complexity: "O(N) for N nodes",
-            replies: "Lines of name:value. cluster_state is ok while every member is reachable, otherwise fail; cluster_known_nodes counts this node, cluster_reachable_nodes does not; cluster_size counts the members that have not failed.",
+            replies: "Lines of name:value. cluster_state is ok while every member is reachable, otherwise fail; cluster_known_nodes counts this node, cluster_reachable_nodes does not; cluster_size counts the members that have not failed. cluster_catching_up is 1 while this node lacks something that a member had when the two were linked; cluster_catch_up_items_received and cluster_catch_up_items_estimated say how far what it has asked for has come, and are 0 when it has asked for nothing.",
             handler: |call| {
                 let mut text = String::new();
                 write_info(&call.environment.cluster, &mut text);
