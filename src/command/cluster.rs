@@ -9,7 +9,7 @@ use super::outcome::{ClusterRequest, Outcome};
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group};
 use super::values::{is_consistent, is_reachable};
 use crate::base::Moment;
-use crate::node::{ClusterView, LinkView, MemberView};
+use crate::node::{ClusterView, LinkView, MemberView, RepairView};
 use crate::resp::Reply;
 use std::fmt::Write;
 
@@ -38,7 +38,7 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
             name: "info",
             summary: "Shows how the cluster is",
             complexity: "O(N) for N nodes",
-            replies: "Lines of name:value. cluster_state is ok while every member is reachable and caught up with, otherwise fail; cluster_known_nodes counts this node, cluster_reachable_nodes does not; cluster_size counts the members that have not failed. cluster_stats_messages_sent and _received count what went to and came from other nodes since the start, datagrams and messages on streams, and with a kind before the last word those of that kind; what came of a kind that this version does not know is only in the total.",
+            replies: "Lines of name:value. cluster_state is ok while every member is reachable and caught up with, otherwise fail; cluster_known_nodes counts this node, cluster_reachable_nodes does not; cluster_size counts the members that have not failed. cluster_catching_up is 1 while this node lacks something that a member had when the two were linked; cluster_catch_up_items_received and cluster_catch_up_items_estimated say how far what it has asked for has come, and are 0 when it has asked for nothing. cluster_stats_messages_sent and _received count what went to and came from other nodes since the start, datagrams and messages on streams, and with a kind before the last word those of that kind; what came of a kind that this version does not know is only in the total.",
             handler: |call| {
                 let mut text = String::new();
                 write_info(call, &mut text);
@@ -134,13 +134,16 @@ pub(super) fn write_info(call: &Call<'_>, text: &mut String) {
     let sent = figure(&traffic.datagrams_sent) + figure(&traffic.messages_sent);
     let received = figure(&traffic.datagrams_received) + figure(&traffic.messages_received);
     let state = if is_consistent(call) { "ok" } else { "fail" };
-    let fields: [(&str, &dyn std::fmt::Display); 6] = [
+    let repair = |figure: fn(&RepairView) -> u64| view.repair.as_ref().map_or(0, figure);
+    let fields: [(&str, &dyn std::fmt::Display); 8] = [
         ("cluster_state", &state),
         ("cluster_known_nodes", &view.members.len()),
         ("cluster_reachable_nodes", &reachable.count()),
         ("cluster_size", &standing.count()),
         ("cluster_known_replicas", &view.replicas_known),
         ("cluster_catching_up", &u8::from(view.catching_up)),
+        ("cluster_catch_up_items_received", &repair(|repair| repair.items_received)),
+        ("cluster_catch_up_items_estimated", &repair(|repair| repair.items_estimated)),
     ];
     for (name, value) in fields {
         // Writing to a string cannot fail, here and below.

@@ -195,6 +195,8 @@ fn mesh(call: &Call<'_>, text: &mut String) {
         ("mesh_records_sent", &traffic.records_sent),
         ("mesh_records_received", &traffic.records_received),
         ("mesh_record_bytes_sent", &traffic.record_bytes_sent),
+        ("mesh_digest_bytes_sent", &traffic.digest_bytes_sent),
+        ("mesh_repair_bytes_sent", &traffic.repair_bytes_sent),
         ("mesh_messages_sent", &traffic.messages_sent),
         ("mesh_messages_received", &traffic.messages_received),
     ] {

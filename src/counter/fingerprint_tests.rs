@@ -78,7 +78,7 @@ impl Side {
 
     fn name_at(&self, place: Location) -> Vec<u8> {
         let mut found = Vec::new();
-        self.table.visit_items_at(place, &|_| 0, now(5).monotonic, &mut |name, _, _| found = name.to_vec());
+        self.table.visit_items_at(place, &|_, _| false, now(5).monotonic, &mut |name, _, _| found = name.to_vec());
         found
     }
 

@@ -151,26 +151,27 @@ impl Table {
         self.shared.clock.observe(seen);
     }
 
-    /// Visits the counter at `location` and every item of it above `known`: each as it left its owner under its number.
+    /// Visits the counter at `location` and every item of it that has a number which `has` does not know: each as it left its
+    /// owner under that number.
     pub fn visit_items_at(
         &self,
         location: Location,
-        known: &dyn Fn(ReplicaIndex) -> u64,
+        has: &dyn Fn(ReplicaIndex, u64) -> bool,
         now: Monotonic,
         visit: &mut dyn FnMut(&[u8], Location, NumberedItem<'_>),
     ) {
         if let Some(mut shard) = self.lock_at(location) {
-            shard.visit_items(&self.shared, location.0 >> 8, known, now, visit);
+            shard.visit_items(&self.shared, location.0 >> 8, has, now, visit);
         }
     }
 
-    /// Visits the items above `known` of at most `limit` places from `cursor` on, as [`Self::visit_items_at`].
+    /// Visits the items of at most `limit` places from `cursor` on, as [`Self::visit_items_at`].
     /// Answers where to go on, or `None` at the end. Holds one shard's lock at a time.
     pub fn visit_items_from(
         &self,
         cursor: Location,
         limit: usize,
-        known: &dyn Fn(ReplicaIndex) -> u64,
+        has: &dyn Fn(ReplicaIndex, u64) -> bool,
         now: Monotonic,
         visit: &mut dyn FnMut(&[u8], Location, NumberedItem<'_>),
     ) -> Option<Location> {
@@ -180,7 +181,7 @@ impl Table {
         let end = shard.counters.end();
         let last = end.min(first.saturating_add(u32::try_from(limit).unwrap_or(u32::MAX)));
         for slot in first..last {
-            shard.visit_items(&self.shared, slot, known, now, visit);
+            shard.visit_items(&self.shared, slot, has, now, visit);
         }
         if last < end {
             Some(Location(last << 8 | number))
@@ -223,14 +224,14 @@ impl Shard {
         &mut self,
         shared: &Shared,
         slot: u32,
-        known: &dyn Fn(ReplicaIndex) -> u64,
+        has: &dyn Fn(ReplicaIndex, u64) -> bool,
         now: Monotonic,
         visit: &mut dyn FnMut(&[u8], Location, NumberedItem<'_>),
     ) {
         let location = self.location(slot);
         let own = self.own.index;
         let Some(counter) = self.counters.get(slot) else { return };
-        let lacks_own = counter.state.own.is_some_and(|share| share.revision > known(own));
+        let lacks_own = counter.state.own.is_some_and(|share| !has(own, share.revision));
         if lacks_own && counter.active.is_none() {
             // Nothing remembers what left under the last number, so it gets a new one. Active shares remember.
             self.announce_now(shared, slot, now);
@@ -242,7 +243,7 @@ impl Shard {
             let forecast = believed.filter(|forecast| !forecast.is_exact());
             visit(&counter.name, location, NumberedItem::Own(Share { total, ..share }, forecast));
         }
-        counter.state.items_above(known, |item| visit(&counter.name, location, item));
+        counter.state.items_beyond(has, |item| visit(&counter.name, location, item));
     }
 
     /// Answers whether the counter is still to be tended.

@@ -269,6 +269,10 @@ impl Shard {
         shared.set_due(self.number, self.next_timer());
     }
 
+    pub(super) fn waiting(&self) -> usize {
+        self.announceable.len() + self.outbox.len()
+    }
+
     /// Numbers what became announceable and hands over all that waits to leave.
     pub(super) fn drain(&mut self, shared: &Shared, now: Monotonic, out: &mut Vec<Announcement>) {
         self.signalled = false;

@@ -208,6 +208,11 @@ impl Table {
         self.shared.has_news()
     }
 
+    /// How many announcements wait for a [`Self::drain`], those that need a second member to hear them included.
+    pub fn waiting(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().waiting()).sum()
+    }
+
     /// When [`Self::run_timers`] must be called next.
     pub fn next_timer(&self) -> Monotonic {
         (0..SHARDS).map(|shard| self.shared.due(shard)).min().unwrap_or(Monotonic::NEVER)

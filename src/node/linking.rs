@@ -4,6 +4,7 @@ use super::event::Event;
 use super::input::{CloseCause, DialNumber, LinkEnd, Output, RequestNumber};
 use super::machine::Node;
 use super::peer::{Link, Peer};
+use super::repair::Pulling;
 use super::view::{ClusterView, LinkView, MemberView};
 use crate::base::{Incarnation, MAX_PEERS, Monotonic, NodeId, ReplicaId};
 use crate::membership::{MemberIdentity, Output as News};
@@ -166,7 +167,7 @@ impl Node {
         self.membership.link_up(from, now);
         self.refresh_standings(now);
         self.send_heartbeat_to(&[from], now);
-        self.send_digest_to(from, now);
+        self.send_first_digest(from, now);
         self.remember_members();
     }
 
@@ -383,8 +384,9 @@ impl Node {
         self.state.publish(ClusterView {
             members,
             replicas_known: self.registry.len(),
-            catching_up: self.pulling.as_ref().is_some_and(|pulling| pulling.is_long()),
             digests,
+            catching_up: self.is_catching_up(),
+            repair: self.pulling.as_ref().map(Pulling::view),
         });
     }
 }

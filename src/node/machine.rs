@@ -103,6 +103,8 @@ pub struct Node {
     /// When a replica last ended.
     pub(super) last_ended: Option<Monotonic>,
     pub(super) next_tend: Monotonic,
+    /// When to compare digests even if no new one has come: one that comes no more may make way for another's.
+    pub(super) next_compare: Monotonic,
     pub(super) tend_from: u8,
     pub(super) outputs: VecDeque<Output>,
     pub(super) announcements: Vec<Announcement>,
@@ -155,6 +157,7 @@ impl Node {
             told_until: (now, 1),
             last_ended: None,
             next_tend: now,
+            next_compare: now,
             tend_from: 0,
             outputs: VecDeque::new(),
             announcements: Vec::new(),

@@ -13,6 +13,8 @@ mod peer;
 mod places;
 mod receiving;
 mod repair;
+#[cfg(test)]
+mod repair_tests;
 mod serving;
 mod standing;
 mod tending;
@@ -24,4 +26,4 @@ pub use event::{Event, Severity};
 pub use input::{CloseCause, DialNumber, Input, KnownMember, LinkEnd, Output, RequestNumber};
 pub use machine::{Node, NodeSettings, StartError};
 pub use traffic::{KindCounts, KindTraffic};
-pub use view::{ClusterState, ClusterView, LinkView, MemberView, TrafficCounts};
+pub use view::{ClusterState, ClusterView, LinkView, MemberView, RepairView, TrafficCounts};

@@ -53,7 +53,8 @@ impl Node {
         match message {
             Message::Hello(_) => {}
             Message::Digest(clock, lines) => self.take_digest(from, clock, &lines, now),
-            Message::Pull(have) => self.serve(from, &have, now),
+            Message::Pull(lines) => self.serve(from, &lines, now),
+            Message::RepairBegin(items) => self.take_repair_begin(from, items, now),
             Message::RepairItems(clock, items) => self.take_repair_items(from, clock, &items, now),
             Message::RepairEnd(time, lines) => self.take_repair_end(from, time, &lines, now),
             Message::Records(records) => self.take_records(from, &records, now),

@@ -57,10 +57,24 @@ pub struct ClusterView {
     pub members: Vec<MemberView>,
     /// How many replicas (nodes and their earlier lives) this node knows.
     pub replicas_known: usize,
-    /// A repair has been going on for more than a moment: what is read here may be old.
+    /// Some peer had more when it was linked than this node has by now, or a repair has been going on for a while: what is
+    /// read here may be old.
     pub catching_up: bool,
     /// What each linked member has of every replica, as it said last.
     pub digests: Vec<(NodeId, Digest)>,
+    /// The repair that is under way.
+    pub repair: Option<RepairView>,
+}
+
+/// How far a repair has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepairView {
+    /// From whom.
+    pub from: NodeId,
+    /// Items that have arrived.
+    pub items_received: u64,
+    /// Items that there will be, as far as the other can tell beforehand.
+    pub items_estimated: u64,
 }
 
 /// What was sent and received since the start.
@@ -76,6 +90,10 @@ pub struct TrafficCounts {
     pub records_received: AtomicU64,
     /// Bytes of what carried the announcements sent.
     pub record_bytes_sent: AtomicU64,
+    /// Bytes of the digests sent.
+    pub digest_bytes_sent: AtomicU64,
+    /// Bytes of what was asked for and sent again for repair.
+    pub repair_bytes_sent: AtomicU64,
     /// Messages handed to the mesh.
     pub messages_sent: AtomicU64,
     /// Messages taken from the mesh.

@@ -86,6 +86,8 @@ pub(crate) struct World {
     seed: u64,
     /// How often a node has asked another for what it lacks.
     pub(crate) pulls: u64,
+    /// How many items were sent in answer.
+    pub(crate) repair_items: u64,
 }
 
 fn first_id(at: usize) -> NodeId {
@@ -118,6 +120,7 @@ impl World {
             last_arrival: vec![vec![Monotonic::ZERO; nodes]; nodes],
             seed,
             pulls: 0,
+            repair_items: 0,
         }
     }
 
@@ -423,7 +426,11 @@ impl World {
     fn send_message(&mut self, from: usize, to: NodeId, bytes: &[u8], wants_sent: bool) {
         let Some(to) = self.index(to) else { return };
         let Some(link) = self.links.view(from, to) else { return };
-        self.pulls += u64::from(matches!(Message::decode(bytes), Ok(Message::Pull(_))));
+        match Message::decode(bytes) {
+            Ok(Message::Pull(_)) => self.pulls += 1,
+            Ok(Message::RepairItems(_, items)) => self.repair_items += items.len() as u64,
+            _ => {}
+        }
         let after = Duration::from_micros(self.random.between(300, 20_000));
         let arrival = self.now.after(after).max(self.last_arrival[from][to]);
         self.last_arrival[from][to] = arrival;
