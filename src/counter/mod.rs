@@ -26,6 +26,7 @@ mod stored_name;
 mod table;
 #[cfg(test)]
 mod table_tests;
+mod tending;
 
 pub use announcement::{Announcement, AnnouncementBody};
 pub use assignment::{Assignment, Context, PrecisionRegister};
@@ -35,8 +36,9 @@ pub use error::CounterError;
 pub use forecast::Forecast;
 pub use prediction::{Look, Predictor};
 pub use progress::Progress;
-pub use remote::{IncomingShare, Stability, Tended};
+pub use remote::IncomingShare;
 pub use share::{Retired, Share};
 pub use shared::Wake;
 pub use state::{CounterState, HeldShare, NumberedItem};
 pub use table::{Table, TableSettings};
+pub use tending::{Stability, Tended};

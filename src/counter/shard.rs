@@ -15,7 +15,7 @@ use crate::base::{Amount, Location, Moment, Monotonic, ReplicaIndex, Stamp};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -35,8 +35,8 @@ pub(super) struct Shard {
     pub(super) outbox: Vec<Announcement>,
     /// When to look at active shares that nobody increments.
     timers: BinaryHeap<Reverse<(Monotonic, u32)>>,
-    /// Counters with a tombstone or notes on given-up shares.
-    pub(super) tended: Vec<u32>,
+    /// Counters with a tombstone or notes on given-up shares; those first that were not looked at for the longest time.
+    pub(super) tended: VecDeque<u32>,
     pub(super) existing: u64,
     /// Whether the table knows that there is news here.
     signalled: bool,
@@ -57,7 +57,7 @@ impl Shard {
             announceable: Vec::new(),
             outbox: Vec::new(),
             timers: BinaryHeap::new(),
-            tended: Vec::new(),
+            tended: VecDeque::new(),
             existing: 0,
             signalled: false,
             default_band,
@@ -259,6 +259,10 @@ impl Shard {
                 Look::Idle => counter.active = None,
             }
         }
+        if self.timers.len() < self.timers.capacity() / 4 {
+            // Keep the allocation, but not one made by a rare burst.
+            self.timers.shrink_to(1024.max(self.timers.len() * 2));
+        }
         shared.set_due(self.number, self.next_timer());
     }
 
@@ -398,7 +402,7 @@ impl Shard {
             && !counter.tended
         {
             counter.tended = true;
-            self.tended.push(slot);
+            self.tended.push_back(slot);
         }
     }
 

@@ -19,8 +19,6 @@ use std::time::Duration;
 
 /// How often a node says what it has.
 pub(super) const DIGEST_INTERVAL: Duration = Duration::from_secs(1);
-/// How often deleted counters are looked at: a part of the table at a time.
-pub(super) const TEND_INTERVAL: Duration = Duration::from_millis(100);
 /// Renewals of one incarnation's membership stay below the next incarnation's.
 const GENERATIONS_AN_INCARNATION: u64 = 1 << 20;
 
@@ -232,8 +230,7 @@ impl Node {
         }
         self.flush_if_due(at);
         if self.next_tend <= at {
-            self.next_tend = at.after(TEND_INTERVAL);
-            self.tend();
+            self.tend_at(at);
         }
         if self.next_digest <= at {
             self.next_digest = at.after(DIGEST_INTERVAL);
