@@ -8,6 +8,9 @@ mod assignment;
 mod band;
 #[cfg(test)]
 mod behaviour_tests;
+mod collecting;
+#[cfg(test)]
+mod collecting_tests;
 mod config;
 mod entry;
 mod error;

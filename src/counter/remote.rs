@@ -1,6 +1,7 @@
 //! Taking what other replicas announced into the table.
 
 use super::assignment::{Assignment, PrecisionRegister};
+use super::collecting::ZeroMaker;
 use super::shard::Shard;
 use super::share::{Retired, Share};
 use super::shared::Shared;
@@ -40,6 +41,7 @@ impl Table {
         let is_news = incoming.share.revision > self.shared.progress.received(incoming.replica);
         if is_news && counter.state.renew_share(incoming.replica, incoming.share, incoming.forecast) {
             // Nothing else of the counter depends on it.
+            shard.watch_zero(&self.shared, slot, ZeroMaker::Another);
             return true;
         }
         let is_same_life =
@@ -87,6 +89,7 @@ impl Table {
         } else {
             shard.recount(slot);
         }
+        shard.watch_zero(&self.shared, slot, ZeroMaker::Another);
         shard.location(slot)
     }
 
@@ -185,6 +188,7 @@ impl Shard {
         if !counter.exists || counter.state.assignment().is_some() {
             self.recount(slot);
         }
+        self.watch_zero(shared, slot, ZeroMaker::Another);
     }
 
     fn visit_items(

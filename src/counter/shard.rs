@@ -5,6 +5,7 @@
 
 use super::announcement::{Announcement, AnnouncementBody};
 use super::assignment::{Assignment, PrecisionRegister};
+use super::collecting::{ZeroMaker, ZeroWatch};
 use super::entry::{Counter, ReadAt, Spoken};
 use super::error::CounterError;
 use super::share::{Retired, Share};
@@ -37,6 +38,8 @@ pub(super) struct Shard {
     timers: BinaryHeap<Reverse<(Monotonic, u32)>>,
     /// Counters with a tombstone or notes on given-up shares; those first that were not looked at for the longest time.
     pub(super) tended: VecDeque<u32>,
+    /// Only where counters at nothing are to be deleted.
+    pub(super) zeros: Option<Box<ZeroWatch>>,
     pub(super) existing: u64,
     /// Whether the table knows that there is news here.
     signalled: bool,
@@ -48,7 +51,7 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(number: u8, own: Arc<OwnReplica>, default_band: Band) -> Self {
+    pub(super) fn new(number: u8, own: Arc<OwnReplica>, default_band: Band, collect_zero: bool) -> Self {
         Self {
             number,
             own,
@@ -58,6 +61,7 @@ impl Shard {
             outbox: Vec::new(),
             timers: BinaryHeap::new(),
             tended: VecDeque::new(),
+            zeros: collect_zero.then(Box::default),
             existing: 0,
             signalled: false,
             default_band,
@@ -113,6 +117,9 @@ impl Shard {
             entry.remove();
             shared.counters.fetch_sub(1, Ordering::Relaxed);
         }
+        if let Some(zeros) = &mut self.zeros {
+            zeros.forget(slot);
+        }
     }
 
     /// Brings the count of existing counters up to date after `slot` changed.
@@ -145,6 +152,9 @@ impl Shard {
         match (spoken, band) {
             (Spoken::WithinBand, Some(band)) => self.ensure_timer(shared, slot, band, at.now),
             _ => self.queue(shared, slot),
+        }
+        if value == Amount::ZERO {
+            self.watch_zero(shared, slot, ZeroMaker::ThisNode);
         }
         Ok(value)
     }
@@ -346,6 +356,7 @@ impl Shard {
         let body = AnnouncementBody::Assignment { name, assignment };
         self.post(shared, Announcement { number, location, body });
         self.after_assignment(shared, slot);
+        self.watch_zero(shared, slot, ZeroMaker::ThisNode);
     }
 
     /// Numbers the own share now, exactly, if it has moved since its last number or peers extrapolate it.

@@ -99,6 +99,7 @@ pub struct Node {
     /// When to compare digests even if no new one has come: one that comes no more may make way for another's.
     pub(super) next_compare: Monotonic,
     pub(super) tend_from: u8,
+    pub(super) next_collect: Monotonic,
     pub(super) outputs: VecDeque<Output>,
     pub(super) announcements: Vec<Announcement>,
     pub(super) packed: Vec<Packed>,
@@ -149,6 +150,7 @@ impl Node {
             next_tend: now,
             next_compare: now,
             tend_from: 0,
+            next_collect: now,
             outputs: VecDeque::new(),
             announcements: Vec::new(),
             packed: Vec::new(),
@@ -230,7 +232,7 @@ impl Node {
         }
         self.flush_if_due(at);
         if self.next_tend <= at {
-            self.tend_at(at);
+            self.tend_at(now);
         }
         if self.next_digest <= at {
             self.next_digest = at.after(DIGEST_INTERVAL);

@@ -1,7 +1,7 @@
 //! Giving up deleted counters: deciding, from what every member says it has, what nobody needs any more.
 
 use super::machine::Node;
-use crate::base::{Monotonic, ReplicaIndex};
+use crate::base::{Moment, Monotonic, ReplicaIndex};
 use crate::counter::{Assignment, Stability, Tended};
 use crate::replication::Digest;
 use std::time::Duration;
@@ -16,6 +16,9 @@ const SHARES_A_ROUND: u64 = 512;
 const PLACE_CHUNKS_A_ROUND: usize = 32;
 /// Known places that need no counter to go with them.
 const FEW_PLACES: u64 = 4096;
+/// A member that has said within this time what it has is heard: longer than the pause between two digests, and shorter
+/// than a counter at nothing is left alone.
+const LATELY: Duration = Duration::from_millis(2500);
 /// The pause between two looks.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// The same while there is something to give up.
@@ -23,11 +26,12 @@ const BUSY_INTERVAL: Duration = Duration::from_millis(10);
 
 impl Node {
     /// Looks at a part of the counters that may be given up, and says when to look again.
-    pub(super) fn tend_at(&mut self, now: Monotonic) {
+    pub(super) fn tend_at(&mut self, now: Moment) {
         let done = self.tend();
         self.forget_places();
+        self.collect_zeros(now);
         let pause = if done.is_more_than(Tended::default()) { BUSY_INTERVAL } else { INTERVAL };
-        self.next_tend = now.after(pause);
+        self.next_tend = now.monotonic.after(pause);
     }
 
     fn tend(&mut self) -> Tended {
@@ -71,6 +75,26 @@ impl Node {
             self.tend_from = self.tend_from.wrapping_add(1);
         }
         done
+    }
+
+    /// Deletes counters at nothing, if that is wanted, and not more often than they are looked at in quiet times.
+    fn collect_zeros(&mut self, now: Moment) {
+        if self.settings.counters.collect_zero && self.next_collect <= now.monotonic {
+            self.next_collect = now.monotonic.after(INTERVAL);
+            self.table.collect_zeros(self.hears_all(now.monotonic), now);
+        }
+    }
+
+    /// Whether every member has said lately what it has, and this node has all of it.
+    fn hears_all(&self, now: Monotonic) -> bool {
+        let held = |replica: ReplicaIndex| self.sequences[replica.as_usize()].held.contiguous();
+        self.peers.values().all(|peer| {
+            let link = peer.link.as_ref().filter(|link| now.since(link.digest_at) <= LATELY);
+            let digest = link.and_then(|link| link.digest.as_ref());
+            digest.is_some_and(|digest| {
+                digest.iter().all(|(replica, theirs)| replica == self.own_index || theirs.received <= held(replica))
+            })
+        })
     }
 
     /// Forgets, a part at a time, where the counters of peers live here, where most of them live here no more.
