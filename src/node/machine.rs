@@ -1,10 +1,11 @@
 //! The node itself: what it holds, and which part of it takes which input.
 
+use super::early::EarlyRetirements;
 use super::event::Event;
 use super::input::{DialNumber, Input, KnownMember, Output, RequestNumber};
 use super::peer::Peer;
 use super::places::Places;
-use super::repair::{EarlyRetirements, Pulling};
+use super::repair::Pulling;
 use super::serving::Serving;
 use super::view::ClusterState;
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex};
@@ -142,7 +143,7 @@ impl Node {
             meetings: HashMap::new(),
             resetting: None,
             pulling: None,
-            early_retirements: EarlyRetirements::new(),
+            early_retirements: EarlyRetirements::default(),
             serving: BTreeMap::new(),
             news_since: None,
             last_flush: Monotonic::ZERO,

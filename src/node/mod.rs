@@ -4,6 +4,7 @@
 //! happened, and [`Node::poll_output`] says what to do about it. That is what lets thousands of clusters be simulated.
 
 mod announcing;
+mod early;
 mod event;
 mod input;
 mod linking;
