@@ -12,8 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The most that wait for what was said before them: some 30 MB with names of usual length.
 const MOST: usize = 1 << 18;
 
-/// By the replica that said it and its number: the counter's name, and what was given up of it.
-type Waiting = BTreeMap<(ReplicaIndex, u64), (Box<[u8]>, Retired)>;
+/// The replica that said it, and its number.
+type Said = (ReplicaIndex, u64);
+/// The counter's name, and what was given up of it.
+type Named = (Box<[u8]>, Retired);
+type Waiting = BTreeMap<Said, Named>;
 
 /// Retirements that wait.
 #[derive(Debug)]
@@ -70,11 +73,7 @@ impl EarlyRetirements {
     }
 
     /// Those whose numbers count as received, from this number of this replica on: a peer may be told of them.
-    pub(super) fn counted_from(
-        &self,
-        by: ReplicaIndex,
-        number: u64,
-    ) -> impl Iterator<Item = (&(ReplicaIndex, u64), &(Box<[u8]>, Retired))> {
+    pub(super) fn counted_from(&self, by: ReplicaIndex, number: u64) -> impl Iterator<Item = (&Said, &Named)> {
         self.counted.range((by, number)..)
     }
 
@@ -85,11 +84,11 @@ impl EarlyRetirements {
     }
 
     /// Takes those out before which nothing is lacking any more, in the order of their numbers.
-    pub(super) fn take_due<'a>(&mut self, held: impl Fn(ReplicaIndex) -> &'a NumberSet) -> Vec<(Box<[u8]>, Retired)> {
-        let is_counted = |(by, number): &(ReplicaIndex, u64)| held(*by).contains(*number);
+    pub(super) fn take_due<'a>(&mut self, held: impl Fn(ReplicaIndex) -> &'a NumberSet) -> Vec<Named> {
+        let is_counted = |(by, number): &Said| held(*by).contains(*number);
         let counted = self.fresh.extract_if(.., |key, _| is_counted(key));
         self.counted.extend(counted);
-        let is_due = |(by, number): &(ReplicaIndex, u64)| held(*by).contiguous() >= *number;
+        let is_due = |(by, number): &Said| held(*by).contiguous() >= *number;
         self.counted.extract_if(.., |key, _| is_due(key)).map(|(_, retirement)| retirement).collect()
     }
 }
@@ -109,7 +108,7 @@ mod tests {
         Retired { replica: BY, born: number, by: BY, number }
     }
 
-    fn numbers(taken: &[(Box<[u8]>, Retired)]) -> Vec<u64> {
+    fn numbers(taken: &[Named]) -> Vec<u64> {
         taken.iter().map(|(_, retired)| retired.number).collect()
     }
 
