@@ -231,6 +231,7 @@ fn counters(call: &Call<'_>, text: &mut String) {
         text,
         &[
             ("counters", &call.environment.table.len()),
+            ("counters_held", &call.environment.table.held()),
             ("counter_read_hits", &statistics.hits()),
             ("counter_read_misses", &statistics.misses()),
             ("counters_beyond_precision", &call.environment.table.counters_beyond_precision(call.now.monotonic)),

@@ -105,7 +105,7 @@ impl Side {
             everyone_has: &|_, _| true,
         };
         for shard in 0..=u8::MAX {
-            self.table.tend(shard, &stability);
+            self.table.tend(shard, u64::MAX, &stability);
         }
     }
 }

@@ -11,6 +11,9 @@ mod behaviour_tests;
 mod bounded;
 #[cfg(test)]
 mod bounded_tests;
+mod collecting;
+#[cfg(test)]
+mod collecting_tests;
 mod config;
 mod entry;
 mod error;
@@ -35,6 +38,7 @@ mod stored_name;
 mod table;
 #[cfg(test)]
 mod table_tests;
+mod tending;
 
 pub use announcement::{Announcement, AnnouncementBody};
 pub use assignment::{Assignment, Context, PrecisionRegister};
@@ -46,9 +50,10 @@ pub use fingerprint::Fingerprint;
 pub use forecast::Forecast;
 pub use prediction::{Look, Predictor};
 pub use progress::Progress;
-pub use remote::{IncomingShare, Stability, Tended};
+pub use remote::IncomingShare;
 pub use share::{Retired, Share};
 pub use shared::Wake;
 pub use standing::{BoundedReading, MemberStanding, Standings, Told};
 pub use state::{CounterState, HeldShare, NumberedItem};
 pub use table::{Table, TableSettings};
+pub use tending::{Stability, Tended};

@@ -45,6 +45,7 @@ pub(super) struct Shared {
     pub(super) settle: Duration,
     pub(super) lease: Duration,
     pub(super) max_counters: u64,
+    pub(super) collect_zero: bool,
     pub(super) counters: AtomicU64,
     /// Precisions of which not everybody is known to have heard.
     pub(super) unsettled_precisions: AtomicU64,
@@ -69,6 +70,7 @@ impl Shared {
             settle: settings.config.settle(),
             lease: settings.lease,
             max_counters: settings.config.max_counters,
+            collect_zero: settings.config.collect_zero,
             counters: AtomicU64::new(0),
             unsettled_precisions: AtomicU64::new(0),
             members: AtomicU32::new(1),

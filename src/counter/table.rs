@@ -44,7 +44,9 @@ impl Table {
         let own = Arc::new(OwnReplica::new(settings.replica, settings.replica_index, 0));
         let shared = Shared::new(settings);
         let band = shared.default_band();
-        let shards = (0..=u8::MAX).map(|number| Mutex::new(Shard::new(number, Arc::clone(&own), band))).collect();
+        let shards = (0..=u8::MAX)
+            .map(|number| Mutex::new(Shard::new(number, Arc::clone(&own), band, shared.collect_zero)))
+            .collect();
         Self { shards, shared }
     }
 
@@ -55,6 +57,10 @@ impl Table {
 
     pub(super) fn lock_at(&self, location: Location) -> Option<MutexGuard<'_, Shard>> {
         self.shards.get((location.0 & 0xff) as usize).map(Mutex::lock)
+    }
+
+    pub(super) fn shards(&self) -> impl Iterator<Item = &Mutex<Shard>> {
+        self.shards.iter()
     }
 
     pub(super) fn read_at(&self, now: Monotonic) -> ReadAt<'_> {

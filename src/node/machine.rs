@@ -1,10 +1,11 @@
 //! The node itself: what it holds, and which part of it takes which input.
 
+use super::early::EarlyRetirements;
 use super::event::Event;
 use super::input::{DialNumber, Input, KnownMember, Output, RequestNumber};
 use super::peer::Peer;
 use super::places::Places;
-use super::repair::{EarlyRetirements, Pulling};
+use super::repair::Pulling;
 use super::serving::Serving;
 use super::view::ClusterState;
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex};
@@ -19,8 +20,6 @@ use std::time::Duration;
 
 /// How often a node says what it has.
 pub(super) const DIGEST_INTERVAL: Duration = Duration::from_secs(1);
-/// How often deleted counters are looked at: a part of the table at a time.
-pub(super) const TEND_INTERVAL: Duration = Duration::from_millis(100);
 /// Renewals of one incarnation's membership stay below the next incarnation's.
 const GENERATIONS_AN_INCARNATION: u64 = 1 << 20;
 
@@ -106,6 +105,7 @@ pub struct Node {
     /// When to compare digests even if no new one has come: one that comes no more may make way for another's.
     pub(super) next_compare: Monotonic,
     pub(super) tend_from: u8,
+    pub(super) next_collect: Monotonic,
     pub(super) outputs: VecDeque<Output>,
     pub(super) announcements: Vec<Announcement>,
     pub(super) packed: Vec<Packed>,
@@ -148,7 +148,7 @@ impl Node {
             meetings: HashMap::new(),
             resetting: None,
             pulling: None,
-            early_retirements: EarlyRetirements::new(),
+            early_retirements: EarlyRetirements::default(),
             serving: BTreeMap::new(),
             news_since: None,
             last_flush: Monotonic::ZERO,
@@ -159,6 +159,7 @@ impl Node {
             next_tend: now,
             next_compare: now,
             tend_from: 0,
+            next_collect: now,
             outputs: VecDeque::new(),
             announcements: Vec::new(),
             packed: Vec::new(),
@@ -241,8 +242,7 @@ impl Node {
         }
         self.flush_if_due(at);
         if self.next_tend <= at {
-            self.next_tend = at.after(TEND_INTERVAL);
-            self.tend();
+            self.tend_at(now);
             self.table.settle_precisions(at);
         }
         if self.next_heartbeat <= at {

@@ -5,6 +5,7 @@
 
 mod announcing;
 mod clock_offset;
+mod early;
 mod event;
 mod input;
 mod linking;

@@ -9,11 +9,10 @@ use super::event::Event;
 use super::machine::Node;
 use super::peer::{Link, Peer};
 use super::view::RepairView;
-use crate::base::{HybridTime, Monotonic, NodeId, ReplicaId, ReplicaIndex, Stamp};
+use crate::base::{HybridTime, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, Stamp};
 use crate::counter::{Forecast, IncomingShare, PrecisionRegister, Retired, Share};
 use crate::replication::{Digest, DigestEntry, NumberSet, Voice};
 use crate::wire::{DigestLine, HeldLine, Message, PullLine, RepairItem, RepairKind};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -30,10 +29,6 @@ const SPEAKS_FOR: Duration = Duration::from_millis(1500);
 const LONGEST_DIGEST_DELAY: Duration = Duration::from_secs(5);
 /// How often digests are compared when no new one has come.
 const COMPARE_INTERVAL: Duration = Duration::from_millis(100);
-
-/// The names and what was given up of them, by the replica that did and its number: to be taken once everything that it
-/// said before has been.
-pub(super) type EarlyRetirements = BTreeMap<(ReplicaIndex, u64), (Box<[u8]>, Retired)>;
 
 /// A pull that is under way.
 #[derive(Debug)]
@@ -306,9 +301,8 @@ impl Node {
             RepairKind::Retirement { of, born } => {
                 let Some(of) = self.enter(*of) else { return };
                 let retired = Retired { replica: of, born: *born, by: replica, number: item.number };
-                // To be taken when everything said before it has been. A pull that is given up does not take it along:
-                // its end may still come, and be taken for the end of the next.
-                self.early_retirements.insert((replica, item.number), (item.name.as_bytes().into(), retired));
+                // To be taken when everything said before it has been.
+                self.early_retirements.keep(from, item.name.as_bytes(), retired);
                 return;
             }
         };
@@ -324,8 +318,10 @@ impl Node {
         for line in lines {
             let Some(replica) = self.enter(line.replica).filter(|replica| *replica != self.own_index) else { continue };
             let theirs = NumberSet::new(line.contiguous, line.ranges.iter().copied());
-            self.sequence_of(replica).held.unite(&theirs);
+            let received = self.early_retirements.received(from, replica, &theirs);
+            self.sequence_of(replica).held.unite(&received);
         }
+        self.early_retirements.end(from);
         self.take_early_retirements();
         let all: Vec<ReplicaIndex> = self.registry.iter().map(|(index, _)| index).collect();
         for replica in all {
@@ -349,12 +345,10 @@ impl Node {
     /// Takes the retirements that were waiting for what was said before them.
     fn take_early_retirements(&mut self) {
         let sequences = &self.sequences;
-        let is_due = |by: ReplicaIndex, number: u64| sequences[by.as_usize()].held.contiguous() >= number;
-        let due = self.early_retirements.extract_if(.., |(by, number), _| is_due(*by, *number)).collect::<Vec<_>>();
-        for ((by, number), (name, retired)) in due {
-            let Ok(name) = crate::base::Name::new(&name) else { continue };
+        for (name, retired) in self.early_retirements.take_due(|by| &sequences[by.as_usize()].held) {
+            let Ok(name) = Name::new(&name) else { continue };
             let location = self.table.take_retirement(name, retired);
-            self.sequence_of(by).backlog.push(number, location);
+            self.sequence_of(retired.by).backlog.push(retired.number, location);
         }
     }
 }

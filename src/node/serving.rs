@@ -190,7 +190,7 @@ impl Node {
                 None => serving.cursor = Cursor::LAST,
             },
             Cursor::EarlyRetirements(by, number) => {
-                let mut waiting = self.early_retirements.range((*by, *number)..);
+                let mut waiting = self.early_retirements.counted_from(*by, *number);
                 for ((by, number), (name, retired)) in waiting.by_ref().take(PLACES_A_STEP) {
                     if !has(*by, *number) {
                         // Nothing of it is in the table yet, so there is no place to speak of.
