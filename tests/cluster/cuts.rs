@@ -1,9 +1,10 @@
 //! Nodes that cannot reach each other, or only one of them the other.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::hosts::{Hosts, promised};
-use crate::server_support::{Client, eventually};
+use crate::server_support::{Client, Ground, Network, Server, eventually, link};
 
 /// The promise for nodes with a third one between them.
 const RELAYED_WITHIN: Duration = Duration::from_secs(3);
@@ -100,4 +101,44 @@ fn a_node_whose_packets_get_nowhere_while_it_hears_the_others_agrees_once_healed
     sum += 111;
     hosts.network.heal();
     count_and_agree(&mut clients, "after healing", &mut sum);
+}
+
+#[test]
+fn two_nodes_agree_within_three_seconds_of_healing_however_long_they_were_cut() {
+    // Wherever in its pauses and attempts the dialling is when the cut ends.
+    const LENGTHS_MS: [u64; 6] = [6000, 7300, 8600, 9900, 11_200, 12_500];
+    let Some(network) = Network::of(2 * LENGTHS_MS.len(), "lengths") else { return };
+    let ground = Ground::new();
+    let all: Vec<Server> = (0..2 * LENGTHS_MS.len()).map(|host| ground.server().on(network.host(host)).run()).collect();
+    let results: Vec<Duration> = thread::scope(|scope| {
+        let measure = |(index, nodes)| {
+            let (network, length) = (&network, Duration::from_millis(LENGTHS_MS[index]));
+            scope.spawn(move || agree_after_cut(network, 2 * index, nodes, length))
+        };
+        let threads: Vec<_> = all.chunks(2).enumerate().map(measure).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    eprintln!("agreement after healing: {results:?}");
+    assert!(results.iter().all(|after| *after <= RELAYED_WITHIN), "{results:?}");
+}
+
+/// How long after healing two nodes agree, of which the first is on this host and the second on the next.
+fn agree_after_cut(network: &Network, host: usize, nodes: &[Server], length: Duration) -> Duration {
+    link(&nodes.iter().collect::<Vec<_>>());
+    network.cut(host, host + 1);
+    for node in nodes {
+        node.ask("INCR x");
+    }
+    thread::sleep(length);
+    let mut clients: Vec<Client> = nodes.iter().map(Server::client).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask("GET x"), "1");
+    }
+    network.mend(host, host + 1);
+    let healed = Instant::now();
+    eventually("both have both increments", || {
+        let replies: Vec<String> = clients.iter_mut().map(|client| client.ask("GET x")).collect();
+        if replies == ["2", "2"] { Ok(()) } else { Err(format!("{replies:?}")) }
+    });
+    healed.elapsed()
 }
