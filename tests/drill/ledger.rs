@@ -5,6 +5,8 @@
 /// only when repair has come round.
 const A_KILL_LOSES_UNHEARD: bool = true;
 
+use std::time::Duration;
+
 /// How a request ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
@@ -23,6 +25,8 @@ pub(crate) struct Request {
     /// In thousandths.
     pub(crate) amount: i64,
     pub(crate) outcome: Outcome,
+    /// When it ended, since the round's begin.
+    pub(crate) at: Duration,
 }
 
 /// What one counter may be.
@@ -66,12 +70,26 @@ pub(crate) fn ranges(before: &[i64], requests: &[Request], lives: &[u64]) -> (Ve
     (ranges, figures)
 }
 
+/// What was lost of one writer's own counter: so many acknowledged increments, which are the last before the kill, and how
+/// long it took to make them.
+pub(crate) fn lost(before: i64, requests: &[Request], value: i64) -> (usize, Duration) {
+    let acknowledged: Vec<&Request> =
+        requests.iter().filter(|request| request.outcome == Outcome::Acknowledged).collect();
+    let told: i64 = before + acknowledged.iter().map(|request| request.amount).sum::<i64>();
+    let lost = usize::try_from((told - value) / 1000).unwrap_or(0);
+    let present = acknowledged.iter().map(|request| request.life).max().unwrap_or(0);
+    let ended = acknowledged.iter().rev().filter(|request| request.life < present);
+    let last: Vec<Duration> = ended.take(lost).map(|request| request.at).collect();
+    let stretch = last.first().zip(last.last()).map_or(Duration::ZERO, |(last, first)| *last - *first);
+    (lost, stretch)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn request(life: u64, amount: i64, outcome: Outcome) -> Request {
-        Request { counter: 0, node: 0, life, amount, outcome }
+        Request { counter: 0, node: 0, life, amount, outcome, at: Duration::ZERO }
     }
 
     #[test]
@@ -93,5 +111,16 @@ mod tests {
     fn without_a_kill_acknowledged_requests_leave_no_room() {
         let requests = [request(0, 5, Outcome::Acknowledged), request(0, -7, Outcome::Acknowledged)];
         assert_eq!(ranges(&[0], &requests, &[0]).0, [Range { lowest: -2, highest: -2 }]);
+    }
+
+    #[test]
+    fn what_is_lost_are_the_last_words_before_the_kill() {
+        let told = |life, milliseconds| Request {
+            at: Duration::from_millis(milliseconds),
+            ..request(life, 1000, Outcome::Acknowledged)
+        };
+        let requests = [told(0, 10), told(0, 20), told(0, 50), told(1, 90)];
+        assert_eq!(lost(5000, &requests, 7000), (2, Duration::from_millis(30)));
+        assert_eq!(lost(5000, &requests, 9000), (0, Duration::ZERO));
     }
 }

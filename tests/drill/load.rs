@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::amount;
 use crate::ledger::{Outcome, Request};
@@ -24,8 +24,8 @@ const PAUSE_MICROS: u64 = 6000;
 const OBSERVE_EVERY: Duration = Duration::from_millis(50);
 
 /// What clients see of each other while they run.
-#[derive(Default)]
 pub(crate) struct Watched {
+    begin: Instant,
     is_over: AtomicBool,
     /// What a counter of one writer can be at most: raised before the request leaves. In thousandths.
     asked: Vec<AtomicI64>,
@@ -58,7 +58,8 @@ pub(crate) fn owner(counter: usize) -> Option<usize> {
 
 impl Watched {
     pub(crate) fn new(values: &[i64]) -> Self {
-        Self { is_over: AtomicBool::new(false), asked: values.iter().map(|value| AtomicI64::new(*value)).collect() }
+        let asked = values.iter().map(|value| AtomicI64::new(*value)).collect();
+        Self { begin: Instant::now(), is_over: AtomicBool::new(false), asked }
     }
 
     fn goes_on(&self) -> bool {
@@ -100,11 +101,11 @@ pub(crate) fn write(nodes: &Nodes, watched: &Watched, node: usize, writer: usize
             continue;
         };
         let (counter, amount, request) = next_request(&mut random, own);
-        let mut request_done = Request { counter, node, life: *life, amount, outcome: Outcome::Acknowledged };
         if counter == own {
             watched.asked[own].fetch_add(amount, Ordering::SeqCst);
         }
-        match client.try_ask(&request) {
+        let life = *life;
+        let outcome = match client.try_ask(&request) {
             Ok(reply) => {
                 // What other nodes are predicted to have counted may be in any part of one.
                 assert!(reply.parse::<f64>().is_ok(), "{request}: {reply}");
@@ -113,13 +114,14 @@ pub(crate) fn write(nodes: &Nodes, watched: &Watched, node: usize, writer: usize
                     assert!(value > own_before, "{request} answers {value} thousandths after {own_before}");
                     own_before = value;
                 }
+                Outcome::Acknowledged
             }
             Err(_) => {
-                request_done.outcome = Outcome::Indeterminate;
                 connection = None;
+                Outcome::Indeterminate
             }
-        }
-        requests.push(request_done);
+        };
+        requests.push(Request { counter, node, life, amount, outcome, at: watched.begin.elapsed() });
         thread::sleep(Duration::from_micros(random.below(PAUSE_MICROS)));
     }
     requests

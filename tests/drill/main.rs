@@ -22,7 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use agreement::{TARGET, agree};
-use ledger::{Figures, Outcome, Request, ranges};
+use ledger::{Figures, Request, lost, ranges};
 use load::{COUNTERS, Heard, Term, WRITERS_A_NODE, Watched, name, names, observe, owner, write};
 use nodes::{Nodes, sleep_until};
 use plan::{Fault, NODES, Round};
@@ -78,8 +78,10 @@ struct History {
     readings: AtomicU64,
     agreements: Vec<Duration>,
     links: Vec<Duration>,
-    own_at_risk: u64,
-    own_lost: u64,
+    own_at_risk: usize,
+    own_lost: usize,
+    /// How long it took to make what was lost of one counter in one kill.
+    longest_lost: Duration,
 }
 
 impl History {
@@ -99,6 +101,7 @@ impl History {
             links: Vec::new(),
             own_at_risk: 0,
             own_lost: 0,
+            longest_lost: Duration::ZERO,
         }
     }
 
@@ -160,11 +163,11 @@ impl History {
                 wrong.push(format!("{}: {value} is not within {lowest}..={}", name(counter), range.highest));
             }
             if owner(counter).is_some() {
-                let of_own = requests.iter().filter(|request| request.counter == counter);
-                let acknowledged = of_own.filter(|request| request.outcome == Outcome::Acknowledged);
-                let told = self.values[counter] + acknowledged.map(|request| request.amount).sum::<i64>();
-                self.own_at_risk += (told - lowest).max(0) as u64 / 1000;
-                self.own_lost += (told - value).max(0) as u64 / 1000;
+                let own: Vec<Request> = requests.iter().filter(|request| request.counter == counter).copied().collect();
+                self.own_at_risk += lost(self.values[counter], &own, lowest).0;
+                let (increments, stretch) = lost(self.values[counter], &own, *value);
+                self.own_lost += increments;
+                self.longest_lost = self.longest_lost.max(stretch);
             }
         }
         assert!(wrong.is_empty(), "in thousandths, with {figures:?}:\n{}", wrong.join("\n"));
@@ -186,6 +189,7 @@ impl History {
         count("acknowledged by a node that was killed before the next agreement: counted at most once", &at_risk);
         count("of those on writers' own counters, not read elsewhere before the kill", &self.own_at_risk);
         count("of those lost", &self.own_lost);
+        count("milliseconds: the longest stretch lost of one writer's", &self.longest_lost.as_millis());
         count("readings while counting, none above what was asked for", &self.readings.load(Ordering::Relaxed));
         count("packets dropped", &dropped);
         for (kind, faults) in &self.faults {
