@@ -12,9 +12,9 @@ use crate::wire::Hello;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The first pause before a lost peer is dialled again; doubles up to the longest.
+/// The first pause before a lost peer is dialled again; doubles up to the longest. An attempt takes seconds itself.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// One other member.
 #[derive(Debug)]

@@ -5,9 +5,13 @@ mod server_support;
 
 mod agreeing;
 mod certificates;
+mod clocks;
 mod counting;
+mod cuts;
 mod debugging;
 mod failing;
+mod failures;
+mod hosts;
 mod leaving;
 mod meeting;
 mod networks;
