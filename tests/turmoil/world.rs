@@ -251,6 +251,10 @@ impl World {
         self.table(at).increment(name(key), Amount::from(by), self.now(at)).expect("in range");
     }
 
+    pub(crate) fn set(&self, at: usize, key: &str, value: i64) {
+        self.table(at).assign(name(key), Amount::from(value), self.moment(at)).expect("room");
+    }
+
     pub(crate) fn view(&self, at: usize) -> Arc<ClusterView> {
         self.hosts[at].machine.life.borrow().as_ref().expect("it runs").state.view()
     }
