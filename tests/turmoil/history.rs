@@ -15,6 +15,8 @@ const KEYS: [&str; 4] = ["sum", "coarse sum", "assigned", "deleted"];
 const MOST_HOSTS: usize = 5;
 /// After the network is whole and every server runs, all nodes agree within this.
 const HEALING: Duration = Duration::from_secs(15);
+/// Nodes that know an address each are linked within this.
+const FOUNDING: Duration = Duration::from_secs(10);
 const HOUR_MILLIS: i64 = 3_600_000;
 
 /// What was done and what happened, for people.
@@ -63,6 +65,9 @@ struct History {
     world: World,
     ledger: Ledger,
     figures: Figures,
+    /// By host: it knows all members, and they know it. What a node gives up by its own consent, before it has heard of
+    /// all who are in the cluster, does not bind the others.
+    joined: Vec<bool>,
 }
 
 /// Lives through the history of a seed.
@@ -71,7 +76,8 @@ pub(crate) fn live(seed: u64) -> Result<Figures, String> {
     let slowest = Duration::from_millis(random.pick(&[10, 40, 100, 200]));
     let climate = Climate { tick: Duration::from_millis(4), latency: (Duration::from_millis(1), slowest) };
     let world = World::new(seed, &climate);
-    let mut history = History { random, world, ledger: Ledger::new(&KEYS), figures: Figures::default() };
+    let mut history =
+        History { random, world, ledger: Ledger::new(&KEYS), figures: Figures::default(), joined: Vec::new() };
     history.begin();
     let turns = history.random.between(150, 400);
     for _ in 0..turns {
@@ -86,24 +92,38 @@ impl History {
         for _ in 0..count {
             self.join();
         }
-        let world = &mut self.world;
-        // Some histories begin in the middle of the founding.
-        let wait = Duration::from_millis(self.random.pick(&[10, 300, 5000]));
-        world.wait(wait, |world| world.all_linked());
+        let linked = self.world.wait(FOUNDING, |world| world.all_linked());
+        assert!(linked.is_some(), "{count} nodes on a network without faults are not linked after {FOUNDING:?}");
+        self.look();
     }
 
     fn join(&mut self) {
         let skew = self.random.pick(&[0, 0, HOUR_MILLIS, -HOUR_MILLIS, 250]);
         let knows_address = self.random.below(3) > 0;
-        let up = self.world.up();
+        let members = self.members();
         let at = self.world.add(skew, knows_address);
         self.ledger.add_host();
-        if !up.is_empty() {
-            let other = self.random.pick(&up);
-            let (from, to) = if self.random.below(2) == 0 { (at, other) } else { (other, at) };
+        self.joined.push(at == 0);
+        self.figures.joins += 1;
+        if !members.is_empty() {
+            let member = self.random.pick(&members);
+            let (from, to) = if self.random.below(2) == 0 { (at, member) } else { (member, at) };
             self.world.meet(from, to);
         }
-        self.figures.joins += 1;
+    }
+
+    /// The hosts that clients use.
+    fn members(&self) -> Vec<usize> {
+        self.world.up().into_iter().filter(|at| self.joined[*at]).collect()
+    }
+
+    fn look(&mut self) {
+        self.ledger.look(&self.world);
+        let members = self.members();
+        let knows = |at, other| at == other || self.world.member(at, other).is_some_and(|member| member.mesh_port != 0);
+        for at in self.world.up() {
+            self.joined[at] |= members.iter().all(|member| knows(at, *member) && knows(*member, at));
+        }
     }
 
     fn turn(&mut self) {
@@ -120,12 +140,12 @@ impl History {
         }
         let pause = self.random.below(80);
         self.world.run_for(Duration::from_millis(pause));
-        self.ledger.look(&self.world);
+        self.look();
     }
 
     fn a_node(&mut self) -> usize {
-        let up = self.world.up();
-        self.random.pick(&up)
+        let members = self.members();
+        self.random.pick(&members)
     }
 
     fn increment(&mut self) {
@@ -156,7 +176,7 @@ impl History {
     }
 
     fn fault(&mut self) {
-        match self.random.below(12) {
+        match self.random.below(13) {
             0 | 1 => {
                 if let Some((one, other)) = self.pair() {
                     self.world.cut(one, other);
@@ -176,14 +196,14 @@ impl History {
                 }
             }
             5 => self.cut_off(),
-            6 | 7 => {
+            6..=8 => {
                 let mut weather = lock(&self.world.weather);
-                weather.loss_percent = self.random.pick(&[0, 2, 10, 30]);
-                weather.doubled_percent = self.random.pick(&[0, 5, 20]);
+                weather.loss = self.random.pick(&[0.0, 0.05, 0.15, 0.3]);
+                weather.doubling = self.random.pick(&[0.0, 0.05, 0.2]);
             }
-            8 => self.crash(),
-            9 => self.goodbye(),
-            10 => self.restart(),
+            9 => self.crash(),
+            10 => self.goodbye(),
+            11 => self.restart(),
             _ if self.world.hosts() < MOST_HOSTS => self.join(),
             _ => self.restart(),
         }
@@ -199,7 +219,7 @@ impl History {
     }
 
     fn crash(&mut self) {
-        if self.world.up().len() > 1 {
+        if self.members().len() > 1 {
             let at = self.a_node();
             self.ledger.forget(&self.world, at);
             self.world.crash(at);
@@ -209,7 +229,7 @@ impl History {
 
     /// What a node says in its last moments may be lost on the way, so this is no safer than a crash.
     fn goodbye(&mut self) {
-        if self.world.up().len() > 1 {
+        if self.members().len() > 1 {
             let at = self.a_node();
             self.ledger.forget(&self.world, at);
             self.world.stop(at);
@@ -222,6 +242,11 @@ impl History {
         if !down.is_empty() {
             let at = self.random.pick(&down);
             self.world.restart(at);
+            if !self.joined[at] {
+                // Whoever was not told that it is a member meets again.
+                let member = self.a_node();
+                self.world.meet(at, member);
+            }
         }
     }
 

@@ -11,7 +11,11 @@ use discnt::counter::{CounterState, Precision};
 const MOST: usize = 110;
 
 /// A SET or a DEL.
+#[derive(Debug)]
+#[expect(dead_code, reason = "the host and the time are for people")]
 struct Assigned {
+    host: usize,
+    elapsed: std::time::Duration,
     stamp: Stamp,
     base: i128,
     deleted: bool,
@@ -113,6 +117,8 @@ impl Ledger {
         assert_eq!(world.read(at, key), value.map(Amount::from), "what was assigned to {key} is what is read next");
         let state = world.inspect(at, key).expect("it was just assigned");
         counter.assigned.push(Assigned {
+            host: at,
+            elapsed: world.elapsed(),
             stamp: state.assignment().expect("it was just assigned").stamp,
             base: Amount::from(value.unwrap_or(0)).units(),
             deleted: value.is_none(),
@@ -169,7 +175,9 @@ impl Ledger {
         for (key, counter) in self.keys.iter().zip(&self.counters) {
             let stamp = world.inspect(at, key).and_then(|state| Some(state.assignment()?.stamp));
             let value = world.read(at, key);
-            self.lost += counter.explain(stamp, value).map_err(|why| format!("{key} is {value:?}: {why}"))?;
+            self.lost += counter
+                .explain(stamp, value)
+                .map_err(|why| format!("{key} is {value:?}: {why}; assigned were {:#?}", counter.assigned))?;
         }
         Ok(())
     }

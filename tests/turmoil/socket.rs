@@ -21,10 +21,10 @@ const DATAGRAM_BYTES: usize = 2048;
 /// What becomes of datagrams, and what became of them.
 pub(crate) struct Weather {
     random: Random,
-    /// Of a hundred datagrams, this many are lost.
-    pub(crate) loss_percent: u64,
-    /// Of a hundred datagrams, this many arrive twice.
-    pub(crate) doubled_percent: u64,
+    /// This part of the datagrams is lost.
+    pub(crate) loss: f64,
+    /// This part of the others arrives twice.
+    pub(crate) doubling: f64,
     pub(crate) sent: u64,
     pub(crate) lost: u64,
     pub(crate) doubled: u64,
@@ -36,8 +36,8 @@ impl Weather {
     pub(crate) fn new(seed: u64) -> Arc<Mutex<Self>> {
         Arc::new(Mutex::new(Self {
             random: Random::new(seed ^ 0x7765_6174_6865_7200),
-            loss_percent: 0,
-            doubled_percent: 0,
+            loss: 0.0,
+            doubling: 0.0,
             sent: 0,
             lost: 0,
             doubled: 0,
@@ -47,8 +47,8 @@ impl Weather {
 
     /// How often the datagram goes out.
     fn copies(&mut self, from: SocketAddr, to: SocketAddr, bytes: usize) -> u64 {
-        let (draw, second_draw) = (self.random.below(100), self.random.below(100));
-        let copies = match (draw < self.loss_percent, second_draw < self.doubled_percent) {
+        let (draw, second_draw) = (self.random.unit(), self.random.unit());
+        let copies = match (draw < self.loss, second_draw < self.doubling) {
             (true, _) => 0,
             (false, false) => 1,
             (false, true) => 2,

@@ -58,16 +58,12 @@ struct Host {
     _directory: tempfile::TempDir,
 }
 
-/// How the network is, until [`World::heal`] or what is said later.
+/// How the network is, for as long as it stands.
 pub(crate) struct Climate {
+    /// Datagrams arrive at whole ticks. Within one, the hosts' own timers keep to the millisecond.
     pub(crate) tick: Duration,
+    /// The shortest and the longest. What is sent later may arrive earlier.
     pub(crate) latency: (Duration, Duration),
-}
-
-impl Default for Climate {
-    fn default() -> Self {
-        Self { tick: Duration::from_millis(1), latency: (Duration::from_millis(1), Duration::from_millis(10)) }
-    }
 }
 
 pub(crate) struct World {
@@ -320,11 +316,7 @@ impl World {
             }
         }
         let mut weather = lock(&self.weather);
-        (weather.loss_percent, weather.doubled_percent) = (0, 0);
-    }
-
-    pub(crate) fn trace(&self) -> u64 {
-        lock(&self.weather).trace()
+        (weather.loss, weather.doubling) = (0.0, 0.0);
     }
 
     /// Fails if any task of any server did.
