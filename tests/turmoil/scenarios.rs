@@ -3,6 +3,7 @@
 use crate::socket::lock;
 use crate::world::{Climate, World};
 use discnt::base::Amount;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Nodes that reach each other, if only through a third, agree after this at the latest.
@@ -35,23 +36,28 @@ fn within(world: &mut World, most: Duration, what: &str, until: impl FnMut(&mut 
 }
 
 #[test]
-fn two_nodes_that_dial_each_other_at_once_end_with_one_link() {
-    on_every_network(|world| {
-        world.add(0, true);
-        world.add(0, true);
-        world.meet(0, 1);
-        world.meet(1, 0);
-        within(world, Duration::from_secs(3), "the two are linked", |world| world.all_linked());
-        world.run_for(Duration::from_secs(1));
-        let since =
-            |world: &World| [(0, 1), (1, 0)].map(|(at, other)| world.member(at, other).expect("a member").linked_since);
-        let before = since(world);
-        assert!(world.all_linked(), "the link does not stand");
-        world.run_for(Duration::from_secs(10));
-        assert_eq!(since(world), before, "the link was replaced again");
-        world.increment(0, "visits", 1);
-        within(world, AGREEMENT, "the link carries counts", |world| reads(world, &[0, 1], "visits", 1));
-    });
+fn two_nodes_that_dial_each_other_at_once_take_up_one_link_and_keep_it() {
+    for apart in [0, 2, 6, 20, 50] {
+        on_every_network(|world| {
+            world.add(0, true);
+            world.add(0, true);
+            world.meet(0, 1);
+            world.run_for(Duration::from_millis(apart));
+            world.meet(1, 0);
+            let mut links = [(0, 1, BTreeSet::new()), (1, 0, BTreeSet::new())];
+            for _ in 0..4_000 {
+                world.step();
+                for (at, other, seen) in &mut links {
+                    seen.extend(world.member(*at, *other).and_then(|member| member.linked_since));
+                }
+            }
+            assert!(world.all_linked(), "dialled {apart} ms apart, the two are not linked");
+            let counts = links.each_ref().map(|(_, _, seen)| seen.len());
+            assert_eq!(counts, [1, 1], "dialled {apart} ms apart, links were taken up and dropped");
+            world.increment(0, "visits", 1);
+            within(world, AGREEMENT, "the link carries counts", |world| reads(world, &[0, 1], "visits", 1));
+        });
+    }
 }
 
 /// Counts at both ends of what was cut, and waits each time until all nodes have it.
