@@ -121,6 +121,26 @@ fn a_killed_node_is_marked_failed_within_five_seconds_and_cleared_within_two_of_
 }
 
 #[test]
+fn a_node_that_is_back_before_anybody_missed_it_is_taken_back_at_once() {
+    on_every_network(|world| {
+        world.found(3);
+        for (round, away_millis) in [0, 100, 900, 3_000].into_iter().enumerate() {
+            world.increment(0, "visits", 1);
+            let total = 1 + round as i64;
+            within(world, AGREEMENT, "all have it", |world| reads(world, &[0, 1, 2], "visits", total));
+            for at in [1, 2] {
+                world.crash(at);
+                world.run_for(Duration::from_millis(away_millis));
+                world.restart(at);
+                let back = within(world, Duration::from_secs(2), "all are linked again", |world| world.all_linked());
+                within(world, Duration::from_secs(2), "it has all", |world| reads(world, &[at], "visits", total));
+                println!("linked again {back:?} after {away_millis} ms away");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_link_that_is_cut_one_way_only_loses_nothing_and_comes_back() {
     on_every_network(|world| {
         world.found(2);
