@@ -47,8 +47,10 @@ fn all_nodes_agree_and_every_increment_counts_once_after_loss_cuts_and_crashes()
                 }
                 let result = std::panic::catch_unwind(|| live(seed))
                     .unwrap_or_else(|_| Err("a panic, printed above".to_owned()));
-                if let Err(why) = &result {
-                    println!("seed {seed}: {why}");
+                match &result {
+                    Err(why) => println!("seed {seed}: {why}"),
+                    Ok(_) if (seed - first) % 100 == 99 => println!("seed {seed} is done"),
+                    Ok(_) => {}
                 }
                 done.push((seed, result));
             }

@@ -141,6 +141,25 @@ fn a_node_that_is_back_before_anybody_missed_it_is_taken_back_at_once() {
 }
 
 #[test]
+fn a_node_that_says_goodbye_leaves_what_it_counted_with_the_others() {
+    on_every_network(|world| {
+        world.found(3);
+        for round in 1..=5 {
+            world.increment(2, "visits", 1);
+            world.increment(2, &format!("visits of page {round}"), 1);
+            world.stop(2);
+            let left = |world: &mut World| reads(world, &[0, 1], "visits", round);
+            within(world, Duration::from_millis(500), "the others have its last words", left);
+            assert!(world.member(0, 2).is_some_and(|member| member.failed), "it said goodbye");
+            world.restart(2);
+            within(world, AGREEMENT, "it has all back", |world| {
+                reads(world, &[2], "visits", round) && world.all_linked()
+            });
+        }
+    });
+}
+
+#[test]
 fn a_link_that_is_cut_one_way_only_loses_nothing_and_comes_back() {
     on_every_network(|world| {
         world.found(2);
