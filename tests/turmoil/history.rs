@@ -95,6 +95,13 @@ impl History {
         let linked = self.world.wait(FOUNDING, |world| world.all_linked());
         assert!(linked.is_some(), "{count} nodes on a network without faults are not linked after {FOUNDING:?}");
         self.look();
+        self.change_weather();
+    }
+
+    fn change_weather(&mut self) {
+        let mut weather = lock(&self.world.weather);
+        weather.loss = self.random.pick(&[0.0, 0.05, 0.15, 0.3]);
+        weather.doubling = self.random.pick(&[0.0, 0.05, 0.2]);
     }
 
     fn join(&mut self) {
@@ -196,11 +203,7 @@ impl History {
                 }
             }
             5 => self.cut_off(),
-            6..=8 => {
-                let mut weather = lock(&self.world.weather);
-                weather.loss = self.random.pick(&[0.0, 0.05, 0.15, 0.3]);
-                weather.doubling = self.random.pick(&[0.0, 0.05, 0.2]);
-            }
+            6..=8 => self.change_weather(),
             9 => self.crash(),
             10 => self.goodbye(),
             11 => self.restart(),
