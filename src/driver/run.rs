@@ -90,7 +90,7 @@ impl Driver {
             self.parts.node.table().listen();
             self.parts.node.tick(self.parts.clock.moment());
             self.carry_out();
-            let deadline = tokio::time::Instant::from_std(self.parts.clock.instant(self.parts.node.next_deadline()));
+            let deadline = self.parts.clock.instant(self.parts.node.next_deadline());
             tokio::select! {
                 biased;
                 _ = &mut stop => break,

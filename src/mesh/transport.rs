@@ -44,7 +44,9 @@ impl Configs {
 
 /// Ties what identifies connections to the node's key: a node that restarts can then tell its peers at once
 /// that it no longer knows their connections, instead of leaving them to time out.
-pub(super) fn endpoint_config(identity: &Identity) -> EndpointConfig {
+///
+/// With a seed, what the transport draws by chance is the same each time.
+pub(super) fn endpoint_config(identity: &Identity, random_seed: Option<[u8; 32]>) -> EndpointConfig {
     let node_key = hmac::Key::new(hmac::HMAC_SHA256, identity.key.secret_der());
     let reset_key = hmac::sign(&node_key, b"discnt stateless reset");
     let connection_ids = hmac::sign(&node_key, b"discnt connection ids");
@@ -54,6 +56,7 @@ pub(super) fn endpoint_config(identity: &Identity) -> EndpointConfig {
     let reset_key = hmac::Key::new(hmac::HMAC_SHA256, reset_key.as_ref());
     let mut config = EndpointConfig::new(Arc::new(reset_key));
     config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(seed)));
+    config.rng_seed(random_seed);
     config
 }
 
