@@ -45,7 +45,7 @@ fn measure(counters: u64) {
     let rest = |_: &AtomicBool| std::thread::sleep(UNDISTURBED);
     let (_, at_rest) = probe(&[&full], &stop, rest);
     at_rest[0].print("at rest");
-    let (_, busy) = probe(&[&full], &stop, |stop| keep_busy(stop));
+    let (_, busy) = probe(&[&full], &stop, keep_busy);
     busy[0].print("processors busy with something else");
     let (join, during) = probe(&[&full, &empty], &stop, |_| join(&full, &empty, counters));
     during[0].print("join: on the server that gives");

@@ -73,7 +73,7 @@ impl Network {
     pub(crate) fn lose(&self, percent: u32) -> Result<(), String> {
         let rules = format!(
             "table inet loss {{ chain arrivals {{ type filter hook input priority 0; \
-             iifname \"{INTERFACE}\" numgen random mod 100 < {percent} drop; }} }}"
+             iifname \"{INTERFACE}\" numgen random mod 100 < {percent} drop; }}\n}}"
         );
         for end in &self.ends {
             run(&["ip", "netns", "exec", &end.name, "nft", "flush", "ruleset"], "")?;
