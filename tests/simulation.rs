@@ -6,12 +6,20 @@
 
 #![allow(clippy::print_stdout)] // The figures of a long run are what it is run for.
 
+#[path = "simulation/faults.rs"]
+mod faults;
 #[path = "simulation/history.rs"]
 mod history;
+#[path = "simulation/judge.rs"]
+mod judge;
 #[path = "simulation/ledger.rs"]
 mod ledger;
 #[path = "simulation/links.rs"]
 mod links;
+#[path = "simulation/network.rs"]
+mod network;
+#[path = "simulation/odds.rs"]
+mod odds;
 #[path = "simulation/oracle.rs"]
 mod oracle;
 #[path = "simulation/random.rs"]

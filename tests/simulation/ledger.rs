@@ -79,8 +79,8 @@ impl Ledger {
         let units = if NEGATIVE >> index & 1 == 1 { -(1_i128 << index) } else { 1 << index };
         let by = Amount::from_units(units).expect("in range");
         let table = world.node(at).table();
-        let before = table.read(name(key), world.now).unwrap_or_default();
-        let after = table.increment(name(key), by, world.now).expect("in range");
+        let before = table.read(name(key), world.clock(at)).unwrap_or_default();
+        let after = table.increment(name(key), by, world.clock(at)).expect("in range");
         counter.made_by.push(world.node(at).replica());
         counter.checked[at] = None;
         if before.checked_add(by) != Ok(after) {

@@ -45,7 +45,7 @@ impl Oracle {
     pub(crate) fn increment(&mut self, world: &mut World, at: usize, key: &str, amount: i64) {
         let replica = world.node(at).replica();
         let by = Amount::from(amount);
-        world.node(at).table().increment(name(key), by, world.now).expect("in range");
+        world.node(at).table().increment(name(key), by, world.clock(at)).expect("in range");
         let counter = self.counters.get_mut(key).expect("a known key");
         let made_at = world.inspect(at, key).and_then(|state| state.own).expect("it was just incremented").revision;
         counter.increments.entry(replica).or_default().push(Increment { amount: by.units(), number: None, made_at });
@@ -100,7 +100,7 @@ impl Oracle {
     }
 
     /// The node loses its memory. Answers how many increments nobody else had heard of.
-    pub(crate) fn crash(&mut self, world: &mut World, at: usize) -> u64 {
+    pub(crate) fn crash(&mut self, world: &mut World, at: usize, noticed_at_once: bool) -> u64 {
         self.look(world, at);
         let others: Vec<usize> = (0..world.nodes()).filter(|other| *other != at).collect();
         let present: Vec<ReplicaId> = others.iter().map(|other| world.node(*other).replica()).collect();
@@ -124,7 +124,7 @@ impl Oracle {
                     || states.iter().any(|(_, state)| state.assignment().is_some_and(|a| a.stamp == assigned.stamp))
             });
         }
-        world.restart(at, true);
+        world.restart(at, noticed_at_once);
         lost
     }
 
