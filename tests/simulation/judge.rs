@@ -56,7 +56,7 @@ impl Judge {
 
     pub(crate) fn verdict(&self, world: &World, key: &str, read: Option<Amount>) -> Result<(), String> {
         let right = match self {
-            Self::Oracle(oracle) => oracle.allows(key, read),
+            Self::Oracle(oracle) => oracle.allows(world, key, read),
             Self::Ledger(ledger) => ledger.expected(world, key) == read,
         };
         if right { Ok(()) } else { Err("the oracle does not".to_owned()) }
