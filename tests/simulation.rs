@@ -7,6 +7,8 @@
 
 #![allow(clippy::print_stdout)] // The figures of a long run are what it is run for.
 
+#[path = "simulation/bounds.rs"]
+mod bounds;
 #[path = "simulation/faults.rs"]
 mod faults;
 #[path = "simulation/history.rs"]
@@ -30,7 +32,8 @@ mod scenarios;
 #[path = "simulation/world.rs"]
 mod world;
 
-use history::{Figures, live};
+use std::fmt::Debug;
+use std::panic::RefUnwindSafe;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -51,11 +54,12 @@ struct Plan {
 }
 
 impl Plan {
-    fn from_environment() -> Self {
+    /// This many, unless the environment says otherwise.
+    fn of(count: u64) -> Self {
         let first = setting("DISCNT_SIMULATION_FIRST").unwrap_or(0);
         let seconds = setting("DISCNT_SIMULATION_SECONDS");
-        let count =
-            setting("DISCNT_SIMULATION_SEEDS").unwrap_or(if seconds.is_some() { u64::MAX - first } else { 1000 });
+        let count = if seconds.is_some() { u64::MAX - first } else { count };
+        let count = setting("DISCNT_SIMULATION_SEEDS").unwrap_or(count);
         Self { first, count, ends: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)) }
     }
 
@@ -64,26 +68,38 @@ impl Plan {
     }
 }
 
-/// The figures of all histories that went well, how many there were, and what went wrong in the others.
-type Outcome = (Figures, u64, Vec<String>);
+/// Figures of one history, or of many together.
+trait Tally: Default + Debug + Send {
+    fn add(&mut self, other: &Self);
+}
 
-fn live_all(plan: &Plan) -> Outcome {
+/// What all the histories came to.
+#[derive(Default)]
+struct Outcome<T> {
+    /// The figures of those that went well.
+    all: T,
+    lived: u64,
+    /// What went wrong in the others.
+    failures: Vec<String>,
+}
+
+fn live_all<T: Tally>(plan: &Plan, live: impl Fn(u64) -> Result<T, String> + RefUnwindSafe + Sync) -> T {
     let next = AtomicU64::new(plan.first);
-    let outcome: Mutex<Outcome> = Mutex::default();
+    let outcome: Mutex<Outcome<T>> = Mutex::default();
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            let is_enough = || outcome.lock().expect("nobody panics with it").2.len() >= MOST_FAILURES;
+            let is_enough = || outcome.lock().expect("nobody panics with it").failures.len() >= MOST_FAILURES;
             if plan.is_over(seed) || is_enough() {
                 return;
             }
             let result = std::panic::catch_unwind(|| live(seed));
             let result = result.unwrap_or_else(|_| Err("a panic, printed above".to_owned()));
             let mut outcome = outcome.lock().expect("nobody panics with it");
-            outcome.1 += 1;
+            outcome.lived += 1;
             match result {
-                Ok(figures) => outcome.0.add(&figures),
-                Err(text) => outcome.2.push(format!("seed {seed}: {text}")),
+                Ok(figures) => outcome.all.add(&figures),
+                Err(text) => outcome.failures.push(format!("seed {seed}: {text}")),
             }
         }
     };
@@ -92,21 +108,27 @@ fn live_all(plan: &Plan) -> Outcome {
             scope.spawn(work);
         }
     });
-    outcome.into_inner().expect("nobody panicked with it")
+    let Outcome { all, lived, failures } = outcome.into_inner().expect("nobody panicked with it");
+    println!("{lived} seeds from {} on: {all:?}, {} failed", plan.first, failures.len());
+    assert!(failures.is_empty(), "{} of {lived} seeds failed\n{}", failures.len(), failures.join("\n"));
+    assert!(plan.ends.is_some() || lived == plan.count);
+    all
 }
 
 #[test]
 fn all_nodes_agree_with_the_oracles_after_loss_cuts_and_crashes() {
-    let plan = Plan::from_environment();
-    let (all, lived, failures) = live_all(&plan);
-    println!("{lived} seeds from {} on: {all:?}, {} failed", plan.first, failures.len());
-    assert!(failures.is_empty(), "{} of {lived} seeds failed\n{}", failures.len(), failures.join("\n"));
-    assert!(plan.ends.is_some() || lived == plan.count);
+    let all = live_all(&Plan::of(1000), history::live);
     assert!(all.increments > 0 && all.assignments > 0);
 }
 
 #[test]
+fn every_bounded_reading_is_true() {
+    let all = live_all(&Plan::of(40), bounds::live);
+    assert!(all.whole * 4 > all.readings && all.predicted > 0 && all.within_precision * 2 > all.whole, "{all:?}");
+}
+
+#[test]
 fn one_seed_always_ends_the_same() {
-    let once = format!("{:?}", live(42));
-    assert_eq!(once, format!("{:?}", live(42)));
+    let once = format!("{:?}", history::live(42));
+    assert_eq!(once, format!("{:?}", history::live(42)));
 }

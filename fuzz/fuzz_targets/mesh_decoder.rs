@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 const NO_LIMIT: usize = 1 << 24;
 
 fn pack(records: &Records<'_>) -> Vec<u8> {
-    let (mut packer, mut packed) = (RecordPacker::new(records.incarnation, NO_LIMIT), Vec::new());
+    let (mut packer, mut packed) = (RecordPacker::new(records.incarnation, records.clock, NO_LIMIT), Vec::new());
     for (number, record) in &records.records {
         packer.push(*number, record, &mut packed);
     }
@@ -39,13 +39,16 @@ fn write(items: &[RepairItem<'_>]) -> Vec<u8> {
     for item in items {
         writer.push(item);
     }
-    writer.finish()
+    writer.finish(7)
 }
 
 fuzz_target!(|bytes: &[u8]| {
     match Datagram::decode(bytes) {
         Ok(Datagram::Records(records)) => check_records(&records, bytes.len()),
         Ok(Datagram::Membership(inner)) => assert!(inner.len() < bytes.len()),
+        Ok(Datagram::Heartbeat(heartbeat)) => {
+            assert_eq!(Datagram::decode(&heartbeat.encode()), Ok(Datagram::Heartbeat(heartbeat)));
+        }
         Ok(Datagram::NamesWanted(places)) => assert!(places.len() <= bytes.len()),
         Err(_) => {}
     }
@@ -55,9 +58,9 @@ fuzz_target!(|bytes: &[u8]| {
             let said = Message::encode_hello(&hello);
             assert_eq!(Message::decode(&said), Ok(Message::Hello(hello)));
         }
-        Ok(Message::Digest(lines)) => {
-            let said = Message::encode_digest(&lines);
-            assert_eq!(Message::decode(&said), Ok(Message::Digest(lines)));
+        Ok(Message::Digest(clock, lines)) => {
+            let said = Message::encode_digest(clock, &lines);
+            assert_eq!(Message::decode(&said), Ok(Message::Digest(clock, lines)));
         }
         Ok(Message::Pull(have)) => {
             let said = Message::encode_pull(&have);
@@ -67,11 +70,11 @@ fuzz_target!(|bytes: &[u8]| {
             let said = Message::encode_repair_end(time, &lines);
             assert_eq!(Message::decode(&said), Ok(Message::RepairEnd(time, lines)));
         }
-        Ok(Message::RepairItems(items)) => {
+        Ok(Message::RepairItems(_, items)) => {
             assert!(items.len() <= bytes.len());
             let said = write(&items);
             match Message::decode(&said) {
-                Ok(Message::RepairItems(again)) => assert_eq!(write(&again), said),
+                Ok(Message::RepairItems(_, again)) => assert_eq!(write(&again), said),
                 other => panic!("what was written is not understood: {other:?}"),
             }
         }

@@ -9,7 +9,7 @@ use super::outcome::{ClusterRequest, Outcome};
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group};
 use super::values::{is_consistent, is_reachable};
 use crate::base::Moment;
-use crate::node::{ClusterState, ClusterView, LinkView, MemberView};
+use crate::node::{ClusterView, LinkView, MemberView};
 use crate::resp::Reply;
 use std::fmt::Write;
 
@@ -38,10 +38,10 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
             name: "info",
             summary: "Shows how the cluster is",
             complexity: "O(N) for N nodes",
-            replies: "Lines of name:value. cluster_state is ok while every member is reachable, otherwise fail; cluster_known_nodes counts this node, cluster_reachable_nodes does not; cluster_size counts the members that have not failed.",
+            replies: "Lines of name:value. cluster_state is ok while every member is reachable and caught up with, otherwise fail; cluster_known_nodes counts this node, cluster_reachable_nodes does not; cluster_size counts the members that have not failed.",
             handler: |call| {
                 let mut text = String::new();
-                write_info(&call.environment.cluster, &mut text);
+                write_info(call, &mut text);
                 Ok(Reply::Verbatim(text).into())
             },
             ..SUBCOMMAND
@@ -125,14 +125,15 @@ pub(super) fn own_id(view: &ClusterView) -> String {
 }
 
 /// The fields of CLUSTER INFO.
-pub(super) fn write_info(cluster: &ClusterState, text: &mut String) {
+pub(super) fn write_info(call: &Call<'_>, text: &mut String) {
+    let cluster = &call.environment.cluster;
     let view = cluster.view();
     let reachable = view.members.iter().filter(|m| !m.myself && is_reachable(m));
     let standing = view.members.iter().filter(|m| m.myself || !m.failed);
     let traffic = &cluster.traffic;
     let sent = figure(&traffic.datagrams_sent) + figure(&traffic.messages_sent);
     let received = figure(&traffic.datagrams_received) + figure(&traffic.messages_received);
-    let state = if is_consistent(&view) { "ok" } else { "fail" };
+    let state = if is_consistent(call) { "ok" } else { "fail" };
     let fields: [(&str, &dyn std::fmt::Display); 8] = [
         ("cluster_state", &state),
         ("cluster_known_nodes", &view.members.len()),

@@ -179,7 +179,7 @@ fn keyspace(call: &Call<'_>, text: &mut String) {
 fn cluster(call: &Call<'_>, text: &mut String) {
     // There are no hash slots; clients that saw 1 here would ask for them.
     put(text, &[("cluster_enabled", &0)]);
-    write_info(&call.environment.cluster, text);
+    write_info(call, text);
 }
 
 fn mesh(call: &Call<'_>, text: &mut String) {
@@ -220,6 +220,7 @@ fn counters(call: &Call<'_>, text: &mut String) {
             ("counters", &call.environment.table.len()),
             ("counter_read_hits", &statistics.hits()),
             ("counter_read_misses", &statistics.misses()),
+            ("counters_beyond_precision", &call.environment.table.counters_beyond_precision(call.now.monotonic)),
         ],
     );
 }

@@ -1,13 +1,13 @@
 //! SET, GET and what else is about the value of a counter.
 
-use super::call::{Call, OK, shown};
+use super::call::{Call, OK, bulk, shown};
 use super::environment::ReplyShape;
 use super::error::CommandError;
 use super::outcome::Outcome;
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
-use crate::base::Amount;
-use crate::counter::Precision;
-use crate::node::{ClusterView, LinkView, MemberView};
+use crate::base::{Amount, Moment};
+use crate::counter::{BoundedReading, MemberStanding, Precision};
+use crate::node::{LinkView, MemberView};
 use crate::resp::Reply;
 
 const NAME: Argument = Argument::new("name", ArgumentKind::Key);
@@ -34,9 +34,16 @@ pub(super) const SET: CommandSpecification = CommandSpecification {
 
 pub(super) const GET: CommandSpecification = CommandSpecification {
     name: "get",
-    summary: "Reads a counter, and with STATE whether all nodes are within reach",
-    arguments: &[NAME, Argument::word("state", "STATE").optional()],
-    replies: "The value as a bulk string, 0 if the counter does not exist. With STATE the value and CONSISTENT, or INCONSISTENT while some member of the cluster is not linked, suspected or failed.",
+    summary: "Reads a counter; with STATE also whether all nodes are within reach, with BOUND how far from the truth it may be",
+    arguments: &[
+        NAME,
+        Argument::new(
+            "quality",
+            ArgumentKind::OneOf(&[Argument::word("state", "STATE"), Argument::word("bound", "BOUND")]),
+        )
+        .optional(),
+    ],
+    replies: "The value as a bulk string, 0 if the counter does not exist. With STATE the value and CONSISTENT, or INCONSISTENT while some member of the cluster is not linked, is suspected or failed, was not heard within its lease, or while this node is still catching up. With BOUND four things: the value, the bound, the age in milliseconds, and the ids of the members that this node has not heard within their lease, or not caught up with yet. All that the other members had counted up to that age ago is in the value, to within the bound; what was counted later may be in it or not. Where a counter is predicted, the value is that of the last moment its owners vouched for, which GET alone extrapolates to the present.",
     handler: get,
     ..READING
 };
@@ -60,8 +67,11 @@ pub(super) const PRECISION: CommandSpecification = CommandSpecification {
     name: "precision",
     summary: "Shows or sets how far a reading of a counter may be from the truth, on all nodes",
     flags: &[Flag::Write, Flag::Fast],
-    arguments: &[NAME, VALUE.optional()],
-    replies: "The precision now in force as a bulk string; the default one if the counter has none of its own.",
+    arguments: &[
+        NAME,
+        Argument::new("what", ArgumentKind::OneOf(&[VALUE, Argument::word("effective", "EFFECTIVE")])).optional(),
+    ],
+    replies: "The precision now in force as a bulk string; the default one if the counter has none of its own. With EFFECTIVE the precision that the flush interval really left to readers of this node: more than what was asked if the other nodes counted more than that between two announcements within the last ten seconds. A narrower precision is kept to as soon as a node hears of it, a wider one once all nodes have, which takes two seconds or so.",
     handler: precision,
     ..READING
 };
@@ -82,24 +92,34 @@ fn set(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 
 fn get(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let name = call.name(1)?;
-    let with_state = match call.arguments.get(2) {
-        None => false,
-        Some(option) if option.eq_ignore_ascii_case(b"STATE") && call.arguments.len() == 3 => true,
+    let value = |call: &Call<'_>| Reply::Amount(call.read(name).unwrap_or(Amount::ZERO));
+    match call.arguments.get(2) {
+        None => Ok(value(call).into()),
+        Some(option) if option.eq_ignore_ascii_case(b"STATE") && call.arguments.len() == 3 => {
+            let state = if is_consistent(call) { "CONSISTENT" } else { "INCONSISTENT" };
+            Ok(Reply::Array(vec![value(call), Reply::Text(state)]).into())
+        }
+        Some(option) if option.eq_ignore_ascii_case(b"BOUND") && call.arguments.len() == 3 => {
+            Ok(bounded(&call.environment.table.read_bounded(name, call.now.monotonic), call.now).into())
+        }
         Some(option) => {
             let surplus = call.arguments.get(3).unwrap_or(option);
-            return Err(CommandError::Option {
-                command: "GET",
-                takes: "a name and, if wanted, STATE",
-                option: shown(surplus),
-            });
+            let takes = "a name and, if wanted, STATE or BOUND";
+            Err(CommandError::Option { command: "GET", takes, option: shown(surplus) })
         }
-    };
-    let value = Reply::Amount(call.read(name).unwrap_or(Amount::ZERO));
-    if !with_state {
-        return Ok(value.into());
     }
-    let state = if is_consistent(&call.environment.cluster.view()) { "CONSISTENT" } else { "INCONSISTENT" };
-    Ok(Reply::Array(vec![value, Reply::Text(state)]).into())
+}
+
+/// A reading with its promise. The age is rounded up: what is older is promised all the more.
+fn bounded(reading: &BoundedReading, now: Moment) -> Reply {
+    let age_ms = now.monotonic.since(reading.as_of).as_nanos().div_ceil(1_000_000);
+    let ids = reading.outside_lease.iter().map(|node| bulk(node.to_string()));
+    Reply::Array(vec![
+        Reply::Amount(reading.value.unwrap_or_default()),
+        Reply::Amount(reading.bound),
+        Reply::Integer(i64::try_from(age_ms).unwrap_or(i64::MAX)),
+        Reply::Array(ids.collect()),
+    ])
 }
 
 fn precision(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
@@ -111,14 +131,22 @@ fn precision(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     if call.arguments.len() == 2 {
         return Ok(Reply::Amount(table.precision(name).amount()).into());
     }
+    if call.arguments.get(2).is_some_and(|what| what.eq_ignore_ascii_case(b"EFFECTIVE")) {
+        return Ok(Reply::Amount(table.effective_precision(name, call.now.monotonic).amount()).into());
+    }
     let precision = Precision::new(call.amount(2)?)?;
     table.set_precision(name, precision, call.now)?;
     Ok(Reply::Amount(precision.amount()).into())
 }
 
-/// Whether this node hears from every member, itself aside.
-pub(super) fn is_consistent(view: &ClusterView) -> bool {
-    view.members.iter().all(is_reachable)
+/// Whether this node can reach every member, hears from it, and has caught up with it.
+pub(super) fn is_consistent(call: &Call<'_>) -> bool {
+    let view = call.environment.cluster.view();
+    let table = &call.environment.table;
+    let standings = table.progress().standings();
+    let is_current =
+        |member: &MemberStanding| member.told.is_some() && table.is_within_lease(member, call.now.monotonic);
+    !view.catching_up && view.members.iter().all(is_reachable) && standings.members.iter().all(is_current)
 }
 
 /// Whether the member is this node or is linked and in good standing.
@@ -131,6 +159,7 @@ pub(super) fn is_reachable(member: &MemberView) -> bool {
 mod tests {
     use super::super::testing::{Bench, member};
     use super::*;
+    use crate::node::ClusterView;
 
     #[test]
     fn a_value_that_was_set_is_read() {
@@ -155,8 +184,8 @@ mod tests {
             ("set a 1 get", "-ERR SET takes a name and a value; option 'get' is not supported"),
             ("set a one", "-ERR value is not a valid decimal number ('set' command)"),
             ("set a", "-ERR wrong number of arguments for 'set' command"),
-            ("get a WHAT", "-ERR GET takes a name and, if wanted, STATE; option 'WHAT' is not supported"),
-            ("get a STATE x", "-ERR GET takes a name and, if wanted, STATE; option 'x' is not supported"),
+            ("get a WHAT", "-ERR GET takes a name and, if wanted, STATE or BOUND; option 'WHAT' is not supported"),
+            ("get a STATE x", "-ERR GET takes a name and, if wanted, STATE or BOUND; option 'x' is not supported"),
             ("get", "-ERR wrong number of arguments for 'get' command"),
             ("mget a ", "-ERR a counter name must not be empty ('mget' command)"),
         ] {
@@ -191,12 +220,33 @@ mod tests {
     }
 
     #[test]
+    fn a_bounded_reading_tells_bound_age_and_who_is_outside_the_lease() {
+        let mut bench = Bench::new();
+        bench.run("incrby a 7");
+        assert_eq!(bench.run("get a bound"), "*4 $1 7 $1 0 :0 *0");
+        assert_eq!(bench.run("get none BOUND"), "*4 $1 0 $1 0 :0 *0");
+        let away = member(2).id;
+        bench.environment.table.progress().update_standings(|standings| {
+            standings.members = vec![MemberStanding {
+                node: away,
+                replica: None,
+                default_precision: Precision::ONE,
+                told: None,
+                shifted: (crate::base::Monotonic::ZERO, std::time::Duration::ZERO),
+            }];
+        });
+        assert_eq!(bench.run("get a BOUND"), format!("*4 $1 7 $1 0 :0 *1 $40 {away}"));
+        assert_eq!(bench.run("get a STATE"), "*2 $1 7 $12 INCONSISTENT");
+    }
+
+    #[test]
     fn precision_is_shown_and_set() {
         let mut bench = Bench::new();
         for (line, reply) in [
             ("precision a", "$1 1"),
             ("precision a 2.5", "$3 2.5"),
             ("precision a", "$3 2.5"),
+            ("precision a effective", "$3 2.5"),
             ("precision a 0", "$1 0"),
             ("precision a x", "-ERR value is not a valid decimal number ('precision' command)"),
             ("precision a 1 2", "-ERR wrong number of arguments for 'precision' command"),

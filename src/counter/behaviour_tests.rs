@@ -93,7 +93,7 @@ fn numbers(announcements: &[Announcement]) -> Vec<u64> {
 
 fn exact(replica: ReplicaIndex, born: u64, revision: u64, total: i64) -> IncomingShare {
     let total = Total::from_units(Amount::from(total).units());
-    IncomingShare { replica, share: Share { born, revision, total }, forecast: None }
+    IncomingShare { replica, share: Share { born, revision, total }, forecast: None, in_order_at: None }
 }
 
 fn tend_all(table: &Table, everyone_has: bool) -> Tended {
@@ -118,6 +118,7 @@ fn tend_all(table: &Table, everyone_has: bool) -> Tended {
 fn a_birth_is_announced_at_the_next_flush_whatever_the_precision() {
     let table = table();
     table.set_precision(name("a"), precision(1_000_000), at(SECOND)).expect("room");
+    table.settle_precisions(at(SECOND).monotonic);
     increment(&table, "a", 1, SECOND);
     let told = shares(&drained(&table, SECOND));
     assert_eq!(told, [(Some("a".to_owned()), Amount::ONE, 0.0)]);

@@ -45,6 +45,11 @@ impl Forecast {
         Total::from_units(self.total.units().saturating_add(units(moved, self.whole)))
     }
 
+    /// How far it moves in `time`, in units of 1e-17; never negative.
+    pub(super) fn moved_in(&self, time: std::time::Duration) -> i128 {
+        units(f64::from(self.rate).abs() * time.as_secs_f64(), false)
+    }
+
     /// The first instant, not before `now`, at which a share that stays at `total` is outside the band
     /// around what is believed.
     pub(super) fn leaves(&self, total: Total, band: Band, now: Monotonic) -> Monotonic {

@@ -8,9 +8,13 @@ mod assignment;
 mod band;
 #[cfg(test)]
 mod behaviour_tests;
+mod bounded;
+#[cfg(test)]
+mod bounded_tests;
 mod config;
 mod entry;
 mod error;
+mod excess;
 mod forecast;
 mod prediction;
 mod progress;
@@ -19,6 +23,7 @@ mod shard;
 mod share;
 mod shared;
 mod slab;
+mod standing;
 mod state;
 #[cfg(test)]
 mod state_tests;
@@ -38,5 +43,6 @@ pub use progress::Progress;
 pub use remote::{IncomingShare, Stability, Tended};
 pub use share::{Retired, Share};
 pub use shared::Wake;
+pub use standing::{BoundedReading, MemberStanding, Standings, Told};
 pub use state::{CounterState, HeldShare, NumberedItem};
 pub use table::{Table, TableSettings};

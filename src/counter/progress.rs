@@ -2,13 +2,17 @@
 //! was received, and when its node was last heard.
 
 use super::assignment::Context;
+use super::standing::Standings;
 use crate::base::{MAX_CONTEXT_REPLICAS, Monotonic, ReplicaIndex};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use parking_lot::{RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 #[derive(Default, Debug)]
 struct Entry {
     received: AtomicU64,
     heard_at: AtomicU64,
+    /// Its node counts as another replica by now, or is no member any more.
+    ended: AtomicBool,
 }
 
 /// One entry a replica, written by the node and read by everyone.
@@ -16,12 +20,13 @@ struct Entry {
 pub struct Progress {
     entries: Box<[Entry]>,
     known: AtomicU32,
+    standings: RwLock<Standings>,
 }
 
 impl Default for Progress {
     fn default() -> Self {
         let entries = (0..MAX_CONTEXT_REPLICAS).map(|_| Entry::default()).collect();
-        Self { entries, known: AtomicU32::new(0) }
+        Self { entries, known: AtomicU32::new(0), standings: RwLock::default() }
     }
 }
 
@@ -50,6 +55,29 @@ impl Progress {
         if let Some(entry) = self.entries.get(replica.as_usize()) {
             entry.heard_at.fetch_max(at.as_nanos(), Ordering::Relaxed);
         }
+    }
+
+    /// Whether the replica counts no more.
+    pub fn has_ended(&self, replica: ReplicaIndex) -> bool {
+        self.entries.get(replica.as_usize()).is_some_and(|entry| entry.ended.load(Ordering::Relaxed))
+    }
+
+    /// Says whether the replica counts no more. Nobody will ever say how far a forecast of it was right, so its shares
+    /// are read as they were last told, which is the same on all nodes.
+    pub fn set_ended(&self, replica: ReplicaIndex, ended: bool) {
+        if let Some(entry) = self.entries.get(replica.as_usize()) {
+            entry.ended.store(ended, Ordering::Relaxed);
+        }
+    }
+
+    /// What is known of the other members.
+    pub fn standings(&self) -> RwLockReadGuard<'_, Standings> {
+        self.standings.read()
+    }
+
+    /// Changes what is known of the other members. What it says must be in the table already.
+    pub fn update_standings<R>(&self, change: impl FnOnce(&mut Standings) -> R) -> R {
+        change(&mut self.standings.write())
     }
 
     /// The context of an assignment that `own` makes under `number`: each figure is one that was already applied.

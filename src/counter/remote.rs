@@ -19,6 +19,8 @@ pub struct IncomingShare {
     pub share: Share,
     /// How to extrapolate it; none for an exact share.
     pub forecast: Option<Forecast>,
+    /// When it was said, if everything that its owner said before has come before it.
+    pub in_order_at: Option<Monotonic>,
 }
 
 /// What it takes to decide whether something may be given up.
@@ -59,6 +61,7 @@ impl Table {
     pub fn take_share_at(&self, location: Location, incoming: IncomingShare) -> bool {
         let Some(mut shard) = self.lock_at(location) else { return false };
         let slot = location.0 >> 8;
+        shard.note_correction(&self.shared, slot, &incoming);
         let Some(counter) = shard.counters.get_mut(slot) else { return false };
         let is_news = incoming.share.revision > self.shared.progress.received(incoming.replica);
         if is_news && counter.state.renew_share(incoming.replica, incoming.share, incoming.forecast) {

@@ -7,9 +7,11 @@ use super::announcement::{Announcement, AnnouncementBody};
 use super::assignment::{Assignment, PrecisionRegister};
 use super::entry::{Counter, ReadAt, Spoken};
 use super::error::CounterError;
+use super::excess::Corrections;
 use super::share::{Retired, Share};
 use super::shared::{OwnReplica, Shared};
 use super::slab::Slab;
+use super::standing::Standings;
 use super::{Band, Forecast, Look, Precision};
 use crate::base::{Amount, Location, Moment, Monotonic, ReplicaIndex, Stamp};
 use hashbrown::HashTable;
@@ -38,6 +40,9 @@ pub(super) struct Shard {
     /// Counters with a tombstone or notes on given-up shares.
     pub(super) tended: Vec<u32>,
     pub(super) existing: u64,
+    pub(super) corrections: Corrections,
+    /// Counters with a precision of which not everybody is known to have heard.
+    unsettled_precisions: Vec<u32>,
     /// Whether the table knows that there is news here.
     signalled: bool,
     /// The band of counters without a precision of their own.
@@ -59,6 +64,8 @@ impl Shard {
             timers: BinaryHeap::new(),
             tended: Vec::new(),
             existing: 0,
+            corrections: Corrections::default(),
+            unsettled_precisions: Vec::new(),
             signalled: false,
             default_band,
             alone: true,
@@ -413,8 +420,35 @@ impl Shard {
         self.after_precision(shared, slot, now.monotonic);
     }
 
-    /// A narrower band may have been left already.
+    /// Goes by the precisions of which everybody is known to have heard.
+    pub(super) fn settle_precisions(&mut self, shared: &Shared, standings: &Standings, now: Monotonic) {
+        let unsettled = std::mem::take(&mut self.unsettled_precisions);
+        let before = unsettled.len();
+        for slot in unsettled {
+            let Some(counter) = self.counters.get_mut(slot) else { continue };
+            let Some(register) = counter.state.precision() else { continue };
+            if standings.is_confirmed(register.origin, register.stamp.number) {
+                counter.state.confirm_precision();
+                self.look_again(shared, slot, now);
+            } else {
+                self.unsettled_precisions.push(slot);
+            }
+        }
+        let settled = before - self.unsettled_precisions.len();
+        shared.unsettled_precisions.fetch_sub(settled as u64, Ordering::Relaxed);
+    }
+
+    /// A narrower band may have been left already; a wider one waits until everybody has heard of it.
     pub(super) fn after_precision(&mut self, shared: &Shared, slot: u32, now: Monotonic) {
+        if self.unsettled_precisions.last() != Some(&slot) {
+            self.unsettled_precisions.push(slot);
+            shared.unsettled_precisions.fetch_add(1, Ordering::Relaxed);
+        }
+        self.look_again(shared, slot, now);
+    }
+
+    /// The band is another.
+    fn look_again(&mut self, shared: &Shared, slot: u32, now: Monotonic) {
         let default_band = self.default_band;
         let Some(counter) = self.counters.get_mut(slot) else { return };
         let total = counter.own_total();

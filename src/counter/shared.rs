@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) lease: Duration,
     pub(super) max_counters: u64,
     pub(super) counters: AtomicU64,
+    /// Precisions of which not everybody is known to have heard.
+    pub(super) unsettled_precisions: AtomicU64,
     members: AtomicU32,
     /// A bit a shard that has news.
     news: [AtomicU64; SHARDS / 64],
@@ -70,6 +72,7 @@ impl Shared {
             lease: settings.lease,
             max_counters: settings.config.max_counters,
             counters: AtomicU64::new(0),
+            unsettled_precisions: AtomicU64::new(0),
             members: AtomicU32::new(1),
             news: Default::default(),
             drain_from: AtomicUsize::new(0),
@@ -100,7 +103,10 @@ impl Shared {
     pub(super) fn band_of(&self, default: Band, state: &CounterState) -> Band {
         match state.precision() {
             None => default,
-            Some(register) => Band::share_of(register.precision.amount(), self.members()),
+            Some(_) => {
+                let precision = state.precision_to_keep(self.default_precision);
+                Band::share_of(precision.amount(), self.members())
+            }
         }
     }
 

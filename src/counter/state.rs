@@ -4,6 +4,7 @@
 //! It must never use an extrapolated figure in a rule, and never touch the present replica's own share on
 //! somebody else's word.
 
+use super::Precision;
 use super::assignment::{Assignment, PrecisionRegister};
 use super::forecast::Forecast;
 use super::share::{Retired, Share};
@@ -21,12 +22,48 @@ pub struct HeldShare {
     pub forecast: Option<Box<Forecast>>,
 }
 
+impl HeldShare {
+    /// Whether the writer of an assignment had this very copy, or a later one.
+    pub(super) fn is_frozen_by(&self, cut: Option<&Share>) -> bool {
+        cut.is_some_and(|cut| cut.revision >= self.share.revision)
+    }
+}
+
 /// What few counters have, kept apart so that the many pay one word for it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 struct Rest {
     assignment: Option<Arc<Assignment>>,
     precision: Option<PrecisionRegister>,
+    /// While not everybody is known to have heard of `precision`; differs from node to node.
+    precisions_before: Option<PrecisionsBefore>,
     retired: Vec<Retired>,
+}
+
+/// The precisions that somebody who has not heard of the present one may go by. Until all have, a share's owner keeps to
+/// the narrowest of them, and a reader reckons with the widest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct PrecisionsBefore {
+    pub(super) narrowest: Precision,
+    pub(super) widest: Precision,
+    /// And the default of whoever it is.
+    pub(super) or_default: bool,
+}
+
+impl PrecisionsBefore {
+    fn only(precision: Precision, or_default: bool) -> Self {
+        Self { narrowest: precision, widest: precision, or_default }
+    }
+
+    fn and(self, other: Precision) -> Self {
+        Self { narrowest: self.narrowest.min(other), widest: self.widest.max(other), ..self }
+    }
+}
+
+impl PartialEq for Rest {
+    fn eq(&self, other: &Self) -> bool {
+        // What is only known here of who has heard what is no part of the state.
+        self.assignment == other.assignment && self.precision == other.precision && self.retired == other.retired
+    }
 }
 
 /// One item of a counter's state that carries a number of some replica's sequence.
@@ -69,6 +106,37 @@ impl CounterState {
         self.rest.as_ref()?.precision.as_ref()
     }
 
+    /// What somebody may still go by instead of the precision that was set.
+    pub(super) fn precisions_before(&self) -> Option<PrecisionsBefore> {
+        self.rest.as_ref()?.precisions_before
+    }
+
+    /// What the owner of a share keeps to.
+    pub(super) fn precision_to_keep(&self, default: Precision) -> Precision {
+        let Some(register) = self.precision() else { return default };
+        match self.precisions_before() {
+            None => register.precision,
+            Some(before) if before.or_default => register.precision.min(before.narrowest).min(default),
+            Some(before) => register.precision.min(before.narrowest),
+        }
+    }
+
+    /// What a reader reckons with of an owner whose default this is; `confirmed` when that owner is known to keep to the
+    /// present precision.
+    pub(super) fn precision_to_reckon_with(&self, default: Precision, confirmed: bool) -> Precision {
+        let Some(register) = self.precision() else { return default };
+        match self.precisions_before().filter(|_| !confirmed) {
+            None => register.precision,
+            Some(before) if before.or_default => register.precision.max(before.widest).max(default),
+            Some(before) => register.precision.max(before.widest),
+        }
+    }
+
+    /// Whether the last assignment's writer had this copy of the share.
+    pub(super) fn is_frozen(&self, held: &HeldShare) -> bool {
+        held.is_frozen_by(self.assignment().and_then(|assignment| assignment.cut_of(held.replica)))
+    }
+
     /// The shares known to be given up, and not yet known to be known by all.
     pub fn retired(&self) -> &[Retired] {
         self.rest.as_ref().map_or(&[], |rest| &rest.retired)
@@ -79,7 +147,8 @@ impl CounterState {
         self.own.is_none() && self.others.is_empty() && self.rest.is_none()
     }
 
-    /// Base plus what every share added beyond the cut. `read` gives another replica's total, extrapolated or not.
+    /// Base plus what every share added beyond the cut. `read` gives another replica's total, extrapolated or not. What an
+    /// assignment's writer had is frozen until the owner speaks again, so that what was set is what is read.
     pub fn value(&self, own: ReplicaIndex, read: impl Fn(&HeldShare) -> Total) -> AmountSum {
         let mut sum = AmountSum::default();
         let assignment = self.assignment();
@@ -92,8 +161,10 @@ impl CounterState {
             sum.subtract(share.seen_by(cut_of(own)).units());
         }
         for held in &self.others {
-            sum.add(read(held).units());
-            sum.subtract(held.share.seen_by(cut_of(held.replica)).units());
+            let cut = cut_of(held.replica);
+            let total = if held.is_frozen_by(cut) { held.share.total } else { read(held) };
+            sum.add(total.units());
+            sum.subtract(held.share.seen_by(cut).units());
         }
         sum
     }
@@ -124,7 +195,12 @@ impl CounterState {
         }
         let forecast = forecast.filter(|f| !f.is_exact()).map(Box::new);
         match self.others.iter_mut().find(|held| held.replica == replica) {
-            Some(held) if held.share.revision >= share.revision => return false,
+            Some(held) if held.share.revision == share.revision => {
+                // A cut tells of a share without its forecast.
+                held.forecast = held.forecast.take().or(forecast);
+                return false;
+            }
+            Some(held) if held.share.revision > share.revision => return false,
             Some(held) => {
                 held.share = held.share.merge(share);
                 held.forecast = forecast;
@@ -175,23 +251,35 @@ impl CounterState {
             return false;
         }
         self.others.retain(|held| !assignment.knows_retired(held.replica, held.share.revision));
-        for held in &mut self.others {
-            // What was extrapolated when the writer looked is frozen until the owner speaks, so that what was set is what is read.
-            if assignment.cut_of(held.replica).is_some_and(|cut| cut.revision >= held.share.revision) {
-                held.forecast = None;
-            }
-        }
         self.rest_mut().assignment = Some(assignment);
         true
     }
 
     /// Takes a precision. Answers whether it is now the counter's.
     pub fn take_precision(&mut self, register: PrecisionRegister) -> bool {
-        if self.precision().is_some_and(|present| present.stamp >= register.stamp) {
-            return false;
+        let rest = self.rest_mut();
+        match &rest.precision {
+            Some(present) if present.stamp == register.stamp => return false,
+            Some(present) if present.stamp > register.stamp => {
+                rest.precisions_before = rest.precisions_before.map(|before| before.and(register.precision));
+                return false;
+            }
+            present => {
+                let replaced = present.map_or(register.precision, |replaced| replaced.precision);
+                let before = rest.precisions_before;
+                let first = PrecisionsBefore::only(replaced, present.is_none());
+                rest.precisions_before = Some(before.map_or(first, |before| before.and(replaced)));
+            }
         }
-        self.rest_mut().precision = Some(register);
+        rest.precision = Some(register);
         true
+    }
+
+    /// Everybody has heard of the present precision.
+    pub(super) fn confirm_precision(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.precisions_before = None;
+        }
     }
 
     /// Takes the word that a life of a share is over, once everything before that word was received.

@@ -244,6 +244,25 @@ impl Table {
         self.shared.doze();
     }
 
+    /// Makes news of every own share that has moved since it was last announced, to be told exactly.
+    /// Walks all counters, a shard at a time.
+    pub fn queue_all_moved(&self) {
+        for shard in &self.shards {
+            shard.lock().queue_all_moved(&self.shared);
+        }
+    }
+
+    /// Goes by the precisions of which everybody is known to have heard.
+    pub fn settle_precisions(&self, now: Monotonic) {
+        if self.shared.unsettled_precisions.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let standings = self.shared.progress.standings().clone();
+        for shard in &self.shards {
+            shard.lock().settle_precisions(&self.shared, &standings, now);
+        }
+    }
+
     /// Starts a new life: what this node counted so far becomes the share of the replica that ends, and what it
     /// counts from now on is `replica`'s. The ended replica's last announcements are appended to `out`.
     /// Walks all counters, a shard at a time.

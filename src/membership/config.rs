@@ -23,6 +23,8 @@ pub struct Config {
     /// For so long after the last word from a node its counters are extrapolated; then they are held still.
     /// 100 to 600,000.
     pub lease_ms: u64,
+    /// Pause between two signs of life to every linked node. 20 to 10,000, and at most a third of `lease_ms`.
+    pub heartbeat_interval_ms: u64,
     /// Pause between two rounds of gossip while there is news. 10 to 60,000.
     pub gossip_interval_ms: u64,
     /// Pause between two introductions to a linked node that is not an active member yet. 50 to 60,000.
@@ -31,7 +33,13 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { node_timeout_ms: 5_000, lease_ms: 3_000, gossip_interval_ms: 100, announce_interval_ms: 500 }
+        Self {
+            node_timeout_ms: 5_000,
+            lease_ms: 3_000,
+            heartbeat_interval_ms: 200,
+            gossip_interval_ms: 100,
+            announce_interval_ms: 500,
+        }
     }
 }
 
@@ -44,12 +52,19 @@ impl Config {
         for (key, given, lowest, highest) in [
             ("node_timeout_ms", self.node_timeout_ms, 1_000, 600_000),
             ("lease_ms", self.lease_ms, 100, 600_000),
+            ("heartbeat_interval_ms", self.heartbeat_interval_ms, 20, 10_000),
             ("gossip_interval_ms", self.gossip_interval_ms, 10, 60_000),
             ("announce_interval_ms", self.announce_interval_ms, 50, 60_000),
         ] {
             if !(lowest..=highest).contains(&given) {
                 return Err(MembershipError::Setting { key, given, lowest, highest });
             }
+        }
+        if self.heartbeat_interval_ms > self.lease_ms / 3 {
+            return Err(MembershipError::Heartbeat {
+                heartbeat_interval_ms: self.heartbeat_interval_ms,
+                lease_ms: self.lease_ms,
+            });
         }
         Ok(())
     }
@@ -72,6 +87,11 @@ impl Config {
     /// [`Config::lease_ms`] as a duration.
     pub fn lease(&self) -> Duration {
         Duration::from_millis(self.lease_ms)
+    }
+
+    /// [`Config::heartbeat_interval_ms`] as a duration.
+    pub fn heartbeat_interval(&self) -> Duration {
+        Duration::from_millis(self.heartbeat_interval_ms)
     }
 
     /// [`Config::announce_interval_ms`] as a duration.

@@ -18,6 +18,17 @@ pub enum MembershipError {
         /// The most that is allowed, in milliseconds.
         highest: u64,
     },
+    /// Signs of life would be too rare for the lease.
+    #[error(
+        "[cluster] heartbeat_interval_ms = {heartbeat_interval_ms} does not go with lease_ms = {lease_ms}: it may be a \
+         third of that at most"
+    )]
+    Heartbeat {
+        /// What was given for the one.
+        heartbeat_interval_ms: u64,
+        /// And for the other.
+        lease_ms: u64,
+    },
     /// A host that cannot be told to other nodes.
     #[error("{0:?} is not a host: at most {MAX_HOST_BYTES} letters, digits and . - : _ % [ ] are allowed")]
     Host(String),

@@ -1,5 +1,6 @@
 //! From what became announceable to datagrams on every link.
 
+use super::clock_offset::clock_micros;
 use super::machine::Node;
 use crate::base::{Location, Monotonic, NodeId, ReplicaIndex};
 use crate::counter::{Announcement, AnnouncementBody, Assignment, NumberedItem};
@@ -57,13 +58,17 @@ impl Node {
         self.last_flush = now;
         let mut announcements = std::mem::take(&mut self.announcements);
         self.table.drain(ANNOUNCEMENTS_A_FLUSH, now, &mut announcements);
+        if announcements.len() < ANNOUNCEMENTS_A_FLUSH && self.table.next_timer() > now {
+            // All that waited at `now` has its number; what has come since may wait.
+            self.note_told(now);
+        }
         announcements = self.announce(announcements, now);
         announcements.shrink_to(4096);
         self.announcements = announcements;
     }
 
     /// Sends announcements of the present replica to every linked peer. Answers the emptied list.
-    pub(super) fn announce(&mut self, mut announcements: Vec<Announcement>, _now: Monotonic) -> Vec<Announcement> {
+    pub(super) fn announce(&mut self, mut announcements: Vec<Announcement>, now: Monotonic) -> Vec<Announcement> {
         if announcements.is_empty() {
             return announcements;
         }
@@ -79,7 +84,7 @@ impl Node {
         }
         let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();
         if !linked.is_empty() {
-            self.pack(&announcements);
+            self.pack(&announcements, now);
             self.send_packed(&linked, announcements.len());
         }
         announcements.clear();
@@ -92,8 +97,8 @@ impl Node {
         limits.min().unwrap_or(0)
     }
 
-    fn pack(&mut self, announcements: &[Announcement]) {
-        let mut packer = RecordPacker::new(self.own.incarnation, self.datagram_limit());
+    fn pack(&mut self, announcements: &[Announcement], now: Monotonic) {
+        let mut packer = RecordPacker::new(self.own.incarnation, clock_micros(now), self.datagram_limit());
         let mut packed = std::mem::take(&mut self.packed);
         for announcement in announcements {
             if let Some(record) = self.record_of(announcement) {
@@ -180,7 +185,7 @@ impl Node {
             });
         }
         found.sort_unstable_by_key(|(_, _, share, _)| share.revision);
-        let mut packer = RecordPacker::new(self.own.incarnation, self.datagram_limit());
+        let mut packer = RecordPacker::new(self.own.incarnation, clock_micros(now), self.datagram_limit());
         let mut packed = std::mem::take(&mut self.packed);
         for (location, name, share, forecast) in &found {
             let record = Record::Share {

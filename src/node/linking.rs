@@ -157,13 +157,16 @@ impl Node {
         let (host, port) = (peer.address(), peer.mesh_port);
         let Some(link) = &mut peer.link else { return };
         link.replica = Some((index, hello.incarnation));
+        peer.greeted(index, hello);
         if let Some(other) = peer.twins.greeted(hello, now) {
             self.emit(Event::Twins { peer: from, here: (host.clone(), port), there: other });
         }
         self.emit(Event::Linked { peer: from, host, port });
         self.membership.allow(from);
         self.membership.link_up(from, now);
-        self.send_digest_to(from);
+        self.refresh_standings(now);
+        self.send_heartbeat_to(&[from], now);
+        self.send_digest_to(from, now);
         self.remember_members();
     }
 
@@ -281,6 +284,7 @@ impl Node {
             self.answer(Some(request), Err("another CLUSTER RESET HARD is under way".to_owned()));
             return;
         }
+        self.table.queue_all_moved();
         self.flush_all(now);
         self.membership.leave(now);
         self.drain_membership(now);
@@ -338,7 +342,8 @@ impl Node {
         self.answer(request, Err(format!("{reason}; this node has left the cluster and keeps its identity")));
     }
 
-    pub(super) fn publish_view(&mut self) {
+    pub(super) fn publish_view(&mut self, now: Monotonic) {
+        self.refresh_standings(now);
         self.table.set_members(u32::try_from(self.peers.len()).unwrap_or(u32::MAX).saturating_add(1));
         let myself = MemberView {
             id: self.own.node,

@@ -97,6 +97,11 @@ pub struct Node {
     /// Another for every process.
     pub(super) instance: u64,
     pub(super) next_digest: Monotonic,
+    pub(super) next_heartbeat: Monotonic,
+    /// When everything counted before was in the numbers drawn, and over how many members precision was split then.
+    pub(super) told_until: (Monotonic, u32),
+    /// When a replica last ended.
+    pub(super) last_ended: Option<Monotonic>,
     pub(super) next_tend: Monotonic,
     pub(super) tend_from: u8,
     pub(super) outputs: VecDeque<Output>,
@@ -146,6 +151,9 @@ impl Node {
             news_since: None,
             last_flush: Monotonic::ZERO,
             next_digest: now,
+            next_heartbeat: now,
+            told_until: (now, 1),
+            last_ended: None,
             next_tend: now,
             tend_from: 0,
             outputs: VecDeque::new(),
@@ -231,6 +239,11 @@ impl Node {
         if self.next_tend <= at {
             self.next_tend = at.after(TEND_INTERVAL);
             self.tend();
+            self.table.settle_precisions(at);
+        }
+        if self.next_heartbeat <= at {
+            self.next_heartbeat = at.after(self.settings.cluster.heartbeat_interval());
+            self.send_heartbeats(at);
         }
         if self.next_digest <= at {
             self.next_digest = at.after(DIGEST_INTERVAL);
@@ -250,11 +263,18 @@ impl Node {
             None if peer.dialling.is_none() => [peer.redial_at, Monotonic::NEVER],
             None => [Monotonic::NEVER; 2],
         });
-        [news, self.table.next_timer(), self.next_digest, self.next_tend, self.membership.next_deadline()]
-            .into_iter()
-            .chain(peers)
-            .min()
-            .unwrap_or(Monotonic::NEVER)
+        [
+            news,
+            self.table.next_timer(),
+            self.next_heartbeat,
+            self.next_digest,
+            self.next_tend,
+            self.membership.next_deadline(),
+        ]
+        .into_iter()
+        .chain(peers)
+        .min()
+        .unwrap_or(Monotonic::NEVER)
     }
 
     /// The next thing to do.
@@ -265,6 +285,8 @@ impl Node {
     /// Says goodbye: announces what was not announced yet, and tells the members that this node goes.
     /// The outputs still have to be carried out, and the links closed after that.
     pub fn say_goodbye(&mut self, now: Moment) {
+        // What was within its band so far is told exactly: nobody will hear of it again.
+        self.table.queue_all_moved();
         self.flush_all(now.monotonic);
         self.membership.leave(now.monotonic);
         self.after_input(now.monotonic);
@@ -297,6 +319,9 @@ impl Node {
     pub(super) fn enter(&mut self, replica: ReplicaId) -> Option<ReplicaIndex> {
         match self.registry.enter(replica) {
             Ok(index) => {
+                if self.sequences.len() <= index.as_usize() {
+                    self.members_changed = true;
+                }
                 self.sequence_of(index);
                 Some(index)
             }
@@ -334,7 +359,7 @@ impl Node {
     fn after_input(&mut self, now: Monotonic) {
         self.drain_membership(now);
         if std::mem::take(&mut self.members_changed) {
-            self.publish_view();
+            self.publish_view(now);
         }
     }
 

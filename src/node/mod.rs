@@ -4,6 +4,7 @@
 //! happened, and [`Node::poll_output`] says what to do about it. That is what lets thousands of clusters be simulated.
 
 mod announcing;
+mod clock_offset;
 mod event;
 mod input;
 mod linking;
@@ -13,6 +14,7 @@ mod places;
 mod receiving;
 mod repair;
 mod serving;
+mod standing;
 mod tending;
 mod twins;
 mod view;

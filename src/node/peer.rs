@@ -1,10 +1,14 @@
 //! What a node knows of one other member.
 
+use super::clock_offset::ClockOffset;
 use super::input::{DialNumber, KnownMember};
+use super::standing::Vouching;
 use super::twins::Twins;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaIndex};
+use crate::counter::Precision;
 use crate::membership::MemberIdentity;
 use crate::replication::Digest;
+use crate::wire::Hello;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -30,6 +34,15 @@ pub(super) struct Peer {
     pub(super) dialling: Option<DialNumber>,
     pub(super) redial_at: Monotonic,
     pub(super) twins: Twins,
+    /// The replica that it counts as, since it greeted first.
+    pub(super) present: Option<(ReplicaIndex, Incarnation)>,
+    /// Its process, as against another life of the node.
+    pub(super) instance: Option<u64>,
+    pub(super) default_precision: Precision,
+    /// How that process' clock stands to this one's.
+    pub(super) offset: ClockOffset,
+    /// The newest of its digests of which it is known to go by what is in it.
+    pub(super) confirmed: Option<Digest>,
     pause: Duration,
 }
 
@@ -45,6 +58,7 @@ pub(super) struct Link {
     pub(super) digest: Option<Digest>,
     /// When to see whether the digest has news: a little later than it came, for datagrams are faster and on their way.
     pub(super) compare_at: Monotonic,
+    pub(super) vouching: Vouching,
 }
 
 impl Link {
@@ -56,6 +70,7 @@ impl Link {
             max_datagram_bytes,
             digest: None,
             compare_at: Monotonic::NEVER,
+            vouching: Vouching::default(),
         }
     }
 }
@@ -75,6 +90,11 @@ impl Peer {
             dialling: None,
             redial_at: now,
             twins: Twins::default(),
+            present: None,
+            instance: None,
+            default_precision: Precision::default(),
+            offset: ClockOffset::default(),
+            confirmed: None,
             pause: FIRST_PAUSE,
         }
     }
@@ -83,6 +103,17 @@ impl Peer {
         let mut peer = Self::new(member.id, now);
         peer.set_address(&member.host, member.client_port, member.mesh_port);
         peer
+    }
+
+    /// It has greeted. What is known of an earlier process of the node says nothing of this one.
+    pub(super) fn greeted(&mut self, replica: ReplicaIndex, hello: &Hello) {
+        if self.instance != Some(hello.instance) {
+            self.offset = ClockOffset::default();
+            self.confirmed = None;
+        }
+        self.instance = Some(hello.instance);
+        self.present = Some((replica, hello.incarnation));
+        self.default_precision = hello.default_precision;
     }
 
     /// Answers whether anything is another than before.

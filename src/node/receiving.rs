@@ -25,6 +25,7 @@ impl Node {
                     self.emit(Event::Refused { peer: from, reason: error.to_string() });
                 }
             }
+            Ok(Datagram::Heartbeat(heartbeat)) => self.take_heartbeat(from, heartbeat, now),
             Ok(Datagram::NamesWanted(places)) => self.tell_names(from, &places, now),
             Err(error) => self.emit(Event::Refused { peer: from, reason: error.to_string() }),
         }
@@ -49,9 +50,9 @@ impl Node {
         }
         match message {
             Message::Hello(_) => {}
-            Message::Digest(lines) => self.take_digest(from, &lines, now),
+            Message::Digest(clock, lines) => self.take_digest(from, clock, &lines, now),
             Message::Pull(have) => self.serve(from, &have, now),
-            Message::RepairItems(items) => self.take_repair_items(from, &items, now),
+            Message::RepairItems(clock, items) => self.take_repair_items(from, clock, &items, now),
             Message::RepairEnd(time, lines) => self.take_repair_end(from, time, &lines, now),
             Message::Records(records) => self.take_records(from, &records, now),
         }
@@ -61,16 +62,15 @@ impl Node {
     fn hear(&mut self, from: NodeId, now: Monotonic) -> bool {
         let Some(peer) = self.peers.get_mut(&from) else { return false };
         peer.last_heard = Some(now);
-        let Some((replica, _)) = peer.link.as_ref().and_then(|link| link.replica) else { return false };
-        self.table.progress().set_heard_at(replica, now);
-        true
+        peer.link.as_ref().is_some_and(|link| link.replica.is_some())
     }
 
-    /// When what arrives now was said: half a round trip ago, and before that what it says of its age.
-    pub(super) fn said_at(&self, from: NodeId, age: Duration, now: Monotonic) -> Monotonic {
-        let link = self.peers.get(&from).and_then(|peer| peer.link.as_ref());
-        let on_the_way = link.map_or(Duration::ZERO, |link| link.round_trip / 2);
-        now.before(age.saturating_add(on_the_way))
+    /// When what arrives now was said, at `clock` on the sender's clock, and before that what it says of its age. Half a
+    /// round trip ago while the clocks were not compared.
+    pub(super) fn said_at(&mut self, from: NodeId, clock: u64, age: Duration, now: Monotonic) -> Monotonic {
+        let Some(peer) = self.peers.get_mut(&from) else { return now.before(age) };
+        let on_the_way = peer.link.as_ref().map_or(Duration::ZERO, |link| link.round_trip / 2);
+        peer.offset.moment_or(clock, now.before(on_the_way)).min(now).before(age)
     }
 
     fn take_records(&mut self, from: NodeId, records: &Records<'_>, now: Monotonic) {
@@ -80,13 +80,14 @@ impl Node {
             return;
         }
         self.state.traffic.records_received.fetch_add(records.records.len() as u64, Ordering::Relaxed);
-        self.table.progress().set_heard_at(replica, now);
+        let said_at = self.said_at(from, records.clock, Duration::ZERO, now);
+        self.table.progress().set_heard_at(replica, said_at);
         let mut unknown = Vec::new();
         for (number, record) in &records.records {
             if self.sequence_of(replica).held.contains(*number) {
                 continue;
             }
-            match self.take_record(from, sender, replica, *number, record, now) {
+            match self.take_record(sender, replica, *number, record, said_at, now) {
                 Taken::At(location) => {
                     let sequence = self.sequence_of(replica);
                     sequence.held.insert(*number, *number);
@@ -98,6 +99,7 @@ impl Node {
         }
         let contiguous = self.sequence_of(replica).held.contiguous();
         self.table.progress().set_received(replica, contiguous);
+        self.credit(from, now);
         for places in unknown.chunks(NAMES_A_REQUEST) {
             self.datagram(from, encode_names_wanted(places).into());
         }
@@ -105,21 +107,20 @@ impl Node {
 
     fn take_record(
         &mut self,
-        from: NodeId,
         sender: ReplicaId,
         replica: ReplicaIndex,
         number: u64,
         record: &Record<'_>,
+        said_at: Monotonic,
         now: Monotonic,
     ) -> Taken {
         match record {
             Record::Share { location, born, total, rate, age, whole, name } => {
-                let forecast = (*rate != 0.0).then(|| {
-                    let since = self.said_at(from, *age, now);
-                    Forecast { total: *total, rate: *rate, whole: *whole, since }
-                });
+                let since = said_at.before(*age);
+                let forecast = (*rate != 0.0).then_some(Forecast { total: *total, rate: *rate, whole: *whole, since });
                 let share = Share { born: *born, revision: number, total: *total };
-                let incoming = IncomingShare { replica, share, forecast };
+                let is_in_order = self.sequence_of(replica).held.contiguous().checked_add(1) == Some(number);
+                let incoming = IncomingShare { replica, share, forecast, in_order_at: is_in_order.then_some(since) };
                 self.take_live_share(*location, *name, incoming)
             }
             Record::Assignment { name, body } => {

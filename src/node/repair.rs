@@ -3,6 +3,7 @@
 //! One pull at a time, from one peer, of everything above what this node has: that way an empty node gets the state
 //! of the whole cluster once, and not once from every member.
 
+use super::clock_offset::clock_micros;
 use super::event::Event;
 use super::machine::Node;
 use crate::base::{HybridTime, Monotonic, NodeId, ReplicaId, ReplicaIndex, Stamp};
@@ -64,24 +65,24 @@ impl Node {
         digest.iter().filter_map(with_id).collect()
     }
 
-    pub(super) fn send_digest_to(&mut self, to: NodeId) {
-        let bytes = Message::encode_digest(&self.digest_lines());
+    pub(super) fn send_digest_to(&mut self, to: NodeId, now: Monotonic) {
+        let bytes = Message::encode_digest(clock_micros(now), &self.digest_lines());
         self.message(to, bytes);
     }
 
     /// Tells every linked peer what this node has; also the sign that it lives.
-    pub(super) fn send_digests(&mut self, _now: Monotonic) {
+    pub(super) fn send_digests(&mut self, now: Monotonic) {
         let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();
         if linked.is_empty() {
             return;
         }
-        let bytes = Message::encode_digest(&self.digest_lines());
+        let bytes = Message::encode_digest(clock_micros(now), &self.digest_lines());
         for peer in linked {
             self.message(peer, bytes.clone());
         }
     }
 
-    pub(super) fn take_digest(&mut self, from: NodeId, lines: &[DigestLine], now: Monotonic) {
+    pub(super) fn take_digest(&mut self, from: NodeId, clock: u64, lines: &[DigestLine], now: Monotonic) {
         let mut digest = Digest::default();
         for line in lines {
             self.look_out_for_own(line.replica);
@@ -94,6 +95,7 @@ impl Node {
         // The first digest of a link speaks of what was before it, which no datagram will bring.
         let wait = if link.digest.is_none() { Duration::ZERO } else { COMPARE_AFTER };
         link.digest = Some(digest);
+        (link.vouching.digest_said, link.vouching.digest_came) = (clock, now);
         link.compare_at = now.after(wait);
     }
 
@@ -108,10 +110,15 @@ impl Node {
     /// Compares the digests whose time has come, and pulls from the first peer that has what this node lacks.
     pub(super) fn compare_digests(&mut self, now: Monotonic) {
         self.mind_pull(now);
+        let mut is_any_due = false;
         for peer in self.peers.values_mut() {
             if let Some(link) = peer.link.as_mut().filter(|link| link.compare_at <= now) {
                 link.compare_at = Monotonic::NEVER;
+                is_any_due = true;
             }
+        }
+        if is_any_due {
+            self.verify_digests(now);
         }
         if self.pulling.is_some() {
             return;
@@ -161,9 +168,10 @@ impl Node {
         }
     }
 
-    pub(super) fn take_repair_items(&mut self, from: NodeId, items: &[RepairItem<'_>], now: Monotonic) {
+    pub(super) fn take_repair_items(&mut self, from: NodeId, clock: u64, items: &[RepairItem<'_>], now: Monotonic) {
+        let made_at = self.said_at(from, clock, Duration::ZERO, now);
         for item in items {
-            self.take_repair_item(from, item, now);
+            self.take_repair_item(from, item, made_at, now);
         }
         if let Some(pulling) = self.pulling.as_mut().filter(|pulling| pulling.from == from) {
             pulling.items += items.len() as u64;
@@ -171,17 +179,18 @@ impl Node {
         }
     }
 
-    fn take_repair_item(&mut self, from: NodeId, item: &RepairItem<'_>, now: Monotonic) {
+    fn take_repair_item(&mut self, from: NodeId, item: &RepairItem<'_>, made_at: Monotonic, now: Monotonic) {
         let Some(replica) = self.enter(item.replica) else { return };
         if replica == self.own_index || item.number <= self.sequence_of(replica).held.contiguous() {
             return;
         }
         let location = match &item.kind {
             RepairKind::Share { location, born, total, rate, age, whole } => {
-                let since = self.said_at(from, *age, now);
+                let since = made_at.before(*age);
                 let share = Share { born: *born, revision: item.number, total: *total };
                 let forecast = Some(Forecast { total: *total, rate: *rate, whole: *whole, since });
-                let ours = self.table.take_share(item.name, IncomingShare { replica, share, forecast });
+                let ours =
+                    self.table.take_share(item.name, IncomingShare { replica, share, forecast, in_order_at: None });
                 if let Some(theirs) = location.filter(|_| item.replica.node == from) {
                     self.sequence_of(replica).places.get_or_insert_default().set(theirs, ours);
                 }
@@ -232,6 +241,7 @@ impl Node {
         }
         let milliseconds = u64::try_from(now.since(pulling.since).as_millis()).unwrap_or(u64::MAX);
         self.emit(Event::Repaired { peer: from, items: pulling.items, milliseconds });
+        self.verify_digests(now);
         self.members_changed();
         self.compare_digests(now);
     }

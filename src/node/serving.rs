@@ -1,6 +1,7 @@
 //! The sending side of anti-entropy: what a peer lacks, out of the backlog where that reaches back far enough, else by a
 //! walk over the table. A chunk at a time: the next one is made when the one before has left.
 
+use super::clock_offset::clock_micros;
 use super::input::Output;
 use super::machine::Node;
 use crate::base::{HybridTime, Location, Monotonic, Name, NodeId, REPAIR_CHUNK_BYTES, ReplicaId, ReplicaIndex};
@@ -86,11 +87,11 @@ impl Node {
         }
         let done = matches!(serving.cursor, Cursor::Done);
         if !writer.is_empty() {
-            let bytes = writer.finish();
+            let bytes = writer.finish(clock_micros(now));
             self.repair_message(to, bytes, !done);
         } else if !done {
             // Nothing of this stretch was lacking; come back as if it had been sent, so that nobody waits for this walk.
-            self.repair_message(to, Message::encode_empty_repair(), true);
+            self.repair_message(to, Message::encode_empty_repair(clock_micros(now)), true);
         }
         if done {
             let lines: Vec<HeldLine> =

@@ -51,7 +51,7 @@ fn records() -> Vec<(u64, Record<'static>)> {
 }
 
 fn pack(limit: usize) -> Vec<Packed> {
-    let (mut packer, mut ready) = (RecordPacker::new(Incarnation(3), limit), Vec::new());
+    let (mut packer, mut ready) = (RecordPacker::new(Incarnation(3), 5, limit), Vec::new());
     for (number, record) in records() {
         packer.push(number, &record, &mut ready);
     }
@@ -68,8 +68,8 @@ fn is_cbor(bytes: &[u8]) -> bool {
     ciborium::from_reader::<ciborium::Value, _>(bytes).is_ok_and(|value| value.is_array())
 }
 
-const GOLDEN_RECORDS: &str = "9f0101039f1a0001117085041901021a00011170c48220187d46636c69636b7386031901021a00011170c48220187dfa437a00001905dcff9f1a00011173860841781b01020304050607081864f4828654010101010101010101010101010101010101010103090709c482203818835402020202020202020202020202020202020202020304840941780501850a41785401010101010101010101010101010101010101010307ffff";
-const GOLDEN_REPAIR: &str = "9f01138282540101010101010101010101010101010101010101038254020202020202020202020202020202020202020203858700000946636c69636b73f607c48220018901000a46636c69636b730507c4822001fac0600000194e208808000b46636c69636b731b01020304050607081864f4828654010101010101010101010101010101010101010103090709c4822038188354020202020202020202020202020202020202020203048609000c46636c69636b730501860a000d46636c69636b730104ff";
+const GOLDEN_RECORDS: &str = "9f010103059f1a0001117085041901021a00011170c48220187d46636c69636b7386031901021a00011170c48220187dfa437a00001905dcff9f1a00011173860841781b01020304050607081864f4828654010101010101010101010101010101010101010103090709c482203818835402020202020202020202020202020202020202020304840941780501850a41785401010101010101010101010101010101010101010307ffff";
+const GOLDEN_REPAIR: &str = "9f0113068282540101010101010101010101010101010101010101038254020202020202020202020202020202020202020203858700000946636c69636b73f607c48220018901000a46636c69636b730507c4822001fac0600000194e208808000b46636c69636b731b01020304050607081864f4828654010101010101010101010101010101010101010103090709c4822038188354020202020202020202020202020202020202020203048609000c46636c69636b730501860a000d46636c69636b730104ff";
 
 #[test]
 fn records_have_the_pinned_bytes() {
@@ -77,7 +77,7 @@ fn records_have_the_pinned_bytes() {
     let [Packed::Datagram(bytes, 5)] = &packed[..] else { panic!("one datagram, not {packed:?}") };
     assert_eq!(hex(bytes), GOLDEN_RECORDS);
     assert!(is_cbor(bytes));
-    let expected = Datagram::Records(Records { incarnation: Incarnation(3), records: records() });
+    let expected = Datagram::Records(Records { incarnation: Incarnation(3), clock: 5, records: records() });
     assert_eq!(Datagram::decode(bytes), Ok(expected));
 }
 
@@ -119,7 +119,7 @@ fn a_record_without_its_name_is_short() {
         name: None,
     };
     for rate in [0.0, 117.3] {
-        let (mut packer, mut ready) = (RecordPacker::new(Incarnation(3), 1162), Vec::new());
+        let (mut packer, mut ready) = (RecordPacker::new(Incarnation(3), 5, 1162), Vec::new());
         for n in 0..1000 {
             packer.push(5_000_000 + n, &record(n, rate), &mut ready);
         }
@@ -160,11 +160,26 @@ fn a_repair_has_the_pinned_bytes() {
         writer.push(&item);
     }
     assert_eq!(writer.count(), 5);
-    let bytes = writer.finish();
+    let bytes = writer.finish(6);
     assert_eq!(hex(&bytes), GOLDEN_REPAIR);
     assert!(is_cbor(&bytes));
-    assert_eq!(Message::decode(&bytes), Ok(Message::RepairItems(items())));
+    assert_eq!(Message::decode(&bytes), Ok(Message::RepairItems(6, items())));
     assert!(writer.is_empty());
+}
+
+#[test]
+fn heartbeats_have_the_pinned_bytes() {
+    let first =
+        Heartbeat { incarnation: Incarnation(3), clock: 70_000, newest: 9, told_until: 69_999, members: 5, echo: None };
+    let next = Heartbeat { echo: Some((258, 4)), ..first };
+    for (heartbeat, golden) in
+        [(first, "9f0104031a00011170091a0001116f05f6ff"), (next, "9f0104031a00011170091a0001116f058219010204ff")]
+    {
+        let bytes = heartbeat.encode();
+        assert_eq!(hex(&bytes), golden);
+        assert!(is_cbor(&bytes));
+        assert_eq!(Datagram::decode(&bytes), Ok(Datagram::Heartbeat(heartbeat)));
+    }
 }
 
 #[test]
@@ -188,7 +203,11 @@ fn the_other_messages_have_the_pinned_bytes() {
             "9f011003633a3a31191e1f191e20f5633a3a32184d01ff".to_owned(),
             Message::Hello(hello.clone()),
         ),
-        (Message::encode_digest(&[line]), format!("9f01118185{id}03050409ff"), Message::Digest(vec![line])),
+        (
+            Message::encode_digest(258, &[line]),
+            format!("9f01111901028185{id}03050409ff"),
+            Message::Digest(258, vec![line]),
+        ),
         (
             Message::encode_pull(&[(replica(1), 5)]),
             format!("9f01128183{id}0305ff"),
@@ -227,7 +246,7 @@ proptest! {
         let mut writer = RepairWriter::default();
         items().iter().for_each(|item| writer.push(item));
         let Packed::Datagram(datagram, _) = pack(1200).remove(0) else { unreachable!("it fits") };
-        for mut bytes in [datagram, writer.finish(), Message::encode_digest(&[])] {
+        for mut bytes in [datagram, writer.finish(6), Message::encode_digest(6, &[])] {
             let at = at.index(bytes.len());
             bytes[at] = byte;
             let _ = Datagram::decode(&bytes);

@@ -124,12 +124,13 @@ pub enum RepairKind {
 pub enum Message<'a> {
     /// The first on every link.
     Hello(Hello),
-    /// What the sender has of every replica, once a second; also its sign of life.
-    Digest(Vec<DigestLine>),
+    /// When it was said, in microseconds on the sender's monotonic clock, and what the sender has of every replica; once a
+    /// second.
+    Digest(u64, Vec<DigestLine>),
     /// Asks for everything above these numbers.
     Pull(Vec<(ReplicaId, u64)>),
-    /// A part of what was asked for.
-    RepairItems(Vec<RepairItem<'a>>),
+    /// When it was made, in microseconds on the sender's monotonic clock, and a part of what was asked for.
+    RepairItems(u64, Vec<RepairItem<'a>>),
     /// All that was asked for has been sent; whoever took it has what the sender had, of which no stamp is later than this.
     RepairEnd(HybridTime, Vec<HeldLine>),
     /// Records that fit no datagram.
@@ -149,12 +150,12 @@ impl<'a> Message<'a> {
         expect_open_array(&mut input)?;
         let message = match decode_head(&mut input)? {
             HELLO => Self::Hello(Hello::decode(&mut input)?),
-            DIGEST => Self::Digest(decode_replica_list(&mut input, decode_digest_line)?),
+            DIGEST => Self::Digest(input.u64()?, decode_replica_list(&mut input, decode_digest_line)?),
             PULL => Self::Pull(decode_replica_list(&mut input, |input| {
                 expect_array(input, 3)?;
                 Ok((decode_replica(input)?, input.u64()?))
             })?),
-            REPAIR_ITEMS => Self::RepairItems(decode_items(&mut input)?),
+            REPAIR_ITEMS => Self::RepairItems(input.u64()?, decode_items(&mut input)?),
             REPAIR_END => {
                 let time = HybridTime(input.u64()?);
                 Self::RepairEnd(time, decode_replica_list(&mut input, decode_held_line)?)
@@ -185,9 +186,9 @@ impl<'a> Message<'a> {
     }
 
     /// Encodes a digest.
-    pub fn encode_digest(lines: &[DigestLine]) -> Vec<u8> {
+    pub fn encode_digest(clock: u64, lines: &[DigestLine]) -> Vec<u8> {
         sealed(DIGEST, |out| {
-            let _ = out.array(lines.len() as u64);
+            let _ = out.u64(clock).and_then(|out| out.array(lines.len() as u64));
             for line in lines {
                 let _ = out.array(5);
                 encode_replica(out, line.replica);
@@ -209,8 +210,8 @@ impl<'a> Message<'a> {
     }
 
     /// Encodes a part of a repair with nothing in it.
-    pub fn encode_empty_repair() -> Vec<u8> {
-        RepairWriter::default().finish()
+    pub fn encode_empty_repair(clock: u64) -> Vec<u8> {
+        RepairWriter::default().finish(clock)
     }
 
     /// Encodes the end of a repair.
@@ -349,9 +350,10 @@ impl RepairWriter {
     }
 
     /// The message with all that was gathered.
-    pub fn finish(&mut self) -> Vec<u8> {
+    pub fn finish(&mut self, clock: u64) -> Vec<u8> {
         let written = std::mem::take(self);
         let mut bytes = sealed(REPAIR_ITEMS, |out| {
+            let _ = out.u64(clock);
             let _ = out.array(written.replicas.len() as u64);
             for replica in &written.replicas {
                 let _ = out.array(2);

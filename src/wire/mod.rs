@@ -7,12 +7,14 @@ mod decimal;
 mod error;
 #[cfg(test)]
 mod golden_tests;
+mod heartbeat;
 mod ids;
 mod message;
 mod packer;
 mod record;
 
 pub use error::WireError;
+pub use heartbeat::Heartbeat;
 pub use message::{DigestLine, HeldLine, Hello, Message, RepairItem, RepairKind, RepairWriter};
 pub use packer::{Packed, RecordPacker, encode_membership, encode_names_wanted};
 pub use record::{AssignmentBody, Datagram, Observed, Record, Records};

@@ -25,6 +25,7 @@ pub enum Packed {
 #[derive(Debug)]
 pub struct RecordPacker {
     incarnation: Incarnation,
+    clock: u64,
     limit: usize,
     buffer: Vec<u8>,
     /// The number that the next record must have to belong to the open run.
@@ -33,9 +34,9 @@ pub struct RecordPacker {
 }
 
 impl RecordPacker {
-    /// A packer of datagrams of at most `limit` bytes.
-    pub fn new(incarnation: Incarnation, limit: usize) -> Self {
-        Self { incarnation, limit, buffer: Vec::new(), next: None, records: 0 }
+    /// A packer of datagrams of at most `limit` bytes, which leave at `clock`.
+    pub fn new(incarnation: Incarnation, clock: u64, limit: usize) -> Self {
+        Self { incarnation, clock, limit, buffer: Vec::new(), next: None, records: 0 }
     }
 
     /// Adds a record, and hands over what is full because of it.
@@ -61,7 +62,7 @@ impl RecordPacker {
         if self.buffer.is_empty() {
             self.buffer.reserve(self.limit + RECORD_BYTES);
             open(&mut self.buffer, RECORDS, |out| {
-                let _ = out.u64(self.incarnation.0);
+                let _ = out.u64(self.incarnation.0).and_then(|out| out.u64(self.clock));
             });
         }
         if self.next != Some(number) {

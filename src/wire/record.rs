@@ -1,12 +1,13 @@
 //! Records: one announcement each, many to a datagram.
 //!
-//! A datagram of records is `[_ version, 1, incarnation, [_ number, record, record, ...], ...]`: runs of consecutive
+//! A datagram of records is `[_ version, 1, incarnation, clock, [_ number, record, record, ...], ...]`: runs of consecutive
 //! numbers, so a record carries none. A share's record finds its counter by the owner's place and the number at
 //! which the share was born, both of which the receiver learned with the name; only a birth carries the name.
 
 use super::FORMAT_VERSION;
 use super::decimal::{Writer, decode_amount, decode_total, encode_units};
 use super::error::WireError;
+use super::heartbeat::Heartbeat;
 use super::ids::{
     bounded_array, decode_name, decode_replica, decode_replica_list, encode_replica, expect_array, expect_end,
     expect_open_array, take_break,
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub(super) const RECORDS: u8 = 1;
 pub(super) const MEMBERSHIP: u8 = 2;
 pub(super) const NAMES_WANTED: u8 = 3;
+pub(super) const HEARTBEAT: u8 = 4;
 
 /// A share's record is its kind with these bits.
 const SHARE_MOVES: u8 = 1;
@@ -41,6 +43,8 @@ pub enum Datagram<'a> {
     Membership(&'a [u8]),
     /// The receiver's places whose names the sender never learned, each with the birth it was named by.
     NamesWanted(Vec<(Location, u64)>),
+    /// That the sender lives, and up to where it has told everything.
+    Heartbeat(Heartbeat),
 }
 
 /// News of one replica, in the order of its numbers.
@@ -48,6 +52,8 @@ pub enum Datagram<'a> {
 pub struct Records<'a> {
     /// Which life of the sender's speaks.
     pub incarnation: Incarnation,
+    /// When this left, on the sender's monotonic clock in microseconds.
+    pub clock: u64,
     /// Each record under its number.
     pub records: Vec<(u64, Record<'a>)>,
 }
@@ -249,7 +255,7 @@ pub(super) fn decode_precision(input: &mut Decoder<'_>) -> Result<Precision, Wir
 impl<'a> Records<'a> {
     /// Decodes what follows the kind.
     pub(super) fn decode(input: &mut Decoder<'a>) -> Result<Self, WireError> {
-        let incarnation = Incarnation(input.u64()?);
+        let (incarnation, clock) = (Incarnation(input.u64()?), input.u64()?);
         let mut records = Vec::with_capacity(64);
         while !take_break(input)? {
             expect_open_array(input)?;
@@ -262,7 +268,7 @@ impl<'a> Records<'a> {
                 number = number.checked_add(1).ok_or(WireError::Bounds("a number"))?;
             }
         }
-        Ok(Self { incarnation, records })
+        Ok(Self { incarnation, clock, records })
     }
 }
 
@@ -289,6 +295,7 @@ impl<'a> Datagram<'a> {
                 };
                 Self::NamesWanted((0..length).map(one).collect::<Result<_, WireError>>()?)
             }
+            HEARTBEAT => Self::Heartbeat(Heartbeat::decode(&mut input)?),
             other => return Err(WireError::Kind(other)),
         };
         if !take_break(&mut input)? {

@@ -8,6 +8,7 @@ mod counting;
 mod leaving;
 mod meeting;
 mod networks;
+mod readings;
 mod restarts;
 mod starting;
 mod stopping;

@@ -1,5 +1,6 @@
 //! One random history: clients, faults, healing, and what must be true then.
 
+use crate::Tally;
 use crate::judge::Judge;
 use crate::ledger::Ledger;
 use crate::odds::Odds;
@@ -31,8 +32,8 @@ pub(crate) struct Figures {
     pub(crate) given_up: u64,
 }
 
-impl Figures {
-    pub(crate) fn add(&mut self, other: &Self) {
+impl Tally for Figures {
+    fn add(&mut self, other: &Self) {
         self.increments += other.increments;
         self.assignments += other.assignments;
         self.crashes += other.crashes;
@@ -102,6 +103,13 @@ impl History {
         for at in 1..self.world.nodes() {
             if self.random.unit() < 0.15 { self.strangers.push(at) } else { self.world.meet(at, 0) }
         }
+        // A wider precision is gone by once all have heard of it, which takes a while.
+        for key in KEYS {
+            if self.random.unit() < 5.0 * self.odds.stream {
+                let precision = self.random.pick(&[20, 100]);
+                self.set_precision(0, key, precision);
+            }
+        }
         self.world.run_for(Duration::from_secs(2), self.judge.witness());
     }
 
@@ -147,7 +155,7 @@ impl History {
 
     /// Steady arrivals, mostly of a counter whose precision makes predictions worth while.
     fn begin_stream(&mut self, at: usize, key: &'static str) {
-        if self.random.unit() < 0.7 {
+        if self.random.unit() < 0.3 {
             let precision = self.random.pick(&[5, 20, 100]);
             self.set_precision(at, key, precision);
         }

@@ -310,7 +310,8 @@ fn stream(world: &mut World, at: usize, count: u64, pace: Duration) {
 fn set_precision(world: &mut World, precision: i64) {
     let precision = Precision::new(Amount::from(precision)).expect("not negative");
     world.node(0).table().set_precision(name(), precision, world.moment(0)).expect("room");
-    run(world, 100);
+    // A wider one is gone by once all have heard of it.
+    run(world, 3000);
 }
 
 fn holds_a_rate(world: &World, at: usize) -> bool {

@@ -170,6 +170,11 @@ impl World {
         self.now.after(self.hosts[at].uptime)
     }
 
+    /// When this node's monotonic clock shows that.
+    pub(crate) fn on_world_clock(&self, at: usize, shown: Monotonic) -> Monotonic {
+        shown.before(self.hosts[at].uptime)
+    }
+
     pub(crate) fn inspect(&self, at: usize, key: &str) -> Option<CounterState> {
         self.hosts[at].node.table().inspect(Name::new(key.as_bytes()).expect("short"))
     }

@@ -1,0 +1,203 @@
+//! What `GET name BOUND` promises, checked at every step of random histories: everything that the members within their
+//! lease had counted until `as_of` is in the value, to within the bound.
+//!
+//! Streams of increments run at a pace, so that counters are predicted; links lose, are cut and flap; nodes restart; the
+//! precision changes. What an ended replica alone had is lost with it and may be missing.
+
+use crate::Tally;
+use crate::random::Random;
+use crate::world::{Witness, World};
+use discnt::base::{Amount, Monotonic, Name, NodeId, ReplicaId};
+use discnt::counter::Precision;
+use std::time::Duration;
+
+const KEY: &str = "clicks";
+
+struct Nobody;
+
+impl Witness for Nobody {
+    fn look(&mut self, _world: &World, _at: usize) {}
+}
+
+struct Made {
+    at: Monotonic,
+    by: ReplicaId,
+    amount: i128,
+}
+
+/// How a history's readings came out.
+#[derive(Default, Debug)]
+pub(crate) struct Readings {
+    pub(crate) readings: u64,
+    /// All members were within their lease.
+    pub(crate) whole: u64,
+    /// And the bound was no more than the precision.
+    pub(crate) within_precision: u64,
+    /// Milliseconds, summed.
+    pub(crate) age_ms: u64,
+    pub(crate) predicted: u64,
+}
+
+impl Tally for Readings {
+    fn add(&mut self, other: &Self) {
+        self.readings += other.readings;
+        self.whole += other.whole;
+        self.within_precision += other.within_precision;
+        self.age_ms += other.age_ms;
+        self.predicted += other.predicted;
+    }
+}
+
+struct Bounds {
+    random: Random,
+    world: World,
+    made: Vec<Made>,
+    /// Nodes, and how often each is incremented in a second.
+    paces: Vec<(u64, i64)>,
+    precision: Amount,
+    readings: Readings,
+}
+
+fn name() -> Name<'static> {
+    Name::new(KEY.as_bytes()).expect("short")
+}
+
+impl Bounds {
+    fn increment(&mut self, at: usize, amount: i64) {
+        let node = self.world.node(at);
+        let amount = Amount::from(amount);
+        node.table().increment(name(), amount, self.world.clock(at)).expect("in range");
+        self.made.push(Made { at: self.world.now, by: node.replica(), amount: amount.units() });
+    }
+
+    /// A hundredth of a second, in small steps.
+    fn pass(&mut self) -> Result<(), String> {
+        for _ in 0..10 {
+            for at in 0..self.paces.len() {
+                let (pace, amount) = self.paces[at];
+                if self.random.below(1000) < pace {
+                    self.increment(at, amount);
+                }
+            }
+            self.world.run_for(Duration::from_millis(1), &mut Nobody);
+        }
+        let at = self.random.below(self.world.nodes() as u64) as usize;
+        self.check(at)
+    }
+
+    fn check(&mut self, at: usize) -> Result<(), String> {
+        let world = &self.world;
+        let node = world.node(at);
+        let reading = node.table().read_bounded(name(), world.clock(at));
+        let as_of = world.on_world_clock(at, reading.as_of);
+        let present: Vec<ReplicaId> = (0..world.nodes()).map(|at| world.node(at).replica()).collect();
+        let is_promised = |made: &Made| {
+            let outside = |id: NodeId| reading.outside_lease.contains(&id);
+            let is_member = made.by.node == node.replica().node
+                || (0..world.nodes())
+                    .any(|other| world.node(other).replica().node == made.by.node && world.are_members(at, other));
+            present.contains(&made.by) && !outside(made.by.node) && is_member
+        };
+        let (mut least, mut most) = (0, 0);
+        for made in &self.made {
+            if is_promised(made) && made.at < as_of {
+                (least, most) = (least + made.amount, most + made.amount);
+            } else {
+                (least, most) = (least + made.amount.min(0), most + made.amount.max(0));
+            }
+        }
+        let (value, bound) = (reading.value.unwrap_or_default().units(), reading.bound.units());
+        self.readings.readings += 1;
+        if reading.outside_lease.is_empty() {
+            self.readings.whole += 1;
+            self.readings.within_precision += u64::from(reading.bound <= self.precision);
+            self.readings.age_ms += u64::try_from(world.now.since(as_of).as_millis()).unwrap_or(u64::MAX);
+        }
+        let state = world.inspect(at, KEY).unwrap_or_default();
+        self.readings.predicted += u64::from(state.others().iter().any(|held| held.forecast.is_some()));
+        if value < least - bound || value > most + bound {
+            let amount = |units: i128| Amount::from_units(units).unwrap_or_default();
+            return Err(format!(
+                "node {at} at {} ms reads {reading:?}, but it is from {} to {}\n{:?}\n{}",
+                world.now.as_nanos() / 1_000_000,
+                amount(least),
+                amount(most),
+                *node.table().progress().standings(),
+                world.describe(KEY)
+            ));
+        }
+        Ok(())
+    }
+
+    fn break_something(&mut self, crashes: bool) {
+        let nodes = self.world.nodes() as u64;
+        let (a, b) = (self.random.below(nodes) as usize, self.random.below(nodes) as usize);
+        match self.random.below(60) {
+            0 if crashes => self.world.restart(a, self.random.unit() < 0.5),
+            1 => {
+                let (one_way, at_once) = (self.random.unit() < 0.5, self.random.unit() < 0.5);
+                self.world.cut(a, b, one_way, at_once);
+            }
+            2 => self.world.flap(a, b),
+            3 | 4 => self.world.heal_all(),
+            5 => {
+                let precision = self.random.pick(&[0, 3, 20, 200]);
+                let set = Precision::new(Amount::from(precision)).expect("not negative");
+                let moment = self.world.moment(a);
+                self.world.node(a).table().set_precision(name(), set, moment).expect("room");
+                self.precision = self.precision.max(set.amount());
+            }
+            6 | 7 => {
+                let pace = self.random.pick(&[0, 0, 20, 300, 900]);
+                self.paces[a] = (pace, self.random.pick(&[1, 1, 1, -1, 3]));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Lives through one history. Answers what was promised and not so.
+pub(crate) fn live(seed: u64) -> Result<Readings, String> {
+    let mut random = Random::new(seed ^ 0x5eed);
+    let nodes = random.between(2, 5) as usize;
+    let loss = random.pick(&[0.0, 0.0, 0.05, 0.3]);
+    let (crashes, breaks) = (random.unit() < 0.5, random.unit() < 0.8);
+    let mut world = World::new(seed, nodes, loss);
+    for at in 1..nodes {
+        world.meet(at, 0);
+    }
+    world.run_for(Duration::from_secs(2), &mut Nobody);
+    let paces = (0..nodes).map(|_| (random.pick(&[0, 20, 300, 900]), 1)).collect();
+    let precision = Amount::from(random.pick(&[0, 3, 20, 200]));
+    let set = Precision::new(precision).expect("not negative");
+    world.node(0).table().set_precision(name(), set, world.moment(0)).expect("room");
+    let readings = Readings::default();
+    let mut history = Bounds { random, world, made: Vec::new(), paces, precision, readings };
+    for _ in 0..600 {
+        history.pass()?;
+        if breaks {
+            history.break_something(crashes);
+        }
+    }
+    Ok(history.readings)
+}
+
+#[test]
+fn a_wider_precision_is_gone_by_once_all_have_heard_of_it() {
+    let mut world = World::new(1, 3, 0.0);
+    world.meet(1, 0);
+    world.meet(2, 0);
+    world.run_for(Duration::from_secs(3), &mut Nobody);
+    let set = Precision::new(Amount::from(300)).expect("not negative");
+    world.node(0).table().set_precision(name(), set, world.moment(0)).expect("room");
+    let mut predicted_after = None;
+    for step in 0..5_000 {
+        world.node(1).table().increment(name(), Amount::ONE, world.clock(1)).expect("in range");
+        world.run_for(Duration::from_millis(1), &mut Nobody);
+        let state = world.inspect(2, KEY).unwrap_or_default();
+        if predicted_after.is_none() && state.others().iter().any(|held| held.forecast.is_some()) {
+            predicted_after = Some(step);
+        }
+    }
+    assert!(predicted_after.is_some_and(|after| (500..3_000).contains(&after)), "{predicted_after:?}");
+}
