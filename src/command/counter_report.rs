@@ -76,7 +76,8 @@ impl<'a> CounterReport<'a> {
     }
 
     fn other_share(&self, held: &HeldShare, read: Total) -> Reply {
-        let forecast = held.forecast.as_deref();
+        // An assignment stops what it had seen until its owner speaks again.
+        let forecast = held.forecast.as_deref().filter(|_| !self.found.state.is_frozen(held));
         map([
             ("replica", self.replica(held.replica)),
             ("address", self.address(held.replica)),

@@ -55,6 +55,8 @@ pub(super) struct Shared {
     drain_from: AtomicUsize,
     /// When each shard's next timer is due.
     due: Box<[AtomicU64]>,
+    /// No timer is due before this.
+    earliest_due: AtomicU64,
     awake: AtomicBool,
     wake: Wake,
 }
@@ -77,6 +79,7 @@ impl Shared {
             news: Default::default(),
             drain_from: AtomicUsize::new(0),
             due: (0..SHARDS).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            earliest_due: AtomicU64::new(u64::MAX),
             awake: AtomicBool::new(false),
             wake: settings.wake,
         }
@@ -135,8 +138,22 @@ impl Shared {
     pub(super) fn set_due(&self, shard: u8, due: Monotonic) {
         let before = self.due[usize::from(shard)].swap(due.as_nanos(), Ordering::AcqRel);
         if due.as_nanos() < before {
+            self.earliest_due.fetch_min(due.as_nanos(), Ordering::AcqRel);
             self.rouse();
         }
+    }
+
+    /// A time before which no shard's timer is due: the earliest one, or that of a timer that is gone.
+    pub(super) fn earliest_due(&self) -> Monotonic {
+        Monotonic::from_nanos(self.earliest_due.load(Ordering::Acquire))
+    }
+
+    /// Forgets timers that are gone. Costs a look at every shard.
+    pub(super) fn find_earliest_due(&self) {
+        // What is armed meanwhile is either seen below or lowers the figure after this.
+        self.earliest_due.swap(u64::MAX, Ordering::AcqRel);
+        let earliest = self.due.iter().map(|due| due.load(Ordering::Acquire)).min().unwrap_or(u64::MAX);
+        self.earliest_due.fetch_min(earliest, Ordering::AcqRel);
     }
 
     pub(super) fn due(&self, shard: usize) -> Monotonic {

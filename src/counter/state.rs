@@ -132,8 +132,8 @@ impl CounterState {
         }
     }
 
-    /// Whether the last assignment's writer had this copy of the share.
-    pub(super) fn is_frozen(&self, held: &HeldShare) -> bool {
+    /// Whether the last assignment's writer had this copy of the share: its forecast is not read any more.
+    pub fn is_frozen(&self, held: &HeldShare) -> bool {
         held.is_frozen_by(self.assignment().and_then(|assignment| assignment.cut_of(held.replica)))
     }
 

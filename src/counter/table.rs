@@ -219,9 +219,9 @@ impl Table {
         self.shards.iter().map(|shard| shard.lock().waiting()).sum()
     }
 
-    /// When [`Self::run_timers`] must be called next.
+    /// When [`Self::run_timers`] must be called next. May be early after a timer was put off. Constant time.
     pub fn next_timer(&self) -> Monotonic {
-        (0..SHARDS).map(|shard| self.shared.due(shard)).min().unwrap_or(Monotonic::NEVER)
+        self.shared.earliest_due()
     }
 
     /// Looks at the predicted counters whose time has come; what has to be said of them becomes news.
@@ -229,6 +229,7 @@ impl Table {
         for number in (0..SHARDS).filter(|shard| self.shared.due(*shard) <= now) {
             self.shards[number].lock().run_timers(&self.shared, now);
         }
+        self.shared.find_earliest_due();
     }
 
     /// Numbers what became announceable, and appends it to `out` in the order of the numbers. Stops behind the shard
@@ -290,10 +291,15 @@ impl Table {
 
     /// A copy of all that is held of a counter, for tests and debugging.
     pub fn inspect(&self, name: Name<'_>) -> Option<CounterState> {
+        self.inspect_with(name, CounterState::clone)
+    }
+
+    /// Has `look` look at all that is held of a counter, for tests and debugging. Holds its shard's lock meanwhile.
+    pub fn inspect_with<R>(&self, name: Name<'_>, look: impl FnOnce(&CounterState) -> R) -> Option<R> {
         let hash = self.shared.hash(name.as_bytes());
         let shard = self.lock(hash);
         let counter = shard.counters.get(shard.find(hash, name.as_bytes())?)?;
-        Some(counter.state.clone())
+        Some(look(&counter.state))
     }
 
     /// How many counters the table holds, given-up ones included.

@@ -34,7 +34,7 @@ fn run(world: &mut World, milliseconds: u64) {
 }
 
 fn increment(world: &World, at: usize, by: i64) {
-    world.node(at).table().increment(name(), Amount::from(by), world.now).expect("in range");
+    world.node(at).table().increment(name(), Amount::from(by), world.clock(at)).expect("in range");
 }
 
 fn all_read(world: &World) -> Vec<Option<Amount>> {
@@ -223,7 +223,7 @@ fn a_set_is_late(seed: u64, waits_to_leave: bool) {
     let mut world = joined(seed, 2);
     let key = |key: &'static str| Name::new(key.as_bytes()).expect("short");
     let add = |world: &World, at: usize, name: Name<'_>| {
-        world.node(at).table().increment(name, Amount::from(5), world.now).expect("in range");
+        world.node(at).table().increment(name, Amount::from(5), world.clock(at)).expect("in range");
     };
     for name in KEYS {
         add(&world, 0, key(name));
@@ -277,7 +277,7 @@ fn last_words_are_passed_on_and_then_asked_for_no_more() {
     run(&mut world, 200);
     let count = |world: &World, at: usize, name: &str| {
         let name = Name::new(name.as_bytes()).expect("short");
-        world.node(at).table().increment(name, Amount::ONE, world.now).expect("in range");
+        world.node(at).table().increment(name, Amount::ONE, world.clock(at)).expect("in range");
     };
     for (name, heard_by) in [("nobody", 0), ("first", 1), ("second", 2), ("third", 3)] {
         for peer in (1..4).filter(|peer| *peer != heard_by) {
@@ -383,4 +383,60 @@ fn a_node_says_that_it_is_catching_up_until_it_has_all_that_was_counted_before()
         assert!((1..=2 * COUNTERS).contains(&most_estimated), "seed {seed}: {most_estimated} items");
         assert!(!world.node(0).state().view().catching_up);
     }
+}
+
+/// Increments at a steady pace.
+fn stream(world: &mut World, at: usize, count: u64, pace: Duration) {
+    for _ in 0..count {
+        increment(world, at, 1);
+        world.run_for(pace, &mut Nobody);
+    }
+}
+
+fn set_precision(world: &mut World, precision: i64) {
+    let precision = Precision::new(Amount::from(precision)).expect("not negative");
+    world.node(0).table().set_precision(name(), precision, world.moment(0)).expect("room");
+    // A wider one is gone by once all have heard of it.
+    run(world, 3000);
+}
+
+fn holds_a_rate(world: &World, at: usize) -> bool {
+    let state = world.inspect(at, "apples").unwrap_or_default();
+    state.others().iter().any(|held| held.forecast.is_some())
+}
+
+/// Whoever announced the rate will never speak again, and each of the others heard it last at another moment.
+#[test]
+fn a_rate_whose_replica_ended_is_read_the_same_everywhere() {
+    for ends in [End::Crash, End::SoftReset, End::HardReset] {
+        let mut world = joined(17, 4);
+        set_precision(&mut world, 100);
+        stream(&mut world, 0, 300, Duration::from_millis(2));
+        world.cut(0, 3, false, false);
+        stream(&mut world, 0, 400, Duration::from_millis(2));
+        assert!((1..4).all(|at| holds_a_rate(&world, at)), "{ends:?}");
+        match ends {
+            End::Crash => world.restart(0, true),
+            End::SoftReset => world.reset(0, false),
+            End::HardReset => world.reset(0, true),
+        }
+        world.heal_all();
+        run(&mut world, 9000);
+        let read = all_read(&world);
+        // Who is cut off from a node that leaves does not hear of that.
+        let told = if ends == End::Crash { &read[1..4] } else { &read[1..3] };
+        assert!(told.iter().all(|value| *value == read[1]), "{ends:?}: {read:?}\n{}", world.describe("apples"));
+        world.meet(0, 1);
+        run(&mut world, 5000);
+        let read = all_read(&world);
+        assert!(read.iter().all(|value| *value == read[0]), "{ends:?}: {read:?}\n{}", world.describe("apples"));
+        assert!(ends == End::Crash || read[0] == Some(Amount::from(700)), "{ends:?}: {read:?}");
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+enum End {
+    Crash,
+    SoftReset,
+    HardReset,
 }
