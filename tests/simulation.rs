@@ -25,6 +25,8 @@ mod network;
 mod odds;
 #[path = "simulation/oracle.rs"]
 mod oracle;
+#[path = "simulation/partings.rs"]
+mod partings;
 #[path = "simulation/random.rs"]
 mod random;
 #[path = "simulation/scenarios.rs"]

@@ -70,6 +70,10 @@ fuzz_target!(|bytes: &[u8]| {
             let said = Message::encode_repair_begin(items);
             assert_eq!(Message::decode(&said), Ok(Message::RepairBegin(items)));
         }
+        Ok(Message::Admissions(admissions)) => {
+            let said = Message::encode_admissions(&admissions);
+            assert_eq!(Message::decode(&said), Ok(Message::Admissions(admissions)));
+        }
         Ok(Message::RepairEnd(time, lines)) => {
             let said = Message::encode_repair_end(time, &lines);
             assert_eq!(Message::decode(&said), Ok(Message::RepairEnd(time, lines)));

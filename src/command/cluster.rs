@@ -8,7 +8,7 @@ use super::keyspace::parse_integer;
 use super::outcome::{ClusterRequest, Outcome};
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group};
 use super::values::{is_consistent, is_reachable};
-use crate::base::Moment;
+use crate::base::{Moment, NodeId};
 use crate::node::{ClusterView, LinkView, MemberView, RepairView};
 use crate::resp::Reply;
 use std::fmt::Write;
@@ -33,6 +33,16 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
     flags: &[],
     complexity: "Depends on the subcommand",
     subcommands: &[
+        CommandSpecification {
+            name: "forget",
+            summary: "Keeps a node out of the cluster until it is met again; its counts stay",
+            arity: 3,
+            complexity: "O(1), answered when it is on disk here; the other members hear of it from this one",
+            arguments: &[Argument::new("node-id", ArgumentKind::Text)],
+            replies: "OK, also where the node is there and counting: it is told, its link is closed, and it goes on by itself. One node is enough to ask: it tells all members, and those that are away when they are back. CLUSTER MEET lets the node in again, from either side. A node that is not known, or is this node itself, is an error.",
+            handler: forget,
+            ..CHANGING
+        },
         help::specification(Group::Cluster),
         CommandSpecification {
             name: "info",
@@ -49,7 +59,7 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
         CommandSpecification {
             name: "meet",
             summary: "Joins this node's cluster with that of another node",
-            complexity: "O(1), answered when the other node is linked or was not reached",
+            complexity: "O(1), answered when the other node has taken this one in or has not",
             arguments: &[Argument::new("ip", ArgumentKind::Text), Argument::new("port", ArgumentKind::Integer)],
             handler: meet,
             ..CHANGING
@@ -106,6 +116,13 @@ fn parse_host(text: &[u8]) -> Option<String> {
     let fits = !host.is_empty() && host.len() <= MAX_HOST_BYTES && host.iter().all(allowed);
     let host = std::str::from_utf8(host).ok().filter(|_| fits)?;
     Some(host.to_owned())
+}
+
+fn forget(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
+    let text = call.argument(2);
+    let node = std::str::from_utf8(text).ok().and_then(|text| text.parse::<NodeId>().ok());
+    let node = node.ok_or_else(|| CommandError::NodeId(shown(text)))?;
+    Ok(Outcome::Wait(ClusterRequest::Forget { node }))
 }
 
 fn reset(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
@@ -238,6 +255,21 @@ mod tests {
             assert_eq!(bench.run(line), error);
         }
         assert_eq!(bench.run("cluster slots"), "-ERR unknown subcommand 'slots'. Try CLUSTER HELP.");
+    }
+
+    #[test]
+    fn forget_takes_an_id() {
+        let mut bench = Bench::new();
+        let node = NodeId::new([0xab; 20]);
+        for text in [node.to_string(), node.to_string().to_uppercase()] {
+            assert_eq!(bench.request(&format!("cluster forget {text}")), ClusterRequest::Forget { node });
+        }
+        for text in ["abc", &"g".repeat(40), &"a".repeat(41)] {
+            let error = bench.run(&format!("cluster forget {text}"));
+            assert!(error.starts_with(&format!("-ERR Unknown node {text}: a node's id is 40 hex")), "{error}");
+        }
+        let error = "-ERR wrong number of arguments for 'cluster|forget' command";
+        assert_eq!(bench.run("cluster forget"), error);
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub(super) enum CommandError {
     NoSuchKey,
     #[error("the node is still starting; nothing was changed")]
     Starting,
+    #[error("Unknown node {0}: a node's id is 40 hexadecimal digits; nothing was changed")]
+    NodeId(String),
     #[error("{error}; {state}")]
     Partly { error: CounterError, state: String },
     #[error(transparent)]

@@ -1,5 +1,6 @@
 //! What comes of a request.
 
+use crate::base::NodeId;
 use crate::resp::{ErrorReply, Reply};
 
 /// What the connection does after a request was executed.
@@ -28,6 +29,11 @@ pub enum ClusterRequest {
         host: String,
         /// 1 to 65535.
         port: u16,
+    },
+    /// Keep a node out of the cluster until it is met again.
+    Forget {
+        /// Who.
+        node: NodeId,
     },
     /// Leave the cluster and forget its members; all counters stay.
     Reset {

@@ -6,6 +6,7 @@ mod announcement;
 mod arrivals;
 mod assignment;
 mod band;
+mod beginning;
 #[cfg(test)]
 mod behaviour_tests;
 mod bounded;
@@ -15,6 +16,7 @@ mod collecting;
 #[cfg(test)]
 mod collecting_tests;
 mod config;
+mod dropping;
 mod entry;
 mod error;
 mod examination;

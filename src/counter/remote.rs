@@ -8,7 +8,7 @@ use super::shared::Shared;
 use super::state::HeldShare;
 use super::table::Table;
 use super::{Forecast, NumberedItem};
-use crate::base::{HybridTime, Location, Monotonic, Name, ReplicaIndex};
+use crate::base::{HybridTime, Location, Monotonic, Name, ReplicaIndex, WallMillis};
 use std::sync::Arc;
 
 /// Another replica's share as it arrived.
@@ -132,6 +132,11 @@ impl Table {
     /// The latest time of any stamp that this node has made or heard of.
     pub fn latest_time(&self) -> HybridTime {
         self.shared.clock.latest()
+    }
+
+    /// A time later than that of any stamp that this node has made or heard of.
+    pub fn tick(&self, wall: WallMillis) -> HybridTime {
+        self.shared.clock.tick(wall)
     }
 
     /// Makes every later stamp of this node win over one made at `seen`.

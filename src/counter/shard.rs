@@ -166,7 +166,7 @@ impl Shard {
         Ok(value)
     }
 
-    fn queue(&mut self, shared: &Shared, slot: u32) {
+    pub(super) fn queue(&mut self, shared: &Shared, slot: u32) {
         if let Some(counter) = self.counters.get_mut(slot)
             && !counter.queued
         {

@@ -317,6 +317,23 @@ impl CounterState {
         }
     }
 
+    /// Drops all that `is_gone` says of its replica and number, but for the own share. Answers how many things that were.
+    pub fn drop_gone(&mut self, is_gone: impl Fn(ReplicaIndex, u64) -> bool) -> u64 {
+        let things = |state: &Self| {
+            let rest = usize::from(state.assignment().is_some()) + usize::from(state.precision().is_some());
+            state.others.len() + state.retired().len() + rest
+        };
+        let before = things(self);
+        self.others.retain(|held| !is_gone(held.replica, held.share.revision));
+        if let Some(rest) = &mut self.rest {
+            rest.assignment.take_if(|assignment| is_gone(assignment.origin, assignment.stamp.number));
+            rest.precision.take_if(|precision| is_gone(precision.origin, precision.stamp.number));
+            rest.retired.retain(|retired| !is_gone(retired.by, retired.number));
+        }
+        self.trim();
+        (before - things(self)) as u64
+    }
+
     /// The present replica ends: its share becomes one like those of the others.
     pub fn end_own_replica(&mut self, own: ReplicaIndex) {
         if let Some(share) = self.own.take() {

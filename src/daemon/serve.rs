@@ -261,6 +261,7 @@ fn node_settings(
         None => (bound.to_string(), configuration.mesh.port),
     };
     let wake = Arc::clone(wake);
+    let kept_out = directory.load_kept_out()?;
     let random = |what| random_number().map_err(|error| ServeError::System { what, error });
     Ok(NodeSettings {
         node: opened.identity.id,
@@ -272,7 +273,8 @@ fn node_settings(
         cluster: configuration.cluster.clone(),
         replication: configuration.replication.clone(),
         members,
-        barred: directory.load_barred()?,
+        barred: kept_out.barred,
+        admissions: kept_out.admissions,
         hash_seeds: [random("entropy")?, random("entropy")?, random("entropy")?, random("entropy")?],
         seed: random("entropy")?,
         wake: Box::new(move || wake.notify_one()),

@@ -1,8 +1,7 @@
 //! Keeps the members across restarts: a thread that writes, so that no datagram ever waits for a disk.
 
-use crate::base::NodeId;
 use crate::node::KnownMember;
-use crate::storage::{DataDirectory, RememberedMember, StorageError};
+use crate::storage::{DataDirectory, KeptOut, RememberedMember, StorageError};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -13,7 +12,7 @@ type RequestResult = Result<(), String>;
 
 enum Order {
     Members(Vec<KnownMember>),
-    Barred(Vec<NodeId>),
+    KeptOut(KeptOut),
     Answer(oneshot::Sender<RequestResult>, RequestResult),
 }
 
@@ -42,8 +41,8 @@ impl Keeper {
     }
 
     /// Remembers who is kept out.
-    pub fn bar(&self, barred: Vec<NodeId>) {
-        self.order(Order::Barred(barred));
+    pub fn keep_out(&self, kept_out: KeptOut) {
+        self.order(Order::KeptOut(kept_out));
     }
 
     /// Answers a request once all that was ordered before is written, so that no crash takes back what a client was
@@ -83,7 +82,7 @@ fn write_all(directory: &DataDirectory, orders: &Receiver<Order>) {
         for order in std::iter::once(first).chain(orders.try_iter()) {
             match order {
                 Order::Members(list) => members = Some(list),
-                Order::Barred(list) => barred = Some(list),
+                Order::KeptOut(list) => barred = Some(list),
                 Order::Answer(answer, result) => answers.push((answer, result)),
             }
         }
@@ -92,7 +91,7 @@ fn write_all(directory: &DataDirectory, orders: &Receiver<Order>) {
             members_missing = tell(directory.save_members(&list), "members");
         }
         if let Some(list) = barred {
-            barred_missing = tell(directory.save_barred(&list), "barred nodes");
+            barred_missing = tell(directory.save_kept_out(&list), "barred nodes");
         }
         for (answer, result) in answers {
             let missing = members_missing.clone().or_else(|| barred_missing.clone());
@@ -117,6 +116,7 @@ fn to_remembered(member: KnownMember) -> RememberedMember {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::NodeId;
 
     fn member(number: u8) -> KnownMember {
         let id = NodeId::new([number; 20]);
@@ -130,12 +130,12 @@ mod tests {
         let keeper = Keeper::start(Arc::clone(&directory)).expect("a thread");
         for number in 1..=20 {
             keeper.remember(vec![member(number)]);
-            keeper.bar(vec![NodeId::new([number; 20])]);
+            keeper.keep_out(KeptOut { barred: vec![member(number).id], admissions: Vec::new() });
             let (answer, answered) = oneshot::channel();
             keeper.answer(answer, Ok(()));
             assert_eq!(answered.blocking_recv(), Ok(Ok(())));
             assert_eq!(directory.load_members().expect("a list")[0].id, member(number).id);
-            assert_eq!(directory.load_barred().expect("a list"), [member(number).id]);
+            assert_eq!(directory.load_kept_out().expect("a list").barred, [member(number).id]);
         }
         let (answer, answered) = oneshot::channel();
         keeper.answer(answer, Err("no".to_owned()));

@@ -8,7 +8,7 @@ use crate::mesh::{
     CloseReason, Config as MeshConfig, DialId, DownReason, Identity, Mesh, MeshEvent, MessageTicket, SendError,
 };
 use crate::node::{CloseCause, DialNumber, Event, Input, LinkEnd, Node, Output, RequestNumber, Severity};
-use crate::storage::DataDirectory;
+use crate::storage::{DataDirectory, KeptOut};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -191,6 +191,7 @@ impl Driver {
         self.waiting.insert(request, call.answer);
         match call.request {
             ClusterRequest::Meet { host, port } => self.input(Input::Meet { request, host, port }),
+            ClusterRequest::Forget { node } => self.input(Input::Forget { request, node }),
             ClusterRequest::Reset { hard } => self.input(Input::Reset { request, hard }),
         }
     }
@@ -209,7 +210,7 @@ impl Driver {
                 Output::Dial { dial, host, port } => self.parts.mesh.dial(DialId(dial.0), &host, port),
                 Output::Close { peer, cause } => self.parts.mesh.close(peer, close_reason(cause)),
                 Output::Remember(members) => self.parts.keeper.remember(members),
-                Output::Bar(barred) => self.parts.keeper.bar(barred),
+                Output::KeepOut { barred, admissions } => self.parts.keeper.keep_out(KeptOut { barred, admissions }),
                 Output::Answer { request, result } => {
                     if let Some(answer) = self.waiting.remove(&request) {
                         self.parts.keeper.answer(answer, result);
@@ -262,7 +263,9 @@ impl Driver {
 fn link_end(reason: DownReason) -> LinkEnd {
     match reason {
         DownReason::ClosedByPeer(CloseReason::Shutdown) => LinkEnd::Goodbye,
-        DownReason::ClosedByPeer(CloseReason::Left | CloseReason::Forgotten) => LinkEnd::Left,
+        DownReason::ClosedByPeer(CloseReason::Left) => LinkEnd::Left,
+        DownReason::ClosedByPeer(CloseReason::Forgotten) => LinkEnd::Forgotten,
+        DownReason::ClosedByPeer(CloseReason::Twin(text)) => LinkEnd::Twin(text),
         DownReason::Closed(_) => LinkEnd::Closed,
         other => LinkEnd::Lost(other.to_string()),
     }
@@ -271,6 +274,9 @@ fn link_end(reason: DownReason) -> LinkEnd {
 fn close_reason(cause: CloseCause) -> CloseReason {
     match cause {
         CloseCause::Left => CloseReason::Left,
+        CloseCause::Forgotten => CloseReason::Forgotten,
+        CloseCause::Twin(text) => CloseReason::Twin(text),
+        CloseCause::Stranger => CloseReason::Protocol("only CLUSTER MEET makes a member".to_owned()),
         CloseCause::Protocol => CloseReason::Protocol("the peer did not keep to the protocol".to_owned()),
     }
 }
@@ -279,6 +285,7 @@ fn tell(event: &Event) {
     match event.severity() {
         Severity::Debug => tracing::debug!(target: "discnt::node", "{event}"),
         Severity::Info => tracing::info!(target: "discnt::node", "{event}"),
+        Severity::Error => tracing::error!(target: "discnt::node", "{event}"),
         Severity::Warning => tracing::warn!(target: "discnt::node", "{event}"),
     }
 }

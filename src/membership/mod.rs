@@ -7,6 +7,7 @@
 //! A member is forgotten only by being told so ([`Membership::forget`]); one that fails stays known as down.
 
 mod acceptance;
+mod admission;
 mod codec;
 mod config;
 mod error;
@@ -28,6 +29,7 @@ mod simulation;
 mod strategies;
 mod timers;
 
+pub use admission::{Admission, Admissions, MAX_ADMISSIONS};
 pub use config::Config;
 pub use error::MembershipError;
 pub use identity::{MAX_GENERATION, MAX_HOST_BYTES, MemberIdentity};

@@ -116,6 +116,8 @@ pub enum CloseReason {
     SelfConnection,
     /// The node has as many links as it may.
     TooManyLinks,
+    /// Another process with the same key is linked; the text says where, and what to do.
+    Twin(String),
     /// A reason that this version does not know.
     Unknown {
         /// The code as received.
@@ -136,6 +138,7 @@ impl CloseReason {
             Self::Protocol(_) => 5,
             Self::SelfConnection => 6,
             Self::TooManyLinks => 7,
+            Self::Twin(_) => 8,
             Self::Unknown { code, .. } => *code,
         }
     }
@@ -143,7 +146,7 @@ impl CloseReason {
     /// The text that travels with the code.
     pub(super) fn text(&self) -> &str {
         match self {
-            Self::Protocol(text) | Self::Unknown { text, .. } => text,
+            Self::Protocol(text) | Self::Twin(text) | Self::Unknown { text, .. } => text,
             _ => "",
         }
     }
@@ -161,6 +164,7 @@ impl CloseReason {
             5 => Self::Protocol(text),
             6 => Self::SelfConnection,
             7 => Self::TooManyLinks,
+            8 => Self::Twin(text),
             code => Self::Unknown { code, text },
         }
     }
@@ -174,8 +178,9 @@ impl fmt::Display for CloseReason {
             Self::Left => f.write_str("the node left the cluster"),
             Self::Forgotten => f.write_str("the node was forgotten and must meet again"),
             Self::Protocol(text) => write!(f, "the rules of the mesh were broken: {text}"),
-            Self::SelfConnection => f.write_str("that is this node itself"),
+            Self::SelfConnection => f.write_str("that is this node itself, or one that runs with a copy of its key"),
             Self::TooManyLinks => f.write_str("the node has as many links as it may"),
+            Self::Twin(text) => f.write_str(text),
             Self::Unknown { code, text } => write!(f, "code {code}, {text:?}"),
         }
     }
@@ -195,6 +200,7 @@ mod tests {
             (5, CloseReason::Protocol("a frame is too long".into())),
             (6, CloseReason::SelfConnection),
             (7, CloseReason::TooManyLinks),
+            (8, CloseReason::Twin("another runs at ::1 port 7711".into())),
             (900, CloseReason::Unknown { code: 900, text: "later".into() }),
         ] {
             assert_eq!(reason.code(), code);

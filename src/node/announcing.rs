@@ -86,6 +86,7 @@ impl Node {
         }
         let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();
         if !linked.is_empty() {
+            self.has_told = true;
             self.pack(&announcements, now);
             self.send_packed(&linked, announcements.len());
         }

@@ -87,13 +87,40 @@ pub enum Event {
     Twins {
         /// The node.
         peer: NodeId,
-        /// Where one is: host and mesh port.
+        /// Where the one is that is taken in: host and mesh port.
         here: (String, u16),
-        /// Where the other is.
+        /// Where the one is that came later.
         there: (String, u16),
     },
     /// A node tried to link that is kept out until a new MEET.
     KeptOut(NodeId),
+    /// A member was forgotten; its counts stay.
+    Forgotten(NodeId),
+    /// A peer keeps this node out, because it was forgotten.
+    ForgottenBy(NodeId),
+    /// Another process with this node's key is linked with a peer.
+    Twin {
+        /// The peer.
+        peer: NodeId,
+        /// What it said.
+        text: String,
+    },
+    /// Somebody has heard more of this node's present replica than it ever said.
+    Outnumbered {
+        /// The replica.
+        replica: ReplicaId,
+        /// What somebody has heard.
+        heard: u64,
+        /// What it has said.
+        said: u64,
+    },
+    /// What was given up elsewhere while this node was parted from its cluster is given up here, too.
+    Reconciled {
+        /// By what this peer holds.
+        peer: NodeId,
+        /// How many shares, assignments, precisions and notes.
+        dropped: u64,
+    },
     /// The membership protocol had something to complain about.
     Membership(String),
     /// No room for one more replica.
@@ -109,6 +136,8 @@ pub enum Severity {
     Info,
     /// An operator should know.
     Warning,
+    /// An operator must do something.
+    Error,
 }
 
 impl Event {
@@ -121,8 +150,11 @@ impl Event {
             | Self::Recovered(_)
             | Self::SaidGoodbye(_)
             | Self::Repairing { .. }
+            | Self::Forgotten(_)
+            | Self::Reconciled { .. }
             | Self::NewReplica(_) => Severity::Info,
             Self::Repaired { milliseconds, .. } if *milliseconds > LONG_REPAIR_MILLIS => Severity::Info,
+            Self::Twin { .. } | Self::Twins { .. } => Severity::Error,
             Self::Repaired { .. } | Self::DialFailed { .. } => Severity::Debug,
             Self::Unlinked { .. }
             | Self::Suspected(_)
@@ -130,7 +162,8 @@ impl Event {
             | Self::Refused { .. }
             | Self::MeetFailed { .. }
             | Self::Stranger { .. }
-            | Self::Twins { .. }
+            | Self::ForgottenBy(_)
+            | Self::Outnumbered { .. }
             | Self::KeptOut(_)
             | Self::Membership(_)
             | Self::TooManyReplicas(_) => Severity::Warning,
@@ -165,11 +198,31 @@ impl fmt::Display for Event {
             Self::NewReplica(replica) => write!(f, "counting as replica {replica} from now on"),
             Self::Twins { peer, here, there } => write!(
                 f,
-                "two servers run as node {peer}, at {} port {} and at {} port {}: what one of them counts is lost. \
-                 Was a data directory copied? Stop one, and start it with an empty --data-dir or a key of its own",
+                "two servers run as node {peer}: at {} port {}, which is taken in, and at {} port {}, which came later and \
+                 is refused. Was a data directory copied? Stop one, and start it with an empty --data-dir or a key of \
+                 its own",
                 here.0, here.1, there.0, there.1
             ),
             Self::KeptOut(peer) => write!(f, "kept {peer} out: it is no member, and only CLUSTER MEET makes it one"),
+            Self::Forgotten(peer) => write!(
+                f,
+                "{peer} was forgotten or has left: it is kept out until somebody says CLUSTER MEET; its counts stay"
+            ),
+            Self::ForgottenBy(peer) => write!(
+                f,
+                "{peer} keeps this node out: somebody said CLUSTER FORGET of it. It keeps its counts and goes on counting \
+                 by itself; CLUSTER MEET with any member joins the cluster again and adds up what was counted apart"
+            ),
+            Self::Twin { peer, text } => write!(f, "{peer} takes nothing from this server: {text}"),
+            Self::Outnumbered { replica, heard, said } => write!(
+                f,
+                "somebody has heard {heard} announcements of replica {replica}, which has made {said}: another server \
+                 runs or ran with a copy of this data directory, or it was restored from a backup; counting as a new \
+                 replica, so that nothing counted from now on is lost"
+            ),
+            Self::Reconciled { peer, dropped } => {
+                write!(f, "has what {peer} has, and dropped {dropped} things that were given up meanwhile")
+            }
             Self::Membership(text) => write!(f, "membership: {text}"),
             Self::TooManyReplicas(replica) => {
                 write!(f, "no room for replica {replica}: what it counted is not taken in here")

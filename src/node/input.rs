@@ -2,6 +2,7 @@
 
 use super::event::Event;
 use crate::base::{Incarnation, NodeId};
+use crate::membership::Admission;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -83,6 +84,13 @@ pub enum Input<'a> {
         /// UDP port.
         port: u16,
     },
+    /// An operator wants a node to be kept out of the cluster until it is met again.
+    Forget {
+        /// For the answer.
+        request: RequestNumber,
+        /// Who.
+        node: NodeId,
+    },
     /// An operator wants this node to leave its cluster.
     Reset {
         /// For the answer.
@@ -113,15 +121,25 @@ pub enum LinkEnd {
     Goodbye,
     /// The other side left the cluster.
     Left,
+    /// The other side keeps this node out until they meet again.
+    Forgotten,
+    /// The other side is linked with another process that has this node's key; in its words.
+    Twin(String),
     /// This side closed it.
     Closed,
 }
 
 /// Why a node closes a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CloseCause {
     /// This node has left the cluster.
     Left,
+    /// The peer was forgotten.
+    Forgotten,
+    /// The peer is no member, and nobody asked for it to be met.
+    Stranger,
+    /// Another process with the peer's key is linked; in words for an operator.
+    Twin(String),
     /// The peer does not keep to the protocol.
     Protocol,
 }
@@ -176,8 +194,13 @@ pub enum Output {
     },
     /// These are the members now; keep them across restarts.
     Remember(Vec<KnownMember>),
-    /// These nodes are kept out until a new MEET; keep that across restarts.
-    Bar(Vec<NodeId>),
+    /// Who is kept out until a new MEET; keep that across restarts.
+    KeepOut {
+        /// Members of a cluster that this node is no longer in: kept out by this node alone.
+        barred: Vec<NodeId>,
+        /// Who was forgotten and who was met again, as the whole cluster has it.
+        admissions: Vec<Admission>,
+    },
     /// Answer an operator.
     Answer {
         /// The request.

@@ -1,4 +1,4 @@
-//! Links and members: who is dialled and when, the greeting, meeting, leaving.
+//! Links and members: who is dialled and when, the greeting, meeting.
 
 use super::event::Event;
 use super::input::{CloseCause, DialNumber, LinkEnd, Output, RequestNumber};
@@ -6,7 +6,7 @@ use super::machine::Node;
 use super::peer::{Link, Peer};
 use super::repair::Pulling;
 use super::view::{ClusterView, LinkView, MemberView};
-use crate::base::{Incarnation, MAX_PEERS, Monotonic, NodeId, ReplicaId};
+use crate::base::{MAX_PEERS, Monotonic, NodeId, ReplicaId};
 use crate::membership::{MemberIdentity, Output as News};
 use crate::wire::{Hello, Message, encode_membership};
 use std::net::IpAddr;
@@ -20,15 +20,12 @@ const SECOND_DIALLER_WAITS: Duration = Duration::from_millis(300);
 impl Node {
     pub(super) fn link_up(&mut self, peer: NodeId, address: IpAddr, dial: Option<DialNumber>, now: Monotonic) {
         let request = dial.and_then(|dial| self.meetings.remove(&dial));
-        let meet = request.is_some();
-        if meet {
-            self.unbar_all(peer);
-        }
+        let met = request.is_some();
         let wanted = dial.and_then(|dial| self.end_dial(dial, now));
-        if dial.is_some() && !meet && wanted != Some(peer) && !self.peers.contains_key(&peer) {
+        if dial.is_some() && !met && wanted != Some(peer) && !self.peers.contains_key(&peer) {
             // Who answers where a member was is not that member, and only a MEET makes members.
             self.emit(Event::Stranger { peer, wanted });
-            self.outputs.push_back(Output::Close { peer, cause: CloseCause::Left });
+            self.outputs.push_back(Output::Close { peer, cause: CloseCause::Stranger });
             return;
         }
         if !self.peers.contains_key(&peer) && self.peers.len() >= MAX_PEERS {
@@ -36,26 +33,37 @@ impl Node {
             self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
             return;
         }
-        // Whether a stranger becomes a member is decided by its greeting; one that was met already is.
+        // Whether a stranger becomes a member is decided by its greeting.
         let entry = self.peers.entry(peer).or_insert_with(|| Peer::new(peer, now));
         entry.seen_at = Some(address);
-        entry.link = Some(Link::new(now, FIRST_DATAGRAM_BYTES));
+        let link = Link { meeting: request, met, ..Link::new(now, FIRST_DATAGRAM_BYTES) };
+        let before = entry.link.replace(link).and_then(|before| before.meeting);
         entry.dialling = None;
         entry.last_heard = Some(now);
         entry.reset_pause();
+        self.answer(before, Err("the link was made again before the other node had greeted".to_owned()));
+        if dial.is_some() {
+            // Whoever was dialled answers to a greeting by its own once it takes this node in, and by a close if not.
+            self.greet(peer);
+        }
+        self.members_changed();
+    }
+
+    fn greet(&mut self, peer: NodeId) {
+        let Some(entry) = self.peers.get_mut(&peer) else { return };
+        let Some(link) = entry.link.as_mut().filter(|link| !link.greeted) else { return };
+        link.greeted = true;
         let hello = Hello {
             incarnation: self.own.incarnation,
             host: self.settings.host.clone(),
             client_port: self.settings.client_port,
             mesh_port: self.settings.mesh_port,
-            meet,
-            you: address.to_string(),
+            meet: link.met,
+            you: entry.seen_at.map_or_else(String::new, |seen| seen.to_string()),
             instance: self.instance,
             default_precision: self.settings.counters.default_precision,
         };
         self.message(peer, Message::encode_hello(&hello));
-        self.answer(request, Ok(()));
-        self.members_changed();
     }
 
     pub(super) fn link_down(&mut self, peer: NodeId, end: &LinkEnd, now: Monotonic) {
@@ -64,10 +72,20 @@ impl Node {
         self.abandon_pull_from(peer);
         let spread = self.spread();
         let Some(entry) = self.peers.get_mut(&peer) else { return };
-        entry.link = None;
+        let link = entry.link.take();
         entry.back_off(now, spread);
+        let (is_member, host, port) = (entry.has_greeted(), entry.address(), entry.mesh_port);
+        match link.and_then(|link| Some((link.meeting?, link.met_late))) {
+            Some((request, true)) if is_member => self.meet(request, host, port),
+            Some((request, _)) => self.answer(Some(request), Err(meeting_failed(end))),
+            None => {}
+        }
         match end {
-            LinkEnd::Left => self.drop_member(peer, now),
+            // It came, and went without a greeting: it never was a member.
+            _ if !is_member => drop(self.peers.remove(&peer)),
+            LinkEnd::Twin(text) => self.told_of_twin(peer, text, now),
+            LinkEnd::Left => self.has_left(peer, now),
+            LinkEnd::Forgotten => self.forgotten_by(peer, now),
             LinkEnd::Lost(reason) => self.emit(Event::Unlinked { peer, reason: reason.clone() }),
             // The membership reports the goodbye of those that it knows.
             LinkEnd::Goodbye if self.membership.said_goodbye(peer, now) => {}
@@ -78,10 +96,18 @@ impl Node {
         self.members_changed();
     }
 
-    pub(super) fn already_linked(&mut self, dial: DialNumber, now: Monotonic) {
+    pub(super) fn already_linked(&mut self, dial: DialNumber, peer: NodeId, now: Monotonic) {
         let request = self.meetings.remove(&dial);
         self.end_dial(dial, now);
-        self.answer(request, Ok(()));
+        let Some(request) = request else { return };
+        let link = self.peers.get_mut(&peer).and_then(|peer| peer.link.as_mut());
+        let Some(link) = link.filter(|link| link.replica.is_none() && link.meeting.is_none()) else {
+            self.let_in(peer, now);
+            self.answer(Some(request), Ok(()));
+            return;
+        };
+        // What becomes of that link is not decided yet, and perhaps it was not said on it that somebody wants it.
+        (link.met, link.meeting, link.met_late) = (true, Some(request), link.greeted);
     }
 
     pub(super) fn dial_failed(&mut self, dial: DialNumber, reason: &str, now: Monotonic) {
@@ -103,7 +129,7 @@ impl Node {
         Some(entry.id)
     }
 
-    fn answer(&mut self, request: Option<RequestNumber>, result: Result<(), String>) {
+    pub(super) fn answer(&mut self, request: Option<RequestNumber>, result: Result<(), String>) {
         if let Some(request) = request {
             self.outputs.push_back(Output::Answer { request, result });
         }
@@ -138,18 +164,21 @@ impl Node {
         self.outputs.push_back(Output::Dial { dial, host, port });
     }
 
-    /// Takes a peer's greeting, which makes it a member.
+    /// Takes a peer's greeting, which makes it a member unless it is kept out.
     pub(super) fn take_hello(&mut self, from: NodeId, hello: &Hello, now: Monotonic) {
-        if self.barred.contains(&from) {
-            if !hello.meet {
-                self.emit(Event::KeptOut(from));
-                self.outputs.push_back(Output::Close { peer: from, cause: CloseCause::Left });
-                self.peers.remove(&from);
-                self.members_changed();
-                return;
-            }
-            self.unbar_all(from);
+        let Some(link) = self.peers.get(&from).and_then(|peer| peer.link.as_ref()) else { return };
+        let meets = hello.meet || link.met;
+        if self.is_refused_as_twin(from, hello, now) {
+            return;
         }
+        if meets {
+            self.let_in(from, now);
+        } else if let Some(cause) = self.reason_to_keep_out(from) {
+            self.emit(Event::KeptOut(from));
+            self.drop_peer(from, cause);
+            return;
+        }
+        self.greet(from);
         self.learn_own_address(&hello.you, now);
         let replica = ReplicaId { node: from, incarnation: hello.incarnation };
         let Some(index) = self.enter(replica) else { return };
@@ -159,16 +188,24 @@ impl Node {
         let Some(link) = &mut peer.link else { return };
         link.replica = Some((index, hello.incarnation));
         peer.greeted(index, hello);
-        if let Some(other) = peer.twins.greeted(hello, now) {
-            self.emit(Event::Twins { peer: from, here: (host.clone(), port), there: other });
-        }
+        let meeting = peer.link.as_mut().and_then(|link| link.meeting.take());
         self.emit(Event::Linked { peer: from, host, port });
         self.membership.allow(from);
         self.membership.link_up(from, now);
         self.refresh_standings(now);
         self.send_heartbeat_to(&[from], now);
+        self.send_admissions_to(from);
         self.send_first_digest(from, now);
         self.remember_members();
+        self.answer(meeting, Ok(()));
+    }
+
+    fn reason_to_keep_out(&self, node: NodeId) -> Option<CloseCause> {
+        if self.admissions.is_out(node) {
+            Some(CloseCause::Forgotten)
+        } else {
+            self.barred.contains(&node).then_some(CloseCause::Left)
+        }
     }
 
     /// A node that is bound to all addresses is where its peers see it. What a peer on this very machine sees holds only
@@ -206,7 +243,7 @@ impl Node {
 
     fn member_is_there(&mut self, identity: &MemberIdentity, now: Monotonic) {
         let id = identity.node;
-        if id == self.own.node || self.barred.contains(&id) {
+        if id == self.own.node || self.barred.contains(&id) || self.admissions.is_out(id) {
             return;
         }
         let is_new = !self.peers.contains_key(&id);
@@ -239,108 +276,11 @@ impl Node {
         }
     }
 
-    /// A member left the cluster for good. Its counts stay.
-    fn drop_member(&mut self, node: NodeId, now: Monotonic) {
-        let Some(dropped) = self.peers.remove(&node) else { return };
-        self.membership.left_for_good(node, now);
-        if dropped.mesh_port == 0 {
-            // It came, and went without a greeting: it never was a member.
-            return;
-        }
-        self.emit(Event::LeftCluster(node));
-        self.remember_members();
-    }
-
     /// Tells the keeper of the data directory who the members are, and splits precision over them.
     pub(super) fn remember_members(&mut self) {
         let known = self.peers.values().map(Peer::to_known).collect();
         self.outputs.push_back(Output::Remember(known));
         self.members_changed();
-    }
-
-    pub(super) fn bar(&mut self, node: NodeId) {
-        if !self.barred.contains(&node) {
-            self.barred.push(node);
-        }
-        if let Err(error) = self.membership.bar(node) {
-            self.emit(Event::Membership(error.to_string()));
-        }
-    }
-
-    /// Meeting one member of a cluster that was left is meeting all of it.
-    fn unbar_all(&mut self, met: NodeId) {
-        if self.barred.is_empty() {
-            self.membership.allow(met);
-            return;
-        }
-        for node in std::mem::take(&mut self.barred) {
-            self.membership.allow(node);
-        }
-        self.outputs.push_back(Output::Bar(Vec::new()));
-    }
-
-    /// Leaves the cluster: the others forget this node and keep its counts, and it keeps theirs.
-    pub(super) fn reset(&mut self, request: RequestNumber, hard: bool, now: Monotonic) {
-        if hard && self.resetting.is_some() {
-            self.answer(Some(request), Err("another CLUSTER RESET HARD is under way".to_owned()));
-            return;
-        }
-        self.table.queue_all_moved();
-        self.flush_all(now);
-        self.membership.leave(now);
-        self.drain_membership(now);
-        let left: Vec<NodeId> = std::mem::take(&mut self.peers).into_keys().collect();
-        self.renew_membership();
-        for peer in left {
-            self.outputs.push_back(Output::Close { peer, cause: CloseCause::Left });
-            if !hard {
-                self.bar(peer);
-            }
-        }
-        self.pulling = None;
-        self.serving.clear();
-        if hard {
-            self.barred.clear();
-        }
-        self.outputs.push_back(Output::Bar(self.barred.clone()));
-        self.remember_members();
-        if hard {
-            self.resetting = Some(request);
-            self.outputs.push_back(Output::NewIdentity);
-        } else {
-            self.answer(Some(request), Ok(()));
-        }
-    }
-
-    /// Counts under a new replica from now on.
-    pub(super) fn reborn(&mut self, node: NodeId, incarnation: Incarnation, now: Monotonic) {
-        let request = self.resetting.take();
-        let replica = ReplicaId { node, incarnation };
-        let Some(index) = self.enter(replica) else {
-            self.answer(request, Err("there is no room for one more replica".to_owned()));
-            return;
-        };
-        // The ended replica's last words still go out under its name.
-        let mut last_words = Vec::new();
-        self.table.begin_replica(replica, index, now, &mut last_words);
-        self.announce(last_words, now);
-        self.own = replica;
-        self.own_index = index;
-        (self.settings.node, self.settings.incarnation) = (node, incarnation);
-        self.renew_membership();
-        self.emit(Event::NewReplica(replica));
-        self.answer(request, Ok(()));
-        // Links were made in the old name; the greeting on new ones tells the new.
-        let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.link.is_some()).map(|peer| peer.id).collect();
-        for peer in linked {
-            self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
-        }
-        self.members_changed();
-    }
-
-    pub(super) fn not_reborn(&mut self, reason: &str) {
-        let request = self.resetting.take();
-        self.answer(request, Err(format!("{reason}; this node has left the cluster and keeps its identity")));
     }
 
     pub(super) fn publish_view(&mut self, now: Monotonic) {
@@ -385,8 +325,20 @@ impl Node {
             members,
             replicas_known: self.registry.len(),
             digests,
-            catching_up: self.is_catching_up(),
+            catching_up: self.is_in_doubt() || self.is_catching_up(),
             repair: self.pulling.as_ref().map(Pulling::view),
         });
+    }
+}
+
+/// Why a MEET came to nothing though the other node was reached.
+fn meeting_failed(end: &LinkEnd) -> String {
+    match end {
+        LinkEnd::Lost(reason) => format!("the link broke before the other node had greeted: {reason}"),
+        LinkEnd::Goodbye => "the other node is shutting down".to_owned(),
+        LinkEnd::Left => "the other node has just left a cluster; try again".to_owned(),
+        LinkEnd::Forgotten => "the other node keeps this one out".to_owned(),
+        LinkEnd::Twin(text) => text.clone(),
+        LinkEnd::Closed => "the link was closed before the other node had greeted".to_owned(),
     }
 }

@@ -1,17 +1,20 @@
 //! The node itself: what it holds, and which part of it takes which input.
 
+use super::doubt::Doubt;
 use super::early::EarlyRetirements;
 use super::event::Event;
 use super::input::{DialNumber, Input, KnownMember, Output, RequestNumber};
+use super::leaving::identity;
 use super::peer::Peer;
-use super::places::Places;
 use super::repair::Pulling;
+use super::sequence::Sequence;
 use super::serving::Serving;
+use super::taking_over::TakingOver;
 use super::view::ClusterState;
-use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex};
+use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
-use crate::membership::{Config as MembershipConfig, MemberIdentity, Membership, MembershipError};
-use crate::replication::{Backlog, Config as ReplicationConfig, NumberSet, Registry};
+use crate::membership::{Admission, Admissions, Config as MembershipConfig, Membership, MembershipError};
+use crate::replication::{Config as ReplicationConfig, Registry};
 use crate::wire::Packed;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,8 +23,6 @@ use std::time::Duration;
 
 /// How often a node says what it has.
 pub(super) const DIGEST_INTERVAL: Duration = Duration::from_secs(1);
-/// Renewals of one incarnation's membership stay below the next incarnation's.
-const GENERATIONS_AN_INCARNATION: u64 = 1 << 20;
 
 /// What a node is made with.
 pub struct NodeSettings {
@@ -43,8 +44,10 @@ pub struct NodeSettings {
     pub replication: ReplicationConfig,
     /// The members of before.
     pub members: Vec<KnownMember>,
-    /// The nodes that are kept out.
+    /// The nodes that this one alone keeps out.
     pub barred: Vec<NodeId>,
+    /// Who was forgotten and who was met again.
+    pub admissions: Vec<Admission>,
     /// Secret seeds of the hash of names.
     pub hash_seeds: [u64; 4],
     /// Decides whom the membership probes, and spreads dials.
@@ -61,14 +64,6 @@ pub enum StartError {
     Membership(#[from] MembershipError),
 }
 
-/// What is kept of one replica's sequence.
-#[derive(Debug)]
-pub(super) struct Sequence {
-    pub(super) held: NumberSet,
-    pub(super) backlog: Backlog,
-    pub(super) places: Option<Box<Places>>,
-}
-
 /// A node of a cluster, as a value.
 pub struct Node {
     pub(super) table: Arc<Table>,
@@ -82,8 +77,14 @@ pub struct Node {
     pub(super) peers: BTreeMap<NodeId, Peer>,
     /// Nobody has told this node where others reach it; its peers do.
     pub(super) learns_address: bool,
-    /// Kept out until a new MEET.
+    /// Members of a cluster that this node is no longer in: kept out by this node alone, until a new MEET.
     pub(super) barred: Vec<NodeId>,
+    /// Who was forgotten and who was met again, as the whole cluster has it.
+    pub(super) admissions: Admissions,
+    /// With whom this node was parted, so that what it holds may have been given up by them.
+    pub(super) doubt: Doubt,
+    /// What makes the doubt good, while it is under way.
+    pub(super) taking_over: Option<TakingOver>,
     pub(super) meetings: HashMap<DialNumber, RequestNumber>,
     pub(super) resetting: Option<RequestNumber>,
     pub(super) pulling: Option<Pulling>,
@@ -109,6 +110,12 @@ pub struct Node {
     pub(super) outputs: VecDeque<Output>,
     pub(super) announcements: Vec<Announcement>,
     pub(super) packed: Vec<Packed>,
+    /// When an operator was last told that another process has this node's key.
+    pub(super) twin_told_at: Option<Monotonic>,
+    /// Somebody was told what the present replica numbered.
+    pub(super) has_told: bool,
+    /// As it was last told; for stamps.
+    pub(super) wall: WallMillis,
     last_dial: u64,
     random: u64,
     members_changed: bool,
@@ -123,7 +130,6 @@ impl Node {
         let own = ReplicaId { node: settings.node, incarnation: settings.incarnation };
         let membership = Membership::new(identity(&settings, 0), settings.cluster.clone(), settings.seed)?;
         let mut registry = Registry::default();
-        // The first of an empty registry always has room.
         let own_index = registry.enter(own).unwrap_or_default();
         let wake = std::mem::replace(&mut settings.wake, Box::new(|| ()));
         let table = Arc::new(Table::new(TableSettings {
@@ -145,6 +151,12 @@ impl Node {
             peers: BTreeMap::new(),
             learns_address: settings.host.is_empty(),
             barred: Vec::new(),
+            admissions: Admissions::default(),
+            doubt: Doubt::default(),
+            taking_over: None,
+            twin_told_at: None,
+            has_told: false,
+            wall: WallMillis(0),
             meetings: HashMap::new(),
             resetting: None,
             pulling: None,
@@ -177,9 +189,13 @@ impl Node {
                 node.peers.insert(member.id, Peer::remembered(&member, now));
             }
         }
-        for barred in std::mem::take(&mut node.settings.barred) {
-            node.bar(barred);
+        node.barred = std::mem::take(&mut node.settings.barred);
+        for admission in std::mem::take(&mut node.settings.admissions) {
+            node.table.observe(admission.latest());
+            node.admissions.take(admission);
         }
+        node.peers.retain(|id, _| !node.admissions.is_out(*id));
+        node.bar_again();
         node.after_input(now);
         Ok(node)
     }
@@ -212,10 +228,11 @@ impl Node {
     /// Takes something that happened.
     pub fn handle(&mut self, input: Input<'_>, now: Moment) {
         let at = now.monotonic;
+        self.wall = now.wall;
         match input {
             Input::LinkUp { peer, address, dial } => self.link_up(peer, address, dial, at),
             Input::LinkDown { peer, end } => self.link_down(peer, &end, at),
-            Input::AlreadyLinked { dial, .. } => self.already_linked(dial, at),
+            Input::AlreadyLinked { dial, peer } => self.already_linked(dial, peer, at),
             Input::DialFailed { dial, reason } => self.dial_failed(dial, &reason, at),
             Input::LinkFigures { peer, round_trip, max_datagram_bytes } => {
                 if let Some(link) = self.peers.get_mut(&peer).and_then(|peer| peer.link.as_mut()) {
@@ -226,6 +243,7 @@ impl Node {
             Input::Message { from, bytes } => self.take_message(from, bytes, at),
             Input::Sent { to } => self.serve_more(to, at),
             Input::Meet { request, host, port } => self.meet(request, host, port),
+            Input::Forget { request, node } => self.forget(request, node, at),
             Input::Reset { request, hard } => self.reset(request, hard, at),
             Input::Reborn { node, incarnation } => self.reborn(node, incarnation, at),
             Input::NotReborn { reason } => self.not_reborn(&reason),
@@ -236,6 +254,7 @@ impl Node {
     /// Lets time pass: flushes, digests, timers, dials, whatever is due. Early and late calls are fine.
     pub fn tick(&mut self, now: Moment) {
         let at = now.monotonic;
+        self.wall = now.wall;
         self.membership.tick(at);
         if self.table.next_timer() <= at {
             self.table.run_timers(at);
@@ -255,12 +274,16 @@ impl Node {
             self.members_changed = true;
         }
         self.compare_digests(at);
+        self.drop_some();
         self.dial_due(at);
         self.after_input(at);
     }
 
     /// When [`Self::tick`] must be called next, if nothing happens before.
     pub fn next_deadline(&self) -> Monotonic {
+        if self.is_dropping() {
+            return Monotonic::ZERO;
+        }
         let news = self.next_flush();
         let peers = self.peers.values().flat_map(|peer| match &peer.link {
             Some(link) => [link.compare_at, Monotonic::NEVER],
@@ -321,7 +344,7 @@ impl Node {
     pub(super) fn sequence_of(&mut self, replica: ReplicaIndex) -> &mut Sequence {
         let capacity = self.settings.replication.backlog_numbers;
         while self.sequences.len() <= replica.as_usize() {
-            self.sequences.push(Sequence { held: NumberSet::default(), backlog: Backlog::new(capacity), places: None });
+            self.sequences.push(Sequence::new(capacity));
         }
         &mut self.sequences[replica.as_usize()]
     }
@@ -380,30 +403,5 @@ impl Node {
         if std::mem::take(&mut self.members_changed) {
             self.publish_view(now);
         }
-    }
-
-    pub(super) fn renew_membership(&mut self) {
-        let generation = self.membership.me().generation + 1;
-        let renewals = generation % GENERATIONS_AN_INCARNATION;
-        let made = Membership::new(
-            identity(&self.settings, renewals),
-            self.settings.cluster.clone(),
-            self.settings.seed ^ generation,
-        );
-        match made {
-            Ok(membership) => self.membership = membership,
-            Err(error) => self.emit(Event::Membership(error.to_string())),
-        }
-    }
-}
-
-/// How this node presents itself.
-fn identity(settings: &NodeSettings, renewals: u64) -> MemberIdentity {
-    MemberIdentity {
-        node: settings.node,
-        generation: settings.incarnation.0.saturating_mul(GENERATIONS_AN_INCARNATION) + renewals,
-        host: settings.host.clone(),
-        client_port: settings.client_port,
-        mesh_port: settings.mesh_port,
     }
 }

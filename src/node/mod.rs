@@ -5,9 +5,12 @@
 
 mod announcing;
 mod clock_offset;
+mod doubt;
 mod early;
 mod event;
+mod forgetting;
 mod input;
+mod leaving;
 mod linking;
 mod machine;
 mod peer;
@@ -16,8 +19,10 @@ mod receiving;
 mod repair;
 #[cfg(test)]
 mod repair_tests;
+mod sequence;
 mod serving;
 mod standing;
+mod taking_over;
 mod tending;
 mod traffic;
 mod twins;

@@ -1,7 +1,7 @@
 //! What a node knows of one other member.
 
 use super::clock_offset::ClockOffset;
-use super::input::{DialNumber, KnownMember};
+use super::input::{DialNumber, KnownMember, RequestNumber};
 use super::standing::Vouching;
 use super::twins::Twins;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaIndex};
@@ -50,6 +50,14 @@ pub(super) struct Peer {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) since: Monotonic,
+    /// The request that this link was dialled for, until it is answered.
+    pub(super) meeting: Option<RequestNumber>,
+    /// Whether an operator here asked for this link.
+    pub(super) met: bool,
+    /// It was asked for only after this node had greeted.
+    pub(super) met_late: bool,
+    /// Whether this node has greeted. The one that was dialled does so when it takes the other in.
+    pub(super) greeted: bool,
     /// Its present replica, once it has greeted.
     pub(super) replica: Option<(ReplicaIndex, Incarnation)>,
     pub(super) round_trip: Duration,
@@ -62,6 +70,10 @@ pub(super) struct Link {
     pub(super) digest_at: Monotonic,
     /// The first digest, for as long as this node does not have all that it spoke of.
     pub(super) goal: Option<Digest>,
+    /// Nobody had been told anything by the present replica when the peer greeted.
+    pub(super) was_untold: bool,
+    /// A pull on this link was given up: its end may come late, and must not be taken for that of another.
+    pub(super) pull_given_up: bool,
     /// When to see whether the digest has news: a little later than it came, for datagrams are faster and on their way.
     pub(super) compare_at: Monotonic,
     pub(super) vouching: Vouching,
@@ -71,6 +83,10 @@ impl Link {
     pub(super) fn new(since: Monotonic, max_datagram_bytes: usize) -> Self {
         Self {
             since,
+            meeting: None,
+            met: false,
+            met_late: false,
+            greeted: false,
             replica: None,
             round_trip: Duration::ZERO,
             max_datagram_bytes,
@@ -78,6 +94,8 @@ impl Link {
             digest: None,
             digest_at: Monotonic::ZERO,
             goal: None,
+            was_untold: false,
+            pull_given_up: false,
             compare_at: Monotonic::NEVER,
             vouching: Vouching::default(),
         }
@@ -155,6 +173,11 @@ impl Peer {
             Some(seen) if self.host.is_empty() => seen.to_string(),
             _ => self.host.clone(),
         }
+    }
+
+    /// Whether it is a member: it has greeted at some time, or others say where it is.
+    pub(super) fn has_greeted(&self) -> bool {
+        self.mesh_port != 0
     }
 
     pub(super) fn is_linked(&self) -> bool {

@@ -57,6 +57,7 @@ impl Node {
             Message::RepairBegin(items) => self.take_repair_begin(from, items, now),
             Message::RepairItems(clock, items) => self.take_repair_items(from, clock, &items, now),
             Message::RepairEnd(time, lines) => self.take_repair_end(from, time, &lines, now),
+            Message::Admissions(admissions) => self.take_admissions(from, &admissions, now),
             Message::Records(records) => self.take_records(from, &records, now),
         }
     }
@@ -65,7 +66,11 @@ impl Node {
     fn hear(&mut self, from: NodeId, now: Monotonic) -> bool {
         let Some(peer) = self.peers.get_mut(&from) else { return false };
         peer.last_heard = Some(now);
-        peer.link.as_ref().is_some_and(|link| link.replica.is_some())
+        let is_linked = peer.link.as_ref().is_some_and(|link| link.replica.is_some());
+        if is_linked {
+            peer.twins.heard(now);
+        }
+        is_linked
     }
 
     /// When what arrives now was said, at `clock` on the sender's clock, and before that what it says of its age. Half a

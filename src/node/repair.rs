@@ -121,8 +121,12 @@ impl Node {
 
     pub(super) fn take_digest(&mut self, from: NodeId, clock: u64, lines: &[DigestLine], now: Monotonic) {
         let mut digest = Digest::default();
+        // The first digest of a link was made before anything that was said on it arrived.
+        let link = self.peers.get(&from).and_then(|peer| peer.link.as_ref());
+        let is_untold = link.is_some_and(|link| link.digest.is_none() && link.was_untold);
+        let said = if is_untold { 0 } else { self.table.last_number() };
         for line in lines {
-            self.look_out_for_own(line.replica);
+            self.look_out_for_own(line.replica, line.received, said);
             let entry = DigestEntry { received: line.received, durable: line.durable, beyond: line.beyond };
             if let Some(index) = self.enter(line.replica) {
                 digest.set(index, entry);
@@ -139,10 +143,15 @@ impl Node {
         link.compare_at = now.after(wait);
     }
 
-    /// Somebody has heard of a life of this node that it does not know itself: its own must come after that.
-    fn look_out_for_own(&mut self, replica: ReplicaId) {
+    /// Somebody has heard of a life of this node that it does not know itself, or more of the present one than it has
+    /// said: its own must come after that.
+    fn look_out_for_own(&mut self, replica: ReplicaId, heard: u64, said: u64) {
         let is_later = replica.node == self.own.node && replica.incarnation > self.own.incarnation;
-        if is_later && self.registry.index(replica).is_none() {
+        let is_outnumbered = replica == self.own && heard > said;
+        if is_outnumbered {
+            self.emit(Event::Outnumbered { replica, heard, said });
+        }
+        if is_outnumbered || (is_later && self.registry.index(replica).is_none()) {
             self.outputs.push_back(super::Output::NewIncarnation(replica.incarnation));
         }
     }
@@ -164,7 +173,7 @@ impl Node {
         let mine = self.digest();
         self.mind_goals(&mine, now);
         self.verify_digests(now);
-        if self.pulling.is_some() {
+        if self.pulling.is_some() || self.is_taking_over(now) {
             return;
         }
         let voices = self.voices(now);
@@ -228,7 +237,12 @@ impl Node {
             PullLine { held: HeldLine { replica, contiguous: held.contiguous(), ranges }, until }
         };
         let lines: Vec<PullLine> = self.registry.iter().map(line).collect();
-        self.repair_message(from, Message::encode_pull(&lines), false);
+        self.pull_beyond(from, &lines, now);
+    }
+
+    /// Asks for all but what these lines say is here or not wanted.
+    pub(super) fn pull_beyond(&mut self, from: NodeId, lines: &[PullLine], now: Monotonic) {
+        self.repair_message(from, Message::encode_pull(lines), false);
         self.pulling = Some(Pulling { from, since: now, last_item_at: now, told_at: now, items: 0, estimated: 0 });
     }
 
@@ -236,7 +250,9 @@ impl Node {
     fn mind_pull(&mut self, now: Monotonic) {
         let Some(pulling) = &mut self.pulling else { return };
         if now.since(pulling.last_item_at) > PULL_PATIENCE {
+            let from = pulling.from;
             self.pulling = None;
+            self.give_up_pull_from(from);
         } else if now.since(pulling.told_at) > LONG_PULL {
             pulling.told_at = now;
             let RepairView { from, items_received, items_estimated } = pulling.view();
@@ -248,6 +264,7 @@ impl Node {
     pub(super) fn abandon_pull_from(&mut self, peer: NodeId) {
         if self.pulling.as_ref().is_some_and(|pulling| pulling.from == peer) {
             self.pulling = None;
+            self.give_up_taking_over();
         }
     }
 
@@ -271,6 +288,7 @@ impl Node {
 
     fn take_repair_item(&mut self, from: NodeId, item: &RepairItem<'_>, made_at: Monotonic, now: Monotonic) {
         let Some(replica) = self.enter(item.replica) else { return };
+        self.note_item(from, replica, item.number);
         if replica == self.own_index || item.number <= self.sequence_of(replica).held.contiguous() {
             return;
         }
@@ -323,6 +341,7 @@ impl Node {
         }
         self.early_retirements.end(from);
         self.take_early_retirements();
+        self.begin_dropping(from, lines);
         let all: Vec<ReplicaIndex> = self.registry.iter().map(|(index, _)| index).collect();
         for replica in all {
             let contiguous = self.sequence_of(replica).held.contiguous();

@@ -50,6 +50,7 @@ impl Bench {
             replication: ReplicationConfig { backlog_numbers },
             members: Vec::new(),
             barred: Vec::new(),
+            admissions: Vec::new(),
             hash_seeds: [1, 2, 3, 4],
             seed: 5,
             wake: Box::new(|| ()),

@@ -67,6 +67,7 @@ impl Wanted {
 impl Node {
     /// Begins to send a peer what it lacks.
     pub(super) fn serve(&mut self, to: NodeId, lines: &[PullLine], now: Monotonic) {
+        self.has_told = true;
         let mut wanted = Wanted::default();
         for line in lines {
             let Some(index) = self.enter(line.held.replica) else { continue };

@@ -36,6 +36,10 @@ impl Node {
 
     fn tend(&mut self) -> Tended {
         let mut done = Tended::default();
+        // Those that this node was parted from may come back, and must hear of what was deleted meanwhile.
+        if self.doubt.is_open() {
+            return done;
+        }
         let others: Option<Vec<&Digest>> =
             self.peers.values().map(|peer| peer.link.as_ref()?.digest.as_ref()).collect();
         // While one member is out of hearing, nobody knows what it has.

@@ -1,117 +1,256 @@
-//! Noticing that two processes run as one node, as they do when a data directory was copied.
+//! Two processes that run as one node, as they do when a machine was cloned or a data directory copied.
 //!
-//! Both count under one name, and of what they count every other member keeps one's figure only. Nothing can be
-//! mended from here, so an operator must hear of it. It must never take a node that moved or restarted for two.
+//! Every process greets with a number of its own. Who restarts has a new one, and the old is never heard again; so when
+//! an earlier one is heard after a later, two run. The later-come is refused then, for as long as the earlier is there.
+//! Nothing else tells twins from a node that restarted, moved, or learned its address, and those must never be refused.
 
-use crate::base::{Incarnation, Monotonic};
+use super::event::Event;
+use super::input::{CloseCause, Output};
+use super::machine::Node;
+use crate::base::{Monotonic, NodeId};
 use crate::wire::Hello;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Twins take each other's links away many times a second.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
+/// Whoever was silent for this long is gone, and its twin may take its place.
+const GONE_AFTER: Duration = Duration::from_secs(10);
+/// Whoever was refused asks again after this long: each time it takes the other's link away for a moment.
+pub(super) const REFUSED_FOR: Duration = Duration::from_secs(10);
+/// Processes remembered of one node.
+const MAX_PROCESSES: usize = 4;
 
-/// What a node said of itself in its last greeting.
+/// A process as it greeted last.
 #[derive(Debug)]
-struct Presence {
-    incarnation: Incarnation,
+struct Process {
+    instance: u64,
     host: String,
-    client_port: u16,
     mesh_port: u16,
+    heard_at: Monotonic,
+    /// It came later than one that was heard after it.
+    is_late: bool,
 }
 
-/// Compares the greetings that came in one node's name.
+/// The processes that greeted in one node's name, in the order in which they first did.
 #[derive(Debug, Default)]
 pub(super) struct Twins {
-    last: Option<Presence>,
+    processes: Vec<Process>,
+    /// The one that was let in last.
+    present: u64,
     told_at: Option<Monotonic>,
 }
 
+/// What a greeting makes of a process.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Greeting {
+    /// It is the node.
+    Welcome,
+    /// It is the node, and the process that was taken for it since runs, too: where that one is.
+    WelcomeBack(String, u16),
+    /// Another is the node: where that one is.
+    Refused(String, u16),
+}
+
 impl Twins {
-    /// Takes a greeting. Answers the place of the other one, as host and mesh port, when the last greeting was of the
-    /// same life or a later one at another place, and that was not told within the last minute.
-    pub(super) fn greeted(&mut self, hello: &Hello, now: Monotonic) -> Option<(String, u16)> {
-        let present = Presence {
-            incarnation: hello.incarnation,
-            host: hello.host.clone(),
-            client_port: hello.client_port,
-            mesh_port: hello.mesh_port,
+    /// Takes a greeting.
+    pub(super) fn greeted(&mut self, hello: &Hello, now: Monotonic) -> Greeting {
+        let place_of = |process: &Process| (process.host.clone(), process.mesh_port);
+        let at = |instance| self.processes.iter().position(|process| process.instance == instance);
+        let (known, present) = (at(hello.instance), at(self.present));
+        let verdict = match (known, present) {
+            (Some(known), Some(present)) if known != present => {
+                let (host, port) = place_of(&self.processes[present]);
+                if !self.processes[known].is_late {
+                    self.processes[present].is_late = true;
+                    Greeting::WelcomeBack(host, port)
+                } else if now.since(self.processes[present].heard_at) <= GONE_AFTER {
+                    return Greeting::Refused(host, port);
+                } else {
+                    self.processes.remove(present);
+                    Greeting::Welcome
+                }
+            }
+            _ => Greeting::Welcome,
         };
-        let last = self.last.replace(present)?;
-        // A life stays where it began: who moves restarts, and a restart is a later life.
-        let is_other = last.incarnation >= hello.incarnation
-            && ((last.client_port, last.mesh_port) != (hello.client_port, hello.mesh_port)
-                || are_two_places(&last.host, &hello.host));
-        if !is_other || self.told_at.is_some_and(|at| now.since(at) < TOLD_EVERY) {
-            return None;
+        self.present = hello.instance;
+        self.note(hello, now);
+        verdict
+    }
+
+    fn note(&mut self, hello: &Hello, now: Monotonic) {
+        let process = Process {
+            instance: hello.instance,
+            host: hello.host.clone(),
+            mesh_port: hello.mesh_port,
+            heard_at: now,
+            is_late: false,
+        };
+        match self.processes.iter_mut().find(|known| known.instance == hello.instance) {
+            Some(known) => *known = process,
+            None => self.processes.push(process),
         }
-        self.told_at = Some(now);
-        Some((last.host, last.mesh_port))
+        if self.processes.len() > MAX_PROCESSES {
+            let is_other = |(_, process): &(usize, &Process)| process.instance != self.present;
+            let silent = self.processes.iter().enumerate().filter(is_other).min_by_key(|(_, process)| process.heard_at);
+            if let Some(at) = silent.map(|(at, _)| at) {
+                self.processes.remove(at);
+            }
+        }
+    }
+
+    /// The present process was heard.
+    pub(super) fn heard(&mut self, now: Monotonic) {
+        if let Some(present) = self.processes.iter_mut().find(|process| process.instance == self.present) {
+            present.heard_at = now;
+        }
+    }
+
+    fn is_to_be_told(&mut self, now: Monotonic) -> bool {
+        is_to_be_told(&mut self.told_at, now)
     }
 }
 
-/// A node that does not know its address, or only that of its own machine, may learn a better one.
-fn are_two_places(one: &str, other: &str) -> bool {
-    let is_learning = |host: &str| host.is_empty() || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    one != other && !is_learning(one) && !is_learning(other)
+/// Whether the last time is long ago, or there was none; notes that it is now if so.
+fn is_to_be_told(told_at: &mut Option<Monotonic>, now: Monotonic) -> bool {
+    let is_old = told_at.is_none_or(|at| now.since(at) >= TOLD_EVERY);
+    if is_old {
+        *told_at = Some(now);
+    }
+    is_old
+}
+
+impl Node {
+    /// Whether another process is this node; then the link to the one that greeted is closed.
+    pub(super) fn is_refused_as_twin(&mut self, from: NodeId, hello: &Hello, now: Monotonic) -> bool {
+        let Some(peer) = self.peers.get_mut(&from) else { return true };
+        let seen_at = peer.seen_at.map_or_else(String::new, |seen| seen.to_string());
+        let place = |host: &str| if host.is_empty() { seen_at.clone() } else { host.to_owned() };
+        let here = (place(&hello.host), hello.mesh_port);
+        let (there, is_refused) = match peer.twins.greeted(hello, now) {
+            Greeting::Welcome => return false,
+            Greeting::WelcomeBack(host, port) => ((place(&host), port), false),
+            Greeting::Refused(host, port) => ((place(&host), port), true),
+        };
+        let is_to_be_told = peer.twins.is_to_be_told(now);
+        let (incumbent, late) = if is_refused { (there, here) } else { (here, there) };
+        if is_refused {
+            let text = format!(
+                "another server runs as node {from}, at {} port {}. If this one is a copy, stop it and start it with an \
+                 empty --data-dir, so that it makes its own key",
+                incumbent.0.chars().take(64).collect::<String>(),
+                incumbent.1
+            );
+            let meeting = peer.link.as_mut().and_then(|link| link.meeting.take());
+            self.answer(meeting, Err(text.clone()));
+            self.outputs.push_back(Output::Close { peer: from, cause: CloseCause::Twin(text) });
+        }
+        if is_to_be_told {
+            self.emit(Event::Twins { peer: from, here: incumbent, there: late });
+        }
+        is_refused
+    }
+
+    /// A peer takes nothing from this process because another is this node. That may change.
+    pub(super) fn told_of_twin(&mut self, peer: NodeId, text: &str, now: Monotonic) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.redial_at = now.after(REFUSED_FOR);
+        }
+        if is_to_be_told(&mut self.twin_told_at, now) {
+            self.emit(Event::Twin { peer, text: text.to_owned() });
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Incarnation;
     use crate::counter::Precision;
 
-    fn hello(incarnation: u64, host: &str, mesh_port: u16) -> Hello {
+    fn hello(instance: u64, mesh_port: u16) -> Hello {
         Hello {
-            incarnation: Incarnation(incarnation),
-            host: host.to_owned(),
+            incarnation: Incarnation(1),
+            host: "192.0.2.1".to_owned(),
             client_port: mesh_port,
             mesh_port,
             meet: false,
             you: String::new(),
-            instance: 0,
+            instance,
             default_precision: Precision::ONE,
         }
     }
 
-    fn greetings(hellos: &[Hello]) -> Vec<Option<u16>> {
+    fn at(seconds: u64) -> Monotonic {
+        Monotonic::ZERO.after(Duration::from_secs(seconds))
+    }
+
+    fn refused(port: u16) -> Greeting {
+        Greeting::Refused("192.0.2.1".to_owned(), port)
+    }
+
+    #[test]
+    fn a_node_that_reconnects_restarts_or_moves_is_one() {
         let mut twins = Twins::default();
-        hellos.iter().map(|hello| twins.greeted(hello, Monotonic::ZERO).map(|(_, port)| port)).collect()
+        for (instance, port) in [(1, 7), (1, 7), (1, 8), (2, 8), (2, 8), (3, 7), (4, 7), (5, 7), (6, 7), (6, 9)] {
+            assert_eq!(twins.greeted(&hello(instance, port), at(0)), Greeting::Welcome, "{instance}");
+        }
+        assert!(twins.processes.len() <= MAX_PROCESSES);
     }
 
     #[test]
-    fn a_node_that_reconnects_restarts_moves_or_learns_its_address_is_one() {
-        let sequence = [
-            hello(1, "", 7),
-            hello(1, "", 7),
-            hello(1, "127.0.0.1", 7),
-            hello(1, "192.0.2.1", 7),
-            hello(2, "192.0.2.1", 8),
-            hello(3, "192.0.2.9", 8),
-        ];
-        assert_eq!(greetings(&sequence), [None; 6]);
+    fn the_later_come_of_two_is_refused_once_the_earlier_was_heard_again() {
+        let mut twins = Twins::default();
+        assert_eq!(twins.greeted(&hello(1, 7), at(0)), Greeting::Welcome);
+        assert_eq!(twins.greeted(&hello(2, 8), at(1)), Greeting::Welcome, "a restart looks the same so far");
+        assert_eq!(twins.greeted(&hello(1, 7), at(2)), Greeting::WelcomeBack("192.0.2.1".to_owned(), 8));
+        for second in 3..30 {
+            assert_eq!(twins.greeted(&hello(2, 8), at(second)), refused(7));
+            assert_eq!(twins.greeted(&hello(1, 7), at(second)), Greeting::Welcome);
+        }
     }
 
     #[test]
-    fn the_same_life_at_two_places_is_two_nodes() {
-        assert_eq!(greetings(&[hello(2, "127.0.0.1", 7), hello(2, "127.0.0.1", 8)]), [None, Some(7)]);
-        assert_eq!(greetings(&[hello(2, "192.0.2.1", 7), hello(2, "192.0.2.2", 7)]), [None, Some(7)]);
+    fn the_refused_one_is_let_in_when_the_other_is_gone() {
+        let mut twins = Twins::default();
+        for instance in [1, 2, 1] {
+            twins.greeted(&hello(instance, 7), at(0));
+        }
+        twins.heard(at(20));
+        assert_eq!(twins.greeted(&hello(2, 7), at(29)), refused(7));
+        assert_eq!(twins.greeted(&hello(2, 7), at(31)), Greeting::Welcome);
+        assert_eq!(twins.greeted(&hello(2, 7), at(32)), Greeting::Welcome);
+        // Should the other be back after all, it is the later now.
+        assert_eq!(twins.greeted(&hello(1, 7), at(33)), Greeting::Welcome);
+        assert_eq!(twins.greeted(&hello(2, 7), at(34)), Greeting::WelcomeBack("192.0.2.1".to_owned(), 7));
+        assert_eq!(twins.greeted(&hello(1, 7), at(35)), refused(7));
     }
 
     #[test]
-    fn an_earlier_life_at_another_place_is_a_second_node() {
-        let sequence = [hello(2, "127.0.0.1", 7), hello(3, "127.0.0.1", 8), hello(2, "127.0.0.1", 7)];
-        assert_eq!(greetings(&sequence), [None, None, Some(8)]);
+    fn a_restart_of_the_one_that_is_taken_in_is_welcome() {
+        let mut twins = Twins::default();
+        for instance in [1, 2, 1] {
+            twins.greeted(&hello(instance, 7), at(0));
+        }
+        assert_eq!(twins.greeted(&hello(3, 7), at(1)), Greeting::Welcome);
+        assert_eq!(twins.greeted(&hello(2, 7), at(2)), refused(7));
+        assert_eq!(twins.greeted(&hello(3, 7), at(3)), Greeting::Welcome);
+    }
+
+    #[test]
+    fn clones_that_come_and_go_never_oust_the_first() {
+        let mut twins = Twins::default();
+        twins.greeted(&hello(1, 7), at(0));
+        for clone in 2..30 {
+            twins.greeted(&hello(clone, 8), at(clone));
+            assert_eq!(twins.greeted(&hello(1, 7), at(clone)), Greeting::WelcomeBack("192.0.2.1".to_owned(), 8));
+            assert_eq!(twins.greeted(&hello(clone, 8), at(clone)), refused(7));
+        }
     }
 
     #[test]
     fn twins_are_told_of_once_a_minute() {
         let mut twins = Twins::default();
-        let mut told = 0;
-        for turn in 0..1_200_u16 {
-            let now = Monotonic::ZERO.after(Duration::from_millis(100) * u32::from(turn));
-            told += usize::from(twins.greeted(&hello(2, "", 7 + turn % 2), now).is_some());
-        }
+        let told = (0..120).filter(|second| twins.is_to_be_told(at(*second))).count();
         assert_eq!(told, 2);
     }
 }

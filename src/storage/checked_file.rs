@@ -10,8 +10,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// The version written, and the newest that is read.
-pub(super) const VERSION: u64 = 1;
 /// The most bytes such a file may have: far above what the tested number of peers needs.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
@@ -22,6 +20,8 @@ pub(super) struct Kind {
     pub(super) name: &'static str,
     /// What deleting it would do; the end of a sentence.
     pub(super) consequence: &'static str,
+    /// The version written, and the newest that is read. Older ones are read, too.
+    pub(super) version: u64,
 }
 
 /// The first line. The checksum is the SHA-256 of all that follows the line's end.
@@ -57,8 +57,8 @@ pub(super) fn read(directory: &Path, kind: Kind) -> Result<Option<Vec<String>>, 
     if any.version == 0 {
         return Err(damaged("there is no version 0 of it".into()));
     }
-    if any.version > VERSION {
-        return Err(StorageError::Newer { path, found: any.version, known: VERSION });
+    if any.version > kind.version {
+        return Err(StorageError::Newer { path, found: any.version, known: kind.version });
     }
     let head: Head =
         serde_json::from_str(head).map_err(|error| damaged(format!("its first line cannot be read: {error}")))?;
@@ -75,7 +75,7 @@ pub(super) fn write(directory: &Path, kind: Kind, lines: impl Iterator<Item = St
         body.push_str(&line);
         body.push('\n');
     }
-    let head = Head { discnt: kind.name.to_owned(), version: VERSION, sha256: checksum(body.as_bytes()) };
+    let head = Head { discnt: kind.name.to_owned(), version: kind.version, sha256: checksum(body.as_bytes()) };
     let head = serde_json::to_string(&head).expect("a struct of texts and numbers is always JSON");
     replace(directory, kind.name, format!("{head}\n{body}").as_bytes())
 }

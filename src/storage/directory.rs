@@ -9,8 +9,8 @@
 
 use super::checked_file::{self, Kind, io_error};
 use super::error::StorageError;
-use super::records::{self, RememberedMember};
-use crate::base::{Incarnation, NodeId};
+use super::records::{self, KeptOut, KeptOutEntry, RememberedMember};
+use crate::base::Incarnation;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -23,9 +23,12 @@ const FORMAT_VERSION: u64 = 1;
 const INCARNATION: Kind = Kind {
     name: "incarnation",
     consequence: "a node that uses an incarnation a second time makes the cluster lose counts",
+    version: 1,
 };
-const MEMBERS: Kind = Kind { name: "members", consequence: "the node would not find its cluster again by itself" };
-const BARRED: Kind = Kind { name: "barred", consequence: "nodes that were forgotten would be let in again" };
+const MEMBERS: Kind =
+    Kind { name: "members", consequence: "the node would not find its cluster again by itself", version: 1 };
+const BARRED: Kind =
+    Kind { name: "barred", consequence: "nodes that were forgotten would be let in again", version: 2 };
 
 /// A data directory that this process alone uses, for as long as the value lives.
 #[derive(Debug)]
@@ -113,20 +116,32 @@ impl DataDirectory {
         checked_file::write(&self.path, MEMBERS, lines)
     }
 
-    /// The barred nodes as last saved; none when they never were.
+    /// Who is kept out, as last saved; nobody when it never was.
     ///
     /// # Errors
     /// [`StorageError`] when the file is damaged or of a newer version.
-    pub fn load_barred(&self) -> Result<Vec<NodeId>, StorageError> {
-        self.load(BARRED, records::barred_from_line)
+    pub fn load_kept_out(&self) -> Result<KeptOut, StorageError> {
+        let mut kept_out = KeptOut::default();
+        for line in self.load(BARRED, records::kept_out_from_line)? {
+            match line {
+                KeptOutEntry::Admission(admission) => kept_out.admissions.push(admission),
+                KeptOutEntry::Barred(barred) => kept_out.barred.push(barred),
+            }
+        }
+        Ok(kept_out)
     }
 
-    /// Saves the barred nodes, all at once. On disk when this returns; the old ones stay when it fails.
+    /// Saves who is kept out, all at once. On disk when this returns; the old ones stay when it fails.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub fn save_barred(&self, barred: &[NodeId]) -> Result<(), StorageError> {
-        checked_file::write(&self.path, BARRED, barred.iter().map(records::barred_to_line))
+    pub fn save_kept_out(&self, kept_out: &KeptOut) -> Result<(), StorageError> {
+        let barred = kept_out.barred.iter().map(records::barred_to_line);
+        checked_file::write(
+            &self.path,
+            BARRED,
+            barred.chain(kept_out.admissions.iter().map(records::admission_to_line)),
+        )
     }
 
     fn load<T>(&self, kind: Kind, parse: fn(&str) -> Result<T, String>) -> Result<Vec<T>, StorageError> {

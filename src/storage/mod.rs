@@ -13,4 +13,4 @@ mod records;
 pub use config::Config;
 pub use directory::DataDirectory;
 pub use error::StorageError;
-pub use records::RememberedMember;
+pub use records::{KeptOut, RememberedMember};

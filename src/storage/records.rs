@@ -1,6 +1,7 @@
 //! What is remembered about others, as lines of JSON.
 
-use crate::base::NodeId;
+use crate::base::{HybridTime, NodeId};
+use crate::membership::Admission;
 use serde::{Deserialize, Serialize};
 
 /// A member as it was last known, to be redialled at the next start.
@@ -26,10 +27,29 @@ struct MemberLine {
     mesh_port: u16,
 }
 
+/// Who is kept out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeptOut {
+    /// The members of a cluster that this node is no longer in: kept out by this node alone.
+    pub barred: Vec<NodeId>,
+    /// Who was forgotten and who was met again, as the whole cluster has it.
+    pub admissions: Vec<Admission>,
+}
+
+/// One line of `barred`. In version 1 there was only the id; it still is all for who is kept out by this node alone.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BarredLine {
+struct KeptOutLine {
     id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    forgotten: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    met: Option<u64>,
+}
+
+pub(super) enum KeptOutEntry {
+    Barred(NodeId),
+    Admission(Admission),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,12 +78,25 @@ pub(super) fn member_from_line(line: &str) -> Result<RememberedMember, String> {
 }
 
 pub(super) fn barred_to_line(id: &NodeId) -> String {
-    to_line(&BarredLine { id: id.to_string() })
+    to_line(&KeptOutLine { id: id.to_string(), forgotten: None, met: None })
 }
 
-pub(super) fn barred_from_line(line: &str) -> Result<NodeId, String> {
-    let line: BarredLine = from_line(line)?;
-    parse_id(&line.id)
+pub(super) fn admission_to_line(admission: &Admission) -> String {
+    let Admission { node, forgotten, met } = admission;
+    to_line(&KeptOutLine { id: node.to_string(), forgotten: Some(forgotten.0), met: Some(met.0) })
+}
+
+pub(super) fn kept_out_from_line(line: &str) -> Result<KeptOutEntry, String> {
+    let line: KeptOutLine = from_line(line)?;
+    let node = parse_id(&line.id)?;
+    match (line.forgotten, line.met) {
+        (None, None) => Ok(KeptOutEntry::Barred(node)),
+        (Some(forgotten), Some(met)) => {
+            let (forgotten, met) = (HybridTime(forgotten), HybridTime(met));
+            Ok(KeptOutEntry::Admission(Admission { node, forgotten, met }))
+        }
+        _ => Err("one of two times is missing".to_owned()),
+    }
 }
 
 pub(super) fn incarnation_to_line(incarnation: u64) -> String {

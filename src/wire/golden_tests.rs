@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::{Amount, HybridTime, Incarnation, Location, Name, NodeId, ReplicaId, Total};
 use crate::counter::{Precision, Share};
+use crate::membership::Admission;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -197,6 +198,7 @@ fn the_other_messages_have_the_pinned_bytes() {
     let line = DigestLine { replica: replica(1), received: 5, durable: 4, beyond: 9 };
     let held = HeldLine { replica: replica(1), contiguous: 5, ranges: vec![(7, 8)] };
     let pull = PullLine { held: held.clone(), until: 11 };
+    let admission = Admission { node: NodeId::new([1; 20]), forgotten: HybridTime(9), met: HybridTime(255) };
     let id = "5401010101010101010101010101010101010101 01".replace(' ', "");
     for (bytes, golden, message) in [
         (
@@ -219,6 +221,11 @@ fn the_other_messages_have_the_pinned_bytes() {
             Message::encode_repair_end(HybridTime(258), std::slice::from_ref(&held)),
             format!("9f011419010281 84{id}0305818207 08ff").replace(' ', ""),
             Message::RepairEnd(HybridTime(258), vec![held.clone()]),
+        ),
+        (
+            Message::encode_admissions(&[admission]),
+            "9f011581835401010101010101010101010101010101010101010918ffff".to_owned(),
+            Message::Admissions(vec![admission]),
         ),
     ] {
         assert_eq!(hex(&bytes), golden);

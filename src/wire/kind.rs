@@ -36,6 +36,7 @@ kinds! {
     Digest = 17, "digest", "What the sender has of every replica.";
     Pull = 18, "pull", "Asks for what the sender lacks.";
     RepairItems = 19, "repair_items", "A part of what was asked for.";
+    Admissions = 21, "admissions", "Who was forgotten, and who was met again.";
     RepairBegin = 22, "repair_begin", "How much there will be of what was asked for.";
     RepairEnd = 20, "repair_end", "The end of what was asked for.";
 }

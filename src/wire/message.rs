@@ -3,14 +3,15 @@
 use super::decimal::{Writer, encode_units};
 use super::error::WireError;
 use super::ids::{
-    bounded_array, decode_replica, decode_replica_list, encode_replica, expect_array, expect_end, expect_open_array,
-    take_break,
+    bounded_array, decode_node, decode_replica, decode_replica_list, encode_replica, expect_array, expect_end,
+    expect_open_array, take_break,
 };
 use super::packer::sealed;
 use super::record::{RECORDS, Records, decode_head, decode_precision};
 use super::repair::{RepairItem, RepairWriter, decode_items};
 use crate::base::{HybridTime, Incarnation, MAX_MESSAGE_BYTES, ReplicaId};
 use crate::counter::Precision;
+use crate::membership::{Admission, MAX_ADMISSIONS};
 use minicbor::Decoder;
 
 const HELLO: u8 = 16;
@@ -19,6 +20,7 @@ const PULL: u8 = 18;
 pub(super) const REPAIR_ITEMS: u8 = 19;
 const REPAIR_END: u8 = 20;
 const REPAIR_BEGIN: u8 = 22;
+const ADMISSIONS: u8 = 21;
 
 /// The longest host name in a greeting.
 const MAX_HOST_BYTES: usize = 255;
@@ -97,6 +99,8 @@ pub enum Message<'a> {
     RepairItems(u64, Vec<RepairItem<'a>>),
     /// All that was asked for has been sent; whoever took it has what the sender had, of which no stamp is later than this.
     RepairEnd(HybridTime, Vec<HeldLine>),
+    /// Who was forgotten and who was met again: all that the sender knows on a new link, and later what is new.
+    Admissions(Vec<Admission>),
     /// Records that fit no datagram.
     Records(Records<'a>),
 }
@@ -128,6 +132,7 @@ impl<'a> Message<'a> {
                     })?,
                 )
             }
+            ADMISSIONS => Self::Admissions(decode_admissions(&mut input)?),
             RECORDS => {
                 let records = Records::decode(&mut input)?;
                 expect_end(&input)?;
@@ -182,6 +187,17 @@ impl<'a> Message<'a> {
     pub fn encode_repair_begin(items: u64) -> Vec<u8> {
         sealed(REPAIR_BEGIN, |out| {
             let _ = out.u64(items);
+        })
+    }
+
+    /// Encodes who was forgotten and who was met again.
+    pub fn encode_admissions(admissions: &[Admission]) -> Vec<u8> {
+        sealed(ADMISSIONS, |out| {
+            let _ = out.array(admissions.len() as u64);
+            for admission in admissions {
+                let _ = out.array(3).and_then(|out| out.bytes(admission.node.as_bytes()));
+                let _ = out.u64(admission.forgotten.0).and_then(|out| out.u64(admission.met.0));
+            }
         })
     }
 
@@ -259,4 +275,15 @@ fn decode_held(input: &mut Decoder<'_>, room: &mut usize) -> Result<HeldLine, Wi
         ranges.push((input.u64()?, input.u64()?));
     }
     Ok(HeldLine { replica, contiguous, ranges })
+}
+
+fn decode_admissions(input: &mut Decoder<'_>) -> Result<Vec<Admission>, WireError> {
+    let length = bounded_array(input, MAX_ADMISSIONS)?;
+    let mut admissions = Vec::with_capacity(length.min(64));
+    for _ in 0..length {
+        expect_array(input, 3)?;
+        let (node, forgotten, met) = (decode_node(input)?, HybridTime(input.u64()?), HybridTime(input.u64()?));
+        admissions.push(Admission { node, forgotten, met });
+    }
+    Ok(admissions)
 }

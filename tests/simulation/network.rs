@@ -27,7 +27,9 @@ impl World {
                     self.post(Duration::from_millis(2), Event::Dial { from: at, life, dial: dial.0, to });
                 }
                 Output::Remember(members) => self.hosts[at].members = members,
-                Output::Bar(barred) => self.hosts[at].barred = barred,
+                Output::KeepOut { barred, admissions } => {
+                    (self.hosts[at].barred, self.hosts[at].admissions) = (barred, admissions)
+                }
                 Output::Close { peer, cause } => self.close(at, peer, cause),
                 Output::NewIdentity => self.rebirth(at),
                 Output::NewIncarnation(_) => panic!("node {at} wants another incarnation"),
@@ -113,8 +115,14 @@ impl World {
         let moment = self.moment(at);
         self.hosts[at].node.handle(Input::LinkDown { peer, end: LinkEnd::Closed }, moment);
         if self.links.view(to, at) == Some(link) {
-            let left = cause == CloseCause::Left && !self.links.is_cut(at, to);
-            self.lose(to, at, link, if left { LinkEnd::Left } else { LinkEnd::Lost("closed".to_owned()) });
+            let end = match cause {
+                _ if self.links.is_cut(at, to) => LinkEnd::Lost("closed".to_owned()),
+                CloseCause::Left => LinkEnd::Left,
+                CloseCause::Forgotten => LinkEnd::Forgotten,
+                CloseCause::Twin(text) => LinkEnd::Twin(text),
+                CloseCause::Stranger | CloseCause::Protocol => LinkEnd::Lost("closed".to_owned()),
+            };
+            self.lose(to, at, link, end);
         }
     }
 

@@ -5,6 +5,7 @@ use crate::random::Random;
 use bytes::Bytes;
 use discnt::base::{Amount, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use discnt::counter::CounterState;
+use discnt::membership::Admission;
 use discnt::node::{DialNumber, Input, KnownMember, LinkEnd, Node, NodeSettings, RequestNumber};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -74,6 +75,7 @@ pub(crate) struct Host {
     pub(crate) incarnation: u64,
     pub(crate) members: Vec<KnownMember>,
     pub(crate) barred: Vec<NodeId>,
+    pub(crate) admissions: Vec<Admission>,
     /// This machine's wall clock is off by so many milliseconds.
     skew: u64,
     /// For so long this machine has been up when the world begins.
@@ -120,11 +122,12 @@ impl World {
         let mut host = |at| {
             let uptime = Duration::from_secs(random.pick(&[0, 1, 86_400, 400_000]));
             Host {
-                node: make_node(at, first_id(at), 1, (&[], &[]), seed, now.after(uptime)),
+                node: make_node(at, first_id(at), 1, (&[], &[], &[]), seed, now.after(uptime)),
                 id: first_id(at),
                 incarnation: 1,
                 members: Vec::new(),
                 barred: Vec::new(),
+                admissions: Vec::new(),
                 skew: random.pick(&[0, 0, 3_600_000, 7_777]),
                 uptime,
                 deadline: None,
@@ -229,7 +232,7 @@ impl World {
         let now = self.clock(at);
         let host = &mut self.hosts[at];
         (host.incarnation, host.to_learn, host.paused_until) = (host.incarnation + 1, to_learn, Monotonic::ZERO);
-        let known = (&host.members[..], &host.barred[..]);
+        let known = (&host.members[..], &host.barred[..], &host.admissions[..]);
         host.node = make_node(at, host.id, host.incarnation, known, self.seed, now);
         self.carry_out(at);
     }
@@ -239,6 +242,13 @@ impl World {
         let deadline = *host.deadline.get_or_insert_with(|| host.node.next_deadline());
         let deadline = if deadline == Monotonic::NEVER { deadline } else { deadline.before(host.uptime) };
         deadline.max(host.paused_until)
+    }
+
+    /// An operator tells node `at` to keep another out of the cluster.
+    pub(crate) fn forget(&mut self, at: usize, other: usize) {
+        let (moment, node) = (self.moment(at), self.hosts[other].id);
+        self.hosts[at].node.handle(Input::Forget { request: RequestNumber(3), node }, moment);
+        self.carry_out(at);
     }
 
     pub(crate) fn run_for(&mut self, duration: Duration, witness: &mut dyn Witness) {
@@ -345,7 +355,7 @@ fn make_node(
     at: usize,
     id: NodeId,
     incarnation: u64,
-    known: (&[KnownMember], &[NodeId]),
+    known: (&[KnownMember], &[NodeId], &[Admission]),
     seed: u64,
     now: Monotonic,
 ) -> Node {
@@ -360,6 +370,7 @@ fn make_node(
         replication: discnt::replication::Config { backlog_numbers: if seed.is_multiple_of(2) { 1 << 16 } else { 8 } },
         members: known.0.to_vec(),
         barred: known.1.to_vec(),
+        admissions: known.2.to_vec(),
         hash_seeds: [seed, 2, 3, 4],
         seed: seed ^ (at as u64) << 32 ^ incarnation << 48,
         wake: Box::new(|| ()),

@@ -365,6 +365,7 @@ fn node_settings(
     let incarnation = directory.next_incarnation()?;
     let seed = machine.seed.wrapping_add(incarnation.0 << 32);
     let wake = Arc::clone(wake);
+    let kept_out = directory.load_kept_out()?;
     Ok(NodeSettings {
         node: machine.identity.id,
         incarnation,
@@ -375,7 +376,8 @@ fn node_settings(
         cluster: Default::default(),
         replication: Default::default(),
         members: directory.load_members()?.into_iter().map(to_known).collect(),
-        barred: directory.load_barred()?,
+        barred: kept_out.barred,
+        admissions: kept_out.admissions,
         hash_seeds: [seed, seed ^ 1, seed ^ 2, seed ^ 3],
         seed,
         wake: Box::new(move || wake.notify_one()),

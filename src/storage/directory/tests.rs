@@ -1,4 +1,6 @@
 use super::*;
+use crate::base::{HybridTime, NodeId};
+use crate::membership::Admission;
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
@@ -41,6 +43,11 @@ fn members() -> Vec<RememberedMember> {
     ]
 }
 
+fn kept_out() -> KeptOut {
+    let admission = Admission { node: id(8), forgotten: HybridTime(1 << 16), met: HybridTime(0) };
+    KeptOut { barred: vec![id(7)], admissions: vec![admission] }
+}
+
 /// Every way in which one byte can be wrong, and every length that a cut can leave.
 fn damages(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> = (0..bytes.len()).map(|at| bytes[..at].to_vec()).collect();
@@ -75,24 +82,24 @@ fn members_and_barred_nodes_read_back_after_a_restart() {
     let place = Place::new();
     let directory = place.open();
     assert_eq!(directory.load_members().expect("none yet"), []);
-    assert_eq!(directory.load_barred().expect("none yet"), []);
+    assert_eq!(directory.load_kept_out().expect("none yet"), KeptOut::default());
     directory.save_members(&members()).expect("they are saved");
-    directory.save_barred(&[id(7), id(8)]).expect("they are saved");
+    directory.save_kept_out(&kept_out()).expect("they are saved");
     drop(directory);
     let directory = place.open();
     assert_eq!(directory.load_members().expect("they are there"), members());
-    assert_eq!(directory.load_barred().expect("they are there"), [id(7), id(8)]);
+    assert_eq!(directory.load_kept_out().expect("they are there"), kept_out());
     directory.save_members(&[]).expect("they are saved");
     assert_eq!(directory.load_members().expect("none again"), []);
 }
 
 #[test]
-fn the_bytes_on_disk_are_what_version_1_says() {
+fn the_bytes_on_disk_are_what_their_versions_say() {
     let place = Place::new();
     let directory = place.open();
     directory.next_incarnation().expect("it is taken");
     directory.save_members(&members()).expect("they are saved");
-    directory.save_barred(&[id(7)]).expect("they are saved");
+    directory.save_kept_out(&kept_out()).expect("they are saved");
     let read = |name| fs::read_to_string(place.file(name)).expect("it was written");
     assert_eq!(read("FORMAT"), "discnt data 1\n");
     assert_eq!(
@@ -118,12 +125,32 @@ fn the_bytes_on_disk_are_what_version_1_says() {
     assert_eq!(
         read("barred"),
         concat!(
-            r#"{"discnt":"barred","version":1,"sha256":"695cb1c1c159708ea9a0f57e8a40afa04f1e52b7fa2546ff27ec5b5e459b9537"}"#,
+            r#"{"discnt":"barred","version":2,"sha256":"ea28527bc6083e58840197b175268f985dca20b8c25809b5d120bac4eeb47e9a"}"#,
             "\n",
             r#"{"id":"0707070707070707070707070707070707070707"}"#,
             "\n",
+            r#"{"id":"0808080808080808080808080808080808080808","forgotten":65536,"met":0}"#,
+            "\n",
         )
     );
+}
+
+#[test]
+fn whom_version_1_barred_is_barred_still() {
+    let place = Place::new();
+    let directory = place.open();
+    let bytes = concat!(
+        r#"{"discnt":"barred","version":1,"sha256":"695cb1c1c159708ea9a0f57e8a40afa04f1e52b7fa2546ff27ec5b5e459b9537"}"#,
+        "\n",
+        r#"{"id":"0707070707070707070707070707070707070707"}"#,
+        "\n",
+    );
+    fs::write(place.file("barred"), bytes).expect("it is written");
+    let expected = KeptOut { barred: vec![id(7)], admissions: Vec::new() };
+    assert_eq!(directory.load_kept_out().expect("it is read"), expected);
+    fs::write(place.file("barred"), bytes.replace("version\":1", "version\":3")).expect("it is written");
+    let text = directory.load_kept_out().expect_err("it must be refused").to_string();
+    assert!(text.contains("version 3") && text.contains("up to version 2"), "{text}");
 }
 
 #[test]

@@ -1,0 +1,47 @@
+//! Going on under another replica.
+
+use super::announcement::AnnouncementBody;
+use super::shard::Shard;
+use super::shared::{OwnReplica, Shared};
+use super::table::Table;
+use crate::base::{ReplicaId, ReplicaIndex};
+use std::sync::Arc;
+
+impl Table {
+    /// Counts as `replica` what was counted so far, too: of the replica that ends, somebody has heard what this process
+    /// never said, and nobody has heard what it did count. Shares that an assignment has seen stay with the old one.
+    /// Walks all counters, a shard at a time.
+    pub fn begin_instead(&self, replica: ReplicaId, index: ReplicaIndex) {
+        let own = Arc::new(OwnReplica::new(replica, index, 0));
+        for number in 0..=u8::MAX {
+            if let Some(mut shard) = self.lock_at(crate::base::Location(u32::from(number))) {
+                shard.begin_instead(&self.shared, Arc::clone(&own));
+            }
+        }
+    }
+}
+
+impl Shard {
+    fn begin_instead(&mut self, shared: &Shared, own: Arc<OwnReplica>) {
+        self.outbox.retain(|announcement| !matches!(announcement.body, AnnouncementBody::Share { .. }));
+        let before = self.own.index;
+        let is_seen = |counter: &super::entry::Counter| {
+            counter.state.assignment().is_some_and(|assignment| assignment.cut_of(before).is_some())
+        };
+        let mut kept = Vec::new();
+        for slot in 0..self.counters.end() {
+            let Some(counter) = self.counters.get_mut(slot).filter(|counter| !is_seen(counter)) else { continue };
+            if let Some(share) = counter.state.own.take() {
+                kept.push((slot, share.total));
+            }
+        }
+        self.end_own_replica(own);
+        for (slot, total) in kept {
+            let Some(counter) = self.counters.get_mut(slot) else { continue };
+            counter.state.own = Some(super::Share { total, ..super::Share::default() });
+            // Whether it waits for a flush was about its old name.
+            counter.queued = false;
+            self.queue(shared, slot);
+        }
+    }
+}

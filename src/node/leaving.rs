@@ -1,0 +1,119 @@
+//! Leaving a cluster, and going on under a new identity or incarnation.
+
+use super::event::Event;
+use super::input::{CloseCause, Output, RequestNumber};
+use super::machine::{Node, NodeSettings};
+use super::sequence::Sequence;
+use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId};
+use crate::membership::{MemberIdentity, Membership};
+
+/// Renewals of one incarnation's membership stay below the next incarnation's.
+const GENERATIONS_AN_INCARNATION: u64 = 1 << 20;
+
+impl Node {
+    /// Leaves the cluster: the others forget this node and keep its counts, and it keeps theirs.
+    pub(super) fn reset(&mut self, request: RequestNumber, hard: bool, now: Monotonic) {
+        if hard && self.resetting.is_some() {
+            self.answer(Some(request), Err("another CLUSTER RESET HARD is under way".to_owned()));
+            return;
+        }
+        self.table.queue_all_moved();
+        self.flush_all(now);
+        self.membership.leave(now);
+        self.drain_membership(now);
+        let left: Vec<NodeId> = self.peers.keys().copied().collect();
+        self.rule_out_oneself();
+        for peer in &left {
+            self.drop_peer(*peer, CloseCause::Left);
+            self.part_from(*peer);
+        }
+        if hard {
+            // Under its new id it is a stranger to all.
+            self.barred.clear();
+        } else {
+            self.barred.extend(left);
+            self.barred.sort_unstable();
+            self.barred.dedup();
+        }
+        self.renew_membership();
+        self.pulling = None;
+        self.taking_over = None;
+        self.serving.clear();
+        self.keep_out();
+        self.remember_members();
+        if hard {
+            self.resetting = Some(request);
+            self.outputs.push_back(Output::NewIdentity);
+        } else {
+            self.answer(Some(request), Ok(()));
+        }
+    }
+
+    /// Counts under a new replica from now on.
+    pub(super) fn reborn(&mut self, node: NodeId, incarnation: Incarnation, now: Monotonic) {
+        let request = self.resetting.take();
+        let replica = ReplicaId { node, incarnation };
+        let Some(index) = self.enter(replica) else {
+            self.answer(request, Err("there is no room for one more replica".to_owned()));
+            return;
+        };
+        if self.has_told || node != self.own.node {
+            // The ended replica's last words still go out under its name.
+            let mut last_words = Vec::new();
+            self.table.begin_replica(replica, index, now, &mut last_words);
+            self.announce(last_words, now);
+        } else {
+            self.table.begin_instead(replica, index);
+            // What others heard under the old numbers is to be heard here, too.
+            let capacity = self.settings.replication.backlog_numbers;
+            let old = self.own_index;
+            *self.sequence_of(old) = Sequence::new(capacity);
+        }
+        self.has_told = false;
+        self.own = replica;
+        self.own_index = index;
+        (self.settings.node, self.settings.incarnation) = (node, incarnation);
+        self.renew_membership();
+        self.emit(Event::NewReplica(replica));
+        self.answer(request, Ok(()));
+        // Links were made in the old name; the greeting on new ones tells the new.
+        let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.link.is_some()).map(|peer| peer.id).collect();
+        for peer in linked {
+            self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
+        }
+        self.members_changed();
+    }
+
+    pub(super) fn not_reborn(&mut self, reason: &str) {
+        let request = self.resetting.take();
+        self.answer(request, Err(format!("{reason}; this node has left the cluster and keeps its identity")));
+    }
+
+    pub(super) fn renew_membership(&mut self) {
+        let generation = self.membership.me().generation + 1;
+        let renewals = generation % GENERATIONS_AN_INCARNATION;
+        let made = Membership::new(
+            identity(&self.settings, renewals),
+            self.settings.cluster.clone(),
+            self.settings.seed ^ generation,
+        );
+        match made {
+            Ok(membership) => {
+                self.membership = membership;
+                self.bar_again();
+            }
+            Err(error) => self.emit(Event::Membership(error.to_string())),
+        }
+    }
+}
+
+/// How this node presents itself.
+pub(super) fn identity(settings: &NodeSettings, renewals: u64) -> MemberIdentity {
+    MemberIdentity {
+        node: settings.node,
+        generation: settings.incarnation.0.saturating_mul(GENERATIONS_AN_INCARNATION) + renewals,
+        host: settings.host.clone(),
+        client_port: settings.client_port,
+        mesh_port: settings.mesh_port,
+    }
+}

@@ -1,0 +1,238 @@
+//! Nodes that are forgotten or leave, count on apart, and meet again: nothing that was given up meanwhile comes back, and
+//! nothing that was counted is lost.
+
+use crate::random::Random;
+use crate::world::{Witness, World};
+use discnt::base::{Amount, Name};
+use std::time::Duration;
+
+struct Nobody;
+
+impl Witness for Nobody {
+    fn look(&mut self, _: &World, _: usize) {}
+}
+
+const KEYS: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+
+fn joined(seed: u64, nodes: usize) -> World {
+    let mut world = World::new(seed, nodes, 0.0);
+    for at in 1..nodes {
+        world.meet(at, 0);
+    }
+    run(&mut world, 3000);
+    world
+}
+
+fn run(world: &mut World, milliseconds: u64) {
+    world.run_for(Duration::from_millis(milliseconds), &mut Nobody);
+}
+
+fn name(key: &str) -> Name<'_> {
+    Name::new(key.as_bytes()).expect("short")
+}
+
+fn add(world: &World, at: usize, key: &str, by: i64) {
+    world.node(at).table().increment(name(key), Amount::from(by), world.now).expect("in range");
+}
+
+fn set(world: &World, at: usize, key: &str, value: i64) {
+    world.node(at).table().assign(name(key), Amount::from(value), world.moment(at)).expect("room");
+}
+
+fn delete(world: &World, at: usize, key: &str) -> bool {
+    world.node(at).table().delete(name(key), world.moment(at)).expect("room")
+}
+
+fn reads(world: &World, key: &str) -> Vec<Option<Amount>> {
+    (0..world.nodes()).map(|at| world.read(at, key)).collect()
+}
+
+#[track_caller]
+fn all_read(world: &World, key: &str, value: Option<i64>) {
+    let expected = vec![value.map(Amount::from); world.nodes()];
+    assert_eq!(reads(world, key), expected, "{key}\n{}", world.describe(key));
+}
+
+/// How a node parts from its cluster.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Parting {
+    Forgotten,
+    /// Forgotten while no word got through to it: it hears of it when it meets the others again.
+    ForgottenUnheard,
+    Left,
+    LeftWithNewIdentity,
+}
+
+const PARTINGS: [Parting; 4] =
+    [Parting::Forgotten, Parting::ForgottenUnheard, Parting::Left, Parting::LeftWithNewIdentity];
+
+fn part(world: &mut World, leaver: usize, parting: Parting) {
+    let other = (leaver + 1) % world.nodes();
+    match parting {
+        Parting::Forgotten => world.forget(other, leaver),
+        Parting::ForgottenUnheard => {
+            for peer in (0..world.nodes()).filter(|peer| *peer != leaver) {
+                world.cut(leaver, peer, false, true);
+            }
+            world.forget(other, leaver);
+        }
+        Parting::Left => world.reset(leaver, false),
+        Parting::LeftWithNewIdentity => world.reset(leaver, true),
+    }
+    run(world, 1000);
+    for at in (0..world.nodes()).filter(|at| *at != leaver) {
+        assert!(!world.are_members(at, leaver), "{parting:?}: {at} still knows it");
+        assert!(parting == Parting::ForgottenUnheard || !world.are_members(leaver, at), "{parting:?}: it knows {at}");
+    }
+}
+
+fn meet(world: &mut World, leaver: usize, at: usize, dials: bool) {
+    world.heal_all();
+    if dials {
+        world.meet(leaver, at)
+    } else {
+        world.meet(at, leaver)
+    }
+    run(world, 8000);
+    for at in (0..world.nodes()).filter(|at| *at != leaver) {
+        assert!(world.are_members(at, leaver) && world.are_members(leaver, at), "{at} and it are members again");
+        assert!(!world.node(at).state().view().catching_up);
+    }
+    assert!(!world.node(leaver).state().view().catching_up);
+}
+
+#[test]
+fn what_was_given_up_meanwhile_does_not_come_back_and_what_was_counted_apart_counts() {
+    for (turn, parting) in PARTINGS.into_iter().enumerate() {
+        for dials in [false, true] {
+            let mut world = joined(20 + turn as u64, 4);
+            add(&world, 0, "gone", 1);
+            add(&world, 1, "gone", 2);
+            add(&world, 3, "counted on", 3);
+            add(&world, 0, "counted on", 4);
+            set(&world, 1, "set", 50);
+            add(&world, 0, "set and gone", 1);
+            run(&mut world, 1500);
+            set(&world, 3, "set and gone", 70);
+            run(&mut world, 1500);
+            part(&mut world, 3, parting);
+            assert!(delete(&world, 0, "gone") && delete(&world, 0, "set and gone"));
+            set(&world, 1, "set", 60);
+            add(&world, 2, "counted on", 5);
+            add(&world, 3, "counted on", 6);
+            add(&world, 3, "new", 7);
+            add(&world, 3, "set", 8);
+            run(&mut world, 5000);
+            if parting != Parting::ForgottenUnheard {
+                assert!(world.inspect(0, "gone").is_none(), "{parting:?}: not given up");
+            }
+            assert_eq!(world.read(3, "gone"), Some(Amount::from(3)));
+            meet(&mut world, 3, 1, dials);
+            all_read(&world, "gone", None);
+            all_read(&world, "set and gone", None);
+            all_read(&world, "counted on", Some(18));
+            all_read(&world, "set", Some(68));
+            all_read(&world, "new", Some(7));
+            add(&world, 3, "gone", 9);
+            run(&mut world, 2500);
+            all_read(&world, "gone", Some(9));
+        }
+    }
+}
+
+/// Of the two sides only one assigns each counter while they are apart: what both assign has no common order.
+fn operate(world: &World, random: &mut Random, sums: &mut [i64], leaver: usize) {
+    for (number, key) in KEYS.iter().enumerate() {
+        let at = random.below(world.nodes() as u64) as usize;
+        let may_assign = (at == leaver) == (number % 2 == 0);
+        match random.below(6) {
+            0 | 1 => {
+                let by = random.between(1, 9) as i64;
+                add(world, at, key, by);
+                sums[number] += by;
+            }
+            2 if number < 7 && may_assign => drop(delete(world, at, key)),
+            3 if number < 7 && may_assign => set(world, at, key, random.below(50) as i64),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn all_agree_after_any_parting_and_nothing_counted_is_lost() {
+    for seed in 0..48 {
+        let mut random = Random::new(seed);
+        let nodes = random.between(2, 5) as usize;
+        let mut world = joined(seed, nodes);
+        let mut sums = vec![0; KEYS.len()];
+        let leaver = random.below(nodes as u64) as usize;
+        let mut partings = Vec::new();
+        for _ in 0..2 {
+            for _ in 0..6 {
+                operate(&world, &mut random, &mut sums, leaver);
+                run(&mut world, random.pick(&[3, 100, 700]));
+            }
+            run(&mut world, 2000);
+            partings.push(random.pick(&PARTINGS));
+            world.set_loss(random.pick(&[0.0, 0.2]));
+            part(&mut world, leaver, partings[partings.len() - 1]);
+            for _ in 0..8 {
+                operate(&world, &mut random, &mut sums, leaver);
+                run(&mut world, random.pick(&[3, 100, 1500]));
+            }
+            world.set_loss(0.0);
+            let other = (leaver + 1 + random.below(nodes as u64 - 1) as usize) % nodes;
+            meet(&mut world, leaver, other, random.unit() < 0.5);
+            for key in KEYS {
+                let read = reads(&world, key);
+                let agree = read.iter().all(|value| *value == read[0]);
+                assert!(agree, "seed {seed}, {partings:?} of {leaver}: {key}: {read:?}\n{}", world.describe(key));
+            }
+            for number in 7..KEYS.len() {
+                let sum = (sums[number] != 0).then_some(sums[number]);
+                all_read(&world, KEYS[number], sum);
+            }
+        }
+        for key in KEYS {
+            delete(&world, 0, key);
+        }
+        run(&mut world, 10_000);
+        if !partings.contains(&Parting::LeftWithNewIdentity) {
+            for at in 0..nodes {
+                assert_eq!(world.node(at).table().held(), 0, "seed {seed}, {partings:?}: node {at} keeps something");
+            }
+        }
+    }
+}
+
+/// The member that it takes everything from falls in the middle of it.
+#[test]
+fn a_pull_that_ends_early_is_made_again() {
+    for seed in 0..6 {
+        let mut world = joined(30 + seed, 3);
+        for number in 0..3000 {
+            add(&world, number % 2, &format!("gone {number}"), 1);
+        }
+        run(&mut world, 3000);
+        part(&mut world, 2, Parting::Forgotten);
+        for number in 0..3000 {
+            delete(&world, 0, &format!("gone {number}"));
+        }
+        for number in 0..3000 {
+            add(&world, 1, &format!("new {number}"), 1);
+        }
+        run(&mut world, 6000);
+        assert!(world.node(0).table().held() <= 3000);
+        world.meet(2, 0);
+        run(&mut world, 20 + seed * 7);
+        world.flap(2, 0);
+        run(&mut world, 30 + seed * 11);
+        world.flap(2, 1);
+        run(&mut world, 10_000);
+        for at in 0..3 {
+            assert_eq!(world.node(at).table().len(), 3000, "seed {seed}: node {at}");
+            assert_eq!(world.node(at).table().held(), 3000, "seed {seed}: node {at}");
+            assert!(!world.node(at).state().view().catching_up);
+        }
+    }
+}
