@@ -67,7 +67,7 @@ const NODE: &[(&str, &str)] = &[
     ("info server", "# Server…discnt_version:…"),
     ("config get maxclients", "1) \"maxclients\"\n2) \"10000\""),
     ("config get resp.*", "…\"resp.bind\"…\"127.0.0.1\"…"),
-    ("command count", "(integer) 30"),
+    ("command count", "(integer) 31"),
     ("command info get nothing", "1)  1) \"get\"…2) (nil)"),
     ("command docs incr", "1) \"incr\"\n2)  1) \"summary\"…"),
     ("command list filterby pattern incr*", "1) \"incr\"\n2) \"incrby\"\n3) \"incrbyfloat\""),
@@ -76,6 +76,15 @@ const NODE: &[(&str, &str)] = &[
     ("cluster info", "cluster_state:ok…cluster_known_nodes:1…"),
     ("cluster reset", "OK"),
     ("cluster reset hard", "OK"),
+];
+
+/// On a server with `debug.enabled = true`.
+const DEBUGGING: &[(&str, &str)] = &[
+    ("debug digest", "\"…\""),
+    ("debug counter a", "(error) ERR no such key…"),
+    ("incrby a 5", "(integer) 5"),
+    ("debug counter a", "…\"exists\"\n…\"value\"\n…\"5\"…\"own-share\"…\"replica\"…"),
+    ("debug help", "1) \"DEBUG <subcommand>…"),
 ];
 
 const REFUSED: &[(&str, &str)] = &[
@@ -90,6 +99,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("auth secret", "(error) ERR AUTH <password> called without any password configured…"),
     ("cluster meet 127.0.0.1 0", "(error) ERR Invalid node address specified: 127.0.0.1:0…"),
     ("cluster nothing", "(error) ERR …nothing…"),
+    ("debug counter a", "(error) ERR DEBUG command not allowed. …[debug]…"),
+    ("debug digest", "(error) ERR DEBUG command not allowed. …[debug]…"),
     // None of it changed anything.
     ("exists a", "(integer) 0"),
 ];
@@ -102,6 +113,11 @@ fn counting() {
 #[test]
 fn the_connection_the_node_and_the_cluster() {
     hold(NODE);
+}
+
+#[test]
+fn debugging() {
+    hold_with(&["debug.enabled=true"], DEBUGGING);
 }
 
 #[test]
@@ -121,7 +137,7 @@ fn every_command_is_tried() {
             }
         };
         for name in names {
-            let tried = [COUNTING, NODE, REFUSED].concat().iter().any(|(typed, _)| {
+            let tried = [COUNTING, NODE, DEBUGGING, REFUSED].concat().iter().any(|(typed, _)| {
                 typed.to_lowercase().strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
             });
             assert!(tried, "{name} is in none of the tables above");
@@ -190,8 +206,13 @@ fn names_of_any_bytes_are_taken_from_the_input() {
 
 /// Runs each command of a table with redis-cli against one server.
 fn hold(table: &[(&str, &str)]) {
+    hold_with(&[], table);
+}
+
+/// The same with these settings.
+fn hold_with(settings: &[&str], table: &[(&str, &str)]) {
     let ground = Ground::new();
-    let server = ground.start();
+    let server = ground.server().set_all(settings).run();
     for (command, expected) in table {
         let words: Vec<&str> = command.split(' ').collect();
         assert_matches(command, &redis_cli(&server, &words, b""), expected);

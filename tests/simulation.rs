@@ -1,19 +1,28 @@
 //! A deterministic simulation: clusters of the real pure floors on a virtual network that loses, doubles, delays and
 //! reorders, with cuts and crashes, checked against two oracles of what a counter means.
 //!
-//! `DISCNT_SIMULATION_SEEDS=10000 cargo test --release --test simulation` runs more; `DISCNT_SIMULATION_FIRST` says from
-//! which seed on. A failure prints its seed, and a seed always does the same.
+//! `DISCNT_SIMULATION_SEEDS=10000 cargo test --release --test simulation` runs more, and `DISCNT_SIMULATION_SECONDS=3600`
+//! as many as there is time for; `DISCNT_SIMULATION_FIRST` says from which seed on. A failure prints its seed, and a seed
+//! always does the same.
 
 #![allow(clippy::print_stdout)] // The figures of a long run are what it is run for.
 
 #[path = "simulation/bounds.rs"]
 mod bounds;
+#[path = "simulation/faults.rs"]
+mod faults;
 #[path = "simulation/history.rs"]
 mod history;
+#[path = "simulation/judge.rs"]
+mod judge;
 #[path = "simulation/ledger.rs"]
 mod ledger;
 #[path = "simulation/links.rs"]
 mod links;
+#[path = "simulation/network.rs"]
+mod network;
+#[path = "simulation/odds.rs"]
+mod odds;
 #[path = "simulation/oracle.rs"]
 mod oracle;
 #[path = "simulation/partings.rs"]
@@ -25,73 +34,103 @@ mod scenarios;
 #[path = "simulation/world.rs"]
 mod world;
 
-use history::{Figures, live};
+use std::fmt::Debug;
+use std::panic::RefUnwindSafe;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-fn setting(name: &str, default: u64) -> u64 {
-    match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")),
-        Err(_) => default,
+/// Failures that are enough to stop for.
+const MOST_FAILURES: usize = 3;
+
+fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+}
+
+/// Which histories to live through: so many, or as many as there is time for.
+struct Plan {
+    first: u64,
+    count: u64,
+    ends: Option<Instant>,
+}
+
+impl Plan {
+    /// This many, unless the environment says otherwise.
+    fn of(count: u64) -> Self {
+        let first = setting("DISCNT_SIMULATION_FIRST").unwrap_or(0);
+        let seconds = setting("DISCNT_SIMULATION_SECONDS");
+        let count = if seconds.is_some() { u64::MAX - first } else { count };
+        let count = setting("DISCNT_SIMULATION_SEEDS").unwrap_or(count);
+        Self { first, count, ends: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)) }
     }
+
+    fn is_over(&self, seed: u64) -> bool {
+        seed - self.first >= self.count || self.ends.is_some_and(|ends| Instant::now() >= ends)
+    }
+}
+
+/// Figures of one history, or of many together.
+trait Tally: Default + Debug + Send {
+    fn add(&mut self, other: &Self);
+}
+
+/// What all the histories came to.
+#[derive(Default)]
+struct Outcome<T> {
+    /// The figures of those that went well.
+    all: T,
+    lived: u64,
+    /// What went wrong in the others.
+    failures: Vec<String>,
+}
+
+fn live_all<T: Tally>(plan: &Plan, live: impl Fn(u64) -> Result<T, String> + RefUnwindSafe + Sync) -> T {
+    let next = AtomicU64::new(plan.first);
+    let outcome: Mutex<Outcome<T>> = Mutex::default();
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let is_enough = || outcome.lock().expect("nobody panics with it").failures.len() >= MOST_FAILURES;
+            if plan.is_over(seed) || is_enough() {
+                return;
+            }
+            let result = std::panic::catch_unwind(|| live(seed));
+            let result = result.unwrap_or_else(|_| Err("a panic, printed above".to_owned()));
+            let mut outcome = outcome.lock().expect("nobody panics with it");
+            outcome.lived += 1;
+            match result {
+                Ok(figures) => outcome.all.add(&figures),
+                Err(text) => outcome.failures.push(format!("seed {seed}: {text}")),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    let Outcome { all, lived, failures } = outcome.into_inner().expect("nobody panicked with it");
+    println!("{lived} seeds from {} on: {all:?}, {} failed", plan.first, failures.len());
+    assert!(failures.is_empty(), "{} of {lived} seeds failed\n{}", failures.len(), failures.join("\n"));
+    assert!(plan.ends.is_some() || lived == plan.count);
+    all
 }
 
 #[test]
 fn all_nodes_agree_with_the_oracles_after_loss_cuts_and_crashes() {
-    let (first, count) = (setting("DISCNT_SIMULATION_FIRST", 0), setting("DISCNT_SIMULATION_SEEDS", 240));
-    let next = AtomicU64::new(first);
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let results: Vec<(u64, Result<Figures, String>)> = std::thread::scope(|scope| {
-        let work = || {
-            let mut done = Vec::new();
-            loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= first + count {
-                    return done;
-                }
-                let result = std::panic::catch_unwind(|| live(seed))
-                    .unwrap_or_else(|_| Err("a panic, printed above".to_owned()));
-                done.push((seed, result));
-            }
-        };
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("the worker catches panics")).collect()
-    });
-    let mut all = Figures::default();
-    let mut failures: Vec<String> = Vec::new();
-    for (seed, result) in &results {
-        match result {
-            Ok(figures) => all.add(figures),
-            Err(text) => failures.push(format!("seed {seed}: {text}")),
-        }
-    }
-    failures.sort();
-    println!("{} seeds from {first} on: {all:?}, {} failed", results.len(), failures.len());
-    assert_eq!(results.len() as u64, count);
-    assert!(
-        failures.is_empty(),
-        "{} of {count} seeds failed\n{}",
-        failures.len(),
-        failures[..failures.len().min(3)].join("\n")
-    );
+    let all = live_all(&Plan::of(1000), history::live);
     assert!(all.increments > 0 && all.assignments > 0);
 }
 
 #[test]
 fn every_bounded_reading_is_true() {
-    let (first, count) = (setting("DISCNT_SIMULATION_FIRST", 0), setting("DISCNT_BOUND_SEEDS", 40));
-    let mut all = bounds::Readings::default();
-    for seed in first..first + count {
-        match bounds::live(seed) {
-            Ok(readings) => all.add(&readings),
-            Err(text) => panic!("seed {seed}: {text}"),
-        }
-    }
-    println!("{count} seeds from {first} on: {all:?}");
+    let all = live_all(&Plan::of(40), bounds::live);
     assert!(all.whole * 4 > all.readings && all.predicted > 0 && all.within_precision * 2 > all.whole, "{all:?}");
 }
 
 #[test]
 fn one_seed_always_ends_the_same() {
-    let once = format!("{:?}", live(42));
-    assert_eq!(once, format!("{:?}", live(42)));
+    let once = format!("{:?}", history::live(42));
+    assert_eq!(once, format!("{:?}", history::live(42)));
 }

@@ -66,6 +66,10 @@ fuzz_target!(|bytes: &[u8]| {
             let said = Message::encode_pull(&have);
             assert_eq!(Message::decode(&said), Ok(Message::Pull(have)));
         }
+        Ok(Message::RepairBegin(items)) => {
+            let said = Message::encode_repair_begin(items);
+            assert_eq!(Message::decode(&said), Ok(Message::RepairBegin(items)));
+        }
         Ok(Message::Admissions(admissions)) => {
             let said = Message::encode_admissions(&admissions);
             assert_eq!(Message::decode(&said), Ok(Message::Admissions(admissions)));

@@ -19,6 +19,16 @@ impl HybridTime {
     pub const fn from_wall(wall: WallMillis) -> Self {
         Self(wall.0 << LOGICAL_BITS)
     }
+
+    /// Its wall-clock part, in milliseconds since 1970.
+    pub const fn wall_millis(self) -> u64 {
+        self.0 >> LOGICAL_BITS
+    }
+
+    /// Its count of events within that millisecond.
+    pub const fn logical(self) -> u64 {
+        self.0 & ((1 << LOGICAL_BITS) - 1)
+    }
 }
 
 /// When and by whom an assignment was made. No two are equal: a replica's numbers never repeat.

@@ -47,13 +47,19 @@ impl Total {
     }
 }
 
-impl fmt::Debug for Total {
+impl fmt::Display for Total {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = self.0;
         match Amount::from_units(units) {
             Some(amount) => fmt::Display::fmt(&amount, f),
             None => write!(f, "{units}e-17"),
         }
+    }
+}
+
+impl fmt::Debug for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -9,7 +9,7 @@ use super::outcome::{ClusterRequest, Outcome};
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group};
 use super::values::{is_consistent, is_reachable};
 use crate::base::{Moment, NodeId};
-use crate::node::{ClusterView, LinkView, MemberView};
+use crate::node::{ClusterView, LinkView, MemberView, RepairView};
 use crate::resp::Reply;
 use std::fmt::Write;
 
@@ -48,7 +48,7 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
             name: "info",
             summary: "Shows how the cluster is",
             complexity: "O(N) for N nodes",
-            replies: "Lines of name:value. cluster_state is ok while every member is reachable and caught up with, otherwise fail; cluster_known_nodes counts this node, cluster_reachable_nodes does not; cluster_size counts the members that have not failed.",
+            replies: "Lines of name:value. cluster_state is ok while every member is reachable and caught up with, otherwise fail; cluster_known_nodes counts this node, cluster_reachable_nodes does not; cluster_size counts the members that have not failed. cluster_catching_up is 1 while this node lacks something that a member had when the two were linked; cluster_catch_up_items_received and cluster_catch_up_items_estimated say how far what it has asked for has come, and are 0 when it has asked for nothing. cluster_stats_messages_sent and _received count what went to and came from other nodes since the start, datagrams and messages on streams, and with a kind before the last word those of that kind; what came of a kind that this version does not know is only in the total.",
             handler: |call| {
                 let mut text = String::new();
                 write_info(call, &mut text);
@@ -75,7 +75,7 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
             name: "nodes",
             summary: "Lists the nodes that this node knows",
             complexity: "O(N) for N nodes",
-            replies: "A line for each node, this one first: id, host:port@meshport, flags, -, 0, when it was last heard (Unix time in milliseconds, 0 for never and for this node), its incarnation, connected or disconnected, and for a linked node rtt= with the round trip in microseconds. Flags are myself, handshake, fail?, fail, noaddr and noflags.",
+            replies: "A line for each node, this one first: id, host:port@meshport, flags, -, 0, when it was last heard (Unix time in milliseconds, 0 for never and for this node), its incarnation, connected or disconnected, and for a linked node rtt= with the round trip in microseconds. Flags are myself, fail?, fail, handshake, noaddr and noflags.",
             handler: |call| {
                 let view = call.environment.cluster.view();
                 let lines = view.members.iter().map(|member| describe(member, call.now));
@@ -151,6 +151,7 @@ pub(super) fn write_info(call: &Call<'_>, text: &mut String) {
     let sent = figure(&traffic.datagrams_sent) + figure(&traffic.messages_sent);
     let received = figure(&traffic.datagrams_received) + figure(&traffic.messages_received);
     let state = if is_consistent(call) { "ok" } else { "fail" };
+    let repair = |figure: fn(&RepairView) -> u64| view.repair.as_ref().map_or(0, figure);
     let fields: [(&str, &dyn std::fmt::Display); 8] = [
         ("cluster_state", &state),
         ("cluster_known_nodes", &view.members.len()),
@@ -158,13 +159,21 @@ pub(super) fn write_info(call: &Call<'_>, text: &mut String) {
         ("cluster_size", &standing.count()),
         ("cluster_known_replicas", &view.replicas_known),
         ("cluster_catching_up", &u8::from(view.catching_up)),
-        ("cluster_stats_messages_sent", &sent),
-        ("cluster_stats_messages_received", &received),
+        ("cluster_catch_up_items_received", &repair(|repair| repair.items_received)),
+        ("cluster_catch_up_items_estimated", &repair(|repair| repair.items_estimated)),
     ];
     for (name, value) in fields {
-        // Writing to a string cannot fail.
+        // Writing to a string cannot fail, here and below.
         let _ = write!(text, "{name}:{value}\r\n");
     }
+    for (kind, counts) in traffic.kinds.iter() {
+        let _ = write!(text, "cluster_stats_messages_{}_sent:{}\r\n", kind.name(), figure(&counts.sent));
+    }
+    let _ = write!(text, "cluster_stats_messages_sent:{sent}\r\n");
+    for (kind, counts) in traffic.kinds.iter() {
+        let _ = write!(text, "cluster_stats_messages_{}_received:{}\r\n", kind.name(), figure(&counts.received));
+    }
+    let _ = write!(text, "cluster_stats_messages_received:{received}\r\n");
 }
 
 /// A line of CLUSTER NODES, with its line break.
@@ -197,9 +206,9 @@ fn describe(member: &MemberView, now: Moment) -> String {
 fn flags(member: &MemberView) -> String {
     let flags: Vec<&str> = [
         (member.myself, "myself"),
-        (member.link == LinkView::Handshake, "handshake"),
         (member.suspected && !member.failed, "fail?"),
         (member.failed, "fail"),
+        (member.link == LinkView::Handshake, "handshake"),
         (member.host.is_empty(), "noaddr"),
     ]
     .into_iter()
@@ -309,6 +318,9 @@ mod tests {
         let traffic = &bench.environment.cluster.traffic;
         traffic.datagrams_sent.store(5, Ordering::Relaxed);
         traffic.messages_sent.store(2, Ordering::Relaxed);
+        traffic.kinds.count_sent(&crate::wire::Message::encode_pull(&[]));
+        traffic.kinds.count_received(&crate::wire::encode_membership(b"x"));
+        traffic.kinds.count_received(b"of no kind");
         let info = bench.text("cluster info");
         for line in [
             "cluster_state:fail\r\n",
@@ -317,6 +329,10 @@ mod tests {
             "cluster_size:4\r\n",
             "cluster_stats_messages_sent:7\r\n",
             "cluster_stats_messages_received:0\r\n",
+            "cluster_stats_messages_pull_sent:1\r\n",
+            "cluster_stats_messages_repair_items_sent:0\r\n",
+            "cluster_stats_messages_membership_received:1\r\n",
+            "cluster_stats_messages_records_received:0\r\n",
         ] {
             assert!(info.contains(line), "{line} {info}");
         }

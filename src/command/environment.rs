@@ -1,6 +1,7 @@
 //! What all sessions of a node share.
 
 use super::clients::Clients;
+use super::config::Config;
 use super::statistics::Statistics;
 use crate::counter::Table;
 use crate::node::ClusterState;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub version: String,
     /// How many clients may be connected at once.
     pub max_clients: u64,
+    /// The `[debug]` section.
+    pub debug: Config,
 }
 
 impl Default for Settings {
@@ -62,6 +65,7 @@ impl Default for Settings {
             config: Vec::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             max_clients: 10_000,
+            debug: Config::default(),
         }
     }
 }

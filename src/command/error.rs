@@ -57,6 +57,14 @@ pub(super) enum CommandError {
     ClientId,
     #[error("Invalid node address specified: {host}:{port}, {expected}; nothing was changed")]
     NodeAddress { host: String, port: String, expected: &'static str },
+    #[error(
+        "DEBUG command not allowed. To allow it, set enabled = true in the section [debug] of the configuration, or DISCNT_DEBUG__ENABLED=true, and start the server again."
+    )]
+    DebugNotAllowed,
+    #[error("no such key")]
+    NoSuchKey,
+    #[error("the node is still starting; nothing was changed")]
+    Starting,
     #[error("Unknown node {0}: a node's id is 40 hexadecimal digits; nothing was changed")]
     NodeId(String),
     #[error("{error}; {state}")]
@@ -94,6 +102,7 @@ impl CommandError {
                     | Self::NoPasswordConfigured
                     | Self::HelloOption(_)
                     | Self::Option { .. }
+                    | Self::DebugNotAllowed
             )
     }
 

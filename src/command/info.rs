@@ -195,10 +195,23 @@ fn mesh(call: &Call<'_>, text: &mut String) {
         ("mesh_records_sent", &traffic.records_sent),
         ("mesh_records_received", &traffic.records_received),
         ("mesh_record_bytes_sent", &traffic.record_bytes_sent),
+        ("mesh_digest_bytes_sent", &traffic.digest_bytes_sent),
+        ("mesh_repair_bytes_sent", &traffic.repair_bytes_sent),
         ("mesh_messages_sent", &traffic.messages_sent),
         ("mesh_messages_received", &traffic.messages_received),
     ] {
         put(text, &[(name, &figure(value))]);
+    }
+    for (kind, counts) in traffic.kinds.iter() {
+        let _ = write!(
+            text,
+            "mesh_kind_{}:sent={},received={},sent_bytes={},received_bytes={}\r\n",
+            kind.name(),
+            figure(&counts.sent),
+            figure(&counts.received),
+            figure(&counts.sent_bytes),
+            figure(&counts.received_bytes)
+        );
     }
     let others = view.members.iter().filter(|member| !member.myself);
     for (number, member) in others.enumerate() {
@@ -218,6 +231,7 @@ fn counters(call: &Call<'_>, text: &mut String) {
         text,
         &[
             ("counters", &call.environment.table.len()),
+            ("counters_held", &call.environment.table.held()),
             ("counter_read_hits", &statistics.hits()),
             ("counter_read_misses", &statistics.misses()),
             ("counters_beyond_precision", &call.environment.table.counters_beyond_precision(call.now.monotonic)),

@@ -249,7 +249,8 @@ mod tests {
             "*2 $3 get *10 $7 summary ",
             "$5 group $7 counter",
             "$9 arguments *2 *8 $4 name $4 name $4 type $3 key $12 display_text $4 name $14 key_spec_index :0 ",
-            "$5 token $5 STATE $5 flags *1 +optional",
+            "$4 name $7 quality $4 type $5 oneof $5 flags *1 +optional",
+            "$5 token $5 STATE",
         ] {
             assert!(docs.contains(part), "{part}: {docs}");
         }

@@ -154,6 +154,7 @@ mod tests {
             "db0:keys=1,",
             "cluster_enabled:0\r\ncluster_state:ok\r\n",
             "mesh_links:1\r\n",
+            "mesh_kind_records:sent=0,received=0,sent_bytes=0,received_bytes=0\r\n",
             "peer0:id=0202",
             "# Counters\r\ncounters:1\r\n",
         ] {

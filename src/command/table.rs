@@ -1,7 +1,7 @@
 //! The list of all commands. Each is specified beside its handler.
 
 use super::specification::CommandSpecification;
-use super::{authentication, client, cluster, connection, counting, introspection, keyspace, server, values};
+use super::{authentication, client, cluster, connection, counting, debug, introspection, keyspace, server, values};
 
 const TABLE: &[CommandSpecification] = &[
     counting::INCR,
@@ -32,6 +32,7 @@ const TABLE: &[CommandSpecification] = &[
     server::INFO,
     server::TIME,
     server::CONFIG,
+    debug::DEBUG,
     introspection::COMMAND,
     cluster::CLUSTER,
 ];

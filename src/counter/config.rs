@@ -18,11 +18,19 @@ pub struct Config {
     pub settle_ms: u64,
     /// The most counters this node makes for its clients; what peers announce is always taken.
     pub max_counters: u64,
+    /// A counter that has stood at exactly 0 for a few seconds is deleted, as by DEL.
+    pub collect_zero: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { default_precision: Precision::ONE, flush_interval_ms: 5, settle_ms: 1000, max_counters: 100_000_000 }
+        Self {
+            default_precision: Precision::ONE,
+            flush_interval_ms: 5,
+            settle_ms: 1000,
+            max_counters: 100_000_000,
+            collect_zero: false,
+        }
     }
 }
 

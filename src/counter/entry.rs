@@ -45,7 +45,7 @@ pub(super) struct ReadAt<'a> {
 }
 
 impl ReadAt<'_> {
-    fn total(&self, held: &HeldShare) -> Total {
+    pub(super) fn total(&self, held: &HeldShare) -> Total {
         match &held.forecast {
             None => held.share.total,
             Some(_) if self.progress.has_ended(held.replica) => held.share.total,

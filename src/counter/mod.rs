@@ -12,11 +12,18 @@ mod behaviour_tests;
 mod bounded;
 #[cfg(test)]
 mod bounded_tests;
+mod collecting;
+#[cfg(test)]
+mod collecting_tests;
 mod config;
 mod dropping;
 mod entry;
 mod error;
+mod examination;
 mod excess;
+mod fingerprint;
+#[cfg(test)]
+mod fingerprint_tests;
 mod forecast;
 mod prediction;
 mod progress;
@@ -33,18 +40,22 @@ mod stored_name;
 mod table;
 #[cfg(test)]
 mod table_tests;
+mod tending;
 
 pub use announcement::{Announcement, AnnouncementBody};
 pub use assignment::{Assignment, Context, PrecisionRegister};
 pub use band::{Band, Precision, PrecisionError};
 pub use config::{Config, ConfigError};
 pub use error::CounterError;
+pub use examination::Examination;
+pub use fingerprint::Fingerprint;
 pub use forecast::Forecast;
 pub use prediction::{Look, Predictor};
 pub use progress::Progress;
-pub use remote::{IncomingShare, Stability, Tended};
+pub use remote::IncomingShare;
 pub use share::{Retired, Share};
 pub use shared::Wake;
 pub use standing::{BoundedReading, MemberStanding, Standings, Told};
 pub use state::{CounterState, HeldShare, NumberedItem};
 pub use table::{Table, TableSettings};
+pub use tending::{Stability, Tended};

@@ -1,6 +1,7 @@
 //! Taking what other replicas announced into the table.
 
 use super::assignment::{Assignment, PrecisionRegister};
+use super::collecting::ZeroMaker;
 use super::shard::Shard;
 use super::share::{Retired, Share};
 use super::shared::Shared;
@@ -23,29 +24,6 @@ pub struct IncomingShare {
     pub in_order_at: Option<Monotonic>,
 }
 
-/// What it takes to decide whether something may be given up.
-pub struct Stability<'a> {
-    /// Every member has this assignment for good, and this node has all that they had when they said so.
-    pub is_stable: &'a dyn Fn(&Assignment) -> bool,
-    /// All members hold the same of this replica, and no more than up to this revision.
-    pub is_settled: &'a dyn Fn(ReplicaIndex, u64) -> bool,
-    /// The replica is an earlier life of this node.
-    pub is_own_past: &'a dyn Fn(ReplicaIndex) -> bool,
-    /// Every member has everything of the replica up to this number for good.
-    pub everyone_has: &'a dyn Fn(ReplicaIndex, u64) -> bool,
-}
-
-/// What one look at the counters that may be given up did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tended {
-    /// Shares of this node that were given up.
-    pub shares_retired: u64,
-    /// Tombstones that nobody needs any more.
-    pub tombstones_dropped: u64,
-    /// Counters that left the table altogether.
-    pub counters_removed: u64,
-}
-
 impl Table {
     /// Takes a copy of another replica's share for the counter called `name`. Answers where it lives.
     pub fn take_share(&self, name: Name<'_>, incoming: IncomingShare) -> Location {
@@ -66,6 +44,7 @@ impl Table {
         let is_news = incoming.share.revision > self.shared.progress.received(incoming.replica);
         if is_news && counter.state.renew_share(incoming.replica, incoming.share, incoming.forecast) {
             // Nothing else of the counter depends on it.
+            shard.watch_zero(&self.shared, slot, ZeroMaker::Another);
             return true;
         }
         let is_same_life =
@@ -75,6 +54,14 @@ impl Table {
             shard.take_share(&self.shared, slot, incoming);
         }
         known
+    }
+
+    /// Whether the counter at `location` has a share of this replica.
+    pub fn has_share_at(&self, location: Location, replica: ReplicaIndex) -> bool {
+        self.lock_at(location).is_some_and(|shard| {
+            let counter = shard.counters.get(location.0 >> 8);
+            counter.is_some_and(|counter| counter.state.others().iter().any(|held| held.replica == replica))
+        })
     }
 
     /// Takes somebody's SET or DEL, from its writer.
@@ -105,6 +92,7 @@ impl Table {
         } else {
             shard.recount(slot);
         }
+        shard.watch_zero(&self.shared, slot, ZeroMaker::Another);
         shard.location(slot)
     }
 
@@ -156,26 +144,27 @@ impl Table {
         self.shared.clock.observe(seen);
     }
 
-    /// Visits the counter at `location` and every item of it above `known`: each as it left its owner under its number.
+    /// Visits the counter at `location` and every item of it that has a number which `has` does not know: each as it left its
+    /// owner under that number.
     pub fn visit_items_at(
         &self,
         location: Location,
-        known: &dyn Fn(ReplicaIndex) -> u64,
+        has: &dyn Fn(ReplicaIndex, u64) -> bool,
         now: Monotonic,
         visit: &mut dyn FnMut(&[u8], Location, NumberedItem<'_>),
     ) {
         if let Some(mut shard) = self.lock_at(location) {
-            shard.visit_items(&self.shared, location.0 >> 8, known, now, visit);
+            shard.visit_items(&self.shared, location.0 >> 8, has, now, visit);
         }
     }
 
-    /// Visits the items above `known` of at most `limit` places from `cursor` on, as [`Self::visit_items_at`].
+    /// Visits the items of at most `limit` places from `cursor` on, as [`Self::visit_items_at`].
     /// Answers where to go on, or `None` at the end. Holds one shard's lock at a time.
     pub fn visit_items_from(
         &self,
         cursor: Location,
         limit: usize,
-        known: &dyn Fn(ReplicaIndex) -> u64,
+        has: &dyn Fn(ReplicaIndex, u64) -> bool,
         now: Monotonic,
         visit: &mut dyn FnMut(&[u8], Location, NumberedItem<'_>),
     ) -> Option<Location> {
@@ -185,7 +174,7 @@ impl Table {
         let end = shard.counters.end();
         let last = end.min(first.saturating_add(u32::try_from(limit).unwrap_or(u32::MAX)));
         for slot in first..last {
-            shard.visit_items(&self.shared, slot, known, now, visit);
+            shard.visit_items(&self.shared, slot, has, now, visit);
         }
         if last < end {
             Some(Location(last << 8 | number))
@@ -194,21 +183,6 @@ impl Table {
         } else {
             None
         }
-    }
-
-    /// Looks at the counters with tombstones or notes in one shard, and gives up what `stability` allows.
-    pub fn tend(&self, shard: u8, stability: &Stability<'_>) -> Tended {
-        let Some(mut shard) = self.lock_at(Location(u32::from(shard))) else { return Tended::default() };
-        let mut done = Tended::default();
-        let mut keep = Vec::new();
-        for slot in std::mem::take(&mut shard.tended) {
-            if shard.tend_one(&self.shared, slot, stability, &mut done) {
-                keep.push(slot);
-            }
-        }
-        // Retiring may have put nothing new on the list: it was marked as tended all along.
-        shard.tended.append(&mut keep);
-        done
     }
 }
 
@@ -222,20 +196,21 @@ impl Shard {
         if !counter.exists || counter.state.assignment().is_some() {
             self.recount(slot);
         }
+        self.watch_zero(shared, slot, ZeroMaker::Another);
     }
 
     fn visit_items(
         &mut self,
         shared: &Shared,
         slot: u32,
-        known: &dyn Fn(ReplicaIndex) -> u64,
+        has: &dyn Fn(ReplicaIndex, u64) -> bool,
         now: Monotonic,
         visit: &mut dyn FnMut(&[u8], Location, NumberedItem<'_>),
     ) {
         let location = self.location(slot);
         let own = self.own.index;
         let Some(counter) = self.counters.get(slot) else { return };
-        let lacks_own = counter.state.own.is_some_and(|share| share.revision > known(own));
+        let lacks_own = counter.state.own.is_some_and(|share| !has(own, share.revision));
         if lacks_own && counter.active.is_none() {
             // Nothing remembers what left under the last number, so it gets a new one. Active shares remember.
             self.announce_now(shared, slot, now);
@@ -247,68 +222,6 @@ impl Shard {
             let forecast = believed.filter(|forecast| !forecast.is_exact());
             visit(&counter.name, location, NumberedItem::Own(Share { total, ..share }, forecast));
         }
-        counter.state.items_above(known, |item| visit(&counter.name, location, item));
-    }
-
-    /// Answers whether the counter is still to be tended.
-    fn tend_one(&mut self, shared: &Shared, slot: u32, stability: &Stability<'_>, done: &mut Tended) -> bool {
-        let Some(counter) = self.counters.get_mut(slot) else { return false };
-        counter.state.forget_retired(|retired| (stability.everyone_has)(retired.by, retired.number));
-        let deleted = counter.state.assignment().filter(|a| a.deleted).cloned();
-        let moving = counter.queued || counter.active.is_some();
-        if let Some(assignment) = deleted
-            && !moving
-            && (stability.is_stable)(&assignment)
-        {
-            self.retire_covered(shared, slot, &assignment, stability, done);
-            let Some(counter) = self.counters.get_mut(slot) else { return false };
-            if counter.state.own.is_none() && counter.state.others().is_empty() {
-                counter.state.drop_assignment();
-                done.tombstones_dropped += 1;
-            }
-        }
-        self.recount(slot);
-        let Some(counter) = self.counters.get_mut(slot) else { return false };
-        if counter.state.is_empty() {
-            self.remove(shared, slot);
-            done.counters_removed += 1;
-            return false;
-        }
-        let tended = !counter.state.retired().is_empty() || counter.state.assignment().is_some_and(|a| a.deleted);
-        counter.tended = tended;
-        tended
-    }
-
-    /// Gives up this node's shares of a deleted counter: the present one, and those of its earlier lives.
-    fn retire_covered(
-        &mut self,
-        shared: &Shared,
-        slot: u32,
-        assignment: &Assignment,
-        stability: &Stability<'_>,
-        done: &mut Tended,
-    ) {
-        let own = self.own.index;
-        let Some(counter) = self.counters.get(slot) else { return };
-        let mut spent: Vec<(ReplicaIndex, u64)> = counter
-            .state
-            .others()
-            .iter()
-            .filter(|held| (stability.is_own_past)(held.replica))
-            .filter(|held| held.share.is_covered_by(assignment.cut_of(held.replica)))
-            .filter(|held| (stability.is_settled)(held.replica, held.share.revision))
-            .map(|held| (held.replica, held.share.born))
-            .collect();
-        // Totals may come back to what was cut. Who has seen them on the way must have seen them come back, too, or its
-        // assignment would take away what the share added in between.
-        let is_spent = |share: &Share| {
-            share.is_covered_by(assignment.cut_of(own)) && (stability.everyone_has)(own, share.revision)
-        };
-        let own_share = counter.state.own.filter(is_spent);
-        spent.extend(own_share.map(|share| (own, share.born)));
-        for (replica, born) in spent {
-            self.announce_retirement(shared, slot, replica, born);
-            done.shares_retired += 1;
-        }
+        counter.state.items_beyond(has, |item| visit(&counter.name, location, item));
     }
 }

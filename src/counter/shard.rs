@@ -5,6 +5,7 @@
 
 use super::announcement::{Announcement, AnnouncementBody};
 use super::assignment::{Assignment, PrecisionRegister};
+use super::collecting::{ZeroMaker, ZeroWatch};
 use super::entry::{Counter, ReadAt, Spoken};
 use super::error::CounterError;
 use super::excess::Corrections;
@@ -17,7 +18,7 @@ use crate::base::{Amount, Location, Moment, Monotonic, ReplicaIndex, Stamp};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -37,8 +38,10 @@ pub(super) struct Shard {
     pub(super) outbox: Vec<Announcement>,
     /// When to look at active shares that nobody increments.
     timers: BinaryHeap<Reverse<(Monotonic, u32)>>,
-    /// Counters with a tombstone or notes on given-up shares.
-    pub(super) tended: Vec<u32>,
+    /// Counters with a tombstone or notes on given-up shares; those first that were not looked at for the longest time.
+    pub(super) tended: VecDeque<u32>,
+    /// Only where counters at nothing are to be deleted.
+    pub(super) zeros: Option<Box<ZeroWatch>>,
     pub(super) existing: u64,
     pub(super) corrections: Corrections,
     /// Counters with a precision of which not everybody is known to have heard.
@@ -53,7 +56,7 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(number: u8, own: Arc<OwnReplica>, default_band: Band) -> Self {
+    pub(super) fn new(number: u8, own: Arc<OwnReplica>, default_band: Band, collect_zero: bool) -> Self {
         Self {
             number,
             own,
@@ -62,7 +65,8 @@ impl Shard {
             announceable: Vec::new(),
             outbox: Vec::new(),
             timers: BinaryHeap::new(),
-            tended: Vec::new(),
+            tended: VecDeque::new(),
+            zeros: collect_zero.then(Box::default),
             existing: 0,
             corrections: Corrections::default(),
             unsettled_precisions: Vec::new(),
@@ -120,6 +124,9 @@ impl Shard {
             entry.remove();
             shared.counters.fetch_sub(1, Ordering::Relaxed);
         }
+        if let Some(zeros) = &mut self.zeros {
+            zeros.forget(slot);
+        }
     }
 
     /// Brings the count of existing counters up to date after `slot` changed.
@@ -152,6 +159,9 @@ impl Shard {
         match (spoken, band) {
             (Spoken::WithinBand, Some(band)) => self.ensure_timer(shared, slot, band, at.now),
             _ => self.queue(shared, slot),
+        }
+        if value == Amount::ZERO {
+            self.watch_zero(shared, slot, ZeroMaker::ThisNode);
         }
         Ok(value)
     }
@@ -266,7 +276,15 @@ impl Shard {
                 Look::Idle => counter.active = None,
             }
         }
+        if self.timers.len() < self.timers.capacity() / 4 {
+            // Keep the allocation, but not one made by a rare burst.
+            self.timers.shrink_to(1024.max(self.timers.len() * 2));
+        }
         shared.set_due(self.number, self.next_timer());
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.announceable.len() + self.outbox.len()
     }
 
     /// Numbers what became announceable and hands over all that waits to leave.
@@ -345,6 +363,7 @@ impl Shard {
         let body = AnnouncementBody::Assignment { name, assignment };
         self.post(shared, Announcement { number, location, body });
         self.after_assignment(shared, slot);
+        self.watch_zero(shared, slot, ZeroMaker::ThisNode);
     }
 
     /// Numbers the own share now, exactly, if it has moved since its last number or peers extrapolate it.
@@ -401,7 +420,7 @@ impl Shard {
             && !counter.tended
         {
             counter.tended = true;
-            self.tended.push(slot);
+            self.tended.push_back(slot);
         }
     }
 

@@ -45,6 +45,7 @@ pub(super) struct Shared {
     pub(super) settle: Duration,
     pub(super) lease: Duration,
     pub(super) max_counters: u64,
+    pub(super) collect_zero: bool,
     pub(super) counters: AtomicU64,
     /// Precisions of which not everybody is known to have heard.
     pub(super) unsettled_precisions: AtomicU64,
@@ -54,6 +55,8 @@ pub(super) struct Shared {
     drain_from: AtomicUsize,
     /// When each shard's next timer is due.
     due: Box<[AtomicU64]>,
+    /// No timer is due before this.
+    earliest_due: AtomicU64,
     awake: AtomicBool,
     wake: Wake,
 }
@@ -69,12 +72,14 @@ impl Shared {
             settle: settings.config.settle(),
             lease: settings.lease,
             max_counters: settings.config.max_counters,
+            collect_zero: settings.config.collect_zero,
             counters: AtomicU64::new(0),
             unsettled_precisions: AtomicU64::new(0),
             members: AtomicU32::new(1),
             news: Default::default(),
             drain_from: AtomicUsize::new(0),
             due: (0..SHARDS).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            earliest_due: AtomicU64::new(u64::MAX),
             awake: AtomicBool::new(false),
             wake: settings.wake,
         }
@@ -133,8 +138,22 @@ impl Shared {
     pub(super) fn set_due(&self, shard: u8, due: Monotonic) {
         let before = self.due[usize::from(shard)].swap(due.as_nanos(), Ordering::AcqRel);
         if due.as_nanos() < before {
+            self.earliest_due.fetch_min(due.as_nanos(), Ordering::AcqRel);
             self.rouse();
         }
+    }
+
+    /// A time before which no shard's timer is due: the earliest one, or that of a timer that is gone.
+    pub(super) fn earliest_due(&self) -> Monotonic {
+        Monotonic::from_nanos(self.earliest_due.load(Ordering::Acquire))
+    }
+
+    /// Forgets timers that are gone. Costs a look at every shard.
+    pub(super) fn find_earliest_due(&self) {
+        // What is armed meanwhile is either seen below or lowers the figure after this.
+        self.earliest_due.swap(u64::MAX, Ordering::AcqRel);
+        let earliest = self.due.iter().map(|due| due.load(Ordering::Acquire)).min().unwrap_or(u64::MAX);
+        self.earliest_due.fetch_min(earliest, Ordering::AcqRel);
     }
 
     pub(super) fn due(&self, shard: usize) -> Monotonic {

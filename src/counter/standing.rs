@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct Told {
     /// Everything that the member counted before this has been received, to within its bands.
     pub as_of: Monotonic,
-    /// When that was on the scale on which its forecasts begin; up to half a round trip later than `as_of`.
+    /// When that was on the scale on which its forecasts begin; up to a round trip later than `as_of`.
     pub evaluate_at: Monotonic,
     /// Over how many members it splits precision.
     pub members: u32,

@@ -132,8 +132,8 @@ impl CounterState {
         }
     }
 
-    /// Whether the last assignment's writer had this copy of the share.
-    pub(super) fn is_frozen(&self, held: &HeldShare) -> bool {
+    /// Whether the last assignment's writer had this copy of the share: its forecast is not read any more.
+    pub fn is_frozen(&self, held: &HeldShare) -> bool {
         held.is_frozen_by(self.assignment().and_then(|assignment| assignment.cut_of(held.replica)))
     }
 
@@ -341,18 +341,22 @@ impl CounterState {
         }
     }
 
-    /// Every item, but the own share, whose number is above what `known` says of the replica that numbered it.
-    pub fn items_above<'a>(&'a self, known: impl Fn(ReplicaIndex) -> u64, mut visit: impl FnMut(NumberedItem<'a>)) {
-        for held in self.others.iter().filter(|held| held.share.revision > known(held.replica)) {
+    /// Every item, but the own share, of which `has` says that somebody has not the number under which its replica said it.
+    pub fn items_beyond<'a>(
+        &'a self,
+        has: impl Fn(ReplicaIndex, u64) -> bool,
+        mut visit: impl FnMut(NumberedItem<'a>),
+    ) {
+        for held in self.others.iter().filter(|held| !has(held.replica, held.share.revision)) {
             visit(NumberedItem::Held(held));
         }
-        if let Some(assignment) = self.assignment().filter(|a| a.stamp.number > known(a.origin)) {
+        if let Some(assignment) = self.assignment().filter(|a| !has(a.origin, a.stamp.number)) {
             visit(NumberedItem::Assignment(assignment));
         }
-        if let Some(precision) = self.precision().filter(|p| p.stamp.number > known(p.origin)) {
+        if let Some(precision) = self.precision().filter(|p| !has(p.origin, p.stamp.number)) {
             visit(NumberedItem::Precision(precision));
         }
-        for retired in self.retired().iter().filter(|r| r.number > known(r.by)) {
+        for retired in self.retired().iter().filter(|r| !has(r.by, r.number)) {
             visit(NumberedItem::Retired(retired));
         }
     }

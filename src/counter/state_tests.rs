@@ -142,8 +142,8 @@ impl Replica {
         if let Some(share) = self.state.own.filter(|share| share.revision > received[self.at] && !self.moved) {
             items.push(Item::Share(own, share));
         }
-        self.state.items_above(
-            |replica| received[replica.as_usize()],
+        self.state.items_beyond(
+            |replica, number| number <= received[replica.as_usize()],
             |item| match item {
                 NumberedItem::Held(held) => items.push(Item::Share(held.replica, held.share)),
                 NumberedItem::Assignment(assignment) => items.push(Item::Assignment(Arc::clone(assignment))),

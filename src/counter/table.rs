@@ -44,7 +44,9 @@ impl Table {
         let own = Arc::new(OwnReplica::new(settings.replica, settings.replica_index, 0));
         let shared = Shared::new(settings);
         let band = shared.default_band();
-        let shards = (0..=u8::MAX).map(|number| Mutex::new(Shard::new(number, Arc::clone(&own), band))).collect();
+        let shards = (0..=u8::MAX)
+            .map(|number| Mutex::new(Shard::new(number, Arc::clone(&own), band, shared.collect_zero)))
+            .collect();
         Self { shards, shared }
     }
 
@@ -57,7 +59,11 @@ impl Table {
         self.shards.get((location.0 & 0xff) as usize).map(Mutex::lock)
     }
 
-    fn read_at(&self, now: Monotonic) -> ReadAt<'_> {
+    pub(super) fn shards(&self) -> impl Iterator<Item = &Mutex<Shard>> {
+        self.shards.iter()
+    }
+
+    pub(super) fn read_at(&self, now: Monotonic) -> ReadAt<'_> {
         ReadAt { now, lease: self.shared.lease, progress: &self.shared.progress }
     }
 
@@ -208,9 +214,14 @@ impl Table {
         self.shared.has_news()
     }
 
-    /// When [`Self::run_timers`] must be called next.
+    /// How many announcements wait for a [`Self::drain`], those that need a second member to hear them included.
+    pub fn waiting(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().waiting()).sum()
+    }
+
+    /// When [`Self::run_timers`] must be called next. May be early after a timer was put off. Constant time.
     pub fn next_timer(&self) -> Monotonic {
-        (0..SHARDS).map(|shard| self.shared.due(shard)).min().unwrap_or(Monotonic::NEVER)
+        self.shared.earliest_due()
     }
 
     /// Looks at the predicted counters whose time has come; what has to be said of them becomes news.
@@ -218,6 +229,7 @@ impl Table {
         for number in (0..SHARDS).filter(|shard| self.shared.due(*shard) <= now) {
             self.shards[number].lock().run_timers(&self.shared, now);
         }
+        self.shared.find_earliest_due();
     }
 
     /// Numbers what became announceable, and appends it to `out` in the order of the numbers. Stops behind the shard
@@ -279,10 +291,15 @@ impl Table {
 
     /// A copy of all that is held of a counter, for tests and debugging.
     pub fn inspect(&self, name: Name<'_>) -> Option<CounterState> {
+        self.inspect_with(name, CounterState::clone)
+    }
+
+    /// Has `look` look at all that is held of a counter, for tests and debugging. Holds its shard's lock meanwhile.
+    pub fn inspect_with<R>(&self, name: Name<'_>, look: impl FnOnce(&CounterState) -> R) -> Option<R> {
         let hash = self.shared.hash(name.as_bytes());
         let shard = self.lock(hash);
         let counter = shard.counters.get(shard.find(hash, name.as_bytes())?)?;
-        Some(counter.state.clone())
+        Some(look(&counter.state))
     }
 
     /// How many counters the table holds, given-up ones included.

@@ -309,6 +309,7 @@ fn environment(configuration: &Configuration, node: &NodeThread, listener: &List
             password: configuration.resp.password.as_ref().map(|password| password.reveal().to_owned()),
             config: configuration.pairs(),
             max_clients: configuration.resp.max_clients as u64,
+            debug: configuration.debug.clone(),
             ..Settings::default()
         },
         process: Arc::new(process),

@@ -17,6 +17,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Events taken before the node is asked what it wants: enough to share the cost, too few to be noticed.
 const EVENTS_A_TURN: usize = 128;
+/// A turn that has taken this long takes no further event: some are whole chunks of a repair.
+const LONGEST_TURN: Duration = Duration::from_millis(2);
 /// How often the node is told what its links are like.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
 /// Strangers that are told of in the log each second; the rest is only counted.
@@ -88,7 +90,7 @@ impl Driver {
             self.parts.node.table().listen();
             self.parts.node.tick(self.parts.clock.moment());
             self.carry_out();
-            let deadline = tokio::time::Instant::from_std(self.parts.clock.instant(self.parts.node.next_deadline()));
+            let deadline = self.parts.clock.instant(self.parts.node.next_deadline());
             tokio::select! {
                 biased;
                 _ = &mut stop => break,
@@ -113,8 +115,12 @@ impl Driver {
     }
 
     fn take_events(&mut self, first: MeshEvent) {
+        let begin = self.parts.clock.monotonic();
         self.take_event(first);
         for _ in 1..EVENTS_A_TURN {
+            if self.parts.clock.monotonic().since(begin) >= LONGEST_TURN {
+                break;
+            }
             match self.parts.events.try_recv() {
                 Ok(event) => self.take_event(event),
                 Err(_) => break,

@@ -12,8 +12,9 @@ use super::transport::{Configs, endpoint_config};
 use crate::base::{MAX_MESSAGE_BYTES, NodeId};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use quinn::{Endpoint, VarInt};
+use quinn::{AsyncUdpSocket, Endpoint, Runtime, TokioRuntime, VarInt};
 use ring::rand::{SecureRandom, SystemRandom};
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,17 +62,35 @@ impl Mesh {
         events: mpsc::Sender<MeshEvent>,
     ) -> Result<Self, MeshError> {
         config.check()?;
+        // Tokio's socket asks for a runtime with a panic.
+        Handle::try_current().map_err(|_| MeshError::NoRuntime)?;
+        let socket = TokioRuntime.wrap_udp_socket(socket).map_err(refused(&config))?;
+        Self::bind_abstract(config, socket, None, identity, events)
+    }
+
+    /// As [`Self::bind`], on a socket of any kind: a simulated network has its own. What the transport draws by
+    /// chance follows from `random_seed` where there is one; keys, certificates and what TLS draws do not.
+    ///
+    /// # Errors
+    /// [`MeshError`]; nothing was started.
+    pub fn bind_abstract(
+        config: Config,
+        socket: Arc<dyn AsyncUdpSocket>,
+        random_seed: Option<[u8; 32]>,
+        identity: &Identity,
+        events: mpsc::Sender<MeshEvent>,
+    ) -> Result<Self, MeshError> {
+        config.check()?;
         let runtime = Handle::try_current().map_err(|_| MeshError::NoRuntime)?;
-        let refused = |error| MeshError::Socket { address: format!("{}:{}", config.bind, config.port), error };
-        let local = socket.local_addr().map_err(refused)?;
+        let local = socket.local_addr().map_err(refused(&config))?;
         let configs = Configs::new(&config, identity)?;
-        let endpoint = Endpoint::new(
-            endpoint_config(identity),
+        let endpoint = Endpoint::new_with_abstract_socket(
+            endpoint_config(identity, random_seed),
             Some((*configs.server).clone()),
             socket,
-            Arc::new(quinn::TokioRuntime),
+            Arc::new(TokioRuntime),
         )
-        .map_err(refused)?;
+        .map_err(refused(&config))?;
         let shared = Arc::new(Shared {
             endpoint: endpoint.clone(),
             local,
@@ -241,6 +260,11 @@ impl Mesh {
             tracing::debug!("not every goodbye was out in time");
         }
     }
+}
+
+fn refused(config: &Config) -> impl Fn(io::Error) -> MeshError {
+    let address = format!("{}:{}", config.bind, config.port);
+    move |error| MeshError::Socket { address: address.clone(), error }
 }
 
 fn open_link(state: &State, peer: NodeId) -> Result<&Arc<Link>, SendError> {

@@ -6,7 +6,7 @@ use crate::base::{MAX_PEERS, NodeId};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use quinn::{Connection, VarInt};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::{mpsc, watch};
@@ -151,13 +151,14 @@ struct Peer {
 pub(super) struct Links {
     epoch: u64,
     last_number: u64,
-    peers: HashMap<NodeId, Peer>,
+    /// In the order of their ids, so that all is done in the same order each time.
+    peers: BTreeMap<NodeId, Peer>,
 }
 
 impl Links {
     /// No links. The epoch is a random number of this process.
     pub(super) fn new(epoch: u64) -> Self {
-        Self { epoch, last_number: 0, peers: HashMap::new() }
+        Self { epoch, last_number: 0, peers: BTreeMap::new() }
     }
 
     /// The link to a peer, if it stands.

@@ -14,7 +14,7 @@ use std::time::Duration;
 const BURST: Duration = Duration::from_micros(200);
 /// What one flush announces at most, but for one shard's news: a node that counted millions alone tells of them over
 /// many flushes, and its clients' commands on the cluster do not wait for all that.
-const ANNOUNCEMENTS_A_FLUSH: usize = 16_384;
+pub(super) const ANNOUNCEMENTS_A_FLUSH: usize = 16_384;
 /// Flushes that the last words of a node may take: each takes at least a shard's news.
 const LAST_FLUSHES: usize = 256;
 
@@ -58,11 +58,15 @@ impl Node {
         self.last_flush = now;
         let mut announcements = std::mem::take(&mut self.announcements);
         self.table.drain(ANNOUNCEMENTS_A_FLUSH, now, &mut announcements);
-        if announcements.len() < ANNOUNCEMENTS_A_FLUSH && self.table.next_timer() > now {
+        let is_all = announcements.len() < ANNOUNCEMENTS_A_FLUSH;
+        if is_all && self.table.next_timer() > now {
             // All that waited at `now` has its number; what has come since may wait.
             self.note_told(now);
         }
         announcements = self.announce(announcements, now);
+        if is_all {
+            self.send_owed_digests(now);
+        }
         announcements.shrink_to(4096);
         self.announcements = announcements;
     }
@@ -74,11 +78,9 @@ impl Node {
         }
         let own = self.own_index;
         let sequence = self.sequence_of(own);
-        for run in announcements.chunk_by(|one, next| one.number.checked_add(1) == Some(next.number)) {
-            if let [first, ..] = run {
-                sequence.held.insert(first.number, first.number + (run.len() as u64 - 1));
-            }
-        }
+        // A flush that stops halfway leaves gaps, and nobody else ever fills them.
+        let runs = announcements.chunk_by(|one, next| one.number.checked_add(1) == Some(next.number));
+        sequence.held.insert_all(runs.filter_map(|run| Some((run.first()?.number, run.last()?.number))));
         for announcement in &announcements {
             sequence.backlog.push(announcement.number, announcement.location);
         }
@@ -174,7 +176,7 @@ impl Node {
     /// Says again, with their names, the shares whose names a peer never learned.
     pub(super) fn tell_names(&mut self, to: NodeId, wanted: &[(Location, u64)], now: Monotonic) {
         let own = self.own_index;
-        let only_own = move |replica: ReplicaIndex| if replica == own { 0 } else { u64::MAX };
+        let only_own = move |replica: ReplicaIndex, _: u64| replica != own;
         let mut found = Vec::new();
         for (location, wanted_birth) in wanted {
             self.table.visit_items_at(*location, &only_own, now, &mut |name, location, item| {

@@ -3,6 +3,9 @@
 use crate::base::{NodeId, ReplicaId};
 use std::fmt;
 
+/// A repair that takes longer is told of.
+const LONG_REPAIR_MILLIS: u64 = 1000;
+
 /// Something worth a line in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -49,6 +52,8 @@ pub enum Event {
         peer: NodeId,
         /// How many items so far.
         items: u64,
+        /// How many there will be, about.
+        estimated: u64,
     },
     /// A peer sent what this node does not understand; it was ignored.
     Refused {
@@ -148,6 +153,7 @@ impl Event {
             | Self::Forgotten(_)
             | Self::Reconciled { .. }
             | Self::NewReplica(_) => Severity::Info,
+            Self::Repaired { milliseconds, .. } if *milliseconds > LONG_REPAIR_MILLIS => Severity::Info,
             Self::Twin { .. } | Self::Twins { .. } => Severity::Error,
             Self::Repaired { .. } | Self::DialFailed { .. } => Severity::Debug,
             Self::Unlinked { .. }
@@ -179,7 +185,9 @@ impl fmt::Display for Event {
             Self::Repaired { peer, items, milliseconds } => {
                 write!(f, "caught up with {peer}: {items} items in {milliseconds} ms")
             }
-            Self::Repairing { peer, items } => write!(f, "catching up with {peer}: {items} items so far"),
+            Self::Repairing { peer, items, estimated } => {
+                write!(f, "catching up with {peer}: {items} of about {estimated} items")
+            }
             Self::Refused { peer, reason } => write!(f, "ignored what {peer} sent: {reason}"),
             Self::DialFailed { peer, reason } => write!(f, "could not reach {peer}: {reason}; trying again"),
             Self::MeetFailed { reason } => write!(f, "CLUSTER MEET came to nothing: {reason}"),

@@ -4,6 +4,7 @@ use super::event::Event;
 use super::input::{CloseCause, DialNumber, LinkEnd, Output, RequestNumber};
 use super::machine::Node;
 use super::peer::{Link, Peer};
+use super::repair::Pulling;
 use super::view::{ClusterView, LinkView, MemberView};
 use crate::base::{MAX_PEERS, Monotonic, NodeId, ReplicaId};
 use crate::membership::{MemberIdentity, Output as News};
@@ -195,7 +196,7 @@ impl Node {
         self.refresh_standings(now);
         self.send_heartbeat_to(&[from], now);
         self.send_admissions_to(from);
-        self.send_digest_to(from, now);
+        self.send_first_digest(from, now);
         self.remember_members();
         self.answer(meeting, Ok(()));
     }
@@ -318,11 +319,15 @@ impl Node {
             round_trip: peer.link.as_ref().map(|link| link.round_trip),
             incarnation: peer.link.as_ref().and_then(|link| Some(link.replica?.1)),
         });
+        let digest = |peer: &Peer| Some((peer.id, peer.link.as_ref()?.digest.clone()?));
+        let digests = self.peers.values().filter_map(digest).collect();
         let members = std::iter::once(myself).chain(others).collect();
         self.state.publish(ClusterView {
             members,
             replicas_known: self.registry.len(),
-            catching_up: self.is_in_doubt() || self.pulling.as_ref().is_some_and(|pulling| pulling.is_long()),
+            digests,
+            catching_up: self.is_in_doubt() || self.is_catching_up(),
+            repair: self.pulling.as_ref().map(Pulling::view),
         });
     }
 }

@@ -1,11 +1,12 @@
 //! The node itself: what it holds, and which part of it takes which input.
 
 use super::doubt::Doubt;
+use super::early::EarlyRetirements;
 use super::event::Event;
 use super::input::{DialNumber, Input, KnownMember, Output, RequestNumber};
 use super::leaving::identity;
 use super::peer::Peer;
-use super::repair::{EarlyRetirements, Pulling};
+use super::repair::Pulling;
 use super::sequence::Sequence;
 use super::serving::Serving;
 use super::taking_over::TakingOver;
@@ -22,8 +23,6 @@ use std::time::Duration;
 
 /// How often a node says what it has.
 pub(super) const DIGEST_INTERVAL: Duration = Duration::from_secs(1);
-/// How often deleted counters are looked at: a part of the table at a time.
-pub(super) const TEND_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a node is made with.
 pub struct NodeSettings {
@@ -104,7 +103,10 @@ pub struct Node {
     /// When a replica last ended.
     pub(super) last_ended: Option<Monotonic>,
     pub(super) next_tend: Monotonic,
+    /// When to compare digests even if no new one has come: one that comes no more may make way for another's.
+    pub(super) next_compare: Monotonic,
     pub(super) tend_from: u8,
+    pub(super) next_collect: Monotonic,
     pub(super) outputs: VecDeque<Output>,
     pub(super) announcements: Vec<Announcement>,
     pub(super) packed: Vec<Packed>,
@@ -158,7 +160,7 @@ impl Node {
             meetings: HashMap::new(),
             resetting: None,
             pulling: None,
-            early_retirements: EarlyRetirements::new(),
+            early_retirements: EarlyRetirements::default(),
             serving: BTreeMap::new(),
             news_since: None,
             last_flush: Monotonic::ZERO,
@@ -167,7 +169,9 @@ impl Node {
             told_until: (now, 1),
             last_ended: None,
             next_tend: now,
+            next_compare: now,
             tend_from: 0,
+            next_collect: now,
             outputs: VecDeque::new(),
             announcements: Vec::new(),
             packed: Vec::new(),
@@ -178,6 +182,7 @@ impl Node {
             settings,
         };
         node.sequence_of(own_index);
+        node.publish_replicas();
         node.instance = node.draw();
         for member in std::mem::take(&mut node.settings.members) {
             if member.id != node.own.node {
@@ -256,8 +261,7 @@ impl Node {
         }
         self.flush_if_due(at);
         if self.next_tend <= at {
-            self.next_tend = at.after(TEND_INTERVAL);
-            self.tend();
+            self.tend_at(now);
             self.table.settle_precisions(at);
         }
         if self.next_heartbeat <= at {
@@ -320,12 +324,19 @@ impl Node {
     }
 
     pub(super) fn message(&mut self, to: NodeId, bytes: Vec<u8>) {
+        self.send_message(to, bytes, false);
+    }
+
+    /// As [`Self::message`]; with `wants_sent` the node hears of it when it has left.
+    pub(super) fn send_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool) {
         self.state.traffic.messages_sent.fetch_add(1, Ordering::Relaxed);
-        self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent: false });
+        self.state.traffic.kinds.count_sent(&bytes);
+        self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent });
     }
 
     pub(super) fn datagram(&mut self, to: NodeId, bytes: bytes::Bytes) {
         self.state.traffic.datagrams_sent.fetch_add(1, Ordering::Relaxed);
+        self.state.traffic.kinds.count_sent(&bytes);
         self.outputs.push_back(Output::Datagram { to, bytes });
     }
 
@@ -340,12 +351,16 @@ impl Node {
 
     /// A replica's index; none, and an event, when there is no room for one more.
     pub(super) fn enter(&mut self, replica: ReplicaId) -> Option<ReplicaIndex> {
+        let known = self.registry.len();
         match self.registry.enter(replica) {
             Ok(index) => {
                 if self.sequences.len() <= index.as_usize() {
                     self.members_changed = true;
                 }
                 self.sequence_of(index);
+                if self.registry.len() > known {
+                    self.publish_replicas();
+                }
                 Some(index)
             }
             Err(full) => {
@@ -353,6 +368,10 @@ impl Node {
                 None
             }
         }
+    }
+
+    fn publish_replicas(&self) {
+        self.state.publish_replicas(self.registry.iter().map(|(_, replica)| replica).collect());
     }
 
     pub(super) fn next_dial(&mut self) -> DialNumber {

@@ -6,6 +6,7 @@
 mod announcing;
 mod clock_offset;
 mod doubt;
+mod early;
 mod event;
 mod forgetting;
 mod input;
@@ -16,15 +17,19 @@ mod peer;
 mod places;
 mod receiving;
 mod repair;
+#[cfg(test)]
+mod repair_tests;
 mod sequence;
 mod serving;
 mod standing;
 mod taking_over;
 mod tending;
+mod traffic;
 mod twins;
 mod view;
 
 pub use event::{Event, Severity};
 pub use input::{CloseCause, DialNumber, Input, KnownMember, LinkEnd, Output, RequestNumber};
 pub use machine::{Node, NodeSettings, StartError};
-pub use view::{ClusterState, ClusterView, LinkView, MemberView, TrafficCounts};
+pub use traffic::{KindCounts, KindTraffic};
+pub use view::{ClusterState, ClusterView, LinkView, MemberView, RepairView, TrafficCounts};

@@ -7,14 +7,14 @@ use super::twins::Twins;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaIndex};
 use crate::counter::Precision;
 use crate::membership::MemberIdentity;
-use crate::replication::Digest;
+use crate::replication::{Digest, Voice};
 use crate::wire::Hello;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The first pause before a lost peer is dialled again; doubles up to the longest.
+/// The first pause before a lost peer is dialled again; doubles up to the longest. An attempt takes seconds itself.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// One other member.
 #[derive(Debug)]
@@ -62,8 +62,14 @@ pub(super) struct Link {
     pub(super) replica: Option<(ReplicaIndex, Incarnation)>,
     pub(super) round_trip: Duration,
     pub(super) max_datagram_bytes: usize,
-    /// The newest digest and when it came.
+    /// Since when the peer waits for the first digest of this node, which has much to number before that.
+    pub(super) owes_digest_since: Option<Monotonic>,
+    /// The newest digest.
     pub(super) digest: Option<Digest>,
+    /// When it came.
+    pub(super) digest_at: Monotonic,
+    /// The first digest, for as long as this node does not have all that it spoke of.
+    pub(super) goal: Option<Digest>,
     /// Nobody had been told anything by the present replica when the peer greeted.
     pub(super) was_untold: bool,
     /// A pull on this link was given up: its end may come late, and must not be taken for that of another.
@@ -84,11 +90,26 @@ impl Link {
             replica: None,
             round_trip: Duration::ZERO,
             max_datagram_bytes,
+            owes_digest_since: None,
             digest: None,
+            digest_at: Monotonic::ZERO,
+            goal: None,
             was_untold: false,
             pull_given_up: false,
             compare_at: Monotonic::NEVER,
             vouching: Vouching::default(),
+        }
+    }
+}
+
+impl Link {
+    /// How the peer stands to a replica, where the owners of `voices` can be asked.
+    pub(super) fn voice<'a>(&self, voices: &'a [ReplicaIndex]) -> impl Fn(ReplicaIndex) -> Voice + use<'a> {
+        let own = self.replica.map(|(index, _)| index);
+        move |replica| match replica {
+            _ if Some(replica) == own => Voice::Owner,
+            _ if voices.contains(&replica) => Voice::Hearsay,
+            _ => Voice::Relay,
         }
     }
 }

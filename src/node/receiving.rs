@@ -15,6 +15,7 @@ const NAMES_A_REQUEST: usize = 100;
 impl Node {
     pub(super) fn take_datagram(&mut self, from: NodeId, bytes: &[u8], now: Monotonic) {
         self.state.traffic.datagrams_received.fetch_add(1, Ordering::Relaxed);
+        self.state.traffic.kinds.count_received(bytes);
         if !self.hear(from, now) {
             return;
         }
@@ -33,6 +34,7 @@ impl Node {
 
     pub(super) fn take_message(&mut self, from: NodeId, bytes: &[u8], now: Monotonic) {
         self.state.traffic.messages_received.fetch_add(1, Ordering::Relaxed);
+        self.state.traffic.kinds.count_received(bytes);
         let message = match Message::decode(bytes) {
             Ok(message) => message,
             Err(error) => {
@@ -51,7 +53,8 @@ impl Node {
         match message {
             Message::Hello(_) => {}
             Message::Digest(clock, lines) => self.take_digest(from, clock, &lines, now),
-            Message::Pull(have) => self.serve(from, &have, now),
+            Message::Pull(lines) => self.serve(from, &lines, now),
+            Message::RepairBegin(items) => self.take_repair_begin(from, items, now),
             Message::RepairItems(clock, items) => self.take_repair_items(from, clock, &items, now),
             Message::RepairEnd(time, lines) => self.take_repair_end(from, time, &lines, now),
             Message::Admissions(admissions) => self.take_admissions(from, &admissions, now),

@@ -1,17 +1,20 @@
 //! The receiving side of anti-entropy: digests are exchanged and compared, and what is lacking is pulled.
 //!
-//! One pull at a time, from one peer, of everything above what this node has: that way an empty node gets the state
-//! of the whole cluster once, and not once from every member.
+//! One pull at a time, from one peer, of everything that this node lacks: that way an empty node gets the state of the whole
+//! cluster once, and not once from every member. What is still on its way is not asked for.
 
+use super::announcing::ANNOUNCEMENTS_A_FLUSH;
 use super::clock_offset::clock_micros;
 use super::event::Event;
 use super::machine::Node;
-use crate::base::{HybridTime, Monotonic, NodeId, ReplicaId, ReplicaIndex, Stamp};
+use super::peer::{Link, Peer};
+use super::view::RepairView;
+use crate::base::{HybridTime, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, Stamp};
 use crate::counter::{Forecast, IncomingShare, PrecisionRegister, Retired, Share};
-use crate::replication::{Digest, DigestEntry, NumberSet};
-use crate::wire::{DigestLine, HeldLine, Message, RepairItem, RepairKind};
-use std::collections::BTreeMap;
+use crate::replication::{Digest, DigestEntry, NumberSet, Voice};
+use crate::wire::{DigestLine, HeldLine, Message, PullLine, RepairItem, RepairKind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Datagrams overtake digests; what is on its way needs no repair.
@@ -20,10 +23,12 @@ const COMPARE_AFTER: Duration = Duration::from_millis(100);
 const PULL_PATIENCE: Duration = Duration::from_secs(5);
 /// A pull that takes longer than this is told of.
 const LONG_PULL: Duration = Duration::from_secs(1);
-
-/// The names and what was given up of them, by the replica that did and its number: to be taken once everything that it
-/// said before has been.
-pub(super) type EarlyRetirements = BTreeMap<(ReplicaIndex, u64), (Box<[u8]>, Retired)>;
+/// A peer that has not said for this long what it has may be out of hearing, whatever its link says.
+const SPEAKS_FOR: Duration = Duration::from_millis(1500);
+/// The first digest on a link waits no longer than this for what is still to be numbered.
+const LONGEST_DIGEST_DELAY: Duration = Duration::from_secs(5);
+/// How often digests are compared when no new one has come.
+const COMPARE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A pull that is under way.
 #[derive(Debug)]
@@ -33,9 +38,14 @@ pub(super) struct Pulling {
     last_item_at: Monotonic,
     told_at: Monotonic,
     items: u64,
+    estimated: u64,
 }
 
 impl Pulling {
+    pub(super) fn view(&self) -> RepairView {
+        RepairView { from: self.from, items_received: self.items, items_estimated: self.estimated.max(self.items) }
+    }
+
     /// Whether it has been going on for a while, so that readers should know.
     pub(super) fn is_long(&self) -> bool {
         self.last_item_at.since(self.since) > LONG_PULL
@@ -65,21 +75,48 @@ impl Node {
         digest.iter().filter_map(with_id).collect()
     }
 
-    pub(super) fn send_digest_to(&mut self, to: NodeId, now: Monotonic) {
-        let bytes = Message::encode_digest(clock_micros(now), &self.digest_lines());
-        self.message(to, bytes);
+    /// Tells a new peer what this node has. What was counted alone has no numbers yet, and a digest without it would let
+    /// the peer believe that it has everything: so where that is much, the digest waits for it.
+    pub(super) fn send_first_digest(&mut self, to: NodeId, now: Monotonic) {
+        let Some(link) = self.peers.get_mut(&to).and_then(|peer| peer.link.as_mut()) else { return };
+        if self.table.waiting() > ANNOUNCEMENTS_A_FLUSH {
+            link.owes_digest_since = Some(now);
+            return;
+        }
+        self.send_digest_to(vec![to], now);
+    }
+
+    /// Everything that waited to be numbered has been: sends the digests that waited for it.
+    pub(super) fn send_owed_digests(&mut self, now: Monotonic) {
+        let mut owed = Vec::new();
+        for peer in self.peers.values_mut() {
+            let since = peer.link.as_mut().and_then(|link| link.owes_digest_since.take());
+            owed.extend(since.map(|_| peer.id));
+        }
+        self.send_digest_to(owed, now);
     }
 
     /// Tells every linked peer what this node has; also the sign that it lives.
     pub(super) fn send_digests(&mut self, now: Monotonic) {
-        let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();
-        if linked.is_empty() {
+        let waits = |link: &Link| link.owes_digest_since.is_some_and(|since| now.since(since) < LONGEST_DIGEST_DELAY);
+        let is_due = |peer: &&Peer| peer.is_linked() && !peer.link.as_ref().is_some_and(waits);
+        let due = self.peers.values().filter(is_due).map(|peer| peer.id).collect();
+        self.send_digest_to(due, now);
+    }
+
+    fn send_digest_to(&mut self, peers: Vec<NodeId>, now: Monotonic) {
+        if peers.is_empty() {
             return;
         }
         let bytes = Message::encode_digest(clock_micros(now), &self.digest_lines());
-        for peer in linked {
-            self.message(peer, bytes.clone());
+        for peer in peers {
+            self.digest_message(peer, bytes.clone());
         }
+    }
+
+    fn digest_message(&mut self, to: NodeId, bytes: Vec<u8>) {
+        self.state.traffic.digest_bytes_sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.message(to, bytes);
     }
 
     pub(super) fn take_digest(&mut self, from: NodeId, clock: u64, lines: &[DigestLine], now: Monotonic) {
@@ -98,8 +135,11 @@ impl Node {
         let Some(link) = self.peers.get_mut(&from).and_then(|peer| peer.link.as_mut()) else { return };
         // The first digest of a link speaks of what was before it, which no datagram will bring.
         let wait = if link.digest.is_none() { Duration::ZERO } else { COMPARE_AFTER };
+        if link.digest.is_none() {
+            link.goal = Some(digest.clone());
+        }
         link.digest = Some(digest);
-        (link.vouching.digest_said, link.vouching.digest_came) = (clock, now);
+        (link.vouching.digest_said, link.digest_at) = (clock, now);
         link.compare_at = now.after(wait);
     }
 
@@ -119,47 +159,91 @@ impl Node {
     /// Compares the digests whose time has come, and pulls from the first peer that has what this node lacks.
     pub(super) fn compare_digests(&mut self, now: Monotonic) {
         self.mind_pull(now);
-        let mut is_any_due = false;
+        let mut is_due = self.next_compare <= now;
         for peer in self.peers.values_mut() {
             if let Some(link) = peer.link.as_mut().filter(|link| link.compare_at <= now) {
                 link.compare_at = Monotonic::NEVER;
-                is_any_due = true;
+                is_due = true;
             }
         }
-        if is_any_due {
-            self.verify_digests(now);
+        if !is_due {
+            return;
         }
+        self.next_compare = now.after(COMPARE_INTERVAL);
+        let mine = self.digest();
+        self.mind_goals(&mine, now);
+        self.verify_digests(now);
         if self.pulling.is_some() || self.is_taking_over(now) {
             return;
         }
-        let mine = self.digest();
-        let linked: Vec<ReplicaIndex> =
-            self.peers.values().filter_map(|peer| Some(peer.link.as_ref()?.replica?.0)).collect();
-        let speaks_for_itself = |replica: ReplicaIndex| replica == self.own_index || linked.contains(&replica);
-        let has_news = |digest: &Digest| digest.has_news_for(&mine, speaks_for_itself);
-        let waits = |compare_at: Monotonic| compare_at != Monotonic::NEVER;
+        let voices = self.voices(now);
         let source = self.peers.values().find(|peer| {
-            let link = peer.link.as_ref().filter(|link| link.replica.is_some() && !waits(link.compare_at));
-            link.and_then(|link| link.digest.as_ref()).is_some_and(has_news)
+            let link = peer.link.as_ref().filter(|link| link.replica.is_some() && link.compare_at == Monotonic::NEVER);
+            let has_news = |link: &Link| {
+                link.digest.as_ref().is_some_and(|digest| digest.has_news_for(&mine, link.voice(&voices)))
+            };
+            link.is_some_and(has_news)
         });
         if let Some(from) = source.map(|peer| peer.id) {
-            self.pull(from, now);
+            self.pull(from, &voices, now);
         }
     }
 
-    fn pull(&mut self, from: NodeId, now: Monotonic) {
-        let have: Vec<(ReplicaId, u64)> = self
-            .registry
-            .iter()
-            .map(|(index, replica)| (replica, self.sequences[index.as_usize()].held.contiguous()))
-            .filter(|(_, number)| *number > 0)
-            .collect();
-        self.pull_above(from, have, now);
+    /// The replicas whose owners can be asked: this node's own, and those of the peers that say what they have.
+    fn voices(&self, now: Monotonic) -> Vec<ReplicaIndex> {
+        let speaks = |link: &&Link| link.digest.is_some() && now.since(link.digest_at) <= SPEAKS_FOR;
+        let links = self.peers.values().filter_map(|peer| peer.link.as_ref()).filter(speaks);
+        links.filter_map(|link| Some(link.replica?.0)).chain([self.own_index]).collect()
     }
 
-    pub(super) fn pull_above(&mut self, from: NodeId, have: Vec<(ReplicaId, u64)>, now: Monotonic) {
-        self.message(from, Message::encode_pull(&have));
-        self.pulling = Some(Pulling { from, since: now, last_item_at: now, told_at: now, items: 0 });
+    /// Forgets of every peer's first digest that this node has all of it by now.
+    fn mind_goals(&mut self, mine: &Digest, now: Monotonic) {
+        if self.peers.values().all(|peer| peer.link.as_ref().is_none_or(|link| link.goal.is_none())) {
+            return;
+        }
+        let voices = self.voices(now);
+        let mut is_any_reached = false;
+        for link in self.peers.values_mut().filter_map(|peer| peer.link.as_mut()) {
+            let is_reached = link.goal.as_ref().is_some_and(|goal| !goal.has_news_for(mine, link.voice(&voices)));
+            if is_reached {
+                link.goal = None;
+                is_any_reached = true;
+            }
+        }
+        if is_any_reached {
+            self.members_changed();
+        }
+    }
+
+    /// Whether what is read here may be much older than what was said elsewhere.
+    pub(super) fn is_catching_up(&self) -> bool {
+        let lacks = |link: &Link| link.replica.is_some() && (link.digest.is_none() || link.goal.is_some());
+        self.peers.values().filter_map(|peer| peer.link.as_ref()).any(lacks)
+            || self.pulling.as_ref().is_some_and(Pulling::is_long)
+    }
+
+    fn pull(&mut self, from: NodeId, voices: &[ReplicaIndex], now: Monotonic) {
+        let Some(link) = self.peers.get(&from).and_then(|peer| peer.link.as_ref()) else { return };
+        let said = |replica| link.digest.as_ref().map_or(0, |digest| digest.entry(replica).received);
+        let line = |(index, replica): (ReplicaIndex, ReplicaId)| {
+            let held = &self.sequences[index.as_usize()].held;
+            let until = match link.voice(voices)(index) {
+                // What was said after the digest is on its way.
+                Voice::Owner => said(index),
+                Voice::Hearsay => 0,
+                Voice::Relay => u64::MAX,
+            };
+            let ranges = held.ranges().to_vec();
+            PullLine { held: HeldLine { replica, contiguous: held.contiguous(), ranges }, until }
+        };
+        let lines: Vec<PullLine> = self.registry.iter().map(line).collect();
+        self.pull_beyond(from, &lines, now);
+    }
+
+    /// Asks for all but what these lines say is here or not wanted.
+    pub(super) fn pull_beyond(&mut self, from: NodeId, lines: &[PullLine], now: Monotonic) {
+        self.repair_message(from, Message::encode_pull(lines), false);
+        self.pulling = Some(Pulling { from, since: now, last_item_at: now, told_at: now, items: 0, estimated: 0 });
     }
 
     /// Gives up a pull that brings nothing, and tells of one that takes long.
@@ -171,8 +255,8 @@ impl Node {
             self.give_up_pull_from(from);
         } else if now.since(pulling.told_at) > LONG_PULL {
             pulling.told_at = now;
-            let event = Event::Repairing { peer: pulling.from, items: pulling.items };
-            self.emit(event);
+            let RepairView { from, items_received, items_estimated } = pulling.view();
+            self.emit(Event::Repairing { peer: from, items: items_received, estimated: items_estimated });
             self.members_changed();
         }
     }
@@ -181,6 +265,13 @@ impl Node {
         if self.pulling.as_ref().is_some_and(|pulling| pulling.from == peer) {
             self.pulling = None;
             self.give_up_taking_over();
+        }
+    }
+
+    pub(super) fn take_repair_begin(&mut self, from: NodeId, items: u64, now: Monotonic) {
+        if let Some(pulling) = self.pulling.as_mut().filter(|pulling| pulling.from == from) {
+            (pulling.estimated, pulling.last_item_at) = (items, now);
+            self.members_changed();
         }
     }
 
@@ -228,9 +319,8 @@ impl Node {
             RepairKind::Retirement { of, born } => {
                 let Some(of) = self.enter(*of) else { return };
                 let retired = Retired { replica: of, born: *born, by: replica, number: item.number };
-                // To be taken when everything said before it has been. A pull that is given up does not take it along:
-                // its end may still come, and be taken for the end of the next.
-                self.early_retirements.insert((replica, item.number), (item.name.as_bytes().into(), retired));
+                // To be taken when everything said before it has been.
+                self.early_retirements.keep(from, item.name.as_bytes(), retired);
                 return;
             }
         };
@@ -246,8 +336,10 @@ impl Node {
         for line in lines {
             let Some(replica) = self.enter(line.replica).filter(|replica| *replica != self.own_index) else { continue };
             let theirs = NumberSet::new(line.contiguous, line.ranges.iter().copied());
-            self.sequence_of(replica).held.unite(&theirs);
+            let received = self.early_retirements.received(from, replica, &theirs);
+            self.sequence_of(replica).held.unite(&received);
         }
+        self.early_retirements.end(from);
         self.take_early_retirements();
         self.begin_dropping(from, lines);
         let all: Vec<ReplicaIndex> = self.registry.iter().map(|(index, _)| index).collect();
@@ -260,18 +352,22 @@ impl Node {
         let milliseconds = u64::try_from(now.since(pulling.since).as_millis()).unwrap_or(u64::MAX);
         self.emit(Event::Repaired { peer: from, items: pulling.items, milliseconds });
         self.verify_digests(now);
+        if let Some(link) = self.peers.get_mut(&from).and_then(|peer| peer.link.as_mut()) {
+            // All that it had told of when it was asked is here.
+            link.goal = None;
+        }
         self.members_changed();
+        self.next_compare = now;
         self.compare_digests(now);
     }
+
     /// Takes the retirements that were waiting for what was said before them.
     fn take_early_retirements(&mut self) {
         let sequences = &self.sequences;
-        let is_due = |by: ReplicaIndex, number: u64| sequences[by.as_usize()].held.contiguous() >= number;
-        let due = self.early_retirements.extract_if(.., |(by, number), _| is_due(*by, *number)).collect::<Vec<_>>();
-        for ((by, number), (name, retired)) in due {
-            let Ok(name) = crate::base::Name::new(&name) else { continue };
+        for (name, retired) in self.early_retirements.take_due(|by| &sequences[by.as_usize()].held) {
+            let Ok(name) = Name::new(&name) else { continue };
             let location = self.table.take_retirement(name, retired);
-            self.sequence_of(by).backlog.push(number, location);
+            self.sequence_of(retired.by).backlog.push(retired.number, location);
         }
     }
 }

@@ -2,17 +2,16 @@
 //! walk over the table. A chunk at a time: the next one is made when the one before has left.
 
 use super::clock_offset::clock_micros;
-use super::input::Output;
 use super::machine::Node;
-use crate::base::{HybridTime, Location, Monotonic, Name, NodeId, REPAIR_CHUNK_BYTES, ReplicaId, ReplicaIndex};
+use crate::base::{HybridTime, Location, Monotonic, Name, NodeId, REPAIR_CHUNK_BYTES, ReplicaIndex};
 use crate::counter::{Forecast, NumberedItem, Share};
 use crate::replication::NumberSet;
-use crate::wire::{HeldLine, Message, RepairItem, RepairKind, RepairWriter};
+use crate::wire::{HeldLine, Message, PullLine, RepairItem, RepairKind, RepairWriter};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Places looked at under one lock, and between two looks at the size of the chunk.
-const PLACES_A_STEP: usize = 256;
+const PLACES_A_STEP: usize = 64;
 /// Places looked at for one chunk: what is not sent costs time too.
 const PLACES_A_CHUNK: usize = 4096;
 
@@ -20,9 +19,9 @@ const PLACES_A_CHUNK: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Serving {
     /// What the peer had when it asked; by index.
-    have: Vec<u64>,
-    /// What this node had when it began: that is what the peer will have.
-    held: Vec<(ReplicaIndex, NumberSet)>,
+    have: Vec<NumberSet>,
+    /// What the peer will have in the end: no more than this node had when it began.
+    claim: Vec<(ReplicaIndex, NumberSet)>,
     /// No stamp among that is later.
     time: HybridTime,
     cursor: Cursor,
@@ -34,45 +33,98 @@ enum Cursor {
     Backlog(Vec<Location>),
     /// Every place from this one on.
     Walk(Location),
+    /// What was given up under this number and later ones, and waits here for what was said before that.
+    EarlyRetirements(ReplicaIndex, u64),
     Done,
 }
 
-impl Node {
-    /// Begins to send a peer everything above what it has.
-    pub(super) fn serve(&mut self, to: NodeId, have: &[(ReplicaId, u64)], now: Monotonic) {
-        self.has_told = true;
-        let mut known = Vec::new();
-        for (replica, number) in have {
-            let Some(index) = self.enter(*replica) else { continue };
-            if known.len() <= index.as_usize() {
-                known.resize(index.as_usize() + 1, 0);
-            }
-            known[index.as_usize()] = *number;
+impl Cursor {
+    const LAST: Self = Self::EarlyRetirements(ReplicaIndex(0), 0);
+}
+
+/// What a peer has, and up to where it asked for the rest; by index.
+#[derive(Default)]
+struct Wanted {
+    have: Vec<NumberSet>,
+    until: Vec<u64>,
+}
+
+impl Wanted {
+    fn set(&mut self, index: ReplicaIndex, have: NumberSet, until: u64) {
+        if self.have.len() <= index.as_usize() {
+            self.have.resize(index.as_usize() + 1, NumberSet::default());
+            self.until.resize(index.as_usize() + 1, u64::MAX);
         }
-        let held: Vec<(ReplicaIndex, NumberSet)> =
-            self.registry.iter().map(|(index, _)| (index, self.sequences[index.as_usize()].held.clone())).collect();
-        let cursor = self.cursor_above(&known);
-        let first =
-            self.serving.insert(to, Serving { have: known, held, time: self.table.latest_time(), cursor }).is_none();
+        self.have[index.as_usize()] = have;
+        self.until[index.as_usize()] = until;
+    }
+
+    fn until(&self, index: ReplicaIndex) -> u64 {
+        self.until.get(index.as_usize()).copied().unwrap_or(u64::MAX)
+    }
+}
+
+impl Node {
+    /// Begins to send a peer what it lacks.
+    pub(super) fn serve(&mut self, to: NodeId, lines: &[PullLine], now: Monotonic) {
+        self.has_told = true;
+        let mut wanted = Wanted::default();
+        for line in lines {
+            let Some(index) = self.enter(line.held.replica) else { continue };
+            let have = NumberSet::new(line.held.contiguous, line.held.ranges.iter().copied());
+            wanted.set(index, have, line.until);
+        }
+        let (serving, items) = self.plan(wanted);
+        self.repair_message(to, Message::encode_repair_begin(items), false);
+        let first = self.serving.insert(to, serving).is_none();
         if first {
             self.serve_more(to, now);
         }
     }
 
-    fn cursor_above(&self, known: &[u64]) -> Cursor {
-        let mut places = Vec::new();
-        for (index, sequence) in self.sequences.iter().enumerate() {
-            let above = known.get(index).copied().unwrap_or(0);
-            if sequence.held.newest() > above {
-                match sequence.backlog.above(above) {
-                    Some(recent) => places.extend(recent),
-                    None => return Cursor::Walk(Location(0)),
-                }
+    /// What to send, what may be claimed when all that was sent, and about how many items it is.
+    ///
+    /// Whoever holds a number holds what was said under it, or what has taken its place since. So of what the peer lacks,
+    /// only that is looked for which stands under a number that the peer lacks, too.
+    fn plan(&self, wanted: Wanted) -> (Serving, u64) {
+        let nothing = NumberSet::default();
+        let mut claim = Vec::new();
+        let mut lacking = Vec::new();
+        let mut places = Some(Vec::new());
+        for (index, sequence) in (0..).map(ReplicaIndex).zip(&self.sequences) {
+            let have = wanted.have.get(index.as_usize()).unwrap_or(&nothing);
+            let until = wanted.until(index);
+            let asked = sequence.held.up_to(until);
+            let count = have.lacks_of(&asked);
+            claim.push((index, asked));
+            if count == 0 {
+                continue;
             }
+            lacking.push(count);
+            // Every number of its own leads this node to what was said under it. What it has been told under one number may
+            // stand under a later one since, which the peer must get even if it asked for less.
+            let look_until = if index == self.own_index { until } else { u64::MAX };
+            let recent = sequence.backlog.lacking(have, look_until);
+            places = places.zip(recent).map(|(mut places, recent)| {
+                places.extend(recent);
+                places
+            });
         }
-        places.sort_unstable();
-        places.dedup();
-        Cursor::Backlog(places)
+        let (cursor, most) = match places {
+            Some(mut places) => {
+                places.sort_unstable();
+                places.dedup();
+                let most = places.len() as u64;
+                (Cursor::Backlog(places), most)
+            }
+            None => {
+                // A walk finds everything, asked for or not.
+                claim = (0..).map(ReplicaIndex).zip(self.sequences.iter().map(|one| one.held.clone())).collect();
+                (Cursor::Walk(Location(0)), self.table.held())
+            }
+        };
+        let items = lacking.iter().map(|count| most.min(*count)).sum();
+        (Serving { have: wanted.have, claim, time: self.table.latest_time(), cursor }, items)
     }
 
     /// Sends the next chunk of a repair, or its end.
@@ -89,23 +141,23 @@ impl Node {
         let done = matches!(serving.cursor, Cursor::Done);
         if !writer.is_empty() {
             let bytes = writer.finish(clock_micros(now));
-            self.repair_message(to, bytes, !done);
+            self.send_message(to, bytes, !done);
         } else if !done {
             // Nothing of this stretch was lacking; come back as if it had been sent, so that nobody waits for this walk.
-            self.repair_message(to, Message::encode_empty_repair(clock_micros(now)), true);
+            self.send_message(to, Message::encode_empty_repair(clock_micros(now)), true);
         }
         if done {
             let lines: Vec<HeldLine> =
-                serving.held.iter().filter_map(|(index, held)| self.held_line(*index, held)).collect();
+                serving.claim.iter().filter_map(|(index, held)| self.held_line(*index, held)).collect();
             self.repair_message(to, Message::encode_repair_end(serving.time, &lines), false);
         } else {
             self.serving.insert(to, serving);
         }
     }
 
-    fn repair_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool) {
-        self.state.traffic.messages_sent.fetch_add(1, Ordering::Relaxed);
-        self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent });
+    pub(super) fn repair_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool) {
+        self.state.traffic.repair_bytes_sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.send_message(to, bytes, wants_sent);
     }
 
     fn held_line(&self, index: ReplicaIndex, held: &NumberSet) -> Option<HeldLine> {
@@ -116,7 +168,9 @@ impl Node {
     /// Answers whether there is more.
     fn serve_step(&self, serving: &mut Serving, writer: &mut RepairWriter, now: Monotonic) -> bool {
         let have = &serving.have;
-        let known = |replica: ReplicaIndex| have.get(replica.as_usize()).copied().unwrap_or(0);
+        let has = |replica: ReplicaIndex, number: u64| {
+            have.get(replica.as_usize()).is_some_and(|numbers| numbers.contains(number))
+        };
         let mut visit = |name: &[u8], location: Location, item: NumberedItem<'_>| {
             if let Some(item) = self.repair_item(name, location, item, now) {
                 writer.push(&item);
@@ -126,16 +180,29 @@ impl Node {
             Cursor::Backlog(places) => {
                 let from = places.len().saturating_sub(PLACES_A_STEP);
                 for location in places.drain(from..) {
-                    self.table.visit_items_at(location, &known, now, &mut visit);
+                    self.table.visit_items_at(location, &has, now, &mut visit);
                 }
                 if places.is_empty() {
-                    serving.cursor = Cursor::Done;
+                    serving.cursor = Cursor::LAST;
                 }
             }
-            Cursor::Walk(at) => match self.table.visit_items_from(*at, PLACES_A_STEP, &known, now, &mut visit) {
+            Cursor::Walk(at) => match self.table.visit_items_from(*at, PLACES_A_STEP, &has, now, &mut visit) {
                 Some(next) => *at = next,
-                None => serving.cursor = Cursor::Done,
+                None => serving.cursor = Cursor::LAST,
             },
+            Cursor::EarlyRetirements(by, number) => {
+                let mut waiting = self.early_retirements.counted_from(*by, *number);
+                for ((by, number), (name, retired)) in waiting.by_ref().take(PLACES_A_STEP) {
+                    if !has(*by, *number) {
+                        // Nothing of it is in the table yet, so there is no place to speak of.
+                        visit(name, Location(0), NumberedItem::Retired(retired));
+                    }
+                }
+                serving.cursor = match waiting.next() {
+                    Some(((by, number), _)) => Cursor::EarlyRetirements(*by, *number),
+                    None => Cursor::Done,
+                };
+            }
             Cursor::Done => {}
         }
         !matches!(serving.cursor, Cursor::Done)

@@ -27,7 +27,6 @@ pub(super) struct Vouching {
     waiting: VecDeque<Heartbeat>,
     /// When the present digest was said, on the peer's clock.
     pub(super) digest_said: u64,
-    pub(super) digest_came: Monotonic,
     /// The one that the peer is known to go by.
     confirmed_said: Option<u64>,
     /// The peer's digest of this link has shown, after the last replica ended, that nothing of such is lacking here.
@@ -163,7 +162,7 @@ impl Node {
         let mut verified = Vec::new();
         for peer in self.peers.values_mut() {
             let Some(link) = peer.link.as_mut() else { continue };
-            let is_fresh = self.last_ended.is_none_or(|ended| link.vouching.digest_came >= ended.after(LAST_WORDS));
+            let is_fresh = self.last_ended.is_none_or(|ended| link.digest_at >= ended.after(LAST_WORDS));
             link.vouching.is_verified = match &link.digest {
                 // What was verified stays so until a replica ends or a digest shows more.
                 Some(digest) if nothing_lacks(digest) => is_fresh || link.vouching.is_verified,

@@ -67,7 +67,7 @@ impl Node {
             return true;
         }
         self.taking_over = Some(TakingOver { from, sent: HashMap::new(), dropping: None });
-        self.pull_above(from, Vec::new(), now);
+        self.pull_beyond(from, &[], now);
         self.members_changed();
         true
     }

@@ -1,6 +1,8 @@
 //! What session threads see of the cluster: a snapshot that the node replaces, and counts that only grow.
 
-use crate::base::{Incarnation, Monotonic, NodeId};
+use super::traffic::KindTraffic;
+use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId, ReplicaIndex};
+use crate::replication::Digest;
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -55,8 +57,24 @@ pub struct ClusterView {
     pub members: Vec<MemberView>,
     /// How many replicas (nodes and their earlier lives) this node knows.
     pub replicas_known: usize,
-    /// A repair has been going on for more than a moment: what is read here may be old.
+    /// Some peer had more when it was linked than this node has by now, or a repair has been going on for a while: what is
+    /// read here may be old.
     pub catching_up: bool,
+    /// What each linked member has of every replica, as it said last.
+    pub digests: Vec<(NodeId, Digest)>,
+    /// The repair that is under way.
+    pub repair: Option<RepairView>,
+}
+
+/// How far a repair has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepairView {
+    /// From whom.
+    pub from: NodeId,
+    /// Items that have arrived.
+    pub items_received: u64,
+    /// Items that there will be, as far as the other can tell beforehand.
+    pub items_estimated: u64,
 }
 
 /// What was sent and received since the start.
@@ -72,18 +90,25 @@ pub struct TrafficCounts {
     pub records_received: AtomicU64,
     /// Bytes of what carried the announcements sent.
     pub record_bytes_sent: AtomicU64,
+    /// Bytes of the digests sent.
+    pub digest_bytes_sent: AtomicU64,
+    /// Bytes of what was asked for and sent again for repair.
+    pub repair_bytes_sent: AtomicU64,
     /// Messages handed to the mesh.
     pub messages_sent: AtomicU64,
     /// Messages taken from the mesh.
     pub messages_received: AtomicU64,
     /// Datagrams that the mesh had no room for.
     pub datagrams_lost: AtomicU64,
+    /// Datagrams and messages together, by kind.
+    pub kinds: KindTraffic,
 }
 
 /// What is known of the cluster, for any number of threads.
 #[derive(Debug, Default)]
 pub struct ClusterState {
     view: RwLock<Arc<ClusterView>>,
+    replicas: RwLock<Arc<[ReplicaId]>>,
     /// What was sent and received.
     pub traffic: TrafficCounts,
 }
@@ -97,5 +122,15 @@ impl ClusterState {
     /// Replaces the snapshot.
     pub fn publish(&self, view: ClusterView) {
         *self.view.write() = Arc::new(view);
+    }
+
+    /// The replica behind an index of the table. Known before anything in the table has the index.
+    pub fn replica(&self, index: ReplicaIndex) -> Option<ReplicaId> {
+        self.replicas.read().get(index.as_usize()).copied()
+    }
+
+    /// Replaces the list of replicas, which are in the order of their indexes.
+    pub fn publish_replicas(&self, replicas: Arc<[ReplicaId]>) {
+        *self.replicas.write() = replicas;
     }
 }

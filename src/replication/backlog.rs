@@ -2,6 +2,7 @@
 //!
 //! Keeps places, not packets: what is sent again is always the present state.
 
+use super::numbers::NumberSet;
 use crate::base::Location;
 use std::collections::VecDeque;
 
@@ -32,11 +33,13 @@ impl Backlog {
         }
     }
 
-    /// Where the counters of all numbers above `above` live, in no order and with repeats;
+    /// Where the counters of all numbers up to `until` live that are not in `has`, in no order and with repeats;
     /// `None` when the backlog does not reach back that far.
-    pub fn above(&self, above: u64) -> Option<impl Iterator<Item = Location> + '_> {
-        let reaches = above >= self.floor;
-        reaches.then(|| self.recent.iter().filter(move |(number, _)| *number > above).map(|(_, location)| *location))
+    pub fn lacking<'a>(&'a self, has: &'a NumberSet, until: u64) -> Option<impl Iterator<Item = Location> + 'a> {
+        let reaches = has.contiguous() >= self.floor.min(until);
+        let is_lacking = move |number: u64| number <= until && !has.contains(number);
+        reaches
+            .then(|| self.recent.iter().filter(move |(number, _)| is_lacking(*number)).map(|(_, location)| *location))
     }
 }
 
@@ -50,18 +53,24 @@ mod tests {
         for (number, place) in [(1, 10), (2, 11), (4, 12), (3, 13)] {
             backlog.push(number, Location(place));
         }
-        let above = |above| backlog.above(above).map(|places| places.map(|l| l.0).collect::<Vec<_>>());
+        let lacking =
+            |has: NumberSet, until| backlog.lacking(&has, until).map(|at| at.map(|l| l.0).collect::<Vec<_>>());
+        let above = |number| lacking(NumberSet::new(number, []), u64::MAX);
         assert_eq!(above(0), None);
         assert_eq!(above(1), Some(vec![11, 12, 13]));
         assert_eq!(above(3), Some(vec![12]));
         assert_eq!(above(9), Some(vec![]));
+        assert_eq!(lacking(NumberSet::new(1, [(3, 3)]), u64::MAX), Some(vec![11, 12]), "what is had is passed over");
+        assert_eq!(lacking(NumberSet::new(1, []), 3), Some(vec![11, 13]), "and what is not asked for");
+        assert_eq!(lacking(NumberSet::default(), 0), Some(vec![]), "nothing is asked for");
+        assert_eq!(lacking(NumberSet::new(0, [(2, 4)]), u64::MAX), None, "1 is lacking, and where it was is forgotten");
     }
 
     #[test]
     fn without_capacity_it_never_claims_to_know() {
         let mut backlog = Backlog::new(0);
         backlog.push(5, Location(1));
-        assert!(backlog.above(4).is_none());
-        assert!(backlog.above(5).is_some());
+        assert!(backlog.lacking(&NumberSet::new(4, []), u64::MAX).is_none());
+        assert!(backlog.lacking(&NumberSet::new(5, []), u64::MAX).is_some());
     }
 }

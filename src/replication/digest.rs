@@ -14,6 +14,17 @@ pub struct DigestEntry {
     pub beyond: u64,
 }
 
+/// How the node of a digest stands to one of the replicas in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    /// It is the replica's own.
+    Owner,
+    /// The replica's owner can be asked itself: then that is better.
+    Hearsay,
+    /// The owner is out of hearing: its last words are with whoever heard them.
+    Relay,
+}
+
 /// What a node has of every replica it knows; by index.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Digest {
@@ -50,15 +61,16 @@ impl Digest {
         Self { entries: held.into_iter().map(entry).collect() }
     }
 
-    /// Whether a node with this digest has something that one with `mine` lacks.
-    ///
-    /// `speaks_for_itself` tells of which replicas the owner is linked: what is held beyond the contiguous part of those
-    /// comes from the owner, the last words of the others from whoever heard them.
-    pub fn has_news_for(&self, mine: &Self, speaks_for_itself: impl Fn(ReplicaIndex) -> bool) -> bool {
+    /// Whether a node with this digest has something that one with `mine` lacks, and that is to be had from it.
+    pub fn has_news_for(&self, mine: &Self, voice_of: impl Fn(ReplicaIndex) -> Voice) -> bool {
         self.iter().any(|(replica, theirs)| {
             let have = mine.entry(replica);
-            theirs.received > have.received
-                || (theirs.beyond != 0 && theirs.beyond != have.beyond && !speaks_for_itself(replica))
+            let is_ahead = theirs.received > have.received;
+            match voice_of(replica) {
+                Voice::Owner => is_ahead,
+                Voice::Hearsay => false,
+                Voice::Relay => is_ahead || (theirs.beyond != 0 && theirs.beyond != have.beyond),
+            }
         })
     }
 }
@@ -70,14 +82,16 @@ mod tests {
     #[test]
     fn news_is_more_of_a_replica_or_other_last_words_of_a_silent_one() {
         let mine = Digest::of_memory([&NumberSet::new(5, []), &NumberSet::new(3, [(5, 6)])]);
-        let none = |_| false;
-        assert!(!mine.has_news_for(&mine, none));
-        assert!(mine.has_news_for(&Digest::default(), none));
-        assert!(!Digest::default().has_news_for(&mine, none));
+        let relay = |_| Voice::Relay;
+        assert!(!mine.has_news_for(&mine, relay));
+        assert!(mine.has_news_for(&Digest::default(), relay));
+        assert!(mine.has_news_for(&Digest::default(), |_| Voice::Owner));
+        assert!(!mine.has_news_for(&Digest::default(), |_| Voice::Hearsay));
+        assert!(!Digest::default().has_news_for(&mine, relay));
         let other_words = Digest::of_memory([&NumberSet::new(5, []), &NumberSet::new(3, [(5, 7)])]);
-        assert!(other_words.has_news_for(&mine, none));
-        assert!(!other_words.has_news_for(&mine, |_| true));
+        assert!(other_words.has_news_for(&mine, relay));
+        assert!(!other_words.has_news_for(&mine, |_| Voice::Owner));
         let heard_nothing_beyond = Digest::of_memory([&NumberSet::new(5, []), &NumberSet::new(3, [])]);
-        assert!(!heard_nothing_beyond.has_news_for(&mine, none));
+        assert!(!heard_nothing_beyond.has_news_for(&mine, relay));
     }
 }

@@ -10,6 +10,6 @@ mod registry;
 
 pub use backlog::Backlog;
 pub use config::{Config, ConfigError};
-pub use digest::{Digest, DigestEntry};
+pub use digest::{Digest, DigestEntry, Voice};
 pub use numbers::NumberSet;
 pub use registry::{Registry, RegistryFull};

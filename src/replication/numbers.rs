@@ -72,10 +72,65 @@ impl NumberSet {
 
     /// Adds all that is in `other`.
     pub fn unite(&mut self, other: &Self) {
-        self.insert(1, other.contiguous);
-        for (first, last) in &other.ranges {
-            self.insert(*first, *last);
+        self.insert_all(other.all_ranges());
+        self.ranges.truncate(MAX_RANGES);
+    }
+
+    /// Adds ranges that come in ascending order, and forgets none, however many there are: for numbers that nobody will
+    /// send again. Linear in all gaps.
+    pub fn insert_all(&mut self, added: impl IntoIterator<Item = (u64, u64)>) {
+        let mut added = added.into_iter().peekable();
+        let mut present = std::mem::take(&mut self.ranges).into_iter().peekable();
+        loop {
+            let is_added_next = match (added.peek(), present.peek()) {
+                (Some(added), Some(present)) => added.0 < present.0,
+                (next, _) => next.is_some(),
+            };
+            let Some((first, last)) = (if is_added_next { added.next() } else { present.next() }) else { break };
+            if first <= self.contiguous.saturating_add(1) {
+                self.contiguous = self.contiguous.max(last);
+                continue;
+            }
+            match self.ranges.last_mut() {
+                Some(newest) if first <= newest.1.saturating_add(1) => newest.1 = newest.1.max(last),
+                _ => self.ranges.push((first, last)),
+            }
         }
+    }
+
+    /// What of the set is not above `until`.
+    #[must_use]
+    pub fn up_to(&self, until: u64) -> Self {
+        let within = |(first, last): &(u64, u64)| (*first <= until).then_some((*first, (*last).min(until)));
+        Self { contiguous: self.contiguous.min(until), ranges: self.ranges.iter().map_while(within).collect() }
+    }
+
+    /// How many of the other's numbers this set lacks.
+    pub fn lacks_of(&self, other: &Self) -> u64 {
+        let mut mine = self.all_ranges().peekable();
+        let mut lacking = 0_u64;
+        for (first, last) in other.all_ranges() {
+            let mut next = Some(first);
+            while let (Some(from), Some((begin, end))) = (next, mine.peek().copied()) {
+                if end < from {
+                    mine.next();
+                    continue;
+                }
+                if begin > last {
+                    break;
+                }
+                lacking += begin.saturating_sub(from);
+                next = end.checked_add(1).filter(|next| *next <= last);
+            }
+            lacking += next.map_or(0, |from| last - from + 1);
+        }
+        lacking
+    }
+
+    /// The contiguous part and the ranges.
+    fn all_ranges(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let start = (self.contiguous > 0).then_some((1, self.contiguous));
+        start.into_iter().chain(self.ranges.iter().copied())
     }
 
     /// A hash of what is held beyond the contiguous part; 0 when there is nothing. Not secret, only short.
@@ -133,6 +188,16 @@ mod tests {
         assert_eq!(set.contiguous(), u64::MAX);
     }
 
+    #[test]
+    fn what_nobody_sends_again_is_not_forgotten() {
+        let mut set = NumberSet::default();
+        let (odd, even): (Vec<u64>, Vec<u64>) = (1..20_000).partition(|number| number % 2 == 1);
+        set.insert_all(even.iter().map(|number| (*number, *number)));
+        assert_eq!((set.contiguous(), set.ranges().len()), (0, even.len()));
+        set.insert_all(odd.iter().map(|number| (*number, *number)));
+        assert_eq!((set.contiguous(), set.ranges()), (19_999, &[][..]));
+    }
+
     proptest! {
         #[test]
         fn it_is_the_set_of_what_was_inserted(inserts in proptest::collection::vec((1_u64..60, 0_u64..6), 0..40)) {
@@ -152,6 +217,23 @@ mod tests {
             prop_assert_eq!(&other, &set);
             other.unite(&set);
             prop_assert_eq!(other, set);
+        }
+
+        #[test]
+        fn what_one_set_lacks_of_another_is_counted(
+            a in proptest::collection::vec((1_u64..60, 0_u64..6), 0..12),
+            b in proptest::collection::vec((1_u64..60, 0_u64..6), 0..12),
+            until in 0_u64..80,
+        ) {
+            let set = |inserts: &[(u64, u64)]| NumberSet::new(0, inserts.iter().map(|(first, more)| (*first, first + more)));
+            let (a, b) = (set(&a), set(&b));
+            let lacking = (1..100).filter(|number| b.contains(*number) && !a.contains(*number)).count() as u64;
+            prop_assert_eq!(a.lacks_of(&b), lacking);
+            let some = b.up_to(until);
+            for number in 1..100 {
+                prop_assert_eq!(some.contains(number), number <= until && b.contains(number), "{}", number);
+            }
+            prop_assert_eq!(&some, &NumberSet::new(some.contiguous(), some.ranges().iter().copied()));
         }
     }
 }

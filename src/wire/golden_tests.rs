@@ -197,6 +197,7 @@ fn the_other_messages_have_the_pinned_bytes() {
     };
     let line = DigestLine { replica: replica(1), received: 5, durable: 4, beyond: 9 };
     let held = HeldLine { replica: replica(1), contiguous: 5, ranges: vec![(7, 8)] };
+    let pull = PullLine { held: held.clone(), until: 11 };
     let admission = Admission { node: NodeId::new([1; 20]), forgotten: HybridTime(9), met: HybridTime(255) };
     let id = "5401010101010101010101010101010101010101 01".replace(' ', "");
     for (bytes, golden, message) in [
@@ -211,10 +212,11 @@ fn the_other_messages_have_the_pinned_bytes() {
             Message::Digest(258, vec![line]),
         ),
         (
-            Message::encode_pull(&[(replica(1), 5)]),
-            format!("9f01128183{id}0305ff"),
-            Message::Pull(vec![(replica(1), 5)]),
+            Message::encode_pull(std::slice::from_ref(&pull)),
+            format!("9f01128185{id}030581820708 0bff").replace(' ', ""),
+            Message::Pull(vec![pull.clone()]),
         ),
+        (Message::encode_repair_begin(1000), "9f01161903e8ff".to_owned(), Message::RepairBegin(1000)),
         (
             Message::encode_repair_end(HybridTime(258), std::slice::from_ref(&held)),
             format!("9f011419010281 84{id}0305818207 08ff").replace(' ', ""),

@@ -1,31 +1,33 @@
 //! Messages on a link's stream: greetings, digests and repair, and records too long for a datagram.
 
-use super::decimal::{decode_total, encode_units};
+use super::decimal::{Writer, encode_units};
 use super::error::WireError;
 use super::ids::{
-    bounded_array, decode_name, decode_node, decode_replica, decode_replica_list, encode_replica, expect_array,
-    expect_end, expect_open_array, take_break,
+    bounded_array, decode_node, decode_replica, decode_replica_list, encode_replica, expect_array, expect_end,
+    expect_open_array, take_break,
 };
 use super::packer::sealed;
-use super::record::{AssignmentBody, RECORDS, Records, decode_head, decode_motion, decode_precision, micros};
-use crate::base::{HybridTime, Incarnation, Location, MAX_CONTEXT_REPLICAS, MAX_MESSAGE_BYTES, Name, ReplicaId, Total};
+use super::record::{RECORDS, Records, decode_head, decode_precision};
+use super::repair::{RepairItem, RepairWriter, decode_items};
+use crate::base::{HybridTime, Incarnation, MAX_MESSAGE_BYTES, ReplicaId};
 use crate::counter::Precision;
 use crate::membership::{Admission, MAX_ADMISSIONS};
-use minicbor::data::Type;
-use minicbor::{Decoder, Encoder};
-use std::time::Duration;
+use minicbor::Decoder;
 
 const HELLO: u8 = 16;
 const DIGEST: u8 = 17;
 const PULL: u8 = 18;
-const REPAIR_ITEMS: u8 = 19;
+pub(super) const REPAIR_ITEMS: u8 = 19;
 const REPAIR_END: u8 = 20;
+const REPAIR_BEGIN: u8 = 22;
 const ADMISSIONS: u8 = 21;
 
 /// The longest host name in a greeting.
 const MAX_HOST_BYTES: usize = 255;
 /// The most ranges of one replica beyond its contiguous part.
 const MAX_RANGES: usize = 256;
+/// The most ranges of all replicas in one message. What is left out is only sent again.
+const RANGES_A_MESSAGE: usize = 1 << 14;
 
 /// What a node says of itself on a new link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +63,7 @@ pub struct DigestLine {
     pub beyond: u64,
 }
 
-/// What the sender has of one replica, number by number, at the end of a repair.
+/// What the sender has of one replica, number by number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldLine {
     /// The replica.
@@ -72,53 +74,13 @@ pub struct HeldLine {
     pub ranges: Vec<(u64, u64)>,
 }
 
-/// One item of a repair: the present state of one thing that somebody numbered.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RepairItem<'a> {
-    /// The counter.
-    pub name: Name<'a>,
-    /// Whose number it carries.
-    pub replica: ReplicaId,
-    /// The number.
-    pub number: u64,
-    /// What it is.
-    pub kind: RepairKind,
-}
-
-/// What an item of a repair is.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RepairKind {
-    /// The replica's share; the number is its revision.
-    Share {
-        /// The counter's place in the sender's table, where the share is the sender's own.
-        location: Option<Location>,
-        /// The number at which this life began.
-        born: u64,
-        /// The total as announced.
-        total: Total,
-        /// Amount a second; 0 for an exact share.
-        rate: f32,
-        /// How long ago the total was taken.
-        age: Duration,
-        /// Whether to extrapolate in whole steps.
-        whole: bool,
-    },
-    /// A SET or DEL by the replica.
-    Assignment(AssignmentBody),
-    /// A PRECISION by the replica.
-    Precision {
-        /// When.
-        time: HybridTime,
-        /// The promise.
-        precision: Precision,
-    },
-    /// A share that the replica gave up.
-    Retirement {
-        /// Whose share it was.
-        of: ReplicaId,
-        /// The life that is over.
-        born: u64,
-    },
+/// What the sender has of one replica, and how much more it wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullLine {
+    /// What it has.
+    pub held: HeldLine,
+    /// Up to which number it wants the rest; what is above is on its way, or comes from somebody else.
+    pub until: u64,
 }
 
 /// A message on a link's stream, decoded.
@@ -129,8 +91,10 @@ pub enum Message<'a> {
     /// When it was said, in microseconds on the sender's monotonic clock, and what the sender has of every replica; once a
     /// second.
     Digest(u64, Vec<DigestLine>),
-    /// Asks for everything above these numbers.
-    Pull(Vec<(ReplicaId, u64)>),
+    /// Asks for what the sender lacks: of the replicas named here so much, of all others everything.
+    Pull(Vec<PullLine>),
+    /// What follows is the answer to a pull, of about so many items.
+    RepairBegin(u64),
     /// When it was made, in microseconds on the sender's monotonic clock, and a part of what was asked for.
     RepairItems(u64, Vec<RepairItem<'a>>),
     /// All that was asked for has been sent; whoever took it has what the sender had, of which no stamp is later than this.
@@ -155,14 +119,18 @@ impl<'a> Message<'a> {
         let message = match decode_head(&mut input)? {
             HELLO => Self::Hello(Hello::decode(&mut input)?),
             DIGEST => Self::Digest(input.u64()?, decode_replica_list(&mut input, decode_digest_line)?),
-            PULL => Self::Pull(decode_replica_list(&mut input, |input| {
-                expect_array(input, 3)?;
-                Ok((decode_replica(input)?, input.u64()?))
-            })?),
+            PULL => Self::Pull(decode_pull(&mut input)?),
+            REPAIR_BEGIN => Self::RepairBegin(input.u64()?),
             REPAIR_ITEMS => Self::RepairItems(input.u64()?, decode_items(&mut input)?),
             REPAIR_END => {
-                let time = HybridTime(input.u64()?);
-                Self::RepairEnd(time, decode_replica_list(&mut input, decode_held_line)?)
+                let (time, mut room) = (HybridTime(input.u64()?), RANGES_A_MESSAGE);
+                Self::RepairEnd(
+                    time,
+                    decode_replica_list(&mut input, |input| {
+                        expect_array(input, 4)?;
+                        decode_held(input, &mut room)
+                    })?,
+                )
             }
             ADMISSIONS => Self::Admissions(decode_admissions(&mut input)?),
             RECORDS => {
@@ -202,15 +170,23 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// Encodes a request for everything above these numbers.
-    pub fn encode_pull(have: &[(ReplicaId, u64)]) -> Vec<u8> {
+    /// Encodes a request for what the sender lacks.
+    pub fn encode_pull(lines: &[PullLine]) -> Vec<u8> {
         sealed(PULL, |out| {
-            let _ = out.array(have.len() as u64);
-            for (replica, number) in have {
-                let _ = out.array(3);
-                encode_replica(out, *replica);
-                let _ = out.u64(*number);
+            let _ = out.array(lines.len() as u64);
+            let mut room = RANGES_A_MESSAGE;
+            for line in lines {
+                let _ = out.array(5);
+                encode_held(out, &line.held, &mut room);
+                let _ = out.u64(line.until);
             }
+        })
+    }
+
+    /// Encodes what goes ahead of a repair.
+    pub fn encode_repair_begin(items: u64) -> Vec<u8> {
+        sealed(REPAIR_BEGIN, |out| {
+            let _ = out.u64(items);
         })
     }
 
@@ -235,15 +211,23 @@ impl<'a> Message<'a> {
         sealed(REPAIR_END, |out| {
             let _ = out.u64(time.0);
             let _ = out.array(lines.len() as u64);
+            let mut room = RANGES_A_MESSAGE;
             for line in lines {
                 let _ = out.array(4);
-                encode_replica(out, line.replica);
-                let _ = out.u64(line.contiguous).and_then(|out| out.array(line.ranges.len() as u64));
-                for (first, last) in &line.ranges {
-                    let _ = out.array(2).and_then(|out| out.u64(*first)?.u64(*last));
-                }
+                encode_held(out, line, &mut room);
             }
         })
+    }
+}
+
+/// The replica, the contiguous number and the ranges. Ranges that no longer fit are left out.
+fn encode_held(out: &mut Writer<'_>, line: &HeldLine, room: &mut usize) {
+    let ranges = &line.ranges[..line.ranges.len().min(MAX_RANGES).min(*room)];
+    *room -= ranges.len();
+    encode_replica(out, line.replica);
+    let _ = out.u64(line.contiguous).and_then(|out| out.array(ranges.len() as u64));
+    for (first, last) in ranges {
+        let _ = out.array(2).and_then(|out| out.u64(*first)?.u64(*last));
     }
 }
 
@@ -273,10 +257,18 @@ fn decode_digest_line(input: &mut Decoder<'_>) -> Result<DigestLine, WireError> 
     })
 }
 
-fn decode_held_line(input: &mut Decoder<'_>) -> Result<HeldLine, WireError> {
-    expect_array(input, 4)?;
+fn decode_pull(input: &mut Decoder<'_>) -> Result<Vec<PullLine>, WireError> {
+    let mut room = RANGES_A_MESSAGE;
+    decode_replica_list(input, |input| {
+        expect_array(input, 5)?;
+        Ok(PullLine { held: decode_held(input, &mut room)?, until: input.u64()? })
+    })
+}
+
+fn decode_held(input: &mut Decoder<'_>, room: &mut usize) -> Result<HeldLine, WireError> {
     let (replica, contiguous) = (decode_replica(input)?, input.u64()?);
-    let length = bounded_array(input, MAX_RANGES)?;
+    let length = bounded_array(input, MAX_RANGES.min(*room))?;
+    *room -= length;
     let mut ranges = Vec::with_capacity(length.min(16));
     for _ in 0..length {
         expect_array(input, 2)?;
@@ -294,160 +286,4 @@ fn decode_admissions(input: &mut Decoder<'_>) -> Result<Vec<Admission>, WireErro
         admissions.push(Admission { node, forgotten, met });
     }
     Ok(admissions)
-}
-
-const ITEM_SHARE: u8 = 0;
-const ITEM_MOVING_SHARE: u8 = 1;
-const ITEM_MOVING_IN_WHOLE_STEPS: u8 = 3;
-const ITEM_ASSIGNMENT: u8 = 8;
-const ITEM_PRECISION: u8 = 9;
-const ITEM_RETIREMENT: u8 = 10;
-
-/// Gathers the items of one repair message; replicas are said once and then referred to.
-#[derive(Debug, Default)]
-pub struct RepairWriter {
-    replicas: Vec<ReplicaId>,
-    items: Vec<u8>,
-    count: usize,
-}
-
-impl RepairWriter {
-    /// How many bytes have been gathered.
-    pub fn len(&self) -> usize {
-        self.items.len() + self.replicas.len() * 30
-    }
-
-    /// Whether nothing has been gathered.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// How many items have been gathered.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Adds an item: `[kind, replica, number, name, ...]`.
-    pub fn push(&mut self, item: &RepairItem<'_>) {
-        let reference = self.reference(item.replica);
-        let retired = match &item.kind {
-            RepairKind::Retirement { of, .. } => self.reference(*of),
-            _ => 0,
-        };
-        self.count += 1;
-        let out = &mut Encoder::new(&mut self.items);
-        let kind = match &item.kind {
-            RepairKind::Share { rate: 0.0, .. } => ITEM_SHARE,
-            RepairKind::Share { whole: false, .. } => ITEM_MOVING_SHARE,
-            RepairKind::Share { .. } => ITEM_MOVING_IN_WHOLE_STEPS,
-            RepairKind::Assignment(_) => ITEM_ASSIGNMENT,
-            RepairKind::Precision { .. } => ITEM_PRECISION,
-            RepairKind::Retirement { .. } => ITEM_RETIREMENT,
-        };
-        let length = match kind {
-            ITEM_SHARE => 7,
-            ITEM_MOVING_SHARE | ITEM_MOVING_IN_WHOLE_STEPS => 9,
-            ITEM_ASSIGNMENT => 8,
-            _ => 6,
-        };
-        let _ = out
-            .array(length)
-            .and_then(|out| out.u8(kind)?.u64(reference)?.u64(item.number)?.bytes(item.name.as_bytes()));
-        match &item.kind {
-            RepairKind::Share { location, born, total, rate, age, .. } => {
-                let _ = match location {
-                    Some(location) => out.u32(location.0),
-                    None => out.null(),
-                };
-                let _ = out.u64(*born);
-                encode_units(out, total.units());
-                if kind != ITEM_SHARE {
-                    let _ = out.f32(*rate).and_then(|out| out.u64(micros(*age)));
-                }
-            }
-            RepairKind::Assignment(body) => body.encode(out),
-            RepairKind::Precision { time, precision } => {
-                let _ = out.u64(time.0);
-                encode_units(out, precision.amount().units());
-            }
-            RepairKind::Retirement { born, .. } => {
-                let _ = out.u64(retired).and_then(|out| out.u64(*born));
-            }
-        }
-    }
-
-    /// The message with all that was gathered.
-    pub fn finish(&mut self, clock: u64) -> Vec<u8> {
-        let written = std::mem::take(self);
-        let mut bytes = sealed(REPAIR_ITEMS, |out| {
-            let _ = out.u64(clock);
-            let _ = out.array(written.replicas.len() as u64);
-            for replica in &written.replicas {
-                let _ = out.array(2);
-                encode_replica(out, *replica);
-            }
-            let _ = out.array(written.count as u64);
-        });
-        // The items belong before the end of the message.
-        let end = bytes.pop();
-        bytes.extend_from_slice(&written.items);
-        bytes.extend(end);
-        bytes
-    }
-
-    fn reference(&mut self, replica: ReplicaId) -> u64 {
-        let at = self.replicas.iter().position(|known| *known == replica).unwrap_or_else(|| {
-            self.replicas.push(replica);
-            self.replicas.len() - 1
-        });
-        at as u64
-    }
-}
-
-fn decode_items<'a>(input: &mut Decoder<'a>) -> Result<Vec<RepairItem<'a>>, WireError> {
-    let replicas = decode_replica_list(input, |input| {
-        expect_array(input, 2)?;
-        decode_replica(input)
-    })?;
-    // An item takes at least 8 bytes, so this also bounds what a false length can make us reserve.
-    let length = bounded_array(input, MAX_MESSAGE_BYTES / 8)?;
-    let mut items = Vec::with_capacity(length.min(4096));
-    for _ in 0..length {
-        items.push(decode_item(input, &replicas)?);
-    }
-    Ok(items)
-}
-
-fn decode_item<'a>(input: &mut Decoder<'a>, replicas: &[ReplicaId]) -> Result<RepairItem<'a>, WireError> {
-    debug_assert!(replicas.len() <= MAX_CONTEXT_REPLICAS);
-    let referred = |at: u64| {
-        let at = usize::try_from(at).ok();
-        at.and_then(|at| replicas.get(at)).copied().ok_or(WireError::Bounds("a reference to a replica"))
-    };
-    let length = bounded_array(input, 9)?;
-    let kind = input.u8()?;
-    let replica = referred(input.u64()?)?;
-    let number = input.u64()?;
-    let name = decode_name(input)?;
-    let kind = match (kind, length) {
-        (ITEM_SHARE, 7) | (ITEM_MOVING_SHARE | ITEM_MOVING_IN_WHOLE_STEPS, 9) => {
-            let location = match input.datatype()? {
-                Type::Null => {
-                    input.null()?;
-                    None
-                }
-                _ => Some(Location(input.u32()?)),
-            };
-            let (born, total) = (input.u64()?, decode_total(input)?);
-            let (rate, age) = if kind == ITEM_SHARE { (0.0, Duration::ZERO) } else { decode_motion(input)? };
-            RepairKind::Share { location, born, total, rate, age, whole: kind == ITEM_MOVING_IN_WHOLE_STEPS }
-        }
-        (ITEM_ASSIGNMENT, 8) => RepairKind::Assignment(AssignmentBody::decode(input)?),
-        (ITEM_PRECISION, 6) => {
-            RepairKind::Precision { time: HybridTime(input.u64()?), precision: decode_precision(input)? }
-        }
-        (ITEM_RETIREMENT, 6) => RepairKind::Retirement { of: referred(input.u64()?)?, born: input.u64()? },
-        (other, _) => return Err(WireError::Kind(other)),
-    };
-    Ok(RepairItem { name, replica, number, kind })
 }

@@ -9,15 +9,19 @@ mod error;
 mod golden_tests;
 mod heartbeat;
 mod ids;
+mod kind;
 mod message;
 mod packer;
 mod record;
+mod repair;
 
 pub use error::WireError;
 pub use heartbeat::Heartbeat;
-pub use message::{DigestLine, HeldLine, Hello, Message, RepairItem, RepairKind, RepairWriter};
+pub use kind::MessageKind;
+pub use message::{DigestLine, HeldLine, Hello, Message, PullLine};
 pub use packer::{Packed, RecordPacker, encode_membership, encode_names_wanted};
 pub use record::{AssignmentBody, Datagram, Observed, Record, Records};
+pub use repair::{RepairItem, RepairKind, RepairWriter};
 
 /// The version that every datagram and message opens with.
 pub const FORMAT_VERSION: u8 = 1;

@@ -3,10 +3,17 @@
 #[path = "../server_support/mod.rs"]
 mod server_support;
 
+mod agreeing;
 mod certificates;
+mod clocks;
 mod copies;
 mod counting;
+mod cuts;
+mod debugging;
+mod failing;
+mod failures;
 mod forgetting;
+mod hosts;
 mod leaving;
 mod meeting;
 mod networks;

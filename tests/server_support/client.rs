@@ -2,11 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use redis_protocol::resp2::decode::decode;
 use redis_protocol::resp2::types::OwnedFrame;
 
 use super::PATIENCE;
+use super::network::Host;
 
 /// One connection.
 pub(crate) struct Client {
@@ -25,8 +27,17 @@ pub(crate) struct ListedNode {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Result<Self, String> {
-        let stream = TcpStream::connect(address).map_err(|error| format!("no connection to {address}: {error}"))?;
-        let prepared = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(PATIENCE)));
+        Self::over(TcpStream::connect(address), address, PATIENCE)
+    }
+
+    /// A connection within a host, which no fault of its network reaches. Gives up a reply after `patience`.
+    pub(crate) fn connect_on(host: &Host, address: SocketAddr, patience: Duration) -> Result<Self, String> {
+        Self::over(host.within(|| TcpStream::connect_timeout(&address, patience)), address, patience)
+    }
+
+    fn over(stream: std::io::Result<TcpStream>, address: SocketAddr, patience: Duration) -> Result<Self, String> {
+        let stream = stream.map_err(|error| format!("no connection to {address}: {error}"))?;
+        let prepared = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(patience)));
         prepared.map_err(|error| error.to_string())?;
         Ok(Self { stream, received: Vec::new() })
     }

@@ -1,8 +1,8 @@
 //! The directory that the servers of one test share, and the command-line client.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::server::{Server, Start};
 
@@ -10,7 +10,7 @@ use super::server::{Server, Start};
 /// that they have ended when it is removed.
 pub(crate) struct Ground {
     directory: tempfile::TempDir,
-    servers: Cell<usize>,
+    servers: AtomicUsize,
 }
 
 /// How a program ended.
@@ -23,7 +23,7 @@ pub(crate) struct Ran {
 
 impl Ground {
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().expect("a temporary directory"), servers: Cell::new(0) }
+        Self { directory: tempfile::tempdir().expect("a temporary directory"), servers: AtomicUsize::new(0) }
     }
 
     /// A path in the directory.
@@ -33,8 +33,7 @@ impl Ground {
 
     /// A server that shares the authority of all others on this ground.
     pub(crate) fn server(&self) -> Start {
-        let number = self.servers.get() + 1;
-        self.servers.set(number);
+        let number = self.servers.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("server-{number}");
         Start::new(&name, self.path(&name), self.path("certs"))
     }

@@ -3,6 +3,7 @@
 
 mod client;
 mod ground;
+mod network;
 mod server;
 
 use std::thread;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, text_of};
 pub(crate) use ground::Ground;
+pub(crate) use network::{Host, Network, skewed_clock};
 pub(crate) use server::{Server, Start};
 
 /// How long a test waits for what must come. Far more than it takes, as the machine may be busy.

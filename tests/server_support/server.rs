@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::client::Client;
 use super::ground::Ran;
+use super::network::Host;
 use super::{PATIENCE, PAUSE, eventually};
 
 /// How a server is to be started.
@@ -22,12 +23,16 @@ pub(crate) struct Start {
     data_directory: PathBuf,
     port: u16,
     arguments: Vec<OsString>,
+    variables: Vec<(String, OsString)>,
+    host: Option<Host>,
 }
 
 impl Start {
     pub(crate) fn new(name: &str, directory: PathBuf, certs: PathBuf) -> Self {
         let data_directory = directory.join("data");
-        let start = Self { name: name.to_owned(), directory, data_directory, port: 0, arguments: Vec::new() };
+        let (arguments, variables) = (Vec::new(), Vec::new());
+        let start =
+            Self { name: name.to_owned(), directory, data_directory, port: 0, arguments, variables, host: None };
         start.argument("--certs-dir").argument(certs)
     }
 
@@ -52,6 +57,18 @@ impl Start {
         self
     }
 
+    /// Runs on this host, bound to its address.
+    pub(crate) fn on(mut self, host: &Host) -> Self {
+        self.host = Some(host.clone());
+        self.argument("--bind").argument(host.address().to_string())
+    }
+
+    /// With these variables in its environment.
+    pub(crate) fn variables(mut self, variables: Vec<(String, OsString)>) -> Self {
+        self.variables = variables;
+        self
+    }
+
     /// This data directory instead of one of its own.
     pub(crate) fn data_directory(mut self, directory: PathBuf) -> Self {
         self.data_directory = directory;
@@ -60,7 +77,9 @@ impl Start {
 
     fn command(&self) -> Command {
         fs::create_dir_all(&self.directory).expect("a directory for the server");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_discnt-server"));
+        let program = env!("CARGO_BIN_EXE_discnt-server");
+        let mut command = self.host.as_ref().map_or_else(|| Command::new(program), |host| host.command(program));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.args(["--port", &self.port.to_string()]).args(&self.arguments).current_dir(&self.directory);
         command.arg("--data-dir").arg(&self.data_directory).stdin(Stdio::null());
         command
@@ -182,7 +201,10 @@ impl Server {
     }
 
     pub(crate) fn try_client(&self) -> Result<Client, String> {
-        Client::connect(self.address)
+        self.start
+            .host
+            .as_ref()
+            .map_or_else(|| Client::connect(self.address), |host| Client::connect_on(host, self.address, PATIENCE))
     }
 
     /// The reply to one request on a connection of its own.

@@ -4,6 +4,7 @@
 //! Streams of increments run at a pace, so that counters are predicted; links lose, are cut and flap; nodes restart; the
 //! precision changes. What an ended replica alone had is lost with it and may be missing.
 
+use crate::Tally;
 use crate::random::Random;
 use crate::world::{Witness, World};
 use discnt::base::{Amount, Monotonic, Name, NodeId, ReplicaId};
@@ -37,8 +38,8 @@ pub(crate) struct Readings {
     pub(crate) predicted: u64,
 }
 
-impl Readings {
-    pub(crate) fn add(&mut self, other: &Self) {
+impl Tally for Readings {
+    fn add(&mut self, other: &Self) {
         self.readings += other.readings;
         self.whole += other.whole;
         self.within_precision += other.within_precision;
@@ -63,10 +64,10 @@ fn name() -> Name<'static> {
 
 impl Bounds {
     fn increment(&mut self, at: usize, amount: i64) {
-        let (node, now) = (self.world.node(at), self.world.now);
+        let node = self.world.node(at);
         let amount = Amount::from(amount);
-        node.table().increment(name(), amount, now).expect("in range");
-        self.made.push(Made { at: now, by: node.replica(), amount: amount.units() });
+        node.table().increment(name(), amount, self.world.clock(at)).expect("in range");
+        self.made.push(Made { at: self.world.now, by: node.replica(), amount: amount.units() });
     }
 
     /// A hundredth of a second, in small steps.
@@ -87,7 +88,8 @@ impl Bounds {
     fn check(&mut self, at: usize) -> Result<(), String> {
         let world = &self.world;
         let node = world.node(at);
-        let reading = node.table().read_bounded(name(), world.now);
+        let reading = node.table().read_bounded(name(), world.clock(at));
+        let as_of = world.on_world_clock(at, reading.as_of);
         let present: Vec<ReplicaId> = (0..world.nodes()).map(|at| world.node(at).replica()).collect();
         let is_promised = |made: &Made| {
             let outside = |id: NodeId| reading.outside_lease.contains(&id);
@@ -98,7 +100,7 @@ impl Bounds {
         };
         let (mut least, mut most) = (0, 0);
         for made in &self.made {
-            if is_promised(made) && made.at < reading.as_of {
+            if is_promised(made) && made.at < as_of {
                 (least, most) = (least + made.amount, most + made.amount);
             } else {
                 (least, most) = (least + made.amount.min(0), most + made.amount.max(0));
@@ -109,7 +111,7 @@ impl Bounds {
         if reading.outside_lease.is_empty() {
             self.readings.whole += 1;
             self.readings.within_precision += u64::from(reading.bound <= self.precision);
-            self.readings.age_ms += u64::try_from(world.now.since(reading.as_of).as_millis()).unwrap_or(u64::MAX);
+            self.readings.age_ms += u64::try_from(world.now.since(as_of).as_millis()).unwrap_or(u64::MAX);
         }
         let state = world.inspect(at, KEY).unwrap_or_default();
         self.readings.predicted += u64::from(state.others().iter().any(|held| held.forecast.is_some()));
@@ -190,7 +192,7 @@ fn a_wider_precision_is_gone_by_once_all_have_heard_of_it() {
     world.node(0).table().set_precision(name(), set, world.moment(0)).expect("room");
     let mut predicted_after = None;
     for step in 0..5_000 {
-        world.node(1).table().increment(name(), Amount::ONE, world.now).expect("in range");
+        world.node(1).table().increment(name(), Amount::ONE, world.clock(1)).expect("in range");
         world.run_for(Duration::from_millis(1), &mut Nobody);
         let state = world.inspect(2, KEY).unwrap_or_default();
         if predicted_after.is_none() && state.others().iter().any(|held| held.forecast.is_some()) {

@@ -1,14 +1,19 @@
 //! One random history: clients, faults, healing, and what must be true then.
 
+use crate::Tally;
+use crate::judge::Judge;
 use crate::ledger::Ledger;
+use crate::odds::Odds;
 use crate::oracle::Oracle;
 use crate::random::Random;
-use crate::world::{Witness, World};
-use discnt::base::{Amount, Name};
+use crate::world::World;
+use discnt::base::{Amount, Monotonic, Name};
 use discnt::counter::Precision;
 use std::time::Duration;
 
 const KEYS: [&str; 3] = ["apples", "pears", "plums"];
+/// Streams at a time.
+const MOST_STREAMS: usize = 6;
 /// From the last fault to the same exact value everywhere: lost links are found out about, dialled, and repaired.
 const HEALING: Duration = Duration::from_secs(14);
 
@@ -20,99 +25,36 @@ pub(crate) struct Figures {
     pub(crate) crashes: u64,
     pub(crate) cuts: u64,
     pub(crate) flaps: u64,
+    pub(crate) pauses: u64,
+    pub(crate) streams: u64,
+    pub(crate) rates: u64,
     pub(crate) lost: u64,
     pub(crate) given_up: u64,
 }
 
-impl Figures {
-    pub(crate) fn add(&mut self, other: &Self) {
+impl Tally for Figures {
+    fn add(&mut self, other: &Self) {
         self.increments += other.increments;
         self.assignments += other.assignments;
         self.crashes += other.crashes;
         self.cuts += other.cuts;
         self.flaps += other.flaps;
+        self.pauses += other.pauses;
+        self.streams += other.streams;
+        self.rates += other.rates;
         self.lost += other.lost;
         self.given_up += other.given_up;
     }
 }
 
-/// Half of the histories are checked by each oracle: the ledger looks closer and all the time, but its increments never
-/// add up to nothing, which is a case of its own.
-enum Judge {
-    Oracle(Oracle),
-    Ledger(Ledger),
-}
-
-impl Judge {
-    fn witness(&mut self) -> &mut dyn Witness {
-        match self {
-            Self::Oracle(oracle) => oracle,
-            Self::Ledger(ledger) => ledger,
-        }
-    }
-
-    fn increment(&mut self, world: &mut World, at: usize, key: &'static str, amount: i64) {
-        match self {
-            Self::Oracle(oracle) => oracle.increment(world, at, key, amount),
-            Self::Ledger(ledger) => ledger.increment(world, at, key),
-        }
-    }
-
-    fn assign(&mut self, world: &mut World, at: usize, key: &'static str, value: Option<i64>) {
-        match (self, value) {
-            (Self::Oracle(oracle), Some(value)) => oracle.assign(world, at, key, value),
-            (Self::Oracle(oracle), None) => oracle.delete(world, at, key),
-            (Self::Ledger(ledger), value) => ledger.assign(world, at, key, value),
-        }
-    }
-
-    fn crash(&mut self, world: &mut World, at: usize, noticed_at_once: bool) -> u64 {
-        match self {
-            Self::Oracle(oracle) => oracle.crash(world, at),
-            Self::Ledger(ledger) => {
-                ledger.forget(at);
-                world.restart(at, noticed_at_once);
-                0
-            }
-        }
-    }
-
-    fn verdict(&self, world: &World, key: &str, read: Option<Amount>) -> Result<(), String> {
-        let right = match self {
-            Self::Oracle(oracle) => oracle.allows(key, read),
-            Self::Ledger(ledger) => ledger.expected(world, key) == read,
-        };
-        if right { Ok(()) } else { Err("the oracle does not".to_owned()) }
-    }
-}
-
-/// How likely what is, in one history.
-struct Odds {
-    loss: f64,
-    crash: f64,
-    cut: f64,
-    flap: f64,
-    delete: f64,
-    precision: f64,
-    /// Amounts that often add up to nothing.
-    small: bool,
-    /// Operations gather around the instants at which nodes tell each other what they have.
-    crowded: bool,
-}
-
-impl Odds {
-    fn draw(random: &mut Random) -> Self {
-        Self {
-            loss: random.pick(&[0.0, 0.05, 0.3]),
-            crash: random.pick(&[0.0, 0.0, 0.01, 0.03]),
-            cut: random.pick(&[0.0, 0.02, 0.05]),
-            flap: random.pick(&[0.0, 0.02]),
-            delete: random.pick(&[0.02, 0.15, 0.3]),
-            precision: random.pick(&[0.0, 0.05, 0.15]),
-            small: random.unit() < 0.4,
-            crowded: random.unit() < 0.4,
-        }
-    }
+/// Increments that come to one counter of one node at a steady pace.
+struct Stream {
+    at: usize,
+    key: &'static str,
+    amount: i64,
+    pace: Duration,
+    next: Monotonic,
+    left: u64,
 }
 
 struct History {
@@ -121,6 +63,7 @@ struct History {
     world: World,
     judge: Judge,
     figures: Figures,
+    streams: Vec<Stream>,
     /// Nodes that have not met the others yet.
     strangers: Vec<usize>,
 }
@@ -130,16 +73,18 @@ pub(crate) fn live(seed: u64) -> Result<Figures, String> {
     let mut random = Random::new(seed);
     let nodes = random.between(2, 7) as usize;
     let odds = Odds::draw(&mut random);
-    let world = World::new(seed, nodes, odds.loss);
+    let mut world = World::new(seed, nodes, odds.loss);
+    world.set_slowest(odds.slowest);
     let judge =
         if random.unit() < 0.5 { Judge::Oracle(Oracle::new(&KEYS)) } else { Judge::Ledger(Ledger::new(&KEYS, nodes)) };
-    let mut history = History { random, odds, world, judge, figures: Figures::default(), strangers: Vec::new() };
+    let (figures, streams, strangers) = (Figures::default(), Vec::new(), Vec::new());
+    let mut history = History { random, odds, world, judge, figures, streams, strangers };
     history.begin();
     for _ in 0..300 {
         history.operate();
         history.break_something();
         history.wait();
-        if let Judge::Ledger(Ledger { complaint: Some(complaint), .. }) = &history.judge {
+        if let Some(complaint) = history.judge.complaint() {
             return Err(complaint.clone());
         }
     }
@@ -158,36 +103,95 @@ impl History {
         for at in 1..self.world.nodes() {
             if self.random.unit() < 0.15 { self.strangers.push(at) } else { self.world.meet(at, 0) }
         }
+        // A wider precision is gone by once all have heard of it, which takes a while.
+        for key in KEYS {
+            if self.random.unit() < 5.0 * self.odds.stream {
+                let precision = self.random.pick(&[20, 100]);
+                self.set_precision(0, key, precision);
+            }
+        }
         self.world.run_for(Duration::from_secs(2), self.judge.witness());
     }
 
     fn operate(&mut self) {
         let (at, key) = (self.any_node(), self.random.pick(&KEYS));
+        let state = self.world.inspect(at, key).unwrap_or_default();
+        self.figures.rates += u64::from(state.others().iter().any(|held| held.forecast.is_some()));
+        if self.world.is_paused(at) {
+            return;
+        }
+        let Odds { assign, delete, precision, stream, small, .. } = self.odds;
+        // What two clusters deleted and set before they met has no common order; what they counted is simply added.
+        // The same goes for a node that has lost its memory and does not yet know again what was deleted.
+        let may_assign = !self.strangers.contains(&at) && !self.world.is_ignorant(at);
         let choice = self.random.unit();
-        if choice < 0.55 - self.odds.delete / 2.0 {
-            let amount =
-                if self.odds.small { self.random.pick(&[1, -1]) } else { self.random.between(0, 14) as i64 - 5 };
+        if choice < assign && may_assign {
+            let value = self.random.between(0, 100) as i64 - 50;
+            self.assign(at, key, Some(value));
+        } else if choice < assign + delete && may_assign {
+            self.assign(at, key, None);
+        } else if choice < assign + delete + precision {
+            let precision = self.random.pick(&[0, 1, 5, 20, 100]);
+            self.set_precision(at, key, precision);
+        } else if choice > 1.0 - stream && matches!(self.judge, Judge::Oracle(_)) && self.streams.len() < MOST_STREAMS {
+            self.begin_stream(at, key);
+        } else if choice > 0.5 {
+            let amount = if small { self.random.pick(&[1, -1]) } else { self.random.between(0, 14) as i64 - 5 };
             self.judge.increment(&mut self.world, at, key, amount);
             self.figures.increments += 1;
-        } else if self.strangers.contains(&at) || self.world.is_ignorant(at) {
-            // What two clusters deleted and set before they met has no common order; what they counted is simply added.
-            // The same goes for a node that has lost its memory and does not yet know again what was deleted.
-        } else if choice < 0.6 - self.odds.delete / 2.0 {
-            let value = self.random.between(0, 100) as i64 - 50;
-            self.judge.assign(&mut self.world, at, key, Some(value));
-            self.figures.assignments += 1;
-        } else if choice < 0.6 + self.odds.delete / 2.0 {
-            self.judge.assign(&mut self.world, at, key, None);
-            self.figures.assignments += 1;
-        } else if choice > 1.0 - self.odds.precision {
-            let precision = Precision::new(Amount::from(self.random.pick(&[0, 1, 5, 20]))).expect("not negative");
-            let name = Name::new(key.as_bytes()).expect("short");
-            self.world.node(at).table().set_precision(name, precision, self.world.moment(at)).expect("room");
         }
     }
 
+    fn assign(&mut self, at: usize, key: &'static str, value: Option<i64>) {
+        self.judge.assign(&mut self.world, at, key, value);
+        self.figures.assignments += 1;
+    }
+
+    fn set_precision(&mut self, at: usize, key: &'static str, precision: i64) {
+        let precision = Precision::new(Amount::from(precision)).expect("not negative");
+        let name = Name::new(key.as_bytes()).expect("short");
+        self.world.node(at).table().set_precision(name, precision, self.world.moment(at)).expect("room");
+    }
+
+    /// Steady arrivals, mostly of a counter whose precision makes predictions worth while.
+    fn begin_stream(&mut self, at: usize, key: &'static str) {
+        if self.random.unit() < 0.3 {
+            let precision = self.random.pick(&[5, 20, 100]);
+            self.set_precision(at, key, precision);
+        }
+        let (amount, pace) = (self.random.pick(&[1, 1, 1, -1, 3]), self.random.pick(&[500, 2_000, 10_000, 20_000]));
+        let (pace, left) = (Duration::from_micros(pace), self.random.between(50, 500));
+        self.streams.push(Stream { at, key, amount, pace, next: self.world.now, left });
+        self.figures.streams += 1;
+    }
+
+    /// Lets time pass, and the streams flow.
+    fn run_for(&mut self, duration: Duration) {
+        let end = self.world.now.after(duration);
+        loop {
+            let next = (0..self.streams.len()).min_by_key(|at| self.streams[*at].next);
+            let Some(next) = next.filter(|at| self.streams[*at].next <= end) else { break };
+            let Stream { at, key, amount, pace, next: due, left } = self.streams[next];
+            self.world.run_for(due.since(self.world.now), self.judge.witness());
+            if self.world.is_paused(at) || left == 0 {
+                self.streams.swap_remove(next);
+                continue;
+            }
+            let spread = self.random.unit() + 0.5;
+            self.judge.increment(&mut self.world, at, key, amount);
+            self.figures.increments += 1;
+            let stream = &mut self.streams[next];
+            (stream.next, stream.left) = (due.after(pace.mul_f64(spread)), left - 1);
+        }
+        self.world.run_for(end.since(self.world.now), self.judge.witness());
+    }
+
     fn break_something(&mut self) {
-        let (at, other) = (self.any_node(), self.any_node());
+        let (mut at, other) = (self.any_node(), self.any_node());
+        if let Some(stream) = self.streams.first().filter(|_| self.random.unit() < 0.5) {
+            // Where increments flow most is at stake.
+            at = stream.at;
+        }
         if self.random.unit() < self.odds.crash {
             // Where one falls the next may follow.
             let mut falls = at;
@@ -195,6 +199,9 @@ impl History {
                 let noticed_at_once = self.random.unit() < 0.5;
                 self.figures.lost += self.judge.crash(&mut self.world, falls, noticed_at_once);
                 self.figures.crashes += 1;
+                if self.random.unit() < 0.5 {
+                    self.streams.retain(|stream| stream.at != falls);
+                }
                 if self.random.unit() < 0.7 {
                     break;
                 }
@@ -213,6 +220,11 @@ impl History {
         if at != other && self.random.unit() < self.odds.flap {
             self.world.flap(at, other);
             self.figures.flaps += 1;
+        }
+        if self.random.unit() < self.odds.pause {
+            let (seconds, at_once) = (self.random.pick(&[1, 2, 2, 5, 12, 40]), self.random.unit() < 0.3);
+            self.world.pause(at, Duration::from_secs(seconds), at_once);
+            self.figures.pauses += 1;
         }
         self.strangers.retain(|other| !self.world.are_members(0, *other));
         if self.random.unit() < 0.02 {
@@ -236,12 +248,14 @@ impl History {
         } else {
             Duration::from_millis(pause)
         };
-        self.world.run_for(pause, self.judge.witness());
+        self.run_for(pause);
     }
 
     fn heal(&mut self) {
+        self.streams.clear();
         self.world.heal_all();
         self.world.set_loss(0.0);
+        self.world.set_slowest(Duration::from_millis(6));
         // Some have never met, and a meeting may have failed.
         for at in 1..self.world.nodes() {
             self.world.meet(at, 0);
@@ -261,10 +275,7 @@ impl History {
                 return Err(format!("{key}: all nodes read {read:?}, {text}\n{}", self.world.describe(key)));
             }
         }
-        if let Judge::Ledger(Ledger { complaint: Some(complaint), .. }) = &self.judge {
-            return Err(complaint.clone());
-        }
-        Ok(())
+        self.judge.complaint().map_or(Ok(()), |complaint| Err(complaint.clone()))
     }
 
     /// A deleted counter leaves no trace once everybody knows, but for a precision, and where a replica ended with last

@@ -33,12 +33,18 @@ struct Counter {
     won: Vec<BTreeSet<Stamp>>,
     /// By node: the shares of its own lives that it holds.
     lives: Vec<BTreeSet<ReplicaId>>,
+    /// By node: what it held when it was last checked; none when something else has happened since.
+    checked: Vec<Option<CounterState>>,
     /// Deleted, and then given up by common consent: not even an assignment that never heard of them brings them back.
     gone: u128,
 }
 
 pub(crate) struct Ledger {
     counters: BTreeMap<&'static str, Counter>,
+    /// Whoever has assigned anything.
+    writers: Vec<ReplicaId>,
+    /// By node: up to where it had everything of each of them when it was last checked.
+    received: Vec<Vec<u64>>,
     /// The first thing that was wrong.
     pub(crate) complaint: Option<String>,
 }
@@ -53,9 +59,15 @@ impl Ledger {
             seen: vec![0; nodes],
             won: vec![BTreeSet::new(); nodes],
             lives: vec![BTreeSet::new(); nodes],
+            checked: vec![None; nodes],
             ..Counter::default()
         };
-        Self { counters: keys.iter().map(|key| (*key, counter())).collect(), complaint: None }
+        Self {
+            counters: keys.iter().map(|key| (*key, counter())).collect(),
+            writers: Vec::new(),
+            received: vec![Vec::new(); nodes],
+            complaint: None,
+        }
     }
 
     pub(crate) fn increment(&mut self, world: &World, at: usize, key: &'static str) {
@@ -67,9 +79,10 @@ impl Ledger {
         let units = if NEGATIVE >> index & 1 == 1 { -(1_i128 << index) } else { 1 << index };
         let by = Amount::from_units(units).expect("in range");
         let table = world.node(at).table();
-        let before = table.read(name(key), world.now).unwrap_or_default();
-        let after = table.increment(name(key), by, world.now).expect("in range");
+        let before = table.read(name(key), world.clock(at)).unwrap_or_default();
+        let after = table.increment(name(key), by, world.clock(at)).expect("in range");
         counter.made_by.push(world.node(at).replica());
+        counter.checked[at] = None;
         if before.checked_add(by) != Ok(after) {
             self.complain(world, at, key, &format!("{by} made {before} into {after}"));
         }
@@ -99,7 +112,11 @@ impl Ledger {
             outlived: false,
         };
         let stamp = state.assignment().expect("it was just assigned").stamp;
+        counter.checked.fill(None);
         let node = world.node(at);
+        if !self.writers.contains(&node.replica()) {
+            self.writers.push(node.replica());
+        }
         let later = counter.assigned.range_mut(stamp..);
         for (_, known) in later.filter(|(later, _)| node.received(later.replica) >= later.number) {
             known.outlived = true;
@@ -114,6 +131,7 @@ impl Ledger {
             counter.seen[at] = 0;
             counter.won[at].clear();
             counter.lives[at].clear();
+            counter.checked[at] = None;
         }
     }
 
@@ -198,6 +216,7 @@ impl Ledger {
         if exists != world.read(at, key).is_some() {
             return Err(format!("it should exist: {exists}"));
         }
+        counter.checked[at] = Some(state);
         Ok(())
     }
 }
@@ -238,9 +257,24 @@ impl Counter {
 }
 
 impl Witness for Ledger {
+    /// Nothing that is checked depends on more than what the node holds of the counter and has of the writers, and on
+    /// what was done to the counter.
     fn look(&mut self, world: &World, at: usize) {
-        let keys: Vec<&'static str> = self.counters.keys().copied().collect();
-        for key in keys {
+        let received: Vec<u64> = self.writers.iter().map(|writer| world.node(at).received(*writer)).collect();
+        let heard_more = self.received[at] != received;
+        self.received[at] = received;
+        let table = world.node(at).table();
+        let is_same = |key: &str, checked: &CounterState| {
+            table
+                .inspect_with(name(key), |state| state == checked)
+                .unwrap_or_else(|| *checked == CounterState::default())
+        };
+        let changed = |(key, counter): (&&'static str, &Counter)| {
+            let same = !heard_more && counter.checked[at].as_ref().is_some_and(|checked| is_same(key, checked));
+            (!same).then_some(*key)
+        };
+        let changed: Vec<&'static str> = self.counters.iter().filter_map(changed).collect();
+        for key in changed {
             if let Err(what) = self.check(world, at, key) {
                 self.complain(world, at, key, &what);
             }

@@ -4,7 +4,6 @@
 
 use crate::world::{Witness, World};
 use discnt::base::{Amount, Name, ReplicaId, Stamp};
-use discnt::counter::CounterState;
 use std::collections::BTreeMap;
 
 struct Increment {
@@ -13,6 +12,9 @@ struct Increment {
     number: Option<u64>,
     /// The share's revision when it was made: it leaves under a higher one.
     made_at: u64,
+    /// Nobody who is left had heard of it when its node, or the last that had, lost its memory. What was on its way
+    /// may have arrived since.
+    doubtful: bool,
 }
 
 struct Assigned {
@@ -21,6 +23,8 @@ struct Assigned {
     deleted: bool,
     /// Up to which number it had each replica's increments.
     observed: BTreeMap<ReplicaId, u64>,
+    /// As with increments.
+    doubtful: bool,
 }
 
 #[derive(Default)]
@@ -45,10 +49,15 @@ impl Oracle {
     pub(crate) fn increment(&mut self, world: &mut World, at: usize, key: &str, amount: i64) {
         let replica = world.node(at).replica();
         let by = Amount::from(amount);
-        world.node(at).table().increment(name(key), by, world.now).expect("in range");
+        world.node(at).table().increment(name(key), by, world.clock(at)).expect("in range");
         let counter = self.counters.get_mut(key).expect("a known key");
         let made_at = world.inspect(at, key).and_then(|state| state.own).expect("it was just incremented").revision;
-        counter.increments.entry(replica).or_default().push(Increment { amount: by.units(), number: None, made_at });
+        counter.increments.entry(replica).or_default().push(Increment {
+            amount: by.units(),
+            number: None,
+            made_at,
+            doubtful: false,
+        });
     }
 
     pub(crate) fn assign(&mut self, world: &mut World, at: usize, key: &str, value: i64) {
@@ -82,7 +91,7 @@ impl Oracle {
             .map(|replica| (replica, cut.get(&replica).copied().unwrap_or_else(|| node.received(replica))))
             .collect();
         let (stamp, base, deleted) = (assignment.stamp, assignment.base, assignment.deleted);
-        counter.assigned.push(Assigned { stamp, base, deleted, observed });
+        counter.assigned.push(Assigned { stamp, base, deleted, observed, doubtful: false });
     }
 
     fn look_at(&mut self, world: &World, at: usize, key: &str) {
@@ -100,48 +109,49 @@ impl Oracle {
     }
 
     /// The node loses its memory. Answers how many increments nobody else had heard of.
-    pub(crate) fn crash(&mut self, world: &mut World, at: usize) -> u64 {
+    pub(crate) fn crash(&mut self, world: &mut World, at: usize, noticed_at_once: bool) -> u64 {
         self.look(world, at);
         let others: Vec<usize> = (0..world.nodes()).filter(|other| *other != at).collect();
         let present: Vec<ReplicaId> = others.iter().map(|other| world.node(*other).replica()).collect();
         let mut lost = 0;
         for (key, counter) in &mut self.counters {
-            let states: Vec<(usize, CounterState)> =
-                others.iter().filter_map(|other| Some((*other, world.inspect(*other, key)?))).collect();
             // What only this node held of replicas that ended before it is gone with it.
             for (replica, list) in counter.increments.iter_mut().filter(|(replica, _)| !present.contains(replica)) {
-                let heard = |(other, state): &(usize, CounterState)| newest_heard(world, *other, state, *replica);
-                let top = states.iter().map(heard).max().unwrap_or(0);
-                let top = others.iter().map(|other| world.node(*other).received(*replica)).fold(top, u64::max);
-                let before = list.len();
-                list.retain(|increment| increment.number.is_some_and(|number| number <= top));
-                lost += (before - list.len()) as u64;
+                let top = newest_heard(world, &others, key, *replica);
+                for increment in list {
+                    let is_doubtful = increment.number.is_none_or(|number| number > top);
+                    lost += u64::from(is_doubtful && !increment.doubtful);
+                    increment.doubtful = is_doubtful;
+                }
             }
-            counter.assigned.retain(|assigned| {
-                let writer = assigned.stamp.replica;
-                present.contains(&writer)
-                    || others.iter().any(|other| world.node(*other).received(writer) >= assigned.stamp.number)
-                    || states.iter().any(|(_, state)| state.assignment().is_some_and(|a| a.stamp == assigned.stamp))
-            });
+            for assigned in &mut counter.assigned {
+                let is_left = present.contains(&assigned.stamp.replica);
+                assigned.doubtful = !is_left && !is_heard(world, &others, key, assigned.stamp);
+            }
         }
-        world.restart(at, true);
+        world.restart(at, noticed_at_once);
         lost
     }
 
     /// Whether this is what every node may read in the end.
-    pub(crate) fn allows(&self, key: &str, read: Option<Amount>) -> bool {
+    pub(crate) fn allows(&self, world: &World, key: &str, read: Option<Amount>) -> bool {
         let counter = &self.counters[key];
-        let winner = counter.assigned.iter().max_by_key(|assigned| assigned.stamp);
+        let nodes: Vec<usize> = (0..world.nodes()).collect();
+        let assigned = counter.assigned.iter().filter(|a| !a.doubtful || is_heard(world, &nodes, key, a.stamp));
+        let winner = assigned.max_by_key(|assigned| assigned.stamp);
         let mut unseen = BTreeMap::<ReplicaId, Vec<i128>>::new();
         for (replica, list) in &counter.increments {
             let observed = winner.and_then(|winner| winner.observed.get(replica)).copied().unwrap_or(0);
-            let later = list.iter().filter(|increment| increment.number.is_none_or(|number| number > observed));
+            let top = newest_heard(world, &nodes, key, *replica);
+            let is_left =
+                |increment: &&Increment| !increment.doubtful || increment.number.is_some_and(|number| number <= top);
+            let later = list.iter().filter(is_left).filter(|i| i.number.is_none_or(|number| number > observed));
             unseen.entry(*replica).or_default().extend(later.map(|increment| increment.amount));
         }
         let sum: i128 = unseen.values().flatten().sum();
         let value = Amount::from_units(winner.map_or(0, |winner| winner.base.units()) + sum);
         match winner {
-            None => read == value.filter(|_| !counter.increments.values().all(Vec::is_empty)),
+            None => read == value.filter(|_| !unseen.values().all(Vec::is_empty)),
             Some(winner) if !winner.deleted => read == value,
             // An unseen sum brings a deleted counter back; unseen increments that add up to nothing may or may not.
             Some(_) if unseen.values().any(|list| list.iter().sum::<i128>() != 0) => read == value,
@@ -161,12 +171,25 @@ impl Witness for Oracle {
     }
 }
 
-/// The newest number of `replica`'s share that a node has heard of.
-fn newest_heard(world: &World, at: usize, state: &CounterState, replica: ReplicaId) -> u64 {
-    let node = world.node(at);
-    let is_of = |index| node.replica_at(index) == Some(replica);
-    let held = state.others().iter().filter(|held| is_of(held.replica)).map(|held| held.share.revision);
-    let cut = state.assignment().into_iter().flat_map(|a| a.cut.iter());
-    let cut = cut.filter(|(index, _)| is_of(*index)).map(|(_, share)| share.revision);
-    held.chain(cut).max().unwrap_or(0)
+/// The newest number of `replica` that any of the nodes has heard of, of this counter or of all.
+fn newest_heard(world: &World, nodes: &[usize], key: &str, replica: ReplicaId) -> u64 {
+    let by_one = |at: &usize| {
+        let node = world.node(*at);
+        let is_of = |index| node.replica_at(index) == Some(replica);
+        let state = world.inspect(*at, key).unwrap_or_default();
+        let held = state.others().iter().filter(|held| is_of(held.replica)).map(|held| held.share.revision);
+        let cut = state.assignment().into_iter().flat_map(|a| a.cut.iter());
+        let cut = cut.filter(|(index, _)| is_of(*index)).map(|(_, share)| share.revision);
+        held.chain(cut).max().unwrap_or(0).max(node.received(replica))
+    };
+    nodes.iter().map(by_one).max().unwrap_or(0)
+}
+
+/// Whether any of the nodes has heard of this assignment.
+fn is_heard(world: &World, nodes: &[usize], key: &str, stamp: Stamp) -> bool {
+    let by_one = |at: &usize| {
+        world.node(*at).received(stamp.replica) >= stamp.number
+            || world.inspect(*at, key).is_some_and(|state| state.assignment().is_some_and(|a| a.stamp == stamp))
+    };
+    nodes.iter().any(by_one)
 }

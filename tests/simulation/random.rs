@@ -1,4 +1,5 @@
 //! A small generator with a seed (splitmix64, Steele, Lea and Flood 2014).
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub(crate) struct Random(u64);
 

@@ -5,6 +5,7 @@ use crate::random::Random;
 use crate::world::{Witness, World};
 use discnt::base::{Amount, Monotonic, Name};
 use discnt::counter::Precision;
+use discnt::node::LinkView;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -33,7 +34,7 @@ fn run(world: &mut World, milliseconds: u64) {
 }
 
 fn increment(world: &World, at: usize, by: i64) {
-    world.node(at).table().increment(name(), Amount::from(by), world.now).expect("in range");
+    world.node(at).table().increment(name(), Amount::from(by), world.clock(at)).expect("in range");
 }
 
 fn all_read(world: &World) -> Vec<Option<Amount>> {
@@ -222,7 +223,7 @@ fn a_set_is_late(seed: u64, waits_to_leave: bool) {
     let mut world = joined(seed, 2);
     let key = |key: &'static str| Name::new(key.as_bytes()).expect("short");
     let add = |world: &World, at: usize, name: Name<'_>| {
-        world.node(at).table().increment(name, Amount::from(5), world.now).expect("in range");
+        world.node(at).table().increment(name, Amount::from(5), world.clock(at)).expect("in range");
     };
     for name in KEYS {
         add(&world, 0, key(name));
@@ -276,7 +277,7 @@ fn last_words_are_passed_on_and_then_asked_for_no_more() {
     run(&mut world, 200);
     let count = |world: &World, at: usize, name: &str| {
         let name = Name::new(name.as_bytes()).expect("short");
-        world.node(at).table().increment(name, Amount::ONE, world.now).expect("in range");
+        world.node(at).table().increment(name, Amount::ONE, world.clock(at)).expect("in range");
     };
     for (name, heard_by) in [("nobody", 0), ("first", 1), ("second", 2), ("third", 3)] {
         for peer in (1..4).filter(|peer| *peer != heard_by) {
@@ -297,4 +298,145 @@ fn last_words_are_passed_on_and_then_asked_for_no_more() {
     let pulls = world.pulls;
     run(&mut world, 3000);
     assert_eq!(world.pulls, pulls, "all have the same");
+}
+
+/// Updates that come one by one, so that each is a datagram of its own.
+fn updates(world: &mut World, numbers: std::ops::Range<u64>) {
+    for update in numbers {
+        let name = format!("update:{update}");
+        let name = Name::new(name.as_bytes()).expect("short");
+        world.node(0).table().increment(name, Amount::ONE, world.now).expect("in range");
+        run(world, 6);
+    }
+}
+
+#[test]
+fn a_lost_datagram_costs_a_repair_of_what_was_in_it() {
+    // With a backlog, and with one that is too short and makes every repair a walk.
+    for seed in [2, 3] {
+        let mut world = joined(seed, 3);
+        updates(&mut world, 0..400);
+        assert_eq!(world.repair_items, 0, "seed {seed}: nothing was lost");
+        world.set_loss(1.0);
+        updates(&mut world, 1000..1001);
+        world.set_loss(0.0);
+        updates(&mut world, 0..600);
+        run(&mut world, 2000);
+        for at in 1..3 {
+            for update in (0..600).chain([1000]) {
+                let times = 1 + i64::from(update < 400);
+                let read = world.read(at, &format!("update:{update}"));
+                assert_eq!(read, Some(Amount::from(times)), "{update} at {at}, seed {seed}");
+            }
+        }
+        let items = world.repair_items;
+        assert!((2..=10).contains(&items), "seed {seed}: {items} items for one that two nodes lacked");
+    }
+}
+
+#[test]
+fn repair_under_steady_loss_brings_little_more_than_what_was_lost() {
+    for seed in [4, 8] {
+        let mut world = joined(seed, 3);
+        let (pulls, begun_at) = (world.pulls, world.now);
+        world.set_loss(0.05);
+        updates(&mut world, 0..2000);
+        let seconds = world.now.since(begun_at).as_secs();
+        world.set_loss(0.0);
+        run(&mut world, 3000);
+        for at in 1..3 {
+            for update in 0..2000 {
+                let read = world.read(at, &format!("update:{update}"));
+                assert_eq!(read, Some(Amount::ONE), "{update} at {at}, seed {seed}");
+            }
+        }
+        // 5% of what two peers were sent, and some more for chance.
+        let (items, pulls) = (world.repair_items, world.pulls - pulls);
+        assert!(items <= 2 * 2000 * 8 / 100, "seed {seed}: {items} items were sent again");
+        assert!(pulls <= 3 * (seconds + 3), "seed {seed}: {pulls} pulls in {seconds} s");
+    }
+}
+
+#[test]
+fn a_node_says_that_it_is_catching_up_until_it_has_all_that_was_counted_before() {
+    const COUNTERS: u64 = 40_000;
+    for seed in [10, 11] {
+        let mut world = World::new(seed, 2, 0.05);
+        for counter in 0..COUNTERS {
+            let name = counter.to_string();
+            let name = Name::new(name.as_bytes()).expect("short");
+            world.node(0).table().increment(name, Amount::ONE, world.now).expect("in range");
+        }
+        world.meet(1, 0);
+        let (mut linked_for, mut caught_up_for, mut most_estimated) = (0, 0, 0);
+        while caught_up_for < 100 {
+            run(&mut world, 5);
+            let view = world.node(1).state().view();
+            let (held, is_catching_up) = (world.node(1).table().len(), view.catching_up);
+            let is_linked = view.members.iter().any(|member| member.link == LinkView::Linked);
+            assert!(!is_linked || held == COUNTERS || is_catching_up, "seed {seed}: {held} counters are all it knows");
+            linked_for += usize::from(is_linked);
+            caught_up_for += usize::from(held == COUNTERS && !is_catching_up);
+            most_estimated = most_estimated.max(view.repair.map_or(0, |repair| repair.items_estimated));
+            assert!(linked_for < 4000, "seed {seed}: {held} counters, catching up: {is_catching_up}");
+        }
+        assert!((1..=2 * COUNTERS).contains(&most_estimated), "seed {seed}: {most_estimated} items");
+        assert!(!world.node(0).state().view().catching_up);
+    }
+}
+
+/// Increments at a steady pace.
+fn stream(world: &mut World, at: usize, count: u64, pace: Duration) {
+    for _ in 0..count {
+        increment(world, at, 1);
+        world.run_for(pace, &mut Nobody);
+    }
+}
+
+fn set_precision(world: &mut World, precision: i64) {
+    let precision = Precision::new(Amount::from(precision)).expect("not negative");
+    world.node(0).table().set_precision(name(), precision, world.moment(0)).expect("room");
+    // A wider one is gone by once all have heard of it.
+    run(world, 3000);
+}
+
+fn holds_a_rate(world: &World, at: usize) -> bool {
+    let state = world.inspect(at, "apples").unwrap_or_default();
+    state.others().iter().any(|held| held.forecast.is_some())
+}
+
+/// Whoever announced the rate will never speak again, and each of the others heard it last at another moment.
+#[test]
+fn a_rate_whose_replica_ended_is_read_the_same_everywhere() {
+    for ends in [End::Crash, End::SoftReset, End::HardReset] {
+        let mut world = joined(17, 4);
+        set_precision(&mut world, 100);
+        stream(&mut world, 0, 300, Duration::from_millis(2));
+        world.cut(0, 3, false, false);
+        stream(&mut world, 0, 400, Duration::from_millis(2));
+        assert!((1..4).all(|at| holds_a_rate(&world, at)), "{ends:?}");
+        match ends {
+            End::Crash => world.restart(0, true),
+            End::SoftReset => world.reset(0, false),
+            End::HardReset => world.reset(0, true),
+        }
+        world.heal_all();
+        run(&mut world, 9000);
+        let read = all_read(&world);
+        // Who is cut off from a node that leaves does not hear of that.
+        let told = if ends == End::Crash { &read[1..4] } else { &read[1..3] };
+        assert!(told.iter().all(|value| *value == read[1]), "{ends:?}: {read:?}\n{}", world.describe("apples"));
+        world.meet(0, 1);
+        run(&mut world, 5000);
+        let read = all_read(&world);
+        assert!(read.iter().all(|value| *value == read[0]), "{ends:?}: {read:?}\n{}", world.describe("apples"));
+        assert!(ends == End::Crash || read[0] == Some(Amount::from(700)), "{ends:?}: {read:?}");
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+enum End {
+    Crash,
+    SoftReset,
+    HardReset,
 }

@@ -2,20 +2,15 @@
 
 use crate::links::Links;
 use crate::random::Random;
+use bytes::Bytes;
 use discnt::base::{Amount, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use discnt::counter::CounterState;
 use discnt::membership::Admission;
-use discnt::node::{CloseCause, DialNumber, Input, KnownMember, LinkEnd, Node, NodeSettings, Output, RequestNumber};
-use discnt::wire::Message;
+use discnt::node::{DialNumber, Input, KnownMember, LinkEnd, Node, NodeSettings, RequestNumber};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
-
-const LONGEST_DATAGRAM: usize = 1162;
-/// A silent loss is found out within this many milliseconds.
-const LATEST_DETECTION: u64 = 4000;
 
 /// Whoever checks the histories: told of every change at a node.
 pub(crate) trait Witness {
@@ -24,12 +19,12 @@ pub(crate) trait Witness {
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
+pub(crate) enum Event {
     Datagram {
         to: usize,
         from: usize,
         link: u64,
-        bytes: Vec<u8>,
+        bytes: Bytes,
     },
     Stream {
         to: usize,
@@ -51,43 +46,69 @@ enum Event {
         from: usize,
         to: usize,
     },
+    /// A stopped process goes on.
+    Resume {
+        at: usize,
+    },
     /// `at` finds out that its link is gone; or only looks whether it is.
     Lost {
         at: usize,
         peer: usize,
         link: u64,
-        only_if_cut: bool,
+        only_if: OnlyIf,
     },
 }
 
-struct Host {
-    node: Node,
-    id: NodeId,
-    incarnation: u64,
-    members: Vec<KnownMember>,
-    barred: Vec<NodeId>,
-    admissions: Vec<Admission>,
+/// What a link has to suffer from still, to be given up.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+pub(crate) enum OnlyIf {
+    /// It is gone.
+    Always,
+    Cut,
+    /// The other side is paused.
+    Paused,
+}
+
+pub(crate) struct Host {
+    pub(crate) node: Node,
+    pub(crate) id: NodeId,
+    pub(crate) incarnation: u64,
+    pub(crate) members: Vec<KnownMember>,
+    pub(crate) barred: Vec<NodeId>,
+    pub(crate) admissions: Vec<Admission>,
     /// This machine's wall clock is off by so many milliseconds.
     skew: u64,
+    /// For so long this machine has been up when the world begins.
+    uptime: Duration,
     /// When the node wants to be called next, if nothing has happened to it since it was asked.
-    deadline: Option<Monotonic>,
+    pub(crate) deadline: Option<Monotonic>,
+    /// Until then the process is stopped.
+    pub(crate) paused_until: Monotonic,
+    /// What has happened to it meanwhile.
+    pub(crate) parked: Vec<Event>,
     /// What the others had when this node lost its memory.
-    to_learn: Vec<(ReplicaId, u64)>,
+    pub(crate) to_learn: Vec<(ReplicaId, u64)>,
 }
 
 pub(crate) struct World {
     pub(crate) now: Monotonic,
-    hosts: Vec<Host>,
-    random: Random,
-    loss: f64,
-    queue: BinaryHeap<Reverse<(Monotonic, u64, Event)>>,
-    sequence: u64,
-    links: Links,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) random: Random,
+    pub(crate) loss: f64,
+    /// The longest that a datagram takes, in microseconds.
+    pub(crate) slowest: u64,
+    pub(crate) queue: BinaryHeap<Reverse<(Monotonic, u64, Event)>>,
+    pub(crate) sequence: u64,
+    pub(crate) links: Links,
     /// When the last message of a stream arrives.
-    last_arrival: Vec<Vec<Monotonic>>,
+    pub(crate) last_arrival: Vec<Vec<Monotonic>>,
     seed: u64,
     /// How often a node has asked another for what it lacks.
     pub(crate) pulls: u64,
+    /// How many items were sent in answer.
+    pub(crate) repair_items: u64,
+    /// What all datagrams of the failure detector begin with.
+    chatter: Vec<u8>,
 }
 
 fn first_id(at: usize) -> NodeId {
@@ -98,29 +119,41 @@ impl World {
     pub(crate) fn new(seed: u64, nodes: usize, loss: f64) -> Self {
         let mut random = Random::new(seed ^ 0xabcd);
         let now = Monotonic::from_nanos(1_000_000_000);
-        let mut host = |at| Host {
-            node: make_node(at, first_id(at), 1, (&[], &[], &[]), seed, now),
-            id: first_id(at),
-            incarnation: 1,
-            members: Vec::new(),
-            barred: Vec::new(),
-            admissions: Vec::new(),
-            skew: random.pick(&[0, 0, 3_600_000, 7_777]),
-            deadline: None,
-            to_learn: Vec::new(),
+        let mut host = |at| {
+            let uptime = Duration::from_secs(random.pick(&[0, 1, 86_400, 400_000]));
+            Host {
+                node: make_node(at, first_id(at), 1, (&[], &[], &[]), seed, now.after(uptime)),
+                id: first_id(at),
+                incarnation: 1,
+                members: Vec::new(),
+                barred: Vec::new(),
+                admissions: Vec::new(),
+                skew: random.pick(&[0, 0, 3_600_000, 7_777]),
+                uptime,
+                deadline: None,
+                paused_until: Monotonic::ZERO,
+                parked: Vec::new(),
+                to_learn: Vec::new(),
+            }
         };
         let hosts = (0..nodes).map(&mut host).collect();
+        // The last byte says how many follow.
+        let mut chatter = discnt::wire::encode_membership(&[]);
+        chatter.pop();
         Self {
             now,
             hosts,
             random,
             loss,
+            slowest: 6_000,
             queue: BinaryHeap::new(),
             sequence: 0,
             links: Links::default(),
             last_arrival: vec![vec![Monotonic::ZERO; nodes]; nodes],
             seed,
             pulls: 0,
+            repair_items: 0,
+            chatter,
         }
     }
 
@@ -132,9 +165,20 @@ impl World {
         &self.hosts[at].node
     }
 
+    /// What the clocks of this node show.
     pub(crate) fn moment(&self, at: usize) -> Moment {
         let wall = WallMillis(1_700_000_000_000 + self.now.as_nanos() / 1_000_000 + self.hosts[at].skew);
-        Moment { monotonic: self.now, wall }
+        Moment { monotonic: self.clock(at), wall }
+    }
+
+    /// This node's monotonic clock: no two agree on when it began.
+    pub(crate) fn clock(&self, at: usize) -> Monotonic {
+        self.now.after(self.hosts[at].uptime)
+    }
+
+    /// When this node's monotonic clock shows that.
+    pub(crate) fn on_world_clock(&self, at: usize, shown: Monotonic) -> Monotonic {
+        shown.before(self.hosts[at].uptime)
     }
 
     pub(crate) fn inspect(&self, at: usize, key: &str) -> Option<CounterState> {
@@ -142,7 +186,7 @@ impl World {
     }
 
     pub(crate) fn read(&self, at: usize, key: &str) -> Option<Amount> {
-        self.hosts[at].node.table().read(Name::new(key.as_bytes()).expect("short"), self.now)
+        self.hosts[at].node.table().read(Name::new(key.as_bytes()).expect("short"), self.clock(at))
     }
 
     /// Whether the node does not know again what all others knew when it lost its memory.
@@ -176,56 +220,28 @@ impl World {
         self.post(Duration::ZERO, Event::Meet { from, to });
     }
 
-    pub(crate) fn set_loss(&mut self, loss: f64) {
-        self.loss = loss;
-    }
-
-    /// Nothing gets through between the two any more, or only one way; both find out at once, or each by itself later.
-    pub(crate) fn cut(&mut self, a: usize, b: usize, one_way: bool, at_once: bool) {
-        if a == b {
-            return;
-        }
-        self.links.block(a, b);
-        if !one_way {
-            self.links.block(b, a);
-        }
-        for (at, peer) in [(a, b), (b, a)] {
-            self.notice_loss(at, peer, at_once, true);
-        }
-    }
-
-    /// The link breaks, and can be made again at once.
-    pub(crate) fn flap(&mut self, a: usize, b: usize) {
-        for (at, peer) in [(a, b), (b, a)] {
-            self.notice_loss(at, peer, true, false);
-        }
-    }
-
-    pub(crate) fn heal_all(&mut self) {
-        self.links.unblock_all();
-    }
-
     /// The node loses all it had in memory and is back at once, under a new incarnation.
     pub(crate) fn restart(&mut self, at: usize, noticed_at_once: bool) {
         for other in (0..self.hosts.len()).filter(|other| *other != at) {
             if let Some(link) = self.links.view(at, other) {
                 self.links.lose(at, other, link);
             }
-            self.notice_loss(other, at, noticed_at_once, false);
+            self.notice_loss(other, at, noticed_at_once, OnlyIf::Always);
         }
         let to_learn = self.said_by_all();
+        let now = self.clock(at);
         let host = &mut self.hosts[at];
-        (host.incarnation, host.to_learn) = (host.incarnation + 1, to_learn);
+        (host.incarnation, host.to_learn, host.paused_until) = (host.incarnation + 1, to_learn, Monotonic::ZERO);
         let known = (&host.members[..], &host.barred[..], &host.admissions[..]);
-        host.node = make_node(at, host.id, host.incarnation, known, self.seed, self.now);
+        host.node = make_node(at, host.id, host.incarnation, known, self.seed, now);
         self.carry_out(at);
     }
 
-    /// An operator tells the node to leave its cluster.
-    pub(crate) fn reset(&mut self, at: usize, hard: bool) {
-        let moment = self.moment(at);
-        self.hosts[at].node.handle(Input::Reset { request: RequestNumber(2), hard }, moment);
-        self.carry_out(at);
+    /// When this host wants to do something next, on the world's clock.
+    fn deadline(host: &mut Host) -> Monotonic {
+        let deadline = *host.deadline.get_or_insert_with(|| host.node.next_deadline());
+        let deadline = if deadline == Monotonic::NEVER { deadline } else { deadline.before(host.uptime) };
+        deadline.max(host.paused_until)
     }
 
     /// An operator tells node `at` to keep another out of the cluster.
@@ -238,11 +254,12 @@ impl World {
     pub(crate) fn run_for(&mut self, duration: Duration, witness: &mut dyn Witness) {
         let end = self.now.after(duration);
         for at in 0..self.hosts.len() {
-            self.carry_out(at);
+            if !self.is_paused(at) {
+                self.carry_out(at);
+            }
         }
         loop {
-            let deadlines =
-                self.hosts.iter_mut().map(|host| *host.deadline.get_or_insert_with(|| host.node.next_deadline()));
+            let deadlines = self.hosts.iter_mut().map(Self::deadline);
             let (tick_at, who) = deadlines.zip(0..).min().expect("there are nodes");
             let event_at = self.queue.peek().map_or(Monotonic::NEVER, |Reverse((at, ..))| *at);
             let next = tick_at.min(event_at).max(self.now);
@@ -263,19 +280,18 @@ impl World {
         self.now = end;
     }
 
-    fn post(&mut self, after: Duration, event: Event) {
-        self.sequence += 1;
-        self.queue.push(Reverse((self.now.after(after), self.sequence, event)));
-    }
-
-    fn input(&mut self, at: usize, input: Input<'_>, witness: &mut dyn Witness) {
+    pub(crate) fn input(&mut self, at: usize, input: Input<'_>, witness: &mut dyn Witness) {
+        let is_chatter = matches!(&input, Input::Datagram { bytes, .. } if bytes.starts_with(&self.chatter));
         let moment = self.moment(at);
         self.hosts[at].node.handle(input, moment);
         self.carry_out(at);
-        witness.look(self, at);
+        if !is_chatter {
+            witness.look(self, at);
+        }
     }
 
     fn happen(&mut self, event: Event, witness: &mut dyn Witness) {
+        let Some(event) = self.unless_paused(event) else { return };
         match event {
             Event::Datagram { to, from, link, bytes } => {
                 if self.links.view(to, from) == Some(link) && !self.links.is_blocked(from, to) {
@@ -310,145 +326,18 @@ impl World {
                     self.dial(from, DialNumber(dial), to, witness);
                 }
             }
-            Event::Lost { at, peer, link, only_if_cut } => {
-                if !only_if_cut || self.links.is_cut(at, peer) {
+            Event::Resume { at } => self.resume(at),
+            Event::Lost { at, peer, link, only_if } => {
+                let is_gone = match only_if {
+                    OnlyIf::Always => true,
+                    OnlyIf::Cut => self.links.is_cut(at, peer),
+                    OnlyIf::Paused => self.is_paused(peer),
+                };
+                if is_gone {
                     self.lose(at, peer, link, LinkEnd::Lost("cut".to_owned()));
                     witness.look(self, at);
                 }
             }
-        }
-    }
-
-    fn dial(&mut self, from: usize, dial: DialNumber, to: usize, witness: &mut dyn Witness) {
-        if self.links.is_cut(from, to) || from == to {
-            self.input(from, Input::DialFailed { dial, reason: "no answer".to_owned() }, witness);
-            return;
-        }
-        let (from_id, to_id) = (self.hosts[from].id, self.hosts[to].id);
-        if self.links.view(from, to).is_some() {
-            self.input(from, Input::AlreadyLinked { dial, peer: to_id }, witness);
-            return;
-        }
-        if let Some(stale) = self.links.view(to, from) {
-            self.lose(to, from, stale, LinkEnd::Lost("replaced".to_owned()));
-        }
-        let link = self.links.join(from, to);
-        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        self.input(from, Input::LinkUp { peer: to_id, address, dial: Some(dial) }, witness);
-        self.input(to, Input::LinkUp { peer: from_id, address, dial: None }, witness);
-        for (at, other, peer) in [(from, to, to_id), (to, from, from_id)] {
-            if self.links.view(at, other) == Some(link) {
-                let round_trip = Duration::from_millis(2);
-                let figures = Input::LinkFigures { peer, round_trip, max_datagram_bytes: LONGEST_DATAGRAM };
-                self.input(at, figures, witness);
-            }
-        }
-    }
-
-    /// `at` finds out that its link with `peer` is gone: at once, or some time later (if it is still cut then).
-    fn notice_loss(&mut self, at: usize, peer: usize, at_once: bool, only_if_cut: bool) {
-        let Some(link) = self.links.view(at, peer) else { return };
-        if at_once {
-            self.lose(at, peer, link, LinkEnd::Lost("cut".to_owned()));
-        } else {
-            let after = Duration::from_millis(self.random.below(LATEST_DETECTION));
-            self.post(after, Event::Lost { at, peer, link, only_if_cut });
-        }
-    }
-
-    fn lose(&mut self, at: usize, peer: usize, link: u64, end: LinkEnd) {
-        if !self.links.lose(at, peer, link) {
-            return;
-        }
-        let moment = self.moment(at);
-        let id = self.hosts[peer].id;
-        self.hosts[at].node.handle(Input::LinkDown { peer: id, end }, moment);
-        self.carry_out(at);
-        // What one side gives up the other finds out about sooner or later.
-        if self.links.view(peer, at) == Some(link) {
-            let after = Duration::from_millis(self.random.below(LATEST_DETECTION));
-            self.post(after, Event::Lost { at: peer, peer: at, link, only_if_cut: false });
-        }
-    }
-
-    /// Does what a node wants done.
-    fn carry_out(&mut self, at: usize) {
-        self.hosts[at].deadline = None;
-        while let Some(output) = self.hosts[at].node.poll_output() {
-            match output {
-                Output::Datagram { to, bytes } => self.send_datagram(at, to, &bytes),
-                Output::Message { to, bytes, wants_sent } => self.send_message(at, to, &bytes, wants_sent),
-                Output::Dial { dial, host, .. } => {
-                    let to = host.parse().unwrap_or_else(|_| panic!("{host:?} is no node of this world"));
-                    let life = self.hosts[at].incarnation;
-                    self.post(Duration::from_millis(2), Event::Dial { from: at, life, dial: dial.0, to });
-                }
-                Output::Remember(members) => self.hosts[at].members = members,
-                Output::KeepOut { barred, admissions } => {
-                    (self.hosts[at].barred, self.hosts[at].admissions) = (barred, admissions)
-                }
-                Output::Close { peer, cause } => self.close(at, peer, cause),
-                Output::NewIdentity => self.rebirth(at),
-                Output::NewIncarnation(_) => panic!("node {at} wants another incarnation"),
-                Output::Answer { result: Err(_), request: RequestNumber(2) } => panic!("node {at} could not be reset"),
-                Output::Answer { .. } | Output::Event(_) => {}
-            }
-        }
-    }
-
-    fn close(&mut self, at: usize, peer: NodeId, cause: CloseCause) {
-        let Some(to) = self.index(peer) else { return };
-        let Some(link) = self.links.view(at, to) else { return };
-        self.links.lose(at, to, link);
-        let moment = self.moment(at);
-        self.hosts[at].node.handle(Input::LinkDown { peer, end: LinkEnd::Closed }, moment);
-        if self.links.view(to, at) == Some(link) {
-            let end = match cause {
-                _ if self.links.is_cut(at, to) => LinkEnd::Lost("closed".to_owned()),
-                CloseCause::Left => LinkEnd::Left,
-                CloseCause::Forgotten => LinkEnd::Forgotten,
-                CloseCause::Twin(text) => LinkEnd::Twin(text),
-                CloseCause::Stranger | CloseCause::Protocol => LinkEnd::Lost("closed".to_owned()),
-            };
-            self.lose(to, at, link, end);
-        }
-    }
-
-    /// A new key, so a new id.
-    fn rebirth(&mut self, at: usize) {
-        let host = &mut self.hosts[at];
-        let mut bytes = *host.id.as_bytes();
-        bytes[19] = bytes[19].wrapping_add(0x40);
-        (host.id, host.incarnation) = (NodeId::new(bytes), host.incarnation + 1);
-        let (node, incarnation) = (host.id, Incarnation(host.incarnation));
-        let moment = self.moment(at);
-        self.hosts[at].node.handle(Input::Reborn { node, incarnation }, moment);
-    }
-
-    fn send_datagram(&mut self, from: usize, to: NodeId, bytes: &[u8]) {
-        let Some(to) = self.index(to) else { return };
-        let Some(link) = self.links.view(from, to) else { return };
-        assert!(bytes.len() <= LONGEST_DATAGRAM, "a datagram of {} bytes", bytes.len());
-        let copies = 1 + u64::from(self.random.unit() < 0.1);
-        for _ in 0..copies {
-            if self.random.unit() >= self.loss {
-                let after = Duration::from_micros(self.random.between(200, 6_000));
-                self.post(after, Event::Datagram { to, from, link, bytes: bytes.to_vec() });
-            }
-        }
-    }
-
-    fn send_message(&mut self, from: usize, to: NodeId, bytes: &[u8], wants_sent: bool) {
-        let Some(to) = self.index(to) else { return };
-        let Some(link) = self.links.view(from, to) else { return };
-        self.pulls += u64::from(matches!(Message::decode(bytes), Ok(Message::Pull(_))));
-        let after = Duration::from_micros(self.random.between(300, 20_000));
-        let arrival = self.now.after(after).max(self.last_arrival[from][to]);
-        self.last_arrival[from][to] = arrival;
-        self.links.push(from, to, bytes.to_vec());
-        self.post(arrival.since(self.now), Event::Stream { to, from, link });
-        if wants_sent {
-            self.post(Duration::from_millis(1), Event::Sent { at: from, to, link });
         }
     }
 
@@ -459,11 +348,6 @@ impl World {
             let _ = writeln!(text, "  node {at} ({}): {:?}", host.node.replica().incarnation.0, self.inspect(at, key));
         }
         text
-    }
-
-    /// Where the node with this id runs; none for an id that was given up.
-    fn index(&self, id: NodeId) -> Option<usize> {
-        self.hosts.iter().position(|host| host.id == id)
     }
 }
 

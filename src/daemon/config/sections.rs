@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 use crate::daemon::logging;
-use crate::{counter, listener, membership, mesh, replication, storage};
+use crate::{command, counter, listener, membership, mesh, replication, storage};
 
 /// Every setting of a node.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub struct Configuration {
     pub storage: storage::Config,
     /// `[log]`: what is logged, and where to.
     pub log: logging::Config,
+    /// `[debug]`: what is for those who look for a fault.
+    pub debug: command::Config,
 }
 
 impl Configuration {
@@ -58,7 +60,7 @@ pub(super) struct Section {
     pub(super) check: fn(&Configuration) -> Result<(), String>,
 }
 
-pub(super) static SECTIONS: [Section; 7] = [
+pub(super) static SECTIONS: [Section; 8] = [
     Section {
         name: "counters",
         read: read::<counter::Config>,
@@ -90,6 +92,7 @@ pub(super) static SECTIONS: [Section; 7] = [
         read: read::<logging::Config>,
         check: |all| all.log.check().map_err(|error| error.to_string()),
     },
+    Section { name: "debug", read: read::<command::Config>, check: |_| Ok(()) },
 ];
 
 fn read<T: DeserializeOwned>(value: &Value) -> Result<(), Kind> {

@@ -1,0 +1,66 @@
+//! A look at one counter with all that is known of it, for those who look for a fault.
+
+use super::entry::ReadAt;
+use super::share::Share;
+use super::state::{CounterState, HeldShare};
+use super::table::Table;
+use super::{Band, Forecast, Precision};
+use crate::base::{Amount, Monotonic, Name, ReplicaIndex, Total};
+
+/// One counter at one moment.
+#[derive(Clone, Debug)]
+pub struct Examination {
+    /// All that is replicated.
+    pub state: CounterState,
+    /// The present replica.
+    pub own: ReplicaIndex,
+    /// Whether the counter exists.
+    pub exists: bool,
+    /// What a reader gets.
+    pub value: Amount,
+    /// The same from what owners said last, with nothing extrapolated.
+    pub value_told: Amount,
+    /// The precision in force.
+    pub precision: Precision,
+    /// How far the own share may be from what the peers believe.
+    pub band: Band,
+    /// What the peers believe of the own share, while it moves.
+    pub believed: Option<Forecast>,
+    /// The own share is to be announced at the next flush.
+    pub waits: bool,
+    /// When the own share is looked at again, if nobody increments it before.
+    pub looked_at: Monotonic,
+    /// What a reader gets of the shares of others, in their order.
+    pub read_totals: Vec<Total>,
+}
+
+impl Examination {
+    /// How much of a share the assignment has replaced by its base.
+    pub fn cut_of(&self, replica: ReplicaIndex, share: &Share) -> Total {
+        share.seen_by(self.state.assignment().and_then(|assignment| assignment.cut_of(replica)))
+    }
+}
+
+impl Table {
+    /// A copy of all that is held of a counter at `now`; also of one that does not exist but left something behind.
+    pub fn examine(&self, name: Name<'_>, now: Monotonic) -> Option<Examination> {
+        let hash = self.shared.hash(name.as_bytes());
+        let at = self.read_at(now);
+        let shard = self.lock(hash);
+        let counter = shard.counters.get(shard.find(hash, name.as_bytes())?)?;
+        let (own, state, active) = (shard.own.index, &counter.state, counter.active.as_ref());
+        Some(Examination {
+            own,
+            exists: counter.exists,
+            value: counter.value(own, at).clamped(),
+            value_told: state.value(own, |held| held.share.total).clamped(),
+            precision: state.precision().map_or(self.shared.default_precision, |register| register.precision),
+            band: self.shared.band_of(shard.default_band, state),
+            believed: active.map(|active| *active.predictor.believed()),
+            waits: counter.queued,
+            looked_at: active.map_or(Monotonic::NEVER, |active| active.timer),
+            read_totals: state.others().iter().map(|held: &HeldShare| ReadAt::total(&at, held)).collect(),
+            state: state.clone(),
+        })
+    }
+}

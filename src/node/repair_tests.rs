@@ -1,0 +1,252 @@
+//! What a node asks for and what it answers, message by message.
+
+use super::*;
+use crate::base::{Amount, HybridTime, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, Total, WallMillis};
+use crate::counter::Precision;
+use crate::replication::Config as ReplicationConfig;
+use crate::wire::{DigestLine, HeldLine, Hello, Message, PullLine, RepairItem, RepairKind, RepairWriter};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+fn id(node: u8) -> NodeId {
+    NodeId::new([node; 20])
+}
+
+fn replica(node: u8) -> ReplicaId {
+    ReplicaId { node: id(node), incarnation: Incarnation(1) }
+}
+
+fn name(text: &str) -> Name<'_> {
+    Name::new(text.as_bytes()).expect("short")
+}
+
+/// What a peer was sent, as far as it concerns repair.
+#[derive(Debug, PartialEq)]
+enum Said {
+    Pull(Vec<PullLine>),
+    Begin(u64),
+    /// Counter and number.
+    Item(String, u64),
+    End(Vec<HeldLine>),
+}
+
+/// A node with peers that are played by the test.
+struct Bench {
+    node: Node,
+    now: Monotonic,
+}
+
+impl Bench {
+    fn new(backlog_numbers: usize) -> Self {
+        let now = Monotonic::from_nanos(1_000_000_000);
+        let settings = NodeSettings {
+            node: id(1),
+            incarnation: Incarnation(1),
+            host: "1".to_owned(),
+            client_port: 1,
+            mesh_port: 1,
+            counters: crate::counter::Config::default(),
+            cluster: crate::membership::Config::default(),
+            replication: ReplicationConfig { backlog_numbers },
+            members: Vec::new(),
+            barred: Vec::new(),
+            admissions: Vec::new(),
+            hash_seeds: [1, 2, 3, 4],
+            seed: 5,
+            wake: Box::new(|| ()),
+        };
+        Self { node: Node::new(settings, now).expect("the settings are in range"), now }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { monotonic: self.now, wall: WallMillis(1_700_000_000_000) }
+    }
+
+    fn hear(&mut self, from: u8, bytes: &[u8]) {
+        let moment = self.moment();
+        self.node.handle(Input::Message { from: id(from), bytes }, moment);
+    }
+
+    fn link(&mut self, peer: u8) {
+        let moment = self.moment();
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        self.node.handle(Input::LinkUp { peer: id(peer), address, dial: None }, moment);
+        let hello = Hello {
+            incarnation: Incarnation(1),
+            host: peer.to_string(),
+            client_port: 1,
+            mesh_port: 1,
+            meet: true,
+            you: "1".to_owned(),
+            instance: u64::from(peer),
+            default_precision: Precision::ONE,
+        };
+        self.hear(peer, &Message::encode_hello(&hello));
+    }
+
+    fn digest(&mut self, from: u8, lines: &[(u8, u64)]) {
+        let line = |(node, number): &(u8, u64)| DigestLine {
+            replica: replica(*node),
+            received: *number,
+            durable: *number,
+            beyond: 0,
+        };
+        let lines: Vec<DigestLine> = lines.iter().map(line).collect();
+        self.hear(from, &Message::encode_digest(0, &lines));
+    }
+
+    fn wait(&mut self, milliseconds: u64) {
+        self.now = self.now.after(Duration::from_millis(milliseconds));
+        self.node.tick(self.moment());
+    }
+
+    /// What a peer was sent since this was asked last. What the others were sent is gone.
+    fn said_to(&mut self, peer: u8) -> Vec<Said> {
+        let mut said = Vec::new();
+        while let Some(output) = self.node.poll_output() {
+            let Output::Message { to, bytes, wants_sent } = output else { continue };
+            if to == id(peer) {
+                match Message::decode(&bytes).expect("what a node says is understood") {
+                    Message::Pull(lines) => said.push(Said::Pull(lines)),
+                    Message::RepairBegin(items) => said.push(Said::Begin(items)),
+                    Message::RepairItems(_, items) => {
+                        let item = |item: &RepairItem<'_>| {
+                            Said::Item(String::from_utf8_lossy(item.name.as_bytes()).into_owned(), item.number)
+                        };
+                        said.extend(items.iter().map(item));
+                    }
+                    Message::RepairEnd(_, lines) => said.push(Said::End(lines)),
+                    _ => {}
+                }
+            }
+            if wants_sent {
+                let moment = self.moment();
+                self.node.handle(Input::Sent { to }, moment);
+            }
+        }
+        said
+    }
+
+    fn add(&mut self, counter: &str) {
+        self.node.table().increment(name(counter), Amount::ONE, self.now).expect("in range");
+        // The first tick sees the news, the second sends it: every counter gets a flush of its own.
+        self.wait(5);
+        self.wait(5);
+    }
+
+    /// A peer asks for what this node's replica said.
+    fn pull(&mut self, from: u8, contiguous: u64, ranges: &[(u64, u64)], until: u64) -> Vec<Said> {
+        self.said_to(from);
+        let line = PullLine { held: held(1, contiguous, ranges), until };
+        self.hear(from, &Message::encode_pull(&[line]));
+        self.said_to(from)
+    }
+}
+
+fn held(node: u8, contiguous: u64, ranges: &[(u64, u64)]) -> HeldLine {
+    HeldLine { replica: replica(node), contiguous, ranges: ranges.to_vec() }
+}
+
+fn item(counter: &str, number: u64) -> Said {
+    Said::Item(counter.to_owned(), number)
+}
+
+/// Five counters under the numbers 1 to 5.
+fn five(backlog_numbers: usize) -> Bench {
+    let mut bench = Bench::new(backlog_numbers);
+    bench.link(2);
+    for counter in ["a", "b", "c", "d", "e"] {
+        bench.add(counter);
+    }
+    bench
+}
+
+#[test]
+fn what_the_peer_has_is_not_sent_again() {
+    // By the backlog, and by a walk.
+    for backlog_numbers in [100, 0] {
+        let mut bench = five(backlog_numbers);
+        let said = bench.pull(2, 1, &[(3, 3), (5, 5)], u64::MAX);
+        assert!(matches!(said.first(), Some(Said::Begin(2))), "{said:?}");
+        assert!(said.contains(&item("b", 2)) && said.contains(&item("d", 4)), "{said:?}");
+        assert_eq!((said.len(), said.last()), (4, Some(&Said::End(vec![held(1, 5, &[])]))));
+        let said = bench.pull(2, 5, &[], u64::MAX);
+        assert_eq!(said, [Said::Begin(0), Said::End(vec![held(1, 5, &[])])]);
+    }
+}
+
+#[test]
+fn what_is_on_its_way_is_neither_sent_nor_claimed() {
+    let mut bench = five(100);
+    let said = bench.pull(2, 1, &[], 3);
+    assert!(said.contains(&item("b", 2)) && said.contains(&item("c", 3)), "{said:?}");
+    assert_eq!((said.len(), said.last()), (4, Some(&Said::End(vec![held(1, 3, &[])]))));
+    let said = bench.pull(2, 1, &[], 0);
+    assert_eq!(said, [Said::Begin(0), Said::End(Vec::new())], "nothing was asked for");
+}
+
+#[test]
+fn what_has_moved_on_is_sent_as_it_is_now() {
+    let mut bench = five(100);
+    bench.add("b");
+    // The peer lacks only what b was at first; that is in what b is now.
+    let said = bench.pull(2, 1, &[(3, 5)], 5);
+    assert_eq!(said, [Said::Begin(1), item("b", 6), Said::End(vec![held(1, 5, &[])])]);
+    let said = bench.pull(2, 1, &[(3, 6)], 5);
+    assert_eq!(said, [Said::Begin(1), Said::End(vec![held(1, 5, &[])])], "which the peer has");
+}
+
+#[test]
+fn it_asks_the_owner_for_what_is_said_to_be_there_and_others_when_the_owner_is_silent() {
+    let mut bench = Bench::new(100);
+    bench.link(2);
+    bench.link(3);
+    bench.said_to(2);
+    bench.digest(2, &[(2, 0)]);
+    bench.digest(3, &[(3, 0), (2, 7)]);
+    bench.wait(300);
+    assert_eq!(bench.said_to(3), [], "the owner itself will say");
+    bench.digest(2, &[(2, 7)]);
+    bench.wait(200);
+    let said = bench.said_to(2);
+    let [Said::Pull(lines)] = &said[..] else { panic!("{said:?}") };
+    let until = |node| lines.iter().find(|line| line.held.replica == replica(node)).map(|line| line.until);
+    assert_eq!((until(1), until(2), until(3)), (Some(0), Some(7), Some(0)));
+    let moment = bench.moment();
+    bench.node.handle(Input::LinkDown { peer: id(2), end: LinkEnd::Lost("cut".to_owned()) }, moment);
+    bench.wait(200);
+    let said = bench.said_to(3);
+    let [Said::Pull(lines)] = &said[..] else { panic!("{said:?}") };
+    let until = |node| lines.iter().find(|line| line.held.replica == replica(node)).map(|line| line.until);
+    assert_eq!((until(1), until(2), until(3)), (Some(0), Some(u64::MAX), Some(0)));
+}
+
+/// Whoever says that it has a number must pass on what was said under it, even if it cannot act on it yet.
+#[test]
+fn what_was_given_up_is_passed_on_while_it_waits_for_what_came_before() {
+    let mut bench = Bench::new(100);
+    bench.link(2);
+    bench.digest(2, &[(2, 9)]);
+    bench.wait(200);
+    let mut writer = RepairWriter::default();
+    let share = RepairKind::Share {
+        location: None,
+        born: 3,
+        total: Total::from_units(Amount::ONE.units()),
+        rate: 0.0,
+        age: Duration::ZERO,
+        whole: false,
+    };
+    writer.push(&RepairItem { name: name("a"), replica: replica(2), number: 3, kind: share });
+    let retirement = RepairKind::Retirement { of: replica(2), born: 3 };
+    writer.push(&RepairItem { name: name("a"), replica: replica(2), number: 7, kind: retirement });
+    bench.hear(2, &writer.finish(0));
+    bench.hear(2, &Message::encode_repair_end(HybridTime(1), &[held(2, 4, &[(6, 7)])]));
+    assert_eq!(bench.node.received(replica(2)), 4);
+    bench.link(3);
+    bench.said_to(3);
+    bench.hear(3, &Message::encode_pull(&[]));
+    let said = bench.said_to(3);
+    assert!(said.contains(&item("a", 3)) && said.contains(&item("a", 7)), "{said:?}");
+    assert!(matches!(said.last(), Some(Said::End(lines)) if lines.contains(&held(2, 4, &[(6, 7)]))), "{said:?}");
+}

@@ -1,0 +1,160 @@
+//! The memory of servers, before, while and after they held many counters.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::server_support::{Client, Ground, Server, eventually_answers, text_of};
+
+/// Requests in one write.
+const PIPELINE: usize = 1000;
+/// Counters made and deleted before memory is looked at first: buffers, threads and the lists of the numbers said last
+/// (`replication.backlog_numbers`) have grown by then to what they stay.
+const WARM_UP: usize = 30_000;
+/// What may stay in pages that are not quite empty. With the counters of this test it is less than half of what a place
+/// for a counter takes.
+const MAY_STAY_BYTES: u64 = 8 << 20;
+
+fn counters() -> usize {
+    let given = std::env::var("DISCNT_DELETION_COUNTERS").ok();
+    given.map_or(150_000, |text| text.parse().expect("DISCNT_DELETION_COUNTERS is a number"))
+}
+
+/// Waits, for as long as so many counters may take.
+#[track_caller]
+fn soon<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let patience = Duration::from_secs(90 + counters() as u64 / 5000);
+    let begin = Instant::now();
+    loop {
+        match attempt() {
+            Ok(result) => return result,
+            Err(last) if begin.elapsed() > patience => panic!("{what}: not so after {patience:?}, but: {last}"),
+            Err(_) => thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
+fn figure(node: &Server, section: &str, name: &str) -> u64 {
+    let info = node.ask(&format!("INFO {section}"));
+    let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|text| text.trim().parse().ok()).unwrap_or_else(|| panic!("no {name} in {info}"))
+}
+
+fn resident(nodes: &[Server]) -> Vec<u64> {
+    nodes.iter().map(|node| figure(node, "memory", "used_memory_rss")).collect()
+}
+
+/// Asks one thing of each of these counters, until it answers `expected`: too much at once is refused.
+fn each(client: &mut Client, request: &str, names: &[String], expected: &str) {
+    for chunk in names.chunks(PIPELINE) {
+        let mut left: Vec<&String> = chunk.iter().collect();
+        while !left.is_empty() {
+            let lines: String = left.iter().map(|name| format!("{request} {name}\r\n")).collect();
+            client.send_bytes(lines.as_bytes()).expect("the server reads");
+            left.retain(|name| {
+                let reply = text_of(&client.reply().expect("a reply"));
+                assert!(reply == expected || reply.starts_with("-BUSY"), "{request} {name}: {reply}");
+                reply != expected
+            });
+        }
+    }
+}
+
+/// Makes counters, each node a part, and has each deleted by another node than the one that made it. Answers what the
+/// nodes took in between.
+fn make_and_delete(nodes: &[Server], prefix: &str, counters: usize) -> Vec<u64> {
+    let part = |of: usize| -> Vec<String> {
+        (0..counters).filter(|number| number % nodes.len() == of).map(|number| format!("{prefix}:{number}")).collect()
+    };
+    let together = |request: &str, shift: usize| {
+        thread::scope(|scope| {
+            for (index, node) in nodes.iter().enumerate() {
+                let names = part((index + shift) % nodes.len());
+                scope.spawn(move || each(&mut node.client(), request, &names, "1"));
+            }
+        });
+    };
+    let all_say = |expected: usize| {
+        for node in nodes {
+            soon(&format!("{} has {expected} counters", node.name()), || match node.ask("DBSIZE") {
+                size if size == expected.to_string() => Ok(()),
+                size => Err(size),
+            });
+        }
+    };
+    together("INCR", 0);
+    all_say(counters);
+    let top = resident(nodes);
+    together("DEL", 1);
+    all_say(0);
+    for node in nodes {
+        soon(&format!("{} has given up what was deleted", node.name()), || {
+            match figure(node, "counters", "counters_held") {
+                0 => Ok(()),
+                held => Err(format!("it still holds {held}")),
+            }
+        });
+    }
+    top
+}
+
+fn memory_comes_back(nodes: &[Server]) {
+    make_and_delete(nodes, "first", WARM_UP);
+    let before = resident(nodes);
+    let begin = Instant::now();
+    let top = make_and_delete(nodes, "many", counters());
+    let given_up = begin.elapsed();
+    let mut after = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        assert!(top[index] > before[index] + counters() as u64 * 50, "{}: {before:?} {top:?}", node.name());
+        after.push(soon(&format!("{} is back at {}", node.name(), before[index]), || {
+            let now = figure(node, "memory", "used_memory_rss");
+            if now <= before[index] + MAY_STAY_BYTES { Ok(now) } else { Err(now.to_string()) }
+        }));
+    }
+    println!(
+        "{} counters on {} nodes: resident bytes before {before:?}, with all of them {top:?}, after {after:?}; made, \
+         deleted and given up in {given_up:.1?}, memory back in {:.1?}",
+        counters(),
+        nodes.len(),
+        begin.elapsed()
+    );
+}
+
+#[test]
+fn the_memory_of_deleted_counters_comes_back_on_every_node_of_three() {
+    let ground = Ground::new();
+    memory_comes_back(&ground.three());
+}
+
+#[test]
+fn the_memory_of_deleted_counters_comes_back_on_a_node_that_is_alone() {
+    let ground = Ground::new();
+    memory_comes_back(&[ground.start()]);
+}
+
+#[test]
+fn a_counter_born_again_counts_from_nothing_everywhere() {
+    let ground = Ground::new();
+    let nodes = ground.three();
+    for life in 1..=3 {
+        for node in &nodes {
+            node.ask("INCRBY again 100");
+        }
+        for node in &nodes {
+            eventually_answers(node, "GET again STATE", "[300 CONSISTENT]");
+        }
+        assert_eq!(nodes[life % 3].ask("DEL again"), "1");
+        for node in &nodes {
+            eventually_answers(node, "EXISTS again", "0");
+            soon("it is given up", || match figure(node, "counters", "counters_held") {
+                0 => Ok(()),
+                held => Err(held.to_string()),
+            });
+        }
+        assert_eq!(nodes[(life + 1) % 3].ask("INCRBY again 7"), "7", "life {life}");
+        for node in &nodes {
+            eventually_answers(node, "GET again STATE", "[7 CONSISTENT]");
+        }
+        assert_eq!(nodes[(life + 2) % 3].ask("DEL again"), "1");
+    }
+}
