@@ -23,6 +23,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(super) struct Vouching {
     /// The clock of the last heartbeat, and when it came.
     last: Option<(u64, Monotonic)>,
+    /// Who its members are, as a hash.
+    cluster: Option<u64>,
     /// Those that speak of numbers that have not all arrived.
     waiting: VecDeque<Heartbeat>,
     /// When the present digest was said, on the peer's clock.
@@ -47,12 +49,13 @@ impl Node {
         // Bands have widened if there are fewer members by now.
         let members = members.min(self.member_count());
         let newest = self.table.last_number();
+        let cluster = self.cluster_hash();
         let incarnation = self.own.incarnation;
         for peer in peers {
             let link = self.peers.get(peer).and_then(|peer| peer.link.as_ref());
             let last = link.and_then(|link| link.vouching.last);
             let echo = last.map(|(clock, came)| (clock, clock_micros(now).saturating_sub(clock_micros(came) + 1)));
-            let heartbeat = Heartbeat { incarnation, clock, newest, told_until, members, echo };
+            let heartbeat = Heartbeat { incarnation, clock, newest, told_until, members, cluster, echo };
             self.datagram(*peer, heartbeat.encode().into());
         }
     }
@@ -87,6 +90,7 @@ impl Node {
         });
         let shift = peer.offset.learn(heartbeat.clock, earliest, now);
         if vouching.last.is_none_or(|(clock, _)| clock < heartbeat.clock) {
+            vouching.cluster = Some(heartbeat.cluster);
             vouching.last = Some((heartbeat.clock, now));
         }
         if vouching.waiting.len() == MAX_WAITING {
@@ -142,6 +146,22 @@ impl Node {
         if is_first {
             self.members_changed();
         }
+    }
+
+    /// A hash of who the members are, in no order (FNV-1a of each id, added up).
+    fn cluster_hash(&self) -> u64 {
+        let of = |node: &NodeId| {
+            let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            node.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, hash)
+        };
+        self.peers.keys().chain([&self.own.node]).map(of).fold(0, u64::wrapping_add)
+    }
+
+    /// Whether all members know the same members. A newcomer may not have heard of one that is away, and must not decide
+    /// without it what nobody needs any more.
+    pub(super) fn agrees_on_members(&self) -> bool {
+        let mine = Some(self.cluster_hash());
+        self.peers.values().all(|peer| peer.link.as_ref().is_some_and(|link| link.vouching.cluster == mine))
     }
 
     /// Looks whether the peers' digests show that nothing is lacking of the replicas that nobody speaks for any more.

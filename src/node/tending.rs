@@ -37,7 +37,7 @@ impl Node {
     fn tend(&mut self) -> Tended {
         let mut done = Tended::default();
         // Those that this node was parted from may come back, and must hear of what was deleted meanwhile.
-        if self.doubt.is_open() {
+        if self.doubt.is_open() || !self.agrees_on_members() {
             return done;
         }
         let others: Option<Vec<&Digest>> =

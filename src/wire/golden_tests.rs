@@ -170,12 +170,20 @@ fn a_repair_has_the_pinned_bytes() {
 
 #[test]
 fn heartbeats_have_the_pinned_bytes() {
-    let first =
-        Heartbeat { incarnation: Incarnation(3), clock: 70_000, newest: 9, told_until: 69_999, members: 5, echo: None };
+    let first = Heartbeat {
+        incarnation: Incarnation(3),
+        clock: 70_000,
+        newest: 9,
+        told_until: 69_999,
+        members: 5,
+        cluster: 258,
+        echo: None,
+    };
     let next = Heartbeat { echo: Some((258, 4)), ..first };
-    for (heartbeat, golden) in
-        [(first, "9f0104031a00011170091a0001116f05f6ff"), (next, "9f0104031a00011170091a0001116f058219010204ff")]
-    {
+    for (heartbeat, golden) in [
+        (first, "9f0104031a00011170091a0001116f05190102f6ff"),
+        (next, "9f0104031a00011170091a0001116f051901028219010204ff"),
+    ] {
         let bytes = heartbeat.encode();
         assert_eq!(hex(&bytes), golden);
         assert!(is_cbor(&bytes));

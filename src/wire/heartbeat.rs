@@ -22,6 +22,8 @@ pub struct Heartbeat {
     pub told_until: u64,
     /// Over how many members the sender has split precision at least since then.
     pub members: u32,
+    /// A hash of who the members are, as the sender knows them, itself included.
+    pub cluster: u64,
     /// The clock of the last heartbeat that came from the receiver, and how many microseconds ago that was.
     pub echo: Option<(u64, u64)>,
 }
@@ -30,9 +32,9 @@ impl Heartbeat {
     /// The heartbeat as a datagram.
     pub fn encode(&self) -> Vec<u8> {
         sealed(HEARTBEAT, |out| {
-            let _ = out
-                .u64(self.incarnation.0)
-                .and_then(|out| out.u64(self.clock)?.u64(self.newest)?.u64(self.told_until)?.u32(self.members));
+            let _ = out.u64(self.incarnation.0).and_then(|out| {
+                out.u64(self.clock)?.u64(self.newest)?.u64(self.told_until)?.u32(self.members)?.u64(self.cluster)
+            });
             let _ = match self.echo {
                 Some((clock, held_micros)) => out.array(2).and_then(|out| out.u64(clock)?.u64(held_micros)),
                 None => out.null(),
@@ -44,6 +46,7 @@ impl Heartbeat {
     pub(super) fn decode(input: &mut Decoder<'_>) -> Result<Self, WireError> {
         let incarnation = Incarnation(input.u64()?);
         let (clock, newest, told_until, members) = (input.u64()?, input.u64()?, input.u64()?, input.u32()?);
+        let cluster = input.u64()?;
         let echo = match input.datatype()? {
             Type::Null => {
                 input.null()?;
@@ -54,6 +57,6 @@ impl Heartbeat {
                 Some((input.u64()?, input.u64()?))
             }
         };
-        Ok(Self { incarnation, clock, newest, told_until, members, echo })
+        Ok(Self { incarnation, clock, newest, told_until, members, cluster, echo })
     }
 }

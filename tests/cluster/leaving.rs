@@ -100,6 +100,11 @@ fn a_node_with_a_new_id_is_not_taken_for_the_old_by_who_was_away() {
     second.ask("INCRBY a 5");
     eventually_answers(&third, "GET a", "5");
     let before = second.id();
+    eventually("the second remembered by the third", || {
+        let members = std::fs::read(third.data_directory().join("members")).map_err(|error| error.to_string())?;
+        let members = String::from_utf8_lossy(&members).into_owned();
+        if members.contains(&before) { Ok(()) } else { Err(members) }
+    });
     let third = third.kill();
     assert_eq!(second.ask("CLUSTER RESET HARD"), "OK");
     let after = second.ask("CLUSTER MYID");

@@ -1,7 +1,7 @@
 //! Staged faults, each with the time that is promised for getting over it.
 
 use crate::socket::lock;
-use crate::world::{Climate, World};
+use crate::world::{Climate, World, name};
 use discnt::base::Amount;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -287,5 +287,39 @@ fn a_newcomer_gets_thousands_of_counters_through_a_network_that_loses_every_tent
         });
         println!("{COUNTERS} counters after {took:?}");
         assert!(holds_all(world, 0) && holds_all(world, 1));
+    });
+}
+
+#[test]
+fn a_deletion_is_not_given_up_while_a_member_that_a_newcomer_never_met_is_away() {
+    on_every_network(|world| {
+        world.found(3);
+        within(world, AGREEMENT, "all are members", |world| {
+            (0..3).all(|at| (0..3).all(|other| at == other || world.member(at, other).is_some_and(|m| !m.failed)))
+        });
+        world.cut(0, 2);
+        world.cut(1, 2);
+        world.run_for(Duration::from_secs(8));
+        world.set(2, "visits", 5);
+        world.run_for(Duration::from_millis(50));
+        world.add(0, true);
+        world.meet(3, 0);
+        within(world, Duration::from_secs(5), "the newcomer is linked", |world| {
+            world.is_linked(3, 0) && world.is_linked(3, 1) && world.is_linked(0, 3)
+        });
+        world.increment(3, "visits", 1);
+        world.run_for(Duration::from_secs(2));
+        world.table(3).delete(name("visits"), world.moment(3)).expect("room");
+        world.run_for(Duration::from_secs(12));
+        world.meet(3, 2);
+        within(world, Duration::from_secs(5), "the newcomer meets the one that is away", |world| {
+            world.is_linked(3, 2) && world.is_linked(2, 3)
+        });
+        world.run_for(Duration::from_secs(2));
+        world.heal();
+        within(world, Duration::from_secs(20), "all are linked", |world| world.all_linked());
+        world.run_for(Duration::from_secs(5));
+        let read = [0, 1, 2, 3].map(|at| world.read(at, "visits"));
+        assert!(read.iter().all(|value| *value == read[0]), "{read:?}");
     });
 }
