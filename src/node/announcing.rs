@@ -17,6 +17,8 @@ const BURST: Duration = Duration::from_micros(200);
 pub(super) const ANNOUNCEMENTS_A_FLUSH: usize = 16_384;
 /// Flushes that the last words of a node may take: each takes at least a shard's news.
 const LAST_FLUSHES: usize = 256;
+/// So much of the last words goes by stream, which sends again what is lost; the rest by datagram, as all else.
+const RELIABLE_BYTES: usize = 1 << 20;
 
 impl Node {
     /// Flushes are at least a flush interval apart; after a pause the first news waits only for its burst to end.
@@ -42,14 +44,16 @@ impl Node {
         }
     }
 
-    /// Says all that waits to be said, however much it is.
+    /// Says all that waits to be said, however much it is, and so that it does not get lost: nobody will repair it.
     pub(super) fn flush_all(&mut self, now: Monotonic) {
+        self.reliable_bytes = RELIABLE_BYTES;
         for _ in 0..LAST_FLUSHES {
             self.flush(now);
             if !self.table.has_news() {
                 break;
             }
         }
+        self.reliable_bytes = 0;
     }
 
     /// Numbers and sends what waits to be said, or much of it.
@@ -121,6 +125,8 @@ impl Node {
                 Packed::Datagram(bytes, _) => (Bytes::from(bytes), false),
                 Packed::Message(bytes) => (Bytes::from(bytes), true),
             };
+            let as_message = as_message || self.reliable_bytes >= bytes.len();
+            self.reliable_bytes = self.reliable_bytes.saturating_sub(bytes.len());
             let sent = (bytes.len() * to.len()) as u64;
             self.state.traffic.record_bytes_sent.fetch_add(sent, Ordering::Relaxed);
             for peer in to {

@@ -94,6 +94,8 @@ pub struct Node {
     pub(super) settings: NodeSettings,
     pub(super) news_since: Option<Monotonic>,
     pub(super) last_flush: Monotonic,
+    /// So much of what is announced goes by stream.
+    pub(super) reliable_bytes: usize,
     /// Another for every process.
     pub(super) instance: u64,
     pub(super) next_digest: Monotonic,
@@ -164,6 +166,7 @@ impl Node {
             serving: BTreeMap::new(),
             news_since: None,
             last_flush: Monotonic::ZERO,
+            reliable_bytes: 0,
             next_digest: now,
             next_heartbeat: now,
             told_until: (now, 1),

@@ -160,6 +160,25 @@ fn a_node_that_says_goodbye_leaves_what_it_counted_with_the_others() {
 }
 
 #[test]
+fn last_words_get_through_a_network_that_loses_every_third_datagram() {
+    on_every_network(|world| {
+        world.found(3);
+        for round in 1..=5 {
+            lock(&world.weather).loss = 0.3;
+            world.increment(2, "visits", 1);
+            world.stop(2);
+            let left = |world: &mut World| reads(world, &[0, 1], "visits", round);
+            within(world, Duration::from_secs(3), "the others have its last words", left);
+            lock(&world.weather).loss = 0.0;
+            world.restart(2);
+            within(world, Duration::from_secs(5), "it has all back", |world| {
+                reads(world, &[2], "visits", round) && world.all_linked()
+            });
+        }
+    });
+}
+
+#[test]
 fn a_link_that_is_cut_one_way_only_loses_nothing_and_comes_back() {
     on_every_network(|world| {
         world.found(2);
