@@ -98,6 +98,11 @@ const REFUSED: &[(&str, &str)] = &[
     ("hello 4", "(error) NOPROTO unsupported protocol version"),
     ("auth secret", "(error) ERR AUTH <password> called without any password configured…"),
     ("cluster meet 127.0.0.1 0", "(error) ERR Invalid node address specified: 127.0.0.1:0…"),
+    (
+        "cluster forget 0000000000000000000000000000000000000000",
+        "(error) ERR Unknown node 0000000000000000000000000000000000000000…",
+    ),
+    ("cluster forget x", "(error) ERR Unknown node x…"),
     ("cluster nothing", "(error) ERR …nothing…"),
     ("debug counter a", "(error) ERR DEBUG command not allowed. …[debug]…"),
     ("debug digest", "(error) ERR DEBUG command not allowed. …[debug]…"),

@@ -4,7 +4,7 @@
 use super::clock_offset::clock_micros;
 use super::machine::Node;
 use crate::base::{HybridTime, Location, Monotonic, Name, NodeId, REPAIR_CHUNK_BYTES, ReplicaIndex};
-use crate::counter::{Forecast, NumberedItem, Share};
+use crate::counter::{Forecast, NumberedItem, Retired, Share};
 use crate::replication::NumberSet;
 use crate::wire::{HeldLine, Message, PullLine, RepairItem, RepairKind, RepairWriter};
 use std::sync::atomic::Ordering;
@@ -24,6 +24,9 @@ pub(super) struct Serving {
     claim: Vec<(ReplicaIndex, NumberSet)>,
     /// No stamp among that is later.
     time: HybridTime,
+    /// What was given up and waited for what was said before that when this began. It goes first: it may come to stand in the
+    /// table behind the cursor.
+    early: Vec<(Box<[u8]>, Retired)>,
     cursor: Cursor,
 }
 
@@ -33,13 +36,7 @@ enum Cursor {
     Backlog(Vec<Location>),
     /// Every place from this one on.
     Walk(Location),
-    /// What was given up under this number and later ones, and waits here for what was said before that.
-    EarlyRetirements(ReplicaIndex, u64),
     Done,
-}
-
-impl Cursor {
-    const LAST: Self = Self::EarlyRetirements(ReplicaIndex(0), 0);
 }
 
 /// What a peer has, and up to where it asked for the rest; by index.
@@ -124,7 +121,13 @@ impl Node {
             }
         };
         let items = lacking.iter().map(|count| most.min(*count)).sum();
-        (Serving { have: wanted.have, claim, time: self.table.latest_time(), cursor }, items)
+        let lacks = |by: ReplicaIndex, number: u64| {
+            !wanted.have.get(by.as_usize()).is_some_and(|numbers| numbers.contains(number))
+        };
+        let early = self.early_retirements.counted_from(ReplicaIndex(0), 0);
+        let early = early.filter(|((by, number), _)| lacks(*by, *number));
+        let early = early.map(|(_, (name, retired))| (name.clone(), *retired)).collect();
+        (Serving { have: wanted.have, claim, time: self.table.latest_time(), early, cursor }, items)
     }
 
     /// Sends the next chunk of a repair, or its end.
@@ -176,6 +179,14 @@ impl Node {
                 writer.push(&item);
             }
         };
+        if !serving.early.is_empty() {
+            let from = serving.early.len().saturating_sub(PLACES_A_STEP);
+            for (name, retired) in serving.early.drain(from..) {
+                // Nothing of it is in the table yet, so there is no place to speak of.
+                visit(&name, Location(0), NumberedItem::Retired(&retired));
+            }
+            return true;
+        }
         match &mut serving.cursor {
             Cursor::Backlog(places) => {
                 let from = places.len().saturating_sub(PLACES_A_STEP);
@@ -183,26 +194,13 @@ impl Node {
                     self.table.visit_items_at(location, &has, now, &mut visit);
                 }
                 if places.is_empty() {
-                    serving.cursor = Cursor::LAST;
+                    serving.cursor = Cursor::Done;
                 }
             }
             Cursor::Walk(at) => match self.table.visit_items_from(*at, PLACES_A_STEP, &has, now, &mut visit) {
                 Some(next) => *at = next,
-                None => serving.cursor = Cursor::LAST,
+                None => serving.cursor = Cursor::Done,
             },
-            Cursor::EarlyRetirements(by, number) => {
-                let mut waiting = self.early_retirements.counted_from(*by, *number);
-                for ((by, number), (name, retired)) in waiting.by_ref().take(PLACES_A_STEP) {
-                    if !has(*by, *number) {
-                        // Nothing of it is in the table yet, so there is no place to speak of.
-                        visit(name, Location(0), NumberedItem::Retired(retired));
-                    }
-                }
-                serving.cursor = match waiting.next() {
-                    Some(((by, number), _)) => Cursor::EarlyRetirements(*by, *number),
-                    None => Cursor::Done,
-                };
-            }
             Cursor::Done => {}
         }
         !matches!(serving.cursor, Cursor::Done)

@@ -127,13 +127,14 @@ async fn strangers_without_a_certificate_or_the_protocol_are_refused() {
     }
 }
 
-/// A node that keeps no rules, connected to `server`, with the larger id, which greets first.
+/// A node that keeps no rules, connected to `server`, with the larger id, which greets first. The server's own id is random,
+/// too: one of a thousand is larger than nearly all.
 async fn rude_peer(
     certificates: &Certificates,
     authority: &Authority,
     server: &Running,
 ) -> (quinn::Endpoint, quinn::Connection) {
-    for attempt in 0..200 {
+    for attempt in 0..20_000 {
         let node = certificates.node(&format!("rude{attempt}"), authority, &[authority]);
         if node.identity().id < server.id() {
             continue;
@@ -143,7 +144,7 @@ async fn rude_peer(
         let connection = connecting.await.expect("the certificate is good");
         return (endpoint, connection);
     }
-    panic!("of 200 random ids none was larger");
+    panic!("of 20,000 random ids none was larger");
 }
 
 /// Waits until the other side closes the connection, and says with which code.
