@@ -45,6 +45,8 @@ pub enum Event {
         items: u64,
         /// In how many milliseconds.
         milliseconds: u64,
+        /// Whether it is the first since the two were linked: a join, or the end of a parting.
+        is_first: bool,
     },
     /// A repair has been going on for a while.
     Repairing {
@@ -153,7 +155,11 @@ impl Event {
             | Self::Forgotten(_)
             | Self::Reconciled { .. }
             | Self::NewReplica(_) => Severity::Info,
-            Self::Repaired { milliseconds, .. } if *milliseconds > LONG_REPAIR_MILLIS => Severity::Info,
+            Self::Repaired { items, milliseconds, is_first, .. }
+                if *milliseconds > LONG_REPAIR_MILLIS || (*is_first && *items > 0) =>
+            {
+                Severity::Info
+            }
             Self::Twin { .. } | Self::Twins { .. } => Severity::Error,
             Self::Repaired { .. } | Self::DialFailed { .. } => Severity::Debug,
             Self::Unlinked { .. }
@@ -182,7 +188,7 @@ impl fmt::Display for Event {
             Self::Recovered(peer) => write!(f, "{peer} is back"),
             Self::Failed(peer) => write!(f, "{peer} failed"),
             Self::SaidGoodbye(peer) => write!(f, "{peer} said goodbye"),
-            Self::Repaired { peer, items, milliseconds } => {
+            Self::Repaired { peer, items, milliseconds, .. } => {
                 write!(f, "caught up with {peer}: {items} items in {milliseconds} ms")
             }
             Self::Repairing { peer, items, estimated } => {

@@ -350,12 +350,11 @@ impl Node {
             }
         }
         let milliseconds = u64::try_from(now.since(pulling.since).as_millis()).unwrap_or(u64::MAX);
-        self.emit(Event::Repaired { peer: from, items: pulling.items, milliseconds });
+        // All that it had told of when it was asked is here.
+        let link = self.peers.get_mut(&from).and_then(|peer| peer.link.as_mut());
+        let is_first = link.and_then(|link| link.goal.take()).is_some();
+        self.emit(Event::Repaired { peer: from, items: pulling.items, milliseconds, is_first });
         self.verify_digests(now);
-        if let Some(link) = self.peers.get_mut(&from).and_then(|peer| peer.link.as_mut()) {
-            // All that it had told of when it was asked is here.
-            link.goal = None;
-        }
         self.members_changed();
         self.next_compare = now;
         self.compare_digests(now);

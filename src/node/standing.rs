@@ -89,6 +89,7 @@ impl Node {
             Monotonic::from_nanos(asked.saturating_add(held).saturating_mul(1_000).min(now.as_nanos()))
         });
         let shift = peer.offset.learn(heartbeat.clock, earliest, now);
+        let is_measured = earliest.is_some() && peer.offset.moment(heartbeat.clock).is_some();
         if vouching.last.is_none_or(|(clock, _)| clock < heartbeat.clock) {
             vouching.cluster = Some(heartbeat.cluster);
             vouching.last = Some((heartbeat.clock, now));
@@ -97,7 +98,10 @@ impl Node {
             vouching.waiting.pop_front();
         }
         vouching.waiting.push_back(heartbeat);
-        if let Some(shift) = shift {
+        let is_new = |member: &MemberStanding| member.node == from && member.shifted.0 == Monotonic::NEVER;
+        let is_first_measured = is_measured && self.table.progress().standings().members.iter().any(is_new);
+        // What a first measurement bears out was right all along.
+        if let Some(shift) = shift.or(is_first_measured.then_some(Duration::ZERO)) {
             self.table.progress().update_standings(|standings| {
                 if let Some(member) = standings.members.iter_mut().find(|member| member.node == from) {
                     member.shifted = (now, shift);

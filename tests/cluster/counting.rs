@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::server_support::{Client, Ground, Server, eventually_answers, eventually_linked, link};
+use crate::server_support::{Client, Ground, Server, eventually, eventually_answers, eventually_linked, link};
 
 #[test]
 fn concurrent_increments_on_all_nodes_add_up_exactly() {
@@ -90,6 +90,13 @@ fn a_node_that_joins_late_gets_fifty_thousand_counters() {
     }
     check(&third, COUNTERS);
     eventually_linked(&nodes);
+    // However quick it was, its log tells what came.
+    eventually("the log says what was caught up with", || {
+        let log = third.log();
+        let lines = log.lines().filter(|line| line.contains("INFO") && line.contains("caught up with"));
+        let items = lines.filter_map(|line| line.split(": ").last()?.split(' ').next()?.parse::<usize>().ok());
+        if items.max().is_some_and(|items| items >= COUNTERS / 2) { Ok(()) } else { Err(log) }
+    });
     // And it is a node like the others.
     assert_eq!(third.ask("INCR counter:7"), "8");
     eventually_answers(&first, "GET counter:7", "8");
