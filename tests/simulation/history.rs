@@ -253,7 +253,8 @@ impl History {
     fn part(&mut self, at: usize, other: usize) {
         let is_unfit = |at: usize| self.strangers.contains(&at) || self.world.is_paused(at) || self.world.is_ignorant(at);
         let knows_more = KEYS.iter().any(|key| !self.world.is_known_by_all(at, key));
-        if at == 0 || at == other || is_unfit(at) || is_unfit(other) || knows_more {
+        let has_stranger = self.strangers.iter().any(|stranger| self.world.are_members(at, *stranger));
+        if at == 0 || at == other || is_unfit(at) || is_unfit(other) || knows_more || has_stranger {
             return;
         }
         if self.random.unit() < 0.6 { self.world.forget(other, at) } else { self.world.reset(at, false) }
@@ -262,11 +263,17 @@ impl History {
         self.figures.partings += 1;
     }
 
+    /// Nodes that have never met the others may meet each other first. Whoever was parted may not meet those: they would
+    /// take from it what the others have given up meanwhile, and would not know that they have to ask for that.
     fn introduce_one(&mut self) {
-        if !self.strangers.is_empty() {
-            let stranger = self.random.pick(&self.strangers);
-            let nodes = self.world.nodes();
-            self.world.meet(stranger, (stranger + 1 + self.random.below(nodes as u64 - 1) as usize) % nodes);
+        if self.strangers.is_empty() {
+            return;
+        }
+        let (stranger, other) = (self.random.pick(&self.strangers), self.any_node());
+        let is_of_first = |at: usize| at == 0 || (self.world.are_members(0, at) && !self.strangers.contains(&at));
+        let may_meet = if self.world.is_away(stranger) { is_of_first(other) } else { !self.world.is_away(other) };
+        if stranger != other && may_meet {
+            self.world.meet(stranger, other);
         }
     }
 
