@@ -70,6 +70,8 @@ struct History {
     strangers: Vec<usize>,
     /// Those of them that nobody uses until they have met the others.
     idle: Vec<usize>,
+    /// When somebody was last told to meet another.
+    met_at: Monotonic,
 }
 
 /// Lives through one history. Answers what disagreed.
@@ -82,7 +84,8 @@ pub(crate) fn live(seed: u64) -> Result<Figures, String> {
     let judge =
         if random.unit() < 0.5 { Judge::Oracle(Oracle::new(&KEYS)) } else { Judge::Ledger(Ledger::new(&KEYS, nodes)) };
     let (figures, streams, strangers, idle) = (Figures::default(), Vec::new(), Vec::new(), Vec::new());
-    let mut history = History { random, odds, world, judge, figures, streams, strangers, idle };
+    let mut history =
+        History { random, odds, world, judge, figures, streams, strangers, idle, met_at: Monotonic::ZERO };
     history.begin();
     for _ in 0..300 {
         history.operate();
@@ -251,13 +254,19 @@ impl History {
     /// `other` has `at` forgotten, or `at` leaves. What it alone knows to be set or deleted would have no common order
     /// with what the others do from then on.
     fn part(&mut self, at: usize, other: usize) {
-        let is_unfit = |at: usize| self.strangers.contains(&at) || self.world.is_paused(at) || self.world.is_ignorant(at);
+        let is_unfit =
+            |at: usize| self.strangers.contains(&at) || self.world.is_paused(at) || self.world.is_ignorant(at);
         let knows_more = KEYS.iter().any(|key| !self.world.is_known_by_all(at, key));
-        let has_stranger = self.strangers.iter().any(|stranger| self.world.are_members(at, *stranger));
-        if at == 0 || at == other || is_unfit(at) || is_unfit(other) || knows_more || has_stranger {
+        let is_met = self.world.now.since(self.met_at) < Duration::from_secs(1)
+            || self.strangers.iter().any(|stranger| self.world.are_members(at, *stranger));
+        if at == 0 || at == other || is_unfit(at) || is_unfit(other) || knows_more || is_met {
             return;
         }
-        if self.random.unit() < 0.6 { self.world.forget(other, at) } else { self.world.reset(at, false) }
+        if self.random.unit() < 0.6 {
+            self.world.forget(other, at)
+        } else {
+            self.world.reset(at, false)
+        }
         self.world.send_away(at);
         self.strangers.push(at);
         self.figures.partings += 1;
@@ -272,8 +281,9 @@ impl History {
         let (stranger, other) = (self.random.pick(&self.strangers), self.any_node());
         let is_of_first = |at: usize| at == 0 || (self.world.are_members(0, at) && !self.strangers.contains(&at));
         let may_meet = if self.world.is_away(stranger) { is_of_first(other) } else { !self.world.is_away(other) };
-        if stranger != other && may_meet {
+        if stranger != other && may_meet && !self.world.is_paused(stranger) {
             self.world.meet(stranger, other);
+            self.met_at = self.world.now;
         }
     }
 
@@ -343,6 +353,15 @@ impl History {
                 self.figures.given_up += 1;
             } else if self.figures.crashes == 0 {
                 return Err(format!("{key} was deleted and is not given up\n{}", self.world.describe(key)));
+            }
+        }
+        for at in 0..self.world.nodes() {
+            let table = self.world.node(at).table();
+            let is_kept = |key: &&&str| self.world.inspect(at, key).is_some_and(|state| state.precision().is_some());
+            let kept = KEYS.iter().filter(is_kept).count() as u64;
+            if (self.figures.crashes == 0 && table.held() != kept) || table.waiting() > 0 || table.has_news() {
+                let (held, waiting) = (table.held(), table.waiting());
+                return Err(format!("node {at} holds {held} counters, not {kept}, and {waiting} announcements wait"));
             }
         }
         let pulls = self.world.pulls;

@@ -185,7 +185,8 @@ impl Ledger {
         let present = state.assignment().map(|assignment| assignment.stamp);
         counter.won[at].extend(present);
         if present.is_none() {
-            let buried = counter.won[at].last().filter(|last| counter.assigned.get(last).is_some_and(|won| won.deleted));
+            let buried =
+                counter.won[at].last().filter(|last| counter.assigned.get(last).is_some_and(|won| won.deleted));
             counter.over = counter.over.max(buried.copied());
         }
         counter.note_given_up(world, at, &state);
