@@ -11,6 +11,8 @@
 mod bounds;
 #[path = "simulation/faults.rs"]
 mod faults;
+#[path = "simulation/giving_up.rs"]
+mod giving_up;
 #[path = "simulation/history.rs"]
 mod history;
 #[path = "simulation/judge.rs"]

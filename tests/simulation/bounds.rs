@@ -1,8 +1,8 @@
 //! What `GET name BOUND` promises, checked at every step of random histories: everything that the members within their
 //! lease had counted until `as_of` is in the value, to within the bound.
 //!
-//! Streams of increments run at a pace, so that counters are predicted; links lose, are cut and flap; nodes restart; the
-//! precision changes. What an ended replica alone had is lost with it and may be missing.
+//! Streams of increments run at a pace, so that counters are predicted; links lose, are cut and flap; nodes restart, stop for
+//! a while, are forgotten and met again; the precision changes. What an ended replica alone had is lost with it and may be missing.
 
 use crate::Tally;
 use crate::random::Random;
@@ -75,14 +75,14 @@ impl Bounds {
         for _ in 0..10 {
             for at in 0..self.paces.len() {
                 let (pace, amount) = self.paces[at];
-                if self.random.below(1000) < pace {
+                if self.random.below(1000) < pace && !self.world.is_paused(at) {
                     self.increment(at, amount);
                 }
             }
             self.world.run_for(Duration::from_millis(1), &mut Nobody);
         }
         let at = self.random.below(self.world.nodes() as u64) as usize;
-        self.check(at)
+        if self.world.is_paused(at) { Ok(()) } else { self.check(at) }
     }
 
     fn check(&mut self, at: usize) -> Result<(), String> {
@@ -134,6 +134,15 @@ impl Bounds {
         let (a, b) = (self.random.below(nodes) as usize, self.random.below(nodes) as usize);
         match self.random.below(60) {
             0 if crashes => self.world.restart(a, self.random.unit() < 0.5),
+            8 if !self.world.is_paused(a) => {
+                let (seconds, at_once) = (self.random.pick(&[1, 2, 4]), self.random.unit() < 0.3);
+                self.world.pause(a, Duration::from_secs(seconds), at_once);
+            }
+            9 if !self.world.is_paused(a) => {
+                // Whoever is forgotten may be met again at once, or never.
+                self.world.forget(a, b);
+            }
+            10 if a != b && !self.world.is_paused(a) => self.world.meet(a, b),
             1 => {
                 let (one_way, at_once) = (self.random.unit() < 0.5, self.random.unit() < 0.5);
                 self.world.cut(a, b, one_way, at_once);

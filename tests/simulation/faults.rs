@@ -2,6 +2,7 @@
 
 use crate::world::{Event, OnlyIf, World};
 use discnt::base::Monotonic;
+use discnt::counter::CounterState;
 use discnt::node::{Input, RequestNumber};
 use std::time::Duration;
 
@@ -67,5 +68,48 @@ impl World {
         let moment = self.moment(at);
         self.hosts[at].node.handle(Input::Reset { request: RequestNumber(2), hard }, moment);
         self.carry_out(at);
+    }
+
+    /// The node has been parted from the cluster of the first.
+    pub(crate) fn send_away(&mut self, at: usize) {
+        self.hosts[at].away = true;
+    }
+
+    pub(crate) fn is_away(&self, at: usize) -> bool {
+        self.hosts[at].away
+    }
+
+    /// Whether the node belongs to the cluster of the first, and knows what was done there while it did not.
+    pub(crate) fn is_at_home(&mut self, at: usize) -> bool {
+        if !self.are_members(0, at) {
+            return false;
+        }
+        if !self.hosts[at].away {
+            return true;
+        }
+        // While some have not heard that they were parted, they count each other as members still.
+        let others: Vec<usize> = self.members_of_first().filter(|other| *other != at).collect();
+        let is_member = others.iter().all(|other| self.are_members(at, *other) && self.are_members(*other, at));
+        if !is_member || self.node(at).state().view().catching_up {
+            return false;
+        }
+        let said = others.iter().flat_map(|other| self.said_by(*other)).collect();
+        (self.hosts[at].to_learn, self.hosts[at].away) = (said, false);
+        true
+    }
+
+    pub(crate) fn members_of_first(&self) -> impl Iterator<Item = usize> {
+        (0..self.nodes()).filter(|at| *at == 0 || self.are_members(0, *at))
+    }
+
+    /// Whether all others of the cluster of the first know what this node knows to be set or deleted.
+    pub(crate) fn is_known_by_all(&self, at: usize, key: &str) -> bool {
+        let state = self.inspect(at, key).unwrap_or_default();
+        let Some(assignment) = state.assignment() else { return true };
+        let stamp = assignment.stamp;
+        self.members_of_first().all(|other| {
+            let holds = |state: CounterState| state.assignment().is_some_and(|held| held.stamp >= stamp);
+            self.node(other).received(stamp.replica) >= stamp.number || self.inspect(other, key).is_some_and(holds)
+        })
     }
 }

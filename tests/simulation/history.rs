@@ -26,6 +26,7 @@ pub(crate) struct Figures {
     pub(crate) cuts: u64,
     pub(crate) flaps: u64,
     pub(crate) pauses: u64,
+    pub(crate) partings: u64,
     pub(crate) streams: u64,
     pub(crate) rates: u64,
     pub(crate) lost: u64,
@@ -40,6 +41,7 @@ impl Tally for Figures {
         self.cuts += other.cuts;
         self.flaps += other.flaps;
         self.pauses += other.pauses;
+        self.partings += other.partings;
         self.streams += other.streams;
         self.rates += other.rates;
         self.lost += other.lost;
@@ -64,8 +66,12 @@ struct History {
     judge: Judge,
     figures: Figures,
     streams: Vec<Stream>,
-    /// Nodes that have not met the others yet.
+    /// Nodes that have not met the others yet, or were parted from them.
     strangers: Vec<usize>,
+    /// Those of them that nobody uses until they have met the others.
+    idle: Vec<usize>,
+    /// When somebody was last told to meet another.
+    met_at: Monotonic,
 }
 
 /// Lives through one history. Answers what disagreed.
@@ -77,8 +83,9 @@ pub(crate) fn live(seed: u64) -> Result<Figures, String> {
     world.set_slowest(odds.slowest);
     let judge =
         if random.unit() < 0.5 { Judge::Oracle(Oracle::new(&KEYS)) } else { Judge::Ledger(Ledger::new(&KEYS, nodes)) };
-    let (figures, streams, strangers) = (Figures::default(), Vec::new(), Vec::new());
-    let mut history = History { random, odds, world, judge, figures, streams, strangers };
+    let (figures, streams, strangers, idle) = (Figures::default(), Vec::new(), Vec::new(), Vec::new());
+    let mut history =
+        History { random, odds, world, judge, figures, streams, strangers, idle, met_at: Monotonic::ZERO };
     history.begin();
     for _ in 0..300 {
         history.operate();
@@ -101,7 +108,14 @@ impl History {
 
     fn begin(&mut self) {
         for at in 1..self.world.nodes() {
-            if self.random.unit() < 0.15 { self.strangers.push(at) } else { self.world.meet(at, 0) }
+            if self.random.unit() < 0.15 {
+                self.strangers.push(at);
+                if self.random.unit() < 0.5 {
+                    self.idle.push(at);
+                }
+            } else {
+                self.world.meet(at, 0);
+            }
         }
         // A wider precision is gone by once all have heard of it, which takes a while.
         for key in KEYS {
@@ -117,12 +131,13 @@ impl History {
         let (at, key) = (self.any_node(), self.random.pick(&KEYS));
         let state = self.world.inspect(at, key).unwrap_or_default();
         self.figures.rates += u64::from(state.others().iter().any(|held| held.forecast.is_some()));
-        if self.world.is_paused(at) {
+        if self.world.is_paused(at) || self.idle.contains(&at) {
             return;
         }
         let Odds { assign, delete, precision, stream, small, .. } = self.odds;
         // What two clusters deleted and set before they met has no common order; what they counted is simply added.
-        // The same goes for a node that has lost its memory and does not yet know again what was deleted.
+        // The same goes for a node that was parted from the others, or has lost its memory, and does not yet know again
+        // what was deleted.
         let may_assign = !self.strangers.contains(&at) && !self.world.is_ignorant(at);
         let choice = self.random.unit();
         if choice < assign && may_assign {
@@ -226,16 +241,49 @@ impl History {
             self.world.pause(at, Duration::from_secs(seconds), at_once);
             self.figures.pauses += 1;
         }
-        self.strangers.retain(|other| !self.world.are_members(0, *other));
+        if self.random.unit() < self.odds.part {
+            self.part(at, other);
+        }
+        self.strangers.retain(|other| !self.world.is_at_home(*other));
+        self.idle.retain(|other| self.strangers.contains(other));
         if self.random.unit() < 0.02 {
             self.introduce_one();
         }
     }
 
+    /// `other` has `at` forgotten, or `at` leaves. What it alone knows to be set or deleted would have no common order
+    /// with what the others do from then on.
+    fn part(&mut self, at: usize, other: usize) {
+        let is_unfit =
+            |at: usize| self.strangers.contains(&at) || self.world.is_paused(at) || self.world.is_ignorant(at);
+        let knows_more = KEYS.iter().any(|key| !self.world.is_known_by_all(at, key));
+        let is_met = self.world.now.since(self.met_at) < Duration::from_secs(1)
+            || self.strangers.iter().any(|stranger| self.world.are_members(at, *stranger));
+        if at == 0 || at == other || is_unfit(at) || is_unfit(other) || knows_more || is_met {
+            return;
+        }
+        if self.random.unit() < 0.6 {
+            self.world.forget(other, at)
+        } else {
+            self.world.reset(at, false)
+        }
+        self.world.send_away(at);
+        self.strangers.push(at);
+        self.figures.partings += 1;
+    }
+
+    /// Nodes that have never met the others may meet each other first. Whoever was parted may not meet those: they would
+    /// take from it what the others have given up meanwhile, and would not know that they have to ask for that.
     fn introduce_one(&mut self) {
-        if let Some(stranger) = self.strangers.first().copied() {
-            let nodes = self.world.nodes();
-            self.world.meet(stranger, (stranger + 1 + self.random.below(nodes as u64 - 1) as usize) % nodes);
+        if self.strangers.is_empty() {
+            return;
+        }
+        let (stranger, other) = (self.random.pick(&self.strangers), self.any_node());
+        let is_of_first = |at: usize| at == 0 || (self.world.are_members(0, at) && !self.strangers.contains(&at));
+        let may_meet = if self.world.is_away(stranger) { is_of_first(other) } else { !self.world.is_away(other) };
+        if stranger != other && may_meet && !self.world.is_paused(stranger) {
+            self.world.meet(stranger, other);
+            self.met_at = self.world.now;
         }
     }
 
@@ -256,11 +304,19 @@ impl History {
         self.world.heal_all();
         self.world.set_loss(0.0);
         self.world.set_slowest(Duration::from_millis(6));
+        if self.figures.partings > 0 {
+            // A meeting is of no use to who does not know yet what it undoes.
+            self.world.run_for(Duration::from_secs(6), self.judge.witness());
+        }
         // Some have never met, and a meeting may have failed.
         for at in 1..self.world.nodes() {
             self.world.meet(at, 0);
         }
         self.world.run_for(HEALING, self.judge.witness());
+        self.strangers.retain(|other| !self.world.is_at_home(*other));
+        assert!(self.strangers.is_empty(), "{:?} have not found their way back", self.strangers);
+        // Those that were away are looked at from now on.
+        self.world.run_for(Duration::from_millis(1100), self.judge.witness());
     }
 
     fn judge_all(&self) -> Result<(), String> {
@@ -297,6 +353,15 @@ impl History {
                 self.figures.given_up += 1;
             } else if self.figures.crashes == 0 {
                 return Err(format!("{key} was deleted and is not given up\n{}", self.world.describe(key)));
+            }
+        }
+        for at in 0..self.world.nodes() {
+            let table = self.world.node(at).table();
+            let is_kept = |key: &&&str| self.world.inspect(at, key).is_some_and(|state| state.precision().is_some());
+            let kept = KEYS.iter().filter(is_kept).count() as u64;
+            if (self.figures.crashes == 0 && table.held() != kept) || table.waiting() > 0 || table.has_news() {
+                let (held, waiting) = (table.held(), table.waiting());
+                return Err(format!("node {at} holds {held} counters, not {kept}, and {waiting} announcements wait"));
             }
         }
         let pulls = self.world.pulls;

@@ -56,9 +56,12 @@ impl Judge {
 
     pub(crate) fn verdict(&self, world: &World, key: &str, read: Option<Amount>) -> Result<(), String> {
         let right = match self {
-            Self::Oracle(oracle) => oracle.allows(world, key, read),
-            Self::Ledger(ledger) => ledger.expected(world, key) == read,
+            Self::Oracle(oracle) => oracle.allows(world, key, read).then_some(read).ok_or("another value".to_owned()),
+            Self::Ledger(ledger) => Ok(ledger.expected(world, key)),
         };
-        if right { Ok(()) } else { Err("the oracle does not".to_owned()) }
+        match right {
+            Ok(right) if right == read => Ok(()),
+            right => Err(format!("the oracle {right:?}")),
+        }
     }
 }

@@ -37,6 +37,8 @@ struct Counter {
     checked: Vec<Option<CounterState>>,
     /// Deleted, and then given up by common consent: not even an assignment that never heard of them brings them back.
     gone: u128,
+    /// The last deletion that was given up: who was parted meanwhile gives up what came before it, and never hears of it.
+    over: Option<Stamp>,
 }
 
 pub(crate) struct Ledger {
@@ -182,11 +184,16 @@ impl Ledger {
         let counter = self.counters.get_mut(key).expect("a known key");
         let present = state.assignment().map(|assignment| assignment.stamp);
         counter.won[at].extend(present);
+        if present.is_none() {
+            let buried =
+                counter.won[at].last().filter(|last| counter.assigned.get(last).is_some_and(|won| won.deleted));
+            counter.over = counter.over.max(buried.copied());
+        }
         counter.note_given_up(world, at, &state);
         let mut newest = counter.won[at].iter();
         // Those that were outlived count only while nothing came after them.
         let is_left = |stamp: &&Stamp| present.is_none() || counter.assigned.get(stamp).is_none_or(|won| !won.outlived);
-        let newest = newest.rfind(is_left);
+        let newest = newest.rfind(is_left).filter(|newest| present.is_some() || Some(**newest) > counter.over);
         let winner = newest.map(|stamp| counter.assigned.get(stamp).ok_or("an assignment that nobody made"));
         let winner = winner.transpose()?;
         if present != newest.copied() && !(present.is_none() && winner.is_some_and(|won| won.deleted)) {
@@ -206,7 +213,7 @@ impl Ledger {
         let seen = counter.seen[at] | counter.made_by(|by| by == replica);
         let known = counter.known(world, at) | observed;
         // Without an assignment there is nothing but what was given up, and of that it is enough to have heard.
-        let explained = counter.gone | if present.is_none() { known } else { observed };
+        let explained = counter.gone | if present.is_none() { known | counter.buried(at) } else { observed };
         let lost = seen & !counted & !explained;
         if lost != 0 {
             return Err(format!("{lost:b} had been seen here, was not assigned over, and is gone"));
@@ -234,6 +241,12 @@ impl Counter {
         known.fold(0, |all, (_, assigned)| all | assigned.observed)
     }
 
+    /// What the assignments that this node heard of, and that were given up with a later deletion, had seen.
+    fn buried(&self, at: usize) -> u128 {
+        let buried = self.won[at].iter().filter(|stamp| Some(**stamp) <= self.over);
+        buried.filter_map(|stamp| self.assigned.get(stamp)).fold(0, |all, assigned| all | assigned.observed)
+    }
+
     /// A node may give up its deleted shares when no member has assigned without having seen them, and kept that from it.
     fn note_given_up(&mut self, world: &World, at: usize, state: &CounterState) {
         let node = world.node(at);
@@ -259,7 +272,11 @@ impl Counter {
 impl Witness for Ledger {
     /// Nothing that is checked depends on more than what the node holds of the counter and has of the writers, and on
     /// what was done to the counter.
+    /// Who was parted from the others relies on nothing until it has taken over what they have, and says so.
     fn look(&mut self, world: &World, at: usize) {
+        if world.is_away(at) {
+            return;
+        }
         let received: Vec<u64> = self.writers.iter().map(|writer| world.node(at).received(*writer)).collect();
         let heard_more = self.received[at] != received;
         self.received[at] = received;

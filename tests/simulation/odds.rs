@@ -12,6 +12,8 @@ pub(crate) struct Odds {
     pub(crate) cut: f64,
     pub(crate) flap: f64,
     pub(crate) pause: f64,
+    /// That a node is forgotten or leaves.
+    pub(crate) part: f64,
     pub(crate) assign: f64,
     pub(crate) delete: f64,
     pub(crate) precision: f64,
@@ -37,6 +39,7 @@ impl Odds {
             stream: random.pick(&[0.0, 0.03, 0.1]),
             small: random.unit() < 0.4,
             crowded: random.unit() < 0.4,
+            part: random.pick(&[0.0, 0.0, 0.01, 0.03]),
         }
     }
 }

@@ -86,8 +86,10 @@ pub(crate) struct Host {
     pub(crate) paused_until: Monotonic,
     /// What has happened to it meanwhile.
     pub(crate) parked: Vec<Event>,
-    /// What the others had when this node lost its memory.
+    /// What the others had when this node lost its memory, or met them again.
     pub(crate) to_learn: Vec<(ReplicaId, u64)>,
+    /// It was parted from the others and has not met them again.
+    pub(crate) away: bool,
 }
 
 pub(crate) struct World {
@@ -134,6 +136,7 @@ impl World {
                 paused_until: Monotonic::ZERO,
                 parked: Vec::new(),
                 to_learn: Vec::new(),
+                away: false,
             }
         };
         let hosts = (0..nodes).map(&mut host).collect();
@@ -195,11 +198,11 @@ impl World {
         host.to_learn.iter().any(|(replica, number)| host.node.received(*replica) < *number)
     }
 
-    fn said_by_all(&self) -> Vec<(ReplicaId, u64)> {
-        let known =
-            |host: &Host| (0..).map_while(|index| host.node.replica_at(ReplicaIndex(index))).collect::<Vec<_>>();
-        let of = |host| known(host).into_iter().map(|replica| (replica, host.node.received(replica)));
-        self.hosts.iter().flat_map(of).collect()
+    /// Up to where a node has everything of each replica.
+    pub(crate) fn said_by(&self, at: usize) -> Vec<(ReplicaId, u64)> {
+        let node = &self.hosts[at].node;
+        let known = (0..).map_while(|index| node.replica_at(ReplicaIndex(index)));
+        known.map(|replica| (replica, node.received(replica))).collect()
     }
 
     /// Whether `at` counts `other` among the members of its cluster.
@@ -228,7 +231,7 @@ impl World {
             }
             self.notice_loss(other, at, noticed_at_once, OnlyIf::Always);
         }
-        let to_learn = self.said_by_all();
+        let to_learn = (0..self.nodes()).flat_map(|at| self.said_by(at)).collect();
         let now = self.clock(at);
         let host = &mut self.hosts[at];
         (host.incarnation, host.to_learn, host.paused_until) = (host.incarnation + 1, to_learn, Monotonic::ZERO);

@@ -1,0 +1,116 @@
+//! Giving up deleted counters, staged: what must not be forgotten while somebody may still need it.
+
+use crate::world::{Witness, World};
+use discnt::base::{Amount, Name};
+use std::time::Duration;
+
+struct Nobody;
+
+impl Witness for Nobody {
+    fn look(&mut self, _: &World, _: usize) {}
+}
+
+fn name() -> Name<'static> {
+    Name::new(b"apples").expect("short")
+}
+
+fn joined(seed: u64, nodes: usize) -> World {
+    let mut world = World::new(seed, nodes, 0.0);
+    for at in 1..nodes {
+        world.meet(at, 0);
+    }
+    run(&mut world, 3000);
+    world
+}
+
+fn run(world: &mut World, milliseconds: u64) {
+    world.run_for(Duration::from_millis(milliseconds), &mut Nobody);
+}
+
+fn increment(world: &World, at: usize, by: i64) {
+    world.node(at).table().increment(name(), Amount::from(by), world.clock(at)).expect("in range");
+}
+
+fn set(world: &World, at: usize, value: i64) {
+    world.node(at).table().assign(name(), Amount::from(value), world.moment(at)).expect("room");
+}
+
+fn delete(world: &World, at: usize) {
+    assert_eq!(world.node(at).table().delete(name(), world.moment(at)), Ok(true));
+}
+
+#[track_caller]
+fn all_read(world: &World, value: i64, seed: u64) {
+    let read: Vec<_> = (0..world.nodes()).map(|at| world.read(at, "apples")).collect();
+    let expected = vec![Some(Amount::from(value)); world.nodes()];
+    assert_eq!(read, expected, "seed {seed}\n{}", world.describe("apples"));
+}
+
+/// A share comes back to what a deletion had seen of it. The last to have heard is one that has only heard it go up,
+/// and sets the counter: what it then hears of the way down must still find the share.
+#[test]
+fn a_share_is_not_given_up_while_somebody_has_only_seen_it_elsewhere() {
+    let mut staged = 0;
+    for seed in 0..30 {
+        let mut world = joined(seed, 3);
+        increment(&world, 0, 5);
+        run(&mut world, 2000);
+        increment(&world, 0, 3);
+        delete(&world, 1);
+        run(&mut world, 2500);
+        all_read(&world, 3, seed);
+        // All nodes began at a full second, and tell each other what they have at every one since then.
+        let into_the_second = world.now.as_nanos() / 1_000_000 % 1000;
+        run(&mut world, 1150 - into_the_second);
+        world.cut(0, 2, true, false);
+        increment(&world, 0, -3);
+        run(&mut world, 1100);
+        if world.read(2, "apples") != Some(Amount::from(3)) {
+            // It has found the cut out, and heard of it from another.
+            continue;
+        }
+        staged += 1;
+        set(&world, 2, 100);
+        world.heal_all();
+        run(&mut world, 8000);
+        all_read(&world, 97, seed);
+    }
+    assert!(staged > 2, "{staged} times");
+}
+
+/// All but one have given up a deletion, and a node whose clock is behind, and that has lost its memory, sets the counter.
+/// Whoever still holds the deletion must find that the SET came after it.
+#[test]
+fn what_is_set_after_a_deletion_was_given_up_wins_over_it() {
+    let is_behind = |seed: &u64| {
+        let world = World::new(*seed, 4, 0.0);
+        world.moment(3).wall < world.moment(0).wall
+    };
+    let mut staged = 0;
+    for seed in (0..60).filter(is_behind) {
+        let mut world = joined(seed, 4);
+        increment(&world, 0, 5);
+        run(&mut world, 2000);
+        delete(&world, 0);
+        let holds_share = |world: &World| world.inspect(0, "apples").is_some_and(|state| state.own.is_some());
+        while holds_share(&world) {
+            run(&mut world, 1);
+        }
+        world.pause(2, Duration::from_secs(20), false);
+        run(&mut world, 1500);
+        let holds = |at| world.inspect(at, "apples").is_some_and(|state| state.assignment().is_some());
+        if !holds(2) || holds(0) || holds(1) {
+            // The last to look had found out already that one does not answer.
+            continue;
+        }
+        staged += 1;
+        world.restart(3, true);
+        run(&mut world, 2000);
+        set(&world, 3, 7);
+        run(&mut world, 1000);
+        world.heal_all();
+        run(&mut world, 9000);
+        all_read(&world, 7, seed);
+    }
+    assert!(staged > 2, "{staged} times");
+}
