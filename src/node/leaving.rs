@@ -3,22 +3,56 @@
 use super::event::Event;
 use super::input::{CloseCause, Output, RequestNumber};
 use super::machine::{Node, NodeSettings};
+use super::peer::Link;
 use super::sequence::Sequence;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId};
 use crate::membership::{MemberIdentity, Membership};
+use std::time::Duration;
 
 /// Renewals of one incarnation's membership stay below the next incarnation's.
 const GENERATIONS_AN_INCARNATION: u64 = 1 << 20;
 
+/// For so long who leaves waits for the others to say that they have its last words.
+const LONGEST_FAREWELL: Duration = Duration::from_millis(2500);
+
+/// A node that leaves as soon as the others have its last words.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Farewell {
+    request: RequestNumber,
+    hard: bool,
+    since: Monotonic,
+    /// The number of the last word.
+    last: u64,
+}
+
 impl Node {
-    /// Leaves the cluster: the others forget this node and keep its counts, and it keeps theirs.
+    /// Tells the others all that they have not heard, and leaves the cluster once they have.
     pub(super) fn reset(&mut self, request: RequestNumber, hard: bool, now: Monotonic) {
-        if hard && self.resetting.is_some() {
-            self.answer(Some(request), Err("another CLUSTER RESET HARD is under way".to_owned()));
+        if self.farewell.is_some() || self.resetting.is_some() {
+            self.answer(Some(request), Err("another CLUSTER RESET is under way".to_owned()));
             return;
         }
         self.table.queue_all_moved();
         self.flush_all(now);
+        self.farewell = Some(Farewell { request, hard, since: now, last: self.table.last_number() });
+        self.leave_if_told(now);
+    }
+
+    /// Leaves if that is wanted and every linked member has the last words, or has had the time for it.
+    pub(super) fn leave_if_told(&mut self, now: Monotonic) {
+        let Some(farewell) = self.farewell else { return };
+        let mut links = self.peers.values().filter_map(|peer| peer.link.as_ref().filter(|link| link.replica.is_some()));
+        let has_told = |link: &Link| {
+            link.digest.as_ref().is_some_and(|digest| digest.entry(self.own_index).received >= farewell.last)
+        };
+        if links.all(has_told) || now.since(farewell.since) >= LONGEST_FAREWELL {
+            self.farewell = None;
+            self.leave(farewell.request, farewell.hard, now);
+        }
+    }
+
+    /// Leaves the cluster: the others forget this node and keep its counts, and it keeps theirs.
+    fn leave(&mut self, request: RequestNumber, hard: bool, now: Monotonic) {
         self.membership.leave(now);
         self.drain_membership(now);
         let left: Vec<NodeId> = self.peers.keys().copied().collect();

@@ -4,7 +4,7 @@ use super::doubt::Doubt;
 use super::early::EarlyRetirements;
 use super::event::Event;
 use super::input::{DialNumber, Input, KnownMember, Output, RequestNumber};
-use super::leaving::identity;
+use super::leaving::{Farewell, identity};
 use super::peer::Peer;
 use super::repair::Pulling;
 use super::sequence::Sequence;
@@ -86,6 +86,8 @@ pub struct Node {
     /// What makes the doubt good, while it is under way.
     pub(super) taking_over: Option<TakingOver>,
     pub(super) meetings: HashMap<DialNumber, RequestNumber>,
+    /// It is about to leave its cluster.
+    pub(super) farewell: Option<Farewell>,
     pub(super) resetting: Option<RequestNumber>,
     pub(super) pulling: Option<Pulling>,
     /// What was given up under these numbers, to be taken once everything said before them has been.
@@ -160,6 +162,7 @@ impl Node {
             has_told: false,
             wall: WallMillis(0),
             meetings: HashMap::new(),
+            farewell: None,
             resetting: None,
             pulling: None,
             early_retirements: EarlyRetirements::default(),
@@ -278,6 +281,7 @@ impl Node {
         }
         self.compare_digests(at);
         self.drop_some();
+        self.leave_if_told(at);
         self.dial_due(at);
         self.after_input(at);
     }

@@ -135,3 +135,24 @@ fn a_node_alone_can_be_reset() {
     assert_ne!(node.ask("CLUSTER MYID"), node.id());
     assert_eq!(node.ask("INCR a"), "2");
 }
+
+#[test]
+fn a_node_that_leaves_tells_the_others_its_last_words() {
+    let ground = Ground::new();
+    let [first, second, third] = ground.three();
+    third.ask("PRECISION predicted 100000");
+    for round in 1..=3 {
+        for _ in 0..300 {
+            third.ask("INCRBY exact 3");
+            third.ask("INCRBY predicted 3");
+        }
+        assert_eq!(third.ask("CLUSTER RESET"), "OK");
+        let sum = (round * 900).to_string();
+        for node in [&first, &second] {
+            eventually_answers(node, "MGET exact predicted", &format!("[{sum} {sum}]"));
+        }
+        assert_eq!(third.ask(&format!("CLUSTER MEET 127.0.0.1 {}", first.port())), "OK");
+        eventually_linked(&[&first, &second, &third]);
+        eventually_answers(&third, "GET exact STATE", &format!("[{sum} CONSISTENT]"));
+    }
+}

@@ -94,3 +94,27 @@ fn the_effective_precision_is_what_the_flush_interval_leaves() {
     assert_eq!(second.ask("PRECISION a"), "0");
     assert!(second.ask("INFO counters").contains("counters_beyond_precision:1"), "{}", second.ask("INFO counters"));
 }
+
+#[test]
+fn the_bound_of_a_predicted_counter_is_within_its_precision() {
+    let ground = Ground::new();
+    let [first, second, third] = ground.three();
+    assert_eq!(first.ask("PRECISION a 30"), "30");
+    for node in [&first, &second, &third] {
+        eventually_answers(node, "PRECISION a", "30");
+    }
+    let (mut one, mut other) = (second.client(), third.client());
+    let mut in_a_row = 0;
+    let mut pace = Instant::now();
+    eventually("bounds within the precision, for three seconds", || {
+        for _ in 0..50 {
+            one.ask("INCR a");
+            other.ask("INCR a");
+            pace += Duration::from_millis(2);
+            std::thread::sleep(pace.saturating_duration_since(Instant::now()));
+        }
+        let (value, bound, age_ms, outside) = bounded(&first, "a")?;
+        in_a_row = if outside.is_empty() && bound <= 30.0 { in_a_row + 1 } else { 0 };
+        if in_a_row >= 30 { Ok(()) } else { Err(format!("{in_a_row} in a row; {value} {bound} {age_ms}")) }
+    });
+}
