@@ -210,7 +210,7 @@ impl History {
         if self.random.unit() < self.odds.crash {
             // Where one falls the next may follow.
             let mut falls = at;
-            loop {
+            while self.may_fall(falls) {
                 let noticed_at_once = self.random.unit() < 0.5;
                 self.figures.lost += self.judge.crash(&mut self.world, falls, noticed_at_once);
                 self.figures.crashes += 1;
@@ -249,6 +249,14 @@ impl History {
         if self.random.unit() < 0.02 {
             self.introduce_one();
         }
+    }
+
+    /// What was given up while somebody was away is known only to those that were not: one of them must remember it.
+    fn may_fall(&self, at: usize) -> bool {
+        let nodes = 0..self.world.nodes();
+        let remembers =
+            |other: usize| other != at && !self.strangers.contains(&other) && !self.world.is_ignorant(other);
+        !nodes.clone().any(|other| self.world.is_away(other)) || nodes.clone().any(remembers)
     }
 
     /// `other` has `at` forgotten, or `at` leaves. What it alone knows to be set or deleted would have no common order
