@@ -227,7 +227,10 @@ impl fmt::Display for Event {
                  replica, so that nothing counted from now on is lost"
             ),
             Self::Reconciled { peer, dropped } => {
-                write!(f, "has what {peer} has, and dropped {dropped} things that were given up meanwhile")
+                write!(
+                    f,
+                    "took over all that {peer} has; items dropped because they were given up meanwhile: {dropped}"
+                )
             }
             Self::Membership(text) => write!(f, "membership: {text}"),
             Self::TooManyReplicas(replica) => {

@@ -17,9 +17,9 @@ impl Node {
             self.rule_out(node, self.wall, now);
             Ok(())
         } else if self.admissions.is_out(node) {
-            Err(format!("Unknown node {node}: it is forgotten already"))
+            Err(format!("Unknown node {node}: it is forgotten already; nothing was changed"))
         } else {
-            Err(format!("Unknown node {node}: CLUSTER NODES lists those that can be forgotten"))
+            Err(format!("Unknown node {node}: CLUSTER NODES lists those that can be forgotten; nothing was changed"))
         };
         self.answer(Some(request), result);
     }
