@@ -273,7 +273,9 @@ impl History {
         if self.random.unit() < 0.6 {
             self.world.forget(other, at)
         } else {
-            self.world.reset(at, false)
+            self.world.reset(at, false);
+            // It leaves once the others have its last words, or have had the time for it.
+            self.world.run_for(Duration::from_secs(3), self.judge.witness());
         }
         self.world.send_away(at);
         self.strangers.push(at);
