@@ -33,6 +33,8 @@ mod partings;
 mod random;
 #[path = "simulation/scenarios.rs"]
 mod scenarios;
+#[path = "simulation/staged.rs"]
+mod staged;
 #[path = "simulation/world.rs"]
 mod world;
 

@@ -1,6 +1,6 @@
 //! Dropping what was given up elsewhere while nobody could say so here.
 
-use super::table::Table;
+use super::table::{Table, next_place};
 use crate::base::{Location, ReplicaIndex};
 
 impl Table {
@@ -32,12 +32,6 @@ impl Table {
                 shard.remove(&self.shared, slot);
             }
         }
-        if last < end {
-            Some(Location(last << 8 | number))
-        } else if number < 0xff {
-            Some(Location(number + 1))
-        } else {
-            None
-        }
+        next_place(number, last, end)
     }
 }

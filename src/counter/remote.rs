@@ -6,7 +6,7 @@ use super::shard::Shard;
 use super::share::{Retired, Share};
 use super::shared::Shared;
 use super::state::HeldShare;
-use super::table::Table;
+use super::table::{Table, next_place};
 use super::{Forecast, NumberedItem};
 use crate::base::{HybridTime, Location, Monotonic, Name, ReplicaIndex, WallMillis};
 use std::sync::Arc;
@@ -176,13 +176,7 @@ impl Table {
         for slot in first..last {
             shard.visit_items(&self.shared, slot, has, now, visit);
         }
-        if last < end {
-            Some(Location(last << 8 | number))
-        } else if number < 0xff {
-            Some(Location(number + 1))
-        } else {
-            None
-        }
+        next_place(number, last, end)
     }
 }
 

@@ -307,3 +307,9 @@ impl Table {
         self.shared.counters.load(Ordering::Relaxed)
     }
 }
+
+/// Where a walk over all places goes on after it has looked at a shard's slots up to `last` of `end`: slot by slot within a
+/// shard, shard after shard. None behind the last.
+pub(super) fn next_place(shard: u32, last: u32, end: u32) -> Option<Location> {
+    if last < end { Some(Location(last << 8 | shard)) } else { (shard < 0xff).then_some(Location(shard + 1)) }
+}

@@ -1,35 +1,9 @@
 //! Giving up deleted counters, staged: what must not be forgotten while somebody may still need it.
 
-use crate::world::{Witness, World};
-use discnt::base::{Amount, Name};
+use crate::staged::{increment, joined, name, run};
+use crate::world::World;
+use discnt::base::Amount;
 use std::time::Duration;
-
-struct Nobody;
-
-impl Witness for Nobody {
-    fn look(&mut self, _: &World, _: usize) {}
-}
-
-fn name() -> Name<'static> {
-    Name::new(b"apples").expect("short")
-}
-
-fn joined(seed: u64, nodes: usize) -> World {
-    let mut world = World::new(seed, nodes, 0.0);
-    for at in 1..nodes {
-        world.meet(at, 0);
-    }
-    run(&mut world, 3000);
-    world
-}
-
-fn run(world: &mut World, milliseconds: u64) {
-    world.run_for(Duration::from_millis(milliseconds), &mut Nobody);
-}
-
-fn increment(world: &World, at: usize, by: i64) {
-    world.node(at).table().increment(name(), Amount::from(by), world.clock(at)).expect("in range");
-}
 
 fn set(world: &World, at: usize, value: i64) {
     world.node(at).table().assign(name(), Amount::from(value), world.moment(at)).expect("room");

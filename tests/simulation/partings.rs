@@ -2,30 +2,11 @@
 //! nothing that was counted is lost.
 
 use crate::random::Random;
-use crate::world::{Witness, World};
+use crate::staged::{joined, run};
+use crate::world::World;
 use discnt::base::{Amount, Name};
-use std::time::Duration;
-
-struct Nobody;
-
-impl Witness for Nobody {
-    fn look(&mut self, _: &World, _: usize) {}
-}
 
 const KEYS: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
-
-fn joined(seed: u64, nodes: usize) -> World {
-    let mut world = World::new(seed, nodes, 0.0);
-    for at in 1..nodes {
-        world.meet(at, 0);
-    }
-    run(&mut world, 3000);
-    world
-}
-
-fn run(world: &mut World, milliseconds: u64) {
-    world.run_for(Duration::from_millis(milliseconds), &mut Nobody);
-}
 
 fn name(key: &str) -> Name<'_> {
     Name::new(key.as_bytes()).expect("short")

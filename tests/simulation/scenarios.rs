@@ -2,40 +2,14 @@
 
 use crate::ledger::Ledger;
 use crate::random::Random;
-use crate::world::{Witness, World};
+use crate::staged::{Nobody, increment, joined, name, run};
+use crate::world::World;
 use discnt::base::{Amount, Monotonic, Name};
 use discnt::counter::Precision;
 use discnt::node::LinkView;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-struct Nobody;
-
-impl Witness for Nobody {
-    fn look(&mut self, _: &World, _: usize) {}
-}
-
-fn name() -> Name<'static> {
-    Name::new(b"apples").expect("short")
-}
-
-fn joined(seed: u64, nodes: usize) -> World {
-    let mut world = World::new(seed, nodes, 0.0);
-    for at in 1..nodes {
-        world.meet(at, 0);
-    }
-    run(&mut world, 3000);
-    world
-}
-
-fn run(world: &mut World, milliseconds: u64) {
-    world.run_for(Duration::from_millis(milliseconds), &mut Nobody);
-}
-
-fn increment(world: &World, at: usize, by: i64) {
-    world.node(at).table().increment(name(), Amount::from(by), world.clock(at)).expect("in range");
-}
 
 fn all_read(world: &World) -> Vec<Option<Amount>> {
     (0..world.nodes()).map(|at| world.read(at, "apples")).collect()
