@@ -3,6 +3,7 @@
 //! Values only. Nothing here reads a clock, draws randomness, locks, or does IO.
 
 mod amount;
+mod durability;
 mod glob;
 mod ids;
 mod limits;
@@ -13,6 +14,7 @@ mod time;
 mod total;
 
 pub use amount::{Amount, AmountError};
+pub use durability::Durability;
 pub use glob::Glob;
 pub use ids::{IdError, Incarnation, Location, NodeId, ReplicaId, ReplicaIndex};
 pub use limits::{MAX_CONTEXT_REPLICAS, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_PEERS, REPAIR_CHUNK_BYTES};

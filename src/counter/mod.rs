@@ -15,6 +15,7 @@ mod bounded_tests;
 mod collecting;
 #[cfg(test)]
 mod collecting_tests;
+mod commits;
 mod config;
 mod dropping;
 mod entry;
@@ -36,6 +37,7 @@ mod standing;
 mod state;
 #[cfg(test)]
 mod state_tests;
+mod stored;
 mod stored_name;
 mod table;
 #[cfg(test)]
@@ -45,6 +47,7 @@ mod tending;
 pub use announcement::{Announcement, AnnouncementBody};
 pub use assignment::{Assignment, Context, PrecisionRegister};
 pub use band::{Band, Precision, PrecisionError};
+pub use commits::CommitClock;
 pub use config::{Config, ConfigError};
 pub use error::CounterError;
 pub use examination::Examination;
@@ -57,5 +60,6 @@ pub use share::{Retired, Share};
 pub use shared::Wake;
 pub use standing::{BoundedReading, MemberStanding, Standings, Told};
 pub use state::{CounterState, HeldShare, NumberedItem};
+pub use stored::{Remainder, StoredCounter};
 pub use table::{Table, TableSettings};
 pub use tending::{Stability, Tended};

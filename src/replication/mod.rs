@@ -6,10 +6,12 @@ mod backlog;
 mod config;
 mod digest;
 mod numbers;
+mod record;
 mod registry;
 
 pub use backlog::Backlog;
 pub use config::{Config, ConfigError};
 pub use digest::{Digest, DigestEntry, Voice};
 pub use numbers::NumberSet;
+pub use record::NodeRecord;
 pub use registry::{Registry, RegistryFull};
