@@ -11,8 +11,8 @@ impl Table {
     /// Counts as `replica` what was counted so far, too: of the replica that ends, somebody has heard what this process
     /// never said, and nobody has heard what it did count. Shares that an assignment has seen stay with the old one.
     /// Walks all counters, a shard at a time.
-    pub fn begin_instead(&self, replica: ReplicaId, index: ReplicaIndex) {
-        let own = Arc::new(OwnReplica::new(replica, index, 0));
+    pub fn begin_instead(&self, replica: ReplicaId, index: ReplicaIndex, number_limit: u64) {
+        let own = Arc::new(OwnReplica::new(replica, index, 0, number_limit));
         for number in 0..=u8::MAX {
             if let Some(mut shard) = self.lock_at(crate::base::Location(u32::from(number))) {
                 shard.begin_instead(&self.shared, Arc::clone(&own));
@@ -35,13 +35,14 @@ impl Shard {
                 kept.push((slot, share.total));
             }
         }
-        self.end_own_replica(own);
+        self.end_own_replica(shared, own);
         for (slot, total) in kept {
             let Some(counter) = self.counters.get_mut(slot) else { continue };
             counter.state.own = Some(super::Share { total, ..super::Share::default() });
             // Whether it waits for a flush was about its old name.
             counter.queued = false;
             self.queue(shared, slot);
+            self.touch(shared, slot);
         }
     }
 }

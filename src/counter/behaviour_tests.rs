@@ -509,7 +509,7 @@ fn a_new_replica_takes_over_without_losing_or_repeating_anything() {
     }
     let before = table.last_number();
     let mut last_words = Vec::new();
-    table.begin_replica(replica(1, 2), ReplicaIndex(2), at(SECOND).monotonic, &mut last_words);
+    table.begin_replica((replica(1, 2), ReplicaIndex(2)), u64::MAX, at(SECOND).monotonic, &mut last_words);
     let said = numbers(&last_words);
     assert_eq!(said, (before + 1..=before + 100).collect::<Vec<_>>());
     for n in 0..100 {

@@ -27,6 +27,7 @@ impl Table {
             *dropped += gone;
             // What is tended is taken out by the tending.
             let is_spent = counter.state.is_empty() && !counter.tended;
+            shard.touch(&self.shared, slot);
             shard.recount(slot);
             if is_spent {
                 shard.remove(&self.shared, slot);

@@ -31,6 +31,10 @@ pub(super) struct Counter {
     pub(super) queued: bool,
     /// In the shard's list of counters that may be given up.
     pub(super) tended: bool,
+    /// In the shard's list of counters that changed since they were last handed over to be kept.
+    pub(super) unsaved: bool,
+    /// There may be a record of it on disk.
+    pub(super) kept: bool,
     pub(super) name: StoredName,
     pub(super) state: CounterState,
     pub(super) active: Option<Box<Active>>,
@@ -65,6 +69,8 @@ impl Counter {
             active: None,
             queued: false,
             tended: false,
+            unsaved: false,
+            kept: false,
             exists: false,
         }
     }

@@ -29,6 +29,9 @@ mod forecast;
 mod prediction;
 mod progress;
 mod remote;
+mod saving;
+#[cfg(test)]
+mod saving_tests;
 mod shard;
 mod share;
 mod shared;

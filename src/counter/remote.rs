@@ -43,6 +43,7 @@ impl Table {
         let Some(counter) = shard.counters.get_mut(slot) else { return false };
         let is_news = incoming.share.revision > self.shared.progress.received(incoming.replica);
         if is_news && counter.state.renew_share(incoming.replica, incoming.share, incoming.forecast) {
+            shard.touch(&self.shared, slot);
             // Nothing else of the counter depends on it.
             shard.watch_zero(&self.shared, slot, ZeroMaker::Another);
             return true;
@@ -92,6 +93,7 @@ impl Table {
         } else {
             shard.recount(slot);
         }
+        shard.touch(&self.shared, slot);
         shard.watch_zero(&self.shared, slot, ZeroMaker::Another);
         shard.location(slot)
     }
@@ -106,6 +108,7 @@ impl Table {
         if won {
             shard.after_precision(&self.shared, slot, now);
         }
+        shard.touch(&self.shared, slot);
         shard.location(slot)
     }
 
@@ -121,6 +124,7 @@ impl Table {
         }
         shard.recount(slot);
         shard.tend_later(slot);
+        shard.touch(&self.shared, slot);
         shard.location(slot)
     }
 
@@ -186,7 +190,9 @@ impl Shard {
             return;
         }
         let Some(counter) = self.counters.get_mut(slot) else { return };
-        counter.state.take_share(incoming.replica, incoming.share, incoming.forecast);
+        if counter.state.take_share(incoming.replica, incoming.share, incoming.forecast) {
+            self.saving.touch(shared, slot, counter);
+        }
         if !counter.exists || counter.state.assignment().is_some() {
             self.recount(slot);
         }

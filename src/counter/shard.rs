@@ -9,6 +9,7 @@ use super::collecting::{ZeroMaker, ZeroWatch};
 use super::entry::{Counter, ReadAt, Spoken};
 use super::error::CounterError;
 use super::excess::Corrections;
+use super::saving::Saving;
 use super::share::{Retired, Share};
 use super::shared::{OwnReplica, Shared};
 use super::slab::Slab;
@@ -46,6 +47,7 @@ pub(super) struct Shard {
     pub(super) corrections: Corrections,
     /// Counters with a precision of which not everybody is known to have heard.
     unsettled_precisions: Vec<u32>,
+    pub(super) saving: Saving,
     /// Whether the table knows that there is news here.
     signalled: bool,
     /// The band of counters without a precision of their own.
@@ -70,6 +72,7 @@ impl Shard {
             existing: 0,
             corrections: Corrections::default(),
             unsettled_precisions: Vec::new(),
+            saving: Saving::default(),
             signalled: false,
             default_band,
             alone: true,
@@ -113,12 +116,13 @@ impl Shard {
 
     /// Whether one more assignment may wait for the next flush.
     pub(super) fn check_room(&self) -> Result<(), CounterError> {
-        if self.outbox.len() >= MAX_WAITING { Err(CounterError::Busy) } else { Ok(()) }
+        if self.outbox.len() >= MAX_WAITING || !self.own.has_numbers() { Err(CounterError::Busy) } else { Ok(()) }
     }
 
     /// Takes a counter that has nothing left to remember out of the table.
     pub(super) fn remove(&mut self, shared: &Shared, slot: u32) {
         let Some(counter) = self.counters.remove(slot) else { return };
+        self.saving.note_removal(shared, &counter);
         let hash = shared.hash(&counter.name);
         if let Ok(entry) = self.index.find_entry(hash, |candidate| *candidate == slot) {
             entry.remove();
@@ -127,6 +131,7 @@ impl Shard {
         if let Some(zeros) = &mut self.zeros {
             zeros.forget(slot);
         }
+        self.forget_stale();
     }
 
     /// Brings the count of existing counters up to date after `slot` changed.
@@ -153,6 +158,7 @@ impl Shard {
         let (value, total) = counter.plan_increment(own, by, at)?;
         let band = (!self.alone).then(|| shared.band_of(default_band, &counter.state));
         let spoken = counter.commit_increment(by, total, band, at.now);
+        self.saving.touch(shared, slot, counter);
         if !counter.exists || counter.state.assignment().is_some() {
             self.recount(slot);
         }
@@ -291,12 +297,18 @@ impl Shard {
     pub(super) fn drain(&mut self, shared: &Shared, now: Monotonic, out: &mut Vec<Announcement>) {
         self.signalled = false;
         let mut announceable = std::mem::take(&mut self.announceable);
-        for slot in announceable.drain(..) {
+        let mut slots = announceable.drain(..);
+        while self.own.has_numbers()
+            && let Some(slot) = slots.next()
+        {
             self.announce_own(shared, slot, now);
         }
+        // What found no number waits until there are more.
+        let starved: Vec<u32> = slots.collect();
         // Keep the allocation, but not one made by a rare burst.
         announceable.shrink_to(1024);
         self.announceable = announceable;
+        self.announceable.extend(starved);
         out.append(&mut self.outbox);
         self.outbox.shrink_to(64);
     }
@@ -318,6 +330,7 @@ impl Shard {
         let named = counter.state.own.is_some_and(|share| share.born == 0);
         let number = self.own.draw();
         let Some(share) = counter.number_own(number) else { return };
+        self.saving.touch(shared, slot, counter);
         debug_assert_eq!(share.total, forecast.total, "what is told is the total at its number");
         let body = AnnouncementBody::Share {
             name: named.then(|| Box::from(&*counter.name)),
@@ -360,6 +373,7 @@ impl Shard {
         let assignment = Arc::new(Assignment { stamp, origin: own.index, base, cut, context, deleted });
         counter.state.take_assignment(Arc::clone(&assignment), own.index, |replica| shared.progress.received(replica));
         let name = Box::from(&*counter.name);
+        self.saving.touch(shared, slot, counter);
         let body = AnnouncementBody::Assignment { name, assignment };
         self.post(shared, Announcement { number, location, body });
         self.after_assignment(shared, slot);
@@ -390,6 +404,7 @@ impl Shard {
         let number = own.draw();
         counter.state.retire(own.index, Retired { replica, born, by: own.index, number });
         let name = Box::from(&*counter.name);
+        self.saving.touch(shared, slot, counter);
         let body = AnnouncementBody::Retirement { name, replica, born };
         self.post(shared, Announcement { number, location, body });
     }
@@ -434,6 +449,7 @@ impl Shard {
         let register = PrecisionRegister { stamp, origin: own.index, precision };
         counter.state.take_precision(register);
         let name = Box::from(&*counter.name);
+        self.saving.touch(shared, slot, counter);
         let body = AnnouncementBody::Precision { name, register };
         self.post(shared, Announcement { number, location, body });
         self.after_precision(shared, slot, now.monotonic);
@@ -491,10 +507,13 @@ impl Shard {
     }
 
     /// The present replica ends here; `own` is the next.
-    pub(super) fn end_own_replica(&mut self, own: Arc<OwnReplica>) {
+    pub(super) fn end_own_replica(&mut self, shared: &Shared, own: Arc<OwnReplica>) {
         let ended = std::mem::replace(&mut self.own, own);
         for slot in 0..self.counters.end() {
             if let Some(counter) = self.counters.get_mut(slot) {
+                if counter.state.own.is_some() {
+                    self.saving.touch(shared, slot, counter);
+                }
                 counter.state.end_own_replica(ended.index);
                 counter.active = None;
             }

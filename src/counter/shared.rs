@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use super::state::CounterState;
-use super::{Band, Precision};
+use super::{Band, CommitClock, Precision};
 use crate::base::{HybridClock, Monotonic, ReplicaId, ReplicaIndex};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,11 +16,31 @@ pub(super) struct OwnReplica {
     pub(super) id: ReplicaId,
     pub(super) index: ReplicaIndex,
     last: AtomicU64,
+    /// Numbers up to this one are reserved.
+    limit: AtomicU64,
 }
 
+/// Threads that have seen room may draw so many numbers before any of them looks again.
+const DRAWN_UNSEEN: u64 = 4096;
+
 impl OwnReplica {
-    pub(super) fn new(id: ReplicaId, index: ReplicaIndex, last: u64) -> Self {
-        Self { id, index, last: AtomicU64::new(last) }
+    pub(super) fn new(id: ReplicaId, index: ReplicaIndex, last: u64, limit: u64) -> Self {
+        Self { id, index, last: AtomicU64::new(last), limit: AtomicU64::new(limit) }
+    }
+
+    /// Whether a number may be drawn: after a crash, all that were used must be among those that were reserved.
+    pub(super) fn has_numbers(&self) -> bool {
+        self.last().saturating_add(DRAWN_UNSEEN) <= self.limit.load(Ordering::Acquire)
+    }
+
+    /// The next number is the one after `last`; those up to `limit` are reserved.
+    pub(super) fn go_on_after(&self, last: u64, limit: u64) {
+        self.last.fetch_max(last, Ordering::AcqRel);
+        self.limit.store(limit, Ordering::Release);
+    }
+
+    pub(super) fn raise_limit(&self, limit: u64) {
+        self.limit.fetch_max(limit, Ordering::AcqRel);
     }
 
     /// The last number drawn.
@@ -49,6 +69,9 @@ pub(super) struct Shared {
     pub(super) counters: AtomicU64,
     /// Precisions of which not everybody is known to have heard.
     pub(super) unsettled_precisions: AtomicU64,
+    /// Counters that changed since they were last handed over to be kept, and records of counters that are gone.
+    pub(super) unsaved: AtomicU64,
+    pub(super) commits: CommitClock,
     members: AtomicU32,
     /// A bit a shard that has news.
     news: [AtomicU64; SHARDS / 64],
@@ -75,6 +98,8 @@ impl Shared {
             collect_zero: settings.config.collect_zero,
             counters: AtomicU64::new(0),
             unsettled_precisions: AtomicU64::new(0),
+            unsaved: AtomicU64::new(0),
+            commits: CommitClock::default(),
             members: AtomicU32::new(1),
             news: Default::default(),
             drain_from: AtomicUsize::new(0),

@@ -8,6 +8,7 @@ use super::Precision;
 use super::assignment::{Assignment, PrecisionRegister};
 use super::forecast::Forecast;
 use super::share::{Retired, Share};
+use super::stored::{Remainder, StoredCounter};
 use crate::base::{AmountSum, ReplicaIndex, Total};
 use std::sync::Arc;
 
@@ -37,6 +38,8 @@ struct Rest {
     /// While not everybody is known to have heard of `precision`; differs from node to node.
     precisions_before: Option<PrecisionsBefore>,
     retired: Vec<Retired>,
+    /// What this node's replicas had counted and never said; differs from node to node.
+    remainders: Vec<Remainder>,
 }
 
 /// The precisions that somebody who has not heard of the present one may go by. Until all have, a share's owner keeps to
@@ -334,6 +337,83 @@ impl CounterState {
         (before - things(self)) as u64
     }
 
+    /// What is kept of it across restarts, with `remainder` as what the own share has beyond what was said of it.
+    pub(super) fn to_stored(&self, own: ReplicaIndex, told: Option<Share>) -> StoredCounter {
+        let mut remainders = self.remainders().to_vec();
+        if let (Some(share), Some(told)) = (self.own, told)
+            && let Some(units) = share.total.units().checked_sub(told.total.units())
+            && units != 0
+        {
+            let amount = Total::from_units(units);
+            remainders.push(Remainder { replica: own, revision: told.revision, amount });
+        }
+        StoredCounter {
+            own: told,
+            shares: self.others.iter().map(|held| (held.replica, held.share)).collect(),
+            assignment: self.assignment().cloned(),
+            precision: self.precision().copied(),
+            retired: self.retired().to_vec(),
+            remainders,
+        }
+    }
+
+    /// As it was kept. `own` is the replica whose share is this table's own.
+    pub(super) fn from_stored(stored: StoredCounter, kept_by: ReplicaIndex, own: ReplicaIndex) -> Self {
+        let mut shares = stored.shares;
+        let mut own_share = None;
+        match stored.own {
+            Some(share) if kept_by == own => own_share = Some(share),
+            Some(share) => shares.push((kept_by, share)),
+            None => {}
+        }
+        let held = |(replica, share)| HeldShare { replica, share, forecast: None };
+        let rest = Rest {
+            assignment: stored.assignment,
+            precision: stored.precision,
+            precisions_before: None,
+            retired: stored.retired,
+            remainders: stored.remainders,
+        };
+        let mut state = Self { own: own_share, others: shares.into_iter().map(held).collect(), rest: None };
+        let is_plain = rest.assignment.is_none() && rest.precision.is_none();
+        if !is_plain || !rest.retired.is_empty() || !rest.remainders.is_empty() {
+            state.rest = Some(Box::new(rest));
+        }
+        state
+    }
+
+    /// What replicas of this node had counted and never said.
+    pub fn remainders(&self) -> &[Remainder] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.remainders)
+    }
+
+    /// Whether a replica had counted what it never said.
+    pub(super) fn has_remainder(&self, replica: ReplicaIndex) -> bool {
+        self.remainders().iter().any(|remainder| remainder.replica == replica)
+    }
+
+    /// Takes out what `replica` had counted and never said: nothing, where a later revision of its share is held, which
+    /// has it already.
+    pub(super) fn take_remainder(&mut self, replica: ReplicaIndex, own: ReplicaIndex) -> Option<Total> {
+        let held = |replica| match self.own.filter(|_| replica == own) {
+            Some(share) => Some(share.revision),
+            None => self.others.iter().find(|held| held.replica == replica).map(|held| held.share.revision),
+        };
+        let revision = held(replica);
+        let remainders = &mut self.rest.as_mut()?.remainders;
+        let at = remainders.iter().position(|remainder| remainder.replica == replica)?;
+        let remainder = remainders.swap_remove(at);
+        self.trim();
+        (revision == Some(remainder.revision)).then_some(remainder.amount)
+    }
+
+    /// The share of `replica` becomes the own one.
+    pub(super) fn adopt(&mut self, replica: ReplicaIndex) {
+        if let Some(at) = self.others.iter().position(|held| held.replica == replica) {
+            self.own = Some(self.others.swap_remove(at).share);
+        }
+    }
+
     /// The present replica ends: its share becomes one like those of the others.
     pub fn end_own_replica(&mut self, own: ReplicaIndex) {
         if let Some(share) = self.own.take() {
@@ -366,7 +446,12 @@ impl CounterState {
     }
 
     fn trim(&mut self) {
-        let spent = |rest: &Rest| rest.assignment.is_none() && rest.precision.is_none() && rest.retired.is_empty();
+        let spent = |rest: &Rest| {
+            rest.assignment.is_none()
+                && rest.precision.is_none()
+                && rest.retired.is_empty()
+                && rest.remainders.is_empty()
+        };
         if self.rest.as_deref().is_some_and(spent) {
             self.rest = None;
         }

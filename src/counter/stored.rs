@@ -1,4 +1,4 @@
-//! A counter as it is kept across restarts, and its way out of the table and back.
+//! A counter as it is kept across restarts.
 
 use super::assignment::{Assignment, PrecisionRegister};
 use super::share::{Retired, Share};

@@ -41,7 +41,7 @@ pub struct Table {
 impl Table {
     /// An empty table.
     pub fn new(settings: TableSettings) -> Self {
-        let own = Arc::new(OwnReplica::new(settings.replica, settings.replica_index, 0));
+        let own = Arc::new(OwnReplica::new(settings.replica, settings.replica_index, 0, u64::MAX));
         let shared = Shared::new(settings);
         let band = shared.default_band();
         let shards = (0..=u8::MAX)
@@ -275,16 +275,22 @@ impl Table {
     }
 
     /// Starts a new life: what this node counted so far becomes the share of the replica that ends, and what it
-    /// counts from now on is `replica`'s. The ended replica's last announcements are appended to `out`.
-    /// Walks all counters, a shard at a time.
-    pub fn begin_replica(&self, replica: ReplicaId, index: ReplicaIndex, now: Monotonic, out: &mut Vec<Announcement>) {
-        let own = Arc::new(OwnReplica::new(replica, index, 0));
+    /// counts from now on is `replica`'s, which may use numbers up to `number_limit`. The ended replica's last
+    /// announcements are appended to `out`. Walks all counters, a shard at a time.
+    pub fn begin_replica(
+        &self,
+        (replica, index): (ReplicaId, ReplicaIndex),
+        number_limit: u64,
+        now: Monotonic,
+        out: &mut Vec<Announcement>,
+    ) {
+        let own = Arc::new(OwnReplica::new(replica, index, 0, number_limit));
         let first = out.len();
         for shard in &self.shards {
             let mut shard = shard.lock();
             shard.queue_all_moved(&self.shared);
             shard.drain(&self.shared, now, out);
-            shard.end_own_replica(Arc::clone(&own));
+            shard.end_own_replica(&self.shared, Arc::clone(&own));
         }
         out[first..].sort_unstable_by_key(|announcement| announcement.number);
     }

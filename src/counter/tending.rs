@@ -65,6 +65,8 @@ impl Table {
     pub fn tend(&self, shard: u8, most_shares: u64, stability: &Stability<'_>) -> Tended {
         let Some(mut shard) = self.lock_at(Location(u32::from(shard))) else { return Tended::default() };
         let mut done = Tended::default();
+        // Whoever gives up a share says so under a number.
+        let most_shares = if shard.own.has_numbers() { most_shares } else { 0 };
         let mut in_vain = 0;
         for _ in 0..shard.tended.len().min(LOOKS) {
             if in_vain >= LOOKS_IN_VAIN || done.shares_retired >= most_shares {
@@ -90,7 +92,11 @@ impl Shard {
     /// Answers whether the counter is still to be tended.
     fn tend_one(&mut self, shared: &Shared, slot: u32, stability: &Stability<'_>, done: &mut Tended) -> bool {
         let Some(counter) = self.counters.get_mut(slot) else { return false };
+        let notes = counter.state.retired().len();
         counter.state.forget_retired(|retired| (stability.everyone_has)(retired.by, retired.number));
+        if counter.state.retired().len() < notes {
+            self.saving.touch(shared, slot, counter);
+        }
         let moving = counter.queued || counter.active.is_some();
         let is_spent =
             |assignment: &&Arc<Assignment>| assignment.deleted && !moving && (stability.is_stable)(assignment);
@@ -99,6 +105,7 @@ impl Shard {
             let Some(counter) = self.counters.get_mut(slot) else { return false };
             if counter.state.own.is_none() && counter.state.others().is_empty() {
                 counter.state.drop_assignment();
+                self.saving.touch(shared, slot, counter);
                 done.tombstones_dropped += 1;
             }
             self.recount(slot);
@@ -129,7 +136,7 @@ impl Shard {
             .state
             .others()
             .iter()
-            .filter(|held| (stability.is_own_past)(held.replica))
+            .filter(|held| (stability.is_own_past)(held.replica) && !counter.state.has_remainder(held.replica))
             .filter(|held| held.share.is_covered_by(assignment.cut_of(held.replica)))
             .filter(|held| (stability.is_settled)(held.replica, held.share.revision))
             .map(|held| (held.replica, held.share.born))

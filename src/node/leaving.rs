@@ -94,10 +94,10 @@ impl Node {
         if self.has_told || node != self.own.node {
             // The ended replica's last words still go out under its name.
             let mut last_words = Vec::new();
-            self.table.begin_replica(replica, index, now, &mut last_words);
+            self.table.begin_replica((replica, index), u64::MAX, now, &mut last_words);
             self.announce(last_words, now);
         } else {
-            self.table.begin_instead(replica, index);
+            self.table.begin_instead(replica, index, u64::MAX);
             // What others heard under the old numbers is to be heard here, too.
             let capacity = self.settings.replication.backlog_numbers;
             let old = self.own_index;

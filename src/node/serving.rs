@@ -144,10 +144,10 @@ impl Node {
         let done = matches!(serving.cursor, Cursor::Done);
         if !writer.is_empty() {
             let bytes = writer.finish(clock_micros(now));
-            self.send_message(to, bytes, !done);
+            self.repair_message(to, bytes, !done);
         } else if !done {
             // Nothing of this stretch was lacking; come back as if it had been sent, so that nobody waits for this walk.
-            self.send_message(to, Message::encode_empty_repair(clock_micros(now)), true);
+            self.repair_message(to, Message::encode_empty_repair(clock_micros(now)), true);
         }
         if done {
             let lines: Vec<HeldLine> =

@@ -1,0 +1,314 @@
+//! What changed since it was last handed over to be kept on disk; and the way of what was kept back into the table.
+//!
+//! Whoever changes a counter's state touches it here, in the same breath. Nobody ever searches for what changed.
+
+use super::commits::CommitClock;
+use super::entry::Counter;
+use super::shard::Shard;
+use super::share::Share;
+use super::shared::{OwnReplica, Shared};
+use super::stored::StoredCounter;
+use super::table::Table;
+use crate::base::{Location, Monotonic, Name, ReplicaId, ReplicaIndex};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A list of counters that is shorter than this is not worth making smaller.
+const SMALL: usize = 1024;
+
+/// What one shard has to have kept.
+#[derive(Debug, Default)]
+pub(super) struct Saving {
+    /// Counters that changed, each once but for those that are gone again.
+    touched: Vec<u32>,
+    /// Those that are being handed over.
+    leaving: Vec<u32>,
+    /// Counters that are gone and of which there may be a record.
+    removed: BTreeSet<Box<[u8]>>,
+    /// Counters with something that was counted and never said.
+    with_remainders: Vec<u32>,
+    /// How many of the counters that changed are gone again.
+    stale: usize,
+}
+
+impl Saving {
+    #[inline]
+    pub(super) fn touch(&mut self, shared: &Shared, slot: u32, counter: &mut Counter) {
+        if !std::mem::replace(&mut counter.unsaved, true) {
+            shared.unsaved.fetch_add(1, Ordering::Relaxed);
+            self.touched.push(slot);
+        }
+    }
+
+    /// A counter leaves the table.
+    pub(super) fn note_removal(&mut self, shared: &Shared, counter: &Counter) {
+        if counter.unsaved {
+            shared.unsaved.fetch_sub(1, Ordering::Relaxed);
+            self.stale += 1;
+        }
+        if counter.kept {
+            self.remove_record(shared, &counter.name);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn length(&self) -> usize {
+        self.touched.len() + self.leaving.len()
+    }
+
+    fn remove_record(&mut self, shared: &Shared, name: &[u8]) {
+        if self.removed.insert(name.into()) {
+            shared.unsaved.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Table {
+    /// Commit cycles of what is kept of this table.
+    pub fn commits(&self) -> &CommitClock {
+        &self.shared.commits
+    }
+
+    /// Whether anything changed since it was last handed over. Constant time; may be late by what another thread is doing.
+    pub fn has_unsaved(&self) -> bool {
+        self.unsaved() > 0
+    }
+
+    /// How many counters changed, or are gone, since they were last handed over.
+    pub fn unsaved(&self) -> u64 {
+        self.shared.unsaved.load(Ordering::Relaxed)
+    }
+
+    /// Hands over counters of one shard that changed, at most `limit` at a time; none in place of one whose record is to
+    /// be removed. Answers whether there are more of those that had changed at the first such call: whoever begins has
+    /// to go on until there are not. Holds the shard's lock.
+    ///
+    /// An own share leaves as what was last said of it; one of which nobody remembers that gets a number first.
+    pub fn take_unsaved(
+        &self,
+        shard: u8,
+        limit: usize,
+        now: Monotonic,
+        visit: &mut dyn FnMut(&[u8], Option<&StoredCounter>),
+    ) -> bool {
+        let Some(mut shard) = self.lock_at(Location(u32::from(shard))) else { return false };
+        shard.take_unsaved(&self.shared, limit, now, visit)
+    }
+
+    /// What was handed over could not be kept: it is to be handed over again. Of a counter that is gone, its record is to
+    /// be removed.
+    pub fn mark_unsaved(&self, name: &[u8]) {
+        let hash = self.shared.hash(name);
+        let mut shard = self.lock(hash);
+        match shard.find(hash, name) {
+            Some(slot) => shard.touch(&self.shared, slot),
+            None => shard.saving.remove_record(&self.shared, name),
+        }
+    }
+
+    /// Puts a counter into the table as it was kept by the replica `kept_by`. What that had counted and never said is
+    /// counted again if it is the present replica, and waits for [`Self::count_remainders`] if not.
+    pub fn restore(&self, name: Name<'_>, stored: StoredCounter, kept_by: ReplicaIndex) {
+        let hash = self.shared.hash(name.as_bytes());
+        let mut shard = self.lock(hash);
+        let slot = shard.find_or_create(&self.shared, hash, name.as_bytes());
+        shard.restore(&self.shared, slot, stored, kept_by);
+    }
+
+    /// Nobody can have heard more of `replica` than this node holds: what it had counted and never said is counted again,
+    /// by the present replica. Answers how many counters that changed.
+    pub fn count_remainders(&self, replica: ReplicaIndex) -> u64 {
+        self.shards().map(|shard| shard.lock().count_remainders(&self.shared, replica)).sum()
+    }
+
+    /// Goes on as `replica`, whose shares are held as those of another so far: it is known to be whole. The next number is
+    /// the one after `last`. There must be no own shares. Walks all counters, a shard at a time.
+    pub fn adopt_replica(&self, (replica, index): (ReplicaId, ReplicaIndex), last: u64, number_limit: u64) {
+        let own = Arc::new(OwnReplica::new(replica, index, last, number_limit));
+        for shard in self.shards() {
+            shard.lock().adopt_replica(&self.shared, Arc::clone(&own));
+        }
+    }
+
+    /// The present replica resumes: its next number is the one after `last`, and those up to `limit` may be used. A new
+    /// table starts with 1 and has no limit.
+    pub fn go_on_after(&self, last: u64, limit: u64) {
+        if let Some(shard) = self.lock_at(Location(0)) {
+            shard.own.go_on_after(last, limit);
+        }
+    }
+
+    /// Numbers of the present replica up to `limit` may be used from now on.
+    pub fn set_number_limit(&self, limit: u64) {
+        for (number, shard) in (0..=u8::MAX).zip(self.shards()) {
+            let shard = shard.lock();
+            let had_numbers = shard.own.has_numbers();
+            shard.own.raise_limit(limit);
+            if !had_numbers || shard.waiting() > 0 {
+                self.shared.mark_news(number);
+            }
+        }
+    }
+
+    /// Whether numbers may be drawn. While not, nothing can be said and nothing repaired.
+    pub fn has_numbers(&self) -> bool {
+        self.lock_at(Location(0)).is_some_and(|shard| shard.own.has_numbers())
+    }
+}
+
+impl Shard {
+    /// Where counters come and go and nothing is handed over for long, forgets those that are gone.
+    pub(super) fn forget_stale(&mut self) {
+        let Self { counters, saving, .. } = self;
+        if saving.stale < SMALL || saving.stale * 2 < saving.touched.len() {
+            return;
+        }
+        saving.stale = 0;
+        saving.touched.sort_unstable();
+        saving.touched.dedup();
+        saving.touched.retain(|slot| counters.get(*slot).is_some_and(|counter| counter.unsaved));
+        saving.touched.shrink_to(SMALL.max(saving.touched.len() * 2));
+    }
+
+    /// A counter changed.
+    pub(super) fn touch(&mut self, shared: &Shared, slot: u32) {
+        let Self { counters, saving, .. } = self;
+        if let Some(counter) = counters.get_mut(slot) {
+            saving.touch(shared, slot, counter);
+        }
+    }
+
+    fn take_unsaved(
+        &mut self,
+        shared: &Shared,
+        limit: usize,
+        now: Monotonic,
+        visit: &mut dyn FnMut(&[u8], Option<&StoredCounter>),
+    ) -> bool {
+        if self.saving.leaving.is_empty() {
+            let Saving { touched, leaving, .. } = &mut self.saving;
+            std::mem::swap(touched, leaving);
+            self.saving.stale = 0;
+            self.take_removals(shared, visit);
+        }
+        for _ in 0..limit {
+            let Some(slot) = self.saving.leaving.pop() else { break };
+            self.save_one(shared, slot, now, visit);
+        }
+        if self.saving.leaving.is_empty() {
+            self.saving.leaving.shrink_to(SMALL);
+        }
+        !self.saving.leaving.is_empty()
+    }
+
+    fn take_removals(&mut self, shared: &Shared, visit: &mut dyn FnMut(&[u8], Option<&StoredCounter>)) {
+        for name in std::mem::take(&mut self.saving.removed) {
+            shared.unsaved.fetch_sub(1, Ordering::Relaxed);
+            // One that is back is among those that changed, and its record takes the place of the old.
+            if self.find(shared.hash(&name), &name).is_none() {
+                visit(&name, None);
+            }
+        }
+    }
+
+    fn save_one(
+        &mut self,
+        shared: &Shared,
+        slot: u32,
+        now: Monotonic,
+        visit: &mut dyn FnMut(&[u8], Option<&StoredCounter>),
+    ) {
+        // Gone, or gone and another in its place that has not changed.
+        let Some(counter) = self.counters.get(slot).filter(|counter| counter.unsaved) else { return };
+        let is_unborn = counter.state.own.is_some_and(|share| share.born == 0);
+        if is_unborn || (counter.queued && counter.active.is_none()) {
+            if !self.own.has_numbers() {
+                self.saving.touched.push(slot);
+                return;
+            }
+            self.announce_now(shared, slot, now);
+        }
+        let own = self.own.index;
+        let Some(counter) = self.counters.get_mut(slot) else { return };
+        counter.unsaved = false;
+        counter.kept = true;
+        shared.unsaved.fetch_sub(1, Ordering::Relaxed);
+        let stored = counter.state.to_stored(own, counter.told());
+        visit(&counter.name, Some(&stored));
+    }
+
+    fn restore(&mut self, shared: &Shared, slot: u32, stored: StoredCounter, kept_by: ReplicaIndex) {
+        let own = self.own.index;
+        let Some(counter) = self.counters.get_mut(slot) else { return };
+        counter.state = super::CounterState::from_stored(stored, kept_by, own);
+        counter.kept = true;
+        let has_remainders = !counter.state.remainders().is_empty();
+        let is_tended = !counter.state.retired().is_empty() || counter.state.assignment().is_some_and(|a| a.deleted);
+        self.recount(slot);
+        if is_tended {
+            self.tend_later(slot);
+        }
+        if has_remainders {
+            self.saving.with_remainders.push(slot);
+            if kept_by == own {
+                self.count_remainder(shared, slot, own);
+            }
+        }
+    }
+
+    fn adopt_replica(&mut self, shared: &Shared, own: Arc<OwnReplica>) {
+        let index = own.index;
+        self.own = own;
+        for slot in 0..self.counters.end() {
+            let Some(counter) = self.counters.get_mut(slot) else { continue };
+            counter.state.adopt(index);
+            if counter.state.own.is_some() {
+                // It was kept as another's.
+                self.saving.touch(shared, slot, counter);
+            }
+        }
+    }
+
+    fn count_remainders(&mut self, shared: &Shared, replica: ReplicaIndex) -> u64 {
+        let slots = std::mem::take(&mut self.saving.with_remainders);
+        let mut changed = 0;
+        for slot in slots {
+            changed += u64::from(self.count_remainder(shared, slot, replica));
+            if self.counters.get(slot).is_some_and(|counter| !counter.state.remainders().is_empty()) {
+                self.saving.with_remainders.push(slot);
+            }
+        }
+        changed
+    }
+
+    /// Answers whether there was anything to count.
+    fn count_remainder(&mut self, shared: &Shared, slot: u32, replica: ReplicaIndex) -> bool {
+        let own = self.own.index;
+        let Some(counter) = self.counters.get_mut(slot) else { return false };
+        if !counter.state.has_remainder(replica) {
+            return false;
+        }
+        self.saving.touch(shared, slot, counter);
+        let Some(amount) = counter.state.take_remainder(replica, own) else { return false };
+        let share = counter.state.own.get_or_insert_default();
+        // Nobody comes near the end of the range in all the time there is.
+        let units = share.total.units().saturating_add(amount.units());
+        share.total = crate::base::Total::from_units(units);
+        if let Some(active) = &mut counter.active {
+            active.exact_wanted = true;
+        }
+        self.recount(slot);
+        self.queue(shared, slot);
+        true
+    }
+}
+
+impl Counter {
+    /// The own share as it last left under its revision; the caller has numbered one of which nothing remembers that.
+    fn told(&self) -> Option<Share> {
+        let share = self.state.own.filter(|share| share.born != 0)?;
+        let total = self.active.as_ref().map_or(share.total, |active| active.predictor.believed().total);
+        Some(Share { total, ..share })
+    }
+}
