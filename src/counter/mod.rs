@@ -3,6 +3,7 @@
 //! Pure: time comes in as an argument, nothing here does IO, and no rule of convergence uses an extrapolated figure.
 
 mod announcement;
+mod announcing;
 mod arrivals;
 mod assignment;
 mod band;
@@ -28,6 +29,7 @@ mod fingerprint_tests;
 mod forecast;
 mod prediction;
 mod progress;
+mod registers;
 mod remote;
 mod saving;
 #[cfg(test)]
@@ -46,6 +48,7 @@ mod table;
 #[cfg(test)]
 mod table_tests;
 mod tending;
+mod timing;
 
 pub use announcement::{Announcement, AnnouncementBody};
 pub use assignment::{Assignment, Context, PrecisionRegister};
