@@ -63,6 +63,8 @@ pub enum Event {
         peer: NodeId,
         /// What was wrong.
         reason: String,
+        /// How many more it sent since the last that was told of.
+        untold: u64,
     },
     /// A dial to a known member came to nothing; it is tried again.
     DialFailed {
@@ -194,7 +196,10 @@ impl fmt::Display for Event {
             Self::Repairing { peer, items, estimated } => {
                 write!(f, "catching up with {peer}: {items} of about {estimated} items")
             }
-            Self::Refused { peer, reason } => write!(f, "ignored what {peer} sent: {reason}"),
+            Self::Refused { peer, reason, untold: 0 } => write!(f, "ignored what {peer} sent: {reason}"),
+            Self::Refused { peer, reason, untold } => {
+                write!(f, "ignored what {peer} sent: {reason} (and {untold} times before that)")
+            }
             Self::DialFailed { peer, reason } => write!(f, "could not reach {peer}: {reason}; trying again"),
             Self::MeetFailed { reason } => write!(f, "CLUSTER MEET came to nothing: {reason}"),
             Self::Stranger { peer, wanted } => {

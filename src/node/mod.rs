@@ -16,6 +16,7 @@ mod machine;
 mod peer;
 mod places;
 mod receiving;
+mod refusing;
 mod repair;
 #[cfg(test)]
 mod repair_tests;

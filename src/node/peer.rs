@@ -2,6 +2,7 @@
 
 use super::clock_offset::ClockOffset;
 use super::input::{DialNumber, KnownMember, RequestNumber};
+use super::refusing::Refusals;
 use super::standing::Vouching;
 use super::twins::Twins;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaIndex};
@@ -34,6 +35,7 @@ pub(super) struct Peer {
     pub(super) dialling: Option<DialNumber>,
     pub(super) redial_at: Monotonic,
     pub(super) twins: Twins,
+    pub(super) refusals: Refusals,
     /// The replica that it counts as, since it greeted first.
     pub(super) present: Option<(ReplicaIndex, Incarnation)>,
     /// Its process, as against another life of the node.
@@ -129,6 +131,7 @@ impl Peer {
             dialling: None,
             redial_at: now,
             twins: Twins::default(),
+            refusals: Refusals::default(),
             present: None,
             instance: None,
             default_precision: Precision::default(),

@@ -1,6 +1,5 @@
 //! Taking what peers send: records into the table, numbers into what is held, the rest to whom it concerns.
 
-use super::event::Event;
 use super::machine::Node;
 use crate::base::{HybridTime, Location, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, Stamp};
 use crate::counter::{Assignment, Context, Forecast, IncomingShare, PrecisionRegister, Retired, Share};
@@ -23,12 +22,12 @@ impl Node {
             Ok(Datagram::Records(records)) => self.take_records(from, &records, now),
             Ok(Datagram::Membership(bytes)) => {
                 if let Err(error) = self.membership.handle(from, bytes, now) {
-                    self.emit(Event::Refused { peer: from, reason: error.to_string() });
+                    self.refuse(from, &error, now);
                 }
             }
             Ok(Datagram::Heartbeat(heartbeat)) => self.take_heartbeat(from, heartbeat, now),
             Ok(Datagram::NamesWanted(places)) => self.tell_names(from, &places, now),
-            Err(error) => self.emit(Event::Refused { peer: from, reason: error.to_string() }),
+            Err(error) => self.refuse(from, &error, now),
         }
     }
 
@@ -38,7 +37,7 @@ impl Node {
         let message = match Message::decode(bytes) {
             Ok(message) => message,
             Err(error) => {
-                self.emit(Event::Refused { peer: from, reason: error.to_string() });
+                self.refuse(from, &error, now);
                 return;
             }
         };
