@@ -36,6 +36,16 @@ pub(super) const DEBUG: CommandSpecification = CommandSpecification {
             ..SUBCOMMAND
         },
         help::specification(Group::Server),
+        CommandSpecification {
+            name: "reload",
+            summary: "Is refused: a running node cannot load its counters again",
+            replies: "An error that says why, and what to do instead.",
+            handler: |call| {
+                check_allowed(call)?;
+                Err(CommandError::NoReload)
+            },
+            ..SUBCOMMAND
+        },
     ],
     ..SUBCOMMAND
 };

@@ -15,10 +15,11 @@ use super::LoadedConfiguration;
 use super::config::Configuration;
 use super::logging::{self, LoggingError};
 use super::report::{Authority, StartReport};
-use crate::command::{Clients, Environment, ProcessFigures, Settings, Statistics};
+use crate::base::Durability;
+use crate::command::{Clients, Environment, PersistenceFigures, ProcessFigures, Settings, Statistics};
 use crate::counter::Table;
-use crate::driver::{Clock, ClusterCall, Driver, DriverParts, Keeper, raise_file_limit, watch_process};
-use crate::listener::{Commands, Listener, ListenerError, Running};
+use crate::driver::{Clock, Driver, DriverParts, Keeper, NodeCall, raise_file_limit, watch_process};
+use crate::listener::{Commands, Disk, DiskFuture, Listener, ListenerError, Running, Ways};
 use crate::mesh::{self, Identity, IdentityError, IdentitySource, Mesh, MeshError, OpenedIdentity};
 use crate::node::{ClusterState, KnownMember, Node, NodeSettings, StartError};
 use crate::storage::{DataDirectory, StorageError};
@@ -94,12 +95,15 @@ pub fn serve(loaded: &LoadedConfiguration) -> Result<(), ServeError> {
     let statistics = (Arc::clone(&environment.process), Arc::clone(&environment.statistics));
     let clock = node_thread.clock;
     let (stopping, is_stopping) = watch::channel(false);
-    let commands = Commands::new(environment, move || clock.moment(), node_thread.calls.clone(), is_stopping);
+    let (shutdowns, mut shutdown) = mpsc::channel(1);
+    let ways = Ways { node_calls: node_thread.calls.clone(), disk: Arc::new(NoDisk), shutdowns, stopping: is_stopping };
+    let commands = Commands::new(environment, move || clock.moment(), ways);
     let running = listener.serve(Arc::new(commands))?;
     announce(&report);
     runtime.block_on(async {
         tokio::select! {
             name = signals.wait() => tracing::info!("{name} received: stopping"),
+            Some(_) = shutdown.recv() => tracing::info!("SHUTDOWN received: stopping"),
             () = watch_process(statistics.0, statistics.1, clock) => {}
         }
     });
@@ -195,7 +199,7 @@ struct NodeThread {
     thread: JoinHandle<()>,
     table: Arc<Table>,
     state: Arc<ClusterState>,
-    calls: mpsc::Sender<ClusterCall>,
+    calls: mpsc::Sender<NodeCall>,
     stop: oneshot::Sender<()>,
     clock: Clock,
 }
@@ -313,6 +317,7 @@ fn environment(configuration: &Configuration, node: &NodeThread, listener: &List
             ..Settings::default()
         },
         process: Arc::new(process),
+        persistence: Arc::new(PersistenceFigures::new(Durability::Memory, None)),
     }
 }
 
@@ -340,6 +345,21 @@ fn stop(running: Running, node: NodeThread, report: &StartReport) {
         _ => tracing::info!("{counters} counters were in memory; the {linked} linked nodes hold them"),
     }
     tracing::info!("stopped");
+}
+
+/// Nothing is written yet.
+struct NoDisk;
+
+impl Disk for NoDisk {
+    fn committed(&self, _: u64) -> DiskFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn save(&self) -> DiskFuture<'_, Result<(), String>> {
+        Box::pin(std::future::ready(Err("counters are not written to disk".to_owned())))
+    }
+
+    fn begin_save(&self) {}
 }
 
 struct Signals {

@@ -11,4 +11,4 @@ mod run;
 pub use clock::Clock;
 pub use keeper::Keeper;
 pub use process::{raise_file_limit, watch_process};
-pub use run::{ClusterCall, Driver, DriverParts};
+pub use run::{AcknowledgementCall, ClusterCall, Driver, DriverParts, NodeCall};

@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::keeper::Keeper;
 use crate::base::NodeId;
-use crate::command::ClusterRequest;
+use crate::command::{AcknowledgementRequest, ClusterRequest};
 use crate::mesh::{
     CloseReason, Config as MeshConfig, DialId, DownReason, Identity, Mesh, MeshEvent, MessageTicket, SendError,
 };
@@ -33,6 +33,24 @@ pub struct ClusterCall {
     pub answer: oneshot::Sender<Result<(), String>>,
 }
 
+/// A question of a client: which members have what was counted here.
+#[derive(Debug)]
+pub struct AcknowledgementCall {
+    /// How many are to have it, and for how long to wait.
+    pub request: AcknowledgementRequest,
+    /// How many members have it, in the end; dropped when the node stops first.
+    pub answer: oneshot::Sender<u64>,
+}
+
+/// What sessions want of the node.
+#[derive(Debug)]
+pub enum NodeCall {
+    /// A change of the cluster.
+    Change(ClusterCall),
+    /// A question about the members.
+    Acknowledgement(AcknowledgementCall),
+}
+
 /// What a driver is made of.
 pub struct DriverParts {
     /// The node.
@@ -42,7 +60,7 @@ pub struct DriverParts {
     /// What the links say.
     pub events: mpsc::Receiver<MeshEvent>,
     /// What clients want.
-    pub calls: mpsc::Receiver<ClusterCall>,
+    pub calls: mpsc::Receiver<NodeCall>,
     /// Rung by the table when there is something to announce.
     pub wake: Arc<Notify>,
     /// The clocks.
@@ -185,7 +203,11 @@ impl Driver {
         }
     }
 
-    fn take_call(&mut self, call: ClusterCall) {
+    fn take_call(&mut self, call: NodeCall) {
+        let call = match call {
+            NodeCall::Change(call) => call,
+            NodeCall::Acknowledgement(call) => return drop(call),
+        };
         self.last_request += 1;
         let request = RequestNumber(self.last_request);
         self.waiting.insert(request, call.answer);

@@ -10,7 +10,7 @@ mod directory;
 mod error;
 mod records;
 
-pub use config::Config;
+pub use config::{Config, ConfigError};
 pub use directory::DataDirectory;
 pub use error::StorageError;
 pub use records::{KeptOut, RememberedMember};

@@ -6,7 +6,7 @@ use crate::socket::{SimulatedSocket, Weather, lock};
 use discnt::base::{Amount, Moment, Monotonic, Name, NodeId, WallMillis};
 use discnt::command::ClusterRequest;
 use discnt::counter::{CounterState, Table};
-use discnt::driver::{Clock, ClusterCall, Driver, DriverParts, Keeper};
+use discnt::driver::{Clock, ClusterCall, Driver, DriverParts, Keeper, NodeCall};
 use discnt::mesh::{Config as MeshConfig, Identity, Mesh};
 use discnt::node::{ClusterState, ClusterView, KnownMember, LinkView, MemberView, Node, NodeSettings};
 use discnt::storage::DataDirectory;
@@ -31,7 +31,7 @@ const HEAD_START: Duration = Duration::from_secs(1);
 struct Life {
     table: Arc<Table>,
     state: Arc<ClusterState>,
-    calls: mpsc::Sender<ClusterCall>,
+    calls: mpsc::Sender<NodeCall>,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -277,7 +277,7 @@ impl World {
         let (answer, _) = oneshot::channel();
         let life = self.hosts[at].machine.life.borrow();
         // A queue that is full of earlier ones needs no further one.
-        let _ = life.as_ref().expect("it runs").calls.try_send(ClusterCall { request, answer });
+        let _ = life.as_ref().expect("it runs").calls.try_send(NodeCall::Change(ClusterCall { request, answer }));
     }
 
     /// Adds `count` hosts that know each other.
