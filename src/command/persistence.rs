@@ -42,8 +42,6 @@ pub struct PersistenceFigures {
     pub counters_to_load: AtomicU64,
     /// When loading began, in milliseconds since 1970.
     pub loading_since_millis: AtomicU64,
-    /// Counters that have changed since they were last written.
-    pub counters_unsaved: AtomicU64,
     /// What the data takes on disk, in bytes.
     pub store_bytes: AtomicU64,
     /// Commits that are on disk, since the start.
@@ -79,7 +77,6 @@ impl PersistenceFigures {
             counters_loaded: AtomicU64::default(),
             counters_to_load: AtomicU64::default(),
             loading_since_millis: AtomicU64::default(),
-            counters_unsaved: AtomicU64::default(),
             store_bytes: AtomicU64::default(),
             commits: AtomicU64::default(),
             counters_written: AtomicU64::default(),
@@ -114,11 +111,8 @@ impl PersistenceFigures {
         self.set(NOT_SERVING, stage != Stage::Serving);
     }
 
-    /// A commit of so many counters is on disk, after so long.
-    pub fn commit_succeeded(&self, counters: u64, took: Duration, now: WallMillis) {
-        self.commits.fetch_add(1, Ordering::Relaxed);
-        self.counters_written.fetch_add(counters, Ordering::Relaxed);
-        self.last_commit_micros.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// A commit is on disk.
+    pub fn commit_succeeded(&self, now: WallMillis) {
         self.last_commit_millis.store(now.0, Ordering::Relaxed);
         if self.failing_since_millis.swap(0, Ordering::Relaxed) != 0 {
             self.set(REFUSING, false);
@@ -126,13 +120,19 @@ impl PersistenceFigures {
         }
     }
 
-    /// A commit could not be written, for a reason that goes into replies: one line, for an operator.
-    pub fn commit_failed(&self, reason: &str, now: WallMillis) {
+    /// Commits fail from now on, until one succeeds. The reason goes into replies: one line, for an operator.
+    pub fn commits_fail(&self, reason: &str, now: WallMillis) {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        let begun = self.failing_since_millis.compare_exchange(0, now.0.max(1), Ordering::Relaxed, Ordering::Relaxed);
-        let since = begun.map_or_else(|since| since, |_| now.0.max(1));
         *self.failure.write() = Some(reason.to_owned());
-        let failing = Duration::from_millis(now.0.saturating_sub(since));
+        // Whoever failed before has failed since then.
+        let _ = self.failing_since_millis.compare_exchange(0, now.0.max(1), Ordering::Relaxed, Ordering::Relaxed);
+        self.refuse_if_due(now);
+    }
+
+    /// Refuses changes once commits have failed for too long. To be called now and then.
+    pub fn refuse_if_due(&self, now: WallMillis) {
+        let Some(since) = self.failing_since() else { return };
+        let failing = Duration::from_millis(now.0.saturating_sub(since.0));
         if self.max_unsynced.is_some_and(|longest| failing >= longest) {
             self.set(REFUSING, true);
         }
@@ -185,7 +185,7 @@ impl PersistenceFigures {
         (since != 0).then_some(WallMillis(since))
     }
 
-    /// How many commits could not be written since the start.
+    /// How often commits have begun to fail since the start.
     pub fn failures(&self) -> u64 {
         figure(&self.failures)
     }
@@ -272,18 +272,18 @@ mod tests {
     fn changes_are_refused_once_nothing_could_be_written_for_long_enough() {
         let figures = PersistenceFigures::new(Durability::EverySecond, Some(Duration::from_secs(30)));
         assert!(figures.gate().is_open());
-        figures.commit_failed("No space left on device", WallMillis(1_000));
-        figures.commit_failed("No space left on device", WallMillis(30_999));
+        figures.commits_fail("No space left on device", WallMillis(1_000));
+        figures.refuse_if_due(WallMillis(30_999));
         assert!(!figures.refuses_changes());
         assert_eq!(figures.failing_since(), Some(WallMillis(1_000)));
-        figures.commit_failed("No space left on device", WallMillis(31_000));
+        figures.refuse_if_due(WallMillis(31_000));
         assert!(figures.refuses_changes());
         assert_eq!(figures.failure().as_deref(), Some("No space left on device"));
-        figures.commit_succeeded(3, Duration::from_micros(90), WallMillis(32_000));
+        figures.commit_succeeded(WallMillis(32_000));
         assert!(figures.gate().is_open());
-        assert_eq!((figures.failing_since(), figures.failure(), figures.failures()), (None, None, 3));
+        assert_eq!((figures.failing_since(), figures.failure(), figures.failures()), (None, None, 1));
         // The time that counts is that of the present failure.
-        figures.commit_failed("No space left on device", WallMillis(40_000));
+        figures.commits_fail("No space left on device", WallMillis(40_000));
         assert!(!figures.refuses_changes());
     }
 
@@ -291,13 +291,13 @@ mod tests {
     fn always_refuses_changes_at_the_first_failure_and_others_never_without_a_limit() {
         let always = PersistenceFigures::new(Durability::Always, Some(Duration::ZERO));
         assert!(always.gate().holds_replies() && !always.refuses_changes());
-        always.commit_failed("I/O error", WallMillis(5));
+        always.commits_fail("I/O error", WallMillis(5));
         assert!(always.refuses_changes() && always.gate().holds_replies());
-        always.commit_succeeded(0, Duration::ZERO, WallMillis(6));
+        always.commit_succeeded(WallMillis(6));
         assert!(!always.refuses_changes() && always.gate().holds_replies());
         let patient = PersistenceFigures::new(Durability::EverySecond, None);
-        patient.commit_failed("I/O error", WallMillis(5));
-        patient.commit_failed("I/O error", WallMillis(50_000_000));
+        patient.commits_fail("I/O error", WallMillis(5));
+        patient.refuse_if_due(WallMillis(50_000_000));
         assert!(!patient.refuses_changes());
     }
 
@@ -309,7 +309,7 @@ mod tests {
             let figures = PersistenceFigures::new(durability, None);
             assert_eq!(figures.last_save(), WallMillis(0));
             // In memory mode a reservation of numbers is a commit, too.
-            figures.commit_succeeded(0, Duration::ZERO, WallMillis(7_000));
+            figures.commit_succeeded(WallMillis(7_000));
             assert_eq!(figures.last_save(), WallMillis(after_commit), "{durability}");
             figures.save_began();
             assert!(figures.is_saving());

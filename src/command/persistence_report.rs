@@ -13,7 +13,7 @@ pub(super) fn persistence(call: &Call<'_>, text: &mut String) {
     if stage == Stage::Loading {
         loading(figures, call.now.wall, text);
     }
-    let unsaved = figure(&figures.counters_unsaved);
+    let unsaved = call.environment.table.unsaved();
     let writes_by_itself = figures.durability() != Durability::Memory;
     let is_failing = figures.failing_since().is_some();
     put(
@@ -36,7 +36,7 @@ pub(super) fn persistence(call: &Call<'_>, text: &mut String) {
             ("aof_last_write_status", &status(!is_failing)),
         ],
     );
-    own_figures(figures, call.now.wall, text);
+    own_figures(call, text);
 }
 
 /// How far loading has come; Redis counts bytes where this counts counters.
@@ -61,7 +61,8 @@ fn loading(figures: &PersistenceFigures, now: WallMillis, text: &mut String) {
     );
 }
 
-fn own_figures(figures: &PersistenceFigures, now: WallMillis, text: &mut String) {
+fn own_figures(call: &Call<'_>, text: &mut String) {
+    let (figures, now) = (&*call.environment.persistence, call.now.wall);
     let ago = |at: WallMillis| match at.0 {
         0 => "never".to_owned(),
         _ => seconds_since(at, now).to_string(),
@@ -72,7 +73,7 @@ fn own_figures(figures: &PersistenceFigures, now: WallMillis, text: &mut String)
         text,
         &[
             ("durability", &figures.durability()),
-            ("counters_unsaved", &figure(&figures.counters_unsaved)),
+            ("counters_unsaved", &call.environment.table.unsaved()),
             ("seconds_since_last_commit", &ago(figures.last_commit())),
             ("commits", &figure(&figures.commits)),
             ("counters_written", &figure(&figures.counters_written)),
@@ -117,8 +118,15 @@ mod tests {
             &bench.text("info persistence"),
             &["loading:0", "seconds_since_last_commit:never", "rdb_last_save_time:0"],
         );
-        figures.commit_succeeded(12, Duration::from_micros(345), WallMillis(bench.now.wall.0 - 2_500));
-        figures.counters_unsaved.store(3, Ordering::Relaxed);
+        figures.commit_succeeded(WallMillis(bench.now.wall.0 - 2_500));
+        for (figure, value) in
+            [(&figures.commits, 1), (&figures.counters_written, 12), (&figures.last_commit_micros, 345)]
+        {
+            figure.store(value, Ordering::Relaxed);
+        }
+        for name in ["a", "b", "c"] {
+            bench.run(&format!("incr {name}"));
+        }
         shows(
             &bench.text("info"),
             &[
@@ -144,7 +152,7 @@ mod tests {
         let mut bench = Bench::new();
         bench.environment.persistence = Arc::new(PersistenceFigures::new(Durability::Always, Some(Duration::ZERO)));
         let failed_at = WallMillis(bench.now.wall.0 - 4_000);
-        bench.environment.persistence.commit_failed("No space left on device", failed_at);
+        bench.environment.persistence.commits_fail("No space left on device", failed_at);
         bench.environment.persistence.save_ended(false, failed_at);
         shows(
             &bench.text("info persistence"),

@@ -124,7 +124,7 @@ mod tests {
     fn the_last_save_is_told_in_seconds() {
         let mut bench = Bench::new();
         assert_eq!(bench.run("lastsave"), ":0");
-        bench.environment.persistence.commit_succeeded(1, Duration::ZERO, WallMillis(1_700_000_000_999));
+        bench.environment.persistence.commit_succeeded(WallMillis(1_700_000_000_999));
         assert_eq!(bench.run("lastsave"), ":1700000000");
     }
 
