@@ -9,8 +9,10 @@ mod config;
 mod directory;
 mod error;
 mod records;
+mod store;
 
 pub use config::Config;
 pub use directory::DataDirectory;
 pub use error::StorageError;
 pub use records::{KeptOut, RememberedMember};
+pub use store::{Changes, LoadProgress, Opened, Standing, Store};
