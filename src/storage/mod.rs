@@ -5,12 +5,14 @@
 //! empty one. It never deletes what it did not write.
 
 mod checked_file;
+mod committer;
 mod config;
 mod directory;
 mod error;
 mod records;
 mod store;
 
+pub use committer::{CommitError, CommitFigures, Commits, Committer, CommitterSettings};
 pub use config::Config;
 pub use directory::DataDirectory;
 pub use error::StorageError;

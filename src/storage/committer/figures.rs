@@ -45,17 +45,19 @@ impl CommitFigures {
         self.failure.lock().as_ref().map(|failure| failure.error.clone())
     }
 
-    /// Notes a cycle that is on disk.
-    pub(super) fn succeeded(&self, records: usize, bytes: usize, took: Duration) {
+    /// Notes a cycle that is on disk; answers whether the one before was not.
+    pub(super) fn succeeded(&self, records: usize, bytes: usize, took: Duration) -> bool {
         self.cycles.fetch_add(1, Ordering::Relaxed);
         self.records.fetch_add(records as u64, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.last_commit_unix.store(now.as_secs(), Ordering::Relaxed);
         self.last_commit_micros.store(took.as_micros().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
-        if self.last_commit_failed.swap(false, Ordering::AcqRel) {
+        let had_failed = self.last_commit_failed.swap(false, Ordering::AcqRel);
+        if had_failed {
             *self.failure.lock() = None;
         }
+        had_failed
     }
 
     /// Notes a failure; answers whether it is the first in a row.

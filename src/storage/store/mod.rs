@@ -15,7 +15,7 @@ pub use load::LoadProgress;
 
 use super::checked_file::{io_error, sync_directory};
 use super::error::StorageError;
-use crate::base::{Durability, NodeId, ReplicaId};
+use crate::base::{Durability, NodeId};
 use crate::replication::NodeRecord;
 use crate::wire::{WireError, decode_node_record, encode_node_record};
 use commits_file::{CommitsFile, Said};
@@ -63,8 +63,12 @@ pub struct Standing {
 /// The open store of one node.
 pub struct Store {
     data_directory: PathBuf,
-    engine: Engine,
+    path: PathBuf,
+    /// None after it failed: it is opened anew for the next write.
+    engine: Option<Engine>,
     mark: Mark,
+    /// The last commit that is known to be on disk.
+    durable: u64,
     commits: CommitsFile,
     record: Option<NodeRecord>,
 }
@@ -95,7 +99,8 @@ impl Store {
         let (mark, record) = read_node(&engine)?;
         check_mark(&path, &mark, node, said)?;
         let opened = opened(&mark, record.clone(), engine.counters.approximate_len() as u64);
-        Ok((Self { data_directory: data_directory.to_owned(), engine, mark, commits, record }, opened))
+        let data_directory = data_directory.to_owned();
+        Ok((Self { data_directory, path, engine: Some(engine), mark, durable: mark.commit, commits, record }, opened))
     }
 
     /// Notes that a run begins, which counts as `record.own` and may use numbers up to `record.reserved`. Durable when it
@@ -124,7 +129,12 @@ impl Store {
         progress: &LoadProgress,
         take: impl Fn(crate::base::Name<'_>, crate::counter::StoredCounter) + Sync,
     ) -> Result<u64, StorageError> {
-        load::load(&self.engine, &self.replicas(), threads, progress, take)
+        let replicas: Vec<_> =
+            self.record.iter().flat_map(|record| record.replicas.iter().map(|(replica, _)| *replica)).collect();
+        match &self.engine {
+            Some(engine) => load::load(engine, &replicas, threads, progress, take),
+            None => Err(self.not_open()),
+        }
     }
 
     /// Writes changes and, in one go with them, the node's record. On disk when it returns.
@@ -140,13 +150,10 @@ impl Store {
         (self.mark.whole, self.mark.stale) = (standing.whole, standing.stale);
     }
 
-    /// The durability that is promised from now on; of two in one run, the weaker is what the run will have had.
-    ///
-    /// # Errors
-    /// As [`Self::commit`].
-    pub fn set_durability(&mut self, durability: Durability) -> Result<(), StorageError> {
-        let mark = Mark { durability: weaker(durability, self.mark.durability), ..self.mark };
-        self.write(&mut Changes::default(), None, mark)
+    /// The durability that is promised from now on; of two in one run, the weaker is what the run will have had. It is
+    /// written with the next commit.
+    pub fn set_durability(&mut self, durability: Durability) {
+        self.mark.durability = weaker(durability, self.mark.durability);
     }
 
     /// Notes that everything is on disk, and closes the store.
@@ -166,38 +173,54 @@ impl Store {
         self.mark.commit
     }
 
-    /// Opens the engine anew after it refused: what it was told and did not make durable may be there or not.
-    ///
-    /// # Errors
-    /// [`StorageError`]; the store is as it was.
-    pub fn reopen(self) -> Result<Self, StorageError> {
-        let Self { data_directory, engine, mark, commits, .. } = self;
-        let path = engine.path.clone();
-        drop(engine);
-        let engine = Engine::open(&path)?;
-        let (found, record) = read_node(&engine)?;
-        // Never the same number twice: a commit that was given up may be there after all.
-        let mark = Mark { commit: mark.commit.max(found.commit), ..mark };
-        Ok(Self { data_directory, engine, mark, commits, record })
-    }
-
-    fn replicas(&self) -> Vec<ReplicaId> {
-        self.record.iter().flat_map(|record| record.replicas.iter().map(|(replica, _)| *replica)).collect()
-    }
-
     fn write(&mut self, changes: &mut Changes, record: Option<&NodeRecord>, mark: Mark) -> Result<(), StorageError> {
-        // Even if this fails, its number is used up.
+        // Even if this fails, its number is used up: what was written may turn out to be there.
         self.mark.commit += 1;
         let mark = Mark { commit: self.mark.commit, ..mark };
-        let said = (MARK_KEY, seal(MARK_KEY, |out| mark.encode(out)));
-        let known = record.map(|record| (RECORD_KEY, seal(RECORD_KEY, |out| encode_node_record(record, out))));
-        let counters = changes.settle().iter().map(|(name, value)| (&**name, value.as_deref()));
-        self.engine.write(counters, known.into_iter().chain([said]))?;
-        self.mark = mark;
+        let written = self.try_write(changes, record, mark);
+        if written.is_err() {
+            // It may refuse everything from now on, so it is not asked again.
+            self.engine = None;
+            return written;
+        }
+        (self.mark, self.durable) = (mark, mark.commit);
         if let Some(record) = record {
             self.record = Some(record.clone());
         }
         self.commits.write(Said { store: mark.store, commit: mark.commit })
+    }
+
+    fn try_write(
+        &mut self,
+        changes: &mut Changes,
+        record: Option<&NodeRecord>,
+        mark: Mark,
+    ) -> Result<(), StorageError> {
+        self.open_again()?;
+        let Some(engine) = &self.engine else { return Err(self.not_open()) };
+        let said = (MARK_KEY, seal(MARK_KEY, |out| mark.encode(out)));
+        let known = record.map(|record| (RECORD_KEY, seal(RECORD_KEY, |out| encode_node_record(record, out))));
+        let counters = changes.settle().iter().map(|(name, value)| (&**name, value.as_deref()));
+        engine.write(counters, known.into_iter().chain([said]))
+    }
+
+    /// Opens the engine if it failed before.
+    fn open_again(&mut self) -> Result<(), StorageError> {
+        if self.engine.is_some() {
+            return Ok(());
+        }
+        let engine = Engine::open(&self.path)?;
+        let (found, _) = read_node(&engine)?;
+        if found.store != self.mark.store || found.commit < self.durable {
+            let what = "what was on disk a moment ago is not there any more".into();
+            return Err(StorageError::StoreDamaged { path: self.path.clone(), what });
+        }
+        self.engine = Some(engine);
+        Ok(())
+    }
+
+    fn not_open(&self) -> StorageError {
+        StorageError::Engine { operation: "use", path: self.path.clone(), what: "it is closed".into() }
     }
 }
 
@@ -289,3 +312,6 @@ fn opened(mark: &Mark, previous: Option<NodeRecord>, counters: u64) -> Opened {
         previous,
     }
 }
+
+#[cfg(test)]
+mod tests;
