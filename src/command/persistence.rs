@@ -114,7 +114,7 @@ impl PersistenceFigures {
     /// A commit is on disk.
     pub fn commit_succeeded(&self, now: WallMillis) {
         self.last_commit_millis.store(now.0, Ordering::Relaxed);
-        if self.failing_since_millis.swap(0, Ordering::Relaxed) != 0 {
+        if self.failing_since_millis.swap(0, Ordering::Relaxed) != 0 || self.refuses_changes() {
             self.set(REFUSING, false);
             *self.failure.write() = None;
         }
