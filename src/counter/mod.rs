@@ -26,6 +26,7 @@ mod fingerprint;
 #[cfg(test)]
 mod fingerprint_tests;
 mod forecast;
+mod predicted;
 mod prediction;
 mod progress;
 mod remote;
