@@ -346,7 +346,7 @@ async fn serve(machine: Rc<Machine>) -> Result<(), Box<dyn Error>> {
     *machine.life.borrow_mut() = Some(Life { table, state, calls, stop: Some(stop) });
     let keeper = Keeper::start(Arc::clone(&directory))?;
     let calls = received_calls;
-    let parts = DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper };
+    let parts = DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper, disk: None };
     Driver::new(parts).run(stopped).await;
     Ok(())
 }
@@ -369,6 +369,9 @@ fn node_settings(
     Ok(NodeSettings {
         node: machine.identity.id,
         incarnation,
+        durability: discnt::base::Durability::Memory,
+        start: discnt::node::Start::Fresh,
+        reserved: 0,
         host: if machine.knows_address { machine.address.to_string() } else { String::new() },
         client_port: PORT,
         mesh_port: PORT,
