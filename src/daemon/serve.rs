@@ -122,7 +122,7 @@ pub fn serve(loaded: &LoadedConfiguration) -> Result<(), ServeError> {
 /// Loads, waits until the node serves, says so, and waits for the end.
 async fn run(
     beginning: Beginning,
-    mut storing: Storing,
+    storing: Storing,
     node: &NodeThread,
     mut report: StartReport,
     end: &mut End<'_>,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::beginning::{Beginning, tell_progress};
@@ -28,7 +29,7 @@ pub(super) struct Storing {
     figures: Arc<PersistenceFigures>,
     commits: Arc<OnceLock<Commits>>,
     abandon: Arc<AtomicBool>,
-    hand_over: Option<oneshot::Sender<Store>>,
+    hand_over: Mutex<Option<oneshot::Sender<Store>>>,
     directory: PathBuf,
 }
 
@@ -46,7 +47,7 @@ impl Storing {
             commits: Arc::clone(&commits),
             abandon: Arc::clone(&abandon),
         };
-        (Self { figures, commits, abandon, hand_over: Some(hand_over), directory: directory.to_owned() }, parts)
+        (Self { figures, commits, abandon, hand_over: Mutex::new(Some(hand_over)), directory: directory.to_owned() }, parts)
     }
 
     /// What sessions see.
@@ -65,7 +66,7 @@ impl Storing {
     }
 
     /// Loads all counters and hands the store to the driver.
-    pub(super) async fn load(&mut self, beginning: Beginning, node: &NodeThread) -> Result<CountersLoaded, ServeError> {
+    pub(super) async fn load(&self, beginning: Beginning, node: &NodeThread) -> Result<CountersLoaded, ServeError> {
         let figures = self.figures();
         figures.loading_since_millis.store(node.clock.moment().wall.0, Ordering::Relaxed);
         figures.counters_to_load.store(beginning.counters(), Ordering::Relaxed);
@@ -77,7 +78,7 @@ impl Storing {
         };
         figures.counters_loaded.store(loaded.counters, Ordering::Relaxed);
         figures.counters_to_load.store(loaded.counters, Ordering::Relaxed);
-        if let Some(hand_over) = self.hand_over.take() {
+        if let Some(hand_over) = self.hand_over.lock().take() {
             // A driver that is gone is found out by whoever waits for it to serve.
             let _ = hand_over.send(loaded.store);
         }

@@ -176,7 +176,7 @@ impl Disk {
 fn tell_failing(figures: &PersistenceFigures, error: Option<&StorageError>, now: WallMillis) {
     match error {
         Some(error) => {
-            figures.commit_failed(&error.to_string(), now);
+            figures.commits_fail(&error.to_string(), now);
             tracing::error!("counters cannot be written: {error}; they stay in memory, and writing them is tried again");
         }
         None => tracing::info!("counters can be written again, and all that had changed meanwhile is on disk"),

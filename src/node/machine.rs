@@ -436,6 +436,7 @@ impl Node {
                 self.sequence_of(index);
                 if self.registry.len() > known {
                     self.publish_replicas();
+                    self.name_in_record(replica);
                 }
                 Some(index)
             }
