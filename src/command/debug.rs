@@ -155,6 +155,8 @@ mod tests {
         assert_eq!(bench.run("debug segfault"), "-ERR unknown subcommand 'segfault'. Try DEBUG HELP.");
         assert_eq!(bench.run("debug counter"), "-ERR wrong number of arguments for 'debug|counter' command");
         let mut bench = self::bench();
+        let reload = bench.run("debug reload");
+        assert!(reload.starts_with("-ERR DEBUG RELOAD is refused: the other nodes know"), "{reload}");
         assert_eq!(bench.run("debug counter nothing"), "-ERR no such key ('debug|counter' command)");
         assert!(bench.run("debug counter ").starts_with("-ERR a counter name must not be empty"));
     }

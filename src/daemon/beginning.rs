@@ -92,6 +92,17 @@ impl Beginning {
         self.counters
     }
 
+    /// What is on disk and what is done about it, for the log.
+    pub(super) fn words(&self) -> String {
+        let how = match &self.start {
+            Start::Fresh => return "there are no counters on disk".to_owned(),
+            Start::Whole(_) => "all that it ever told is here, and it goes on as it was",
+            Start::Rejoining(_) => "others may have heard more of it, so they are asked before it serves",
+            Start::Stale(_) => "what is here may be old, so a member's state is taken over before it serves",
+        };
+        format!("about {} counters are on disk and are loaded; {how}", self.counters)
+    }
+
     /// Loads all counters into the table, from threads of its own, and then notes on disk that a run has begun. A server
     /// that ends before that leaves the disk as it was. The receiver is closed without a word if that thread panics.
     pub(super) fn load(

@@ -73,7 +73,8 @@ impl NodeThread {
                 drop(ready.send(Ok(())));
                 let calls = received_calls;
                 let disk = Some(disk);
-                let parts = DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper, disk };
+                let parts =
+                    DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper, disk };
                 Driver::new(parts).run(stopped).await
             })
         };

@@ -127,12 +127,7 @@ async fn run(
     mut report: StartReport,
     end: &mut End<'_>,
 ) -> Result<Ended, ServeError> {
-    tracing::info!(
-        node = %report.node,
-        "discnt-server {} loads about {} counters; clients are answered LOADING meanwhile",
-        report.version,
-        beginning.counters()
-    );
+    tracing::info!(node = %report.node, "discnt-server {} starts: {}", report.version, beginning.words());
     tokio::select! {
         loaded = storing.load(beginning, node) => report.counters = loaded?,
         ended = end.wait(&storing) => return Ok(ended),

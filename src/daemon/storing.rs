@@ -47,7 +47,10 @@ impl Storing {
             commits: Arc::clone(&commits),
             abandon: Arc::clone(&abandon),
         };
-        (Self { figures, commits, abandon, hand_over: Mutex::new(Some(hand_over)), directory: directory.to_owned() }, parts)
+        (
+            Self { figures, commits, abandon, hand_over: Mutex::new(Some(hand_over)), directory: directory.to_owned() },
+            parts,
+        )
     }
 
     /// What sessions see.
@@ -83,7 +86,9 @@ impl Storing {
             let _ = hand_over.send(loaded.store);
         }
         let loaded = CountersLoaded { counters: loaded.counters, took: loaded.took };
-        tracing::info!("{loaded}");
+        // As in Redis, what was loaded counts as saved now.
+        figures.set_last_save(node.clock.moment().wall);
+        tracing::info!("counters: {loaded}");
         Ok(loaded)
     }
 

@@ -151,7 +151,9 @@ impl Disk {
                 let _ = parts.commits.set(committer.commits());
                 self.committer = Some(committer);
             }
-            Err(error) => tracing::error!("the system gives no thread to write with, so nothing can be served: {error}"),
+            Err(error) => {
+                tracing::error!("the system gives no thread to write with, so nothing can be served: {error}")
+            }
         }
     }
 
@@ -177,7 +179,9 @@ fn tell_failing(figures: &PersistenceFigures, error: Option<&StorageError>, now:
     match error {
         Some(error) => {
             figures.commits_fail(&error.to_string(), now);
-            tracing::error!("counters cannot be written: {error}; they stay in memory, and writing them is tried again");
+            tracing::error!(
+                "counters cannot be written: {error}; they stay in memory, and writing them is tried again"
+            );
         }
         None => tracing::info!("counters can be written again, and all that had changed meanwhile is on disk"),
     }

@@ -7,8 +7,8 @@
 use super::decimal::{Writer, decode_amount, decode_total, encode_units};
 use super::error::WireError;
 use super::ids::{
-    bounded_array, decode_node, decode_replica, decode_replica_list, encode_replica, expect_array, expect_end, expect_open_array,
-    take_break,
+    bounded_array, decode_node, decode_replica, decode_replica_list, encode_replica, expect_array, expect_end,
+    expect_open_array, take_break,
 };
 use super::record::decode_precision;
 use crate::base::{HybridTime, MAX_CONTEXT_REPLICAS, ReplicaId, ReplicaIndex, Stamp};
