@@ -72,14 +72,31 @@ impl Engine {
         batch.commit().map_err(engine_error("write to", &self.path))
     }
 
+    /// Turns what is in memory into tables.
+    pub(super) fn settle(&self) -> Result<(), StorageError> {
+        for keyspace in [&self.counters, &self.node] {
+            keyspace.rotate_memtable().map_err(engine_error("write to", &self.path))?;
+            while keyspace.sealed_memtable_count() > 0 {
+                self.is_alive()?;
+                std::thread::sleep(LOOK_INTERVAL);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails when the engine's thread has died.
+    fn is_alive(&self) -> Result<(), StorageError> {
+        // Flushes nothing to the disk.
+        self.database.persist(PersistMode::Buffer).map_err(engine_error("write to", &self.path))
+    }
+
     /// Waits until what was written has become tables, as long as the engine is alive.
     fn wait_for_room(&self) -> Result<(), StorageError> {
         let is_full = |keyspace: &Keyspace| {
             keyspace.sealed_memtable_count() > MOST_SEALED || keyspace.tree.l0_run_count() > MOST_RUNS
         };
         while is_full(&self.counters) || is_full(&self.node) {
-            // Flushes nothing to the disk; it only tells whether the engine's thread has died.
-            self.database.persist(PersistMode::Buffer).map_err(engine_error("write to", &self.path))?;
+            self.is_alive()?;
             std::thread::sleep(LOOK_INTERVAL);
         }
         Ok(())
