@@ -15,6 +15,8 @@ mod packer;
 mod record;
 mod repair;
 mod stored;
+#[cfg(test)]
+mod stored_tests;
 
 pub use error::WireError;
 pub use heartbeat::Heartbeat;
