@@ -27,14 +27,14 @@ const BUSY_INTERVAL: Duration = Duration::from_millis(10);
 impl Node {
     /// Looks at a part of the counters that may be given up, and says when to look again.
     pub(super) fn tend_at(&mut self, now: Moment) {
-        let done = self.tend();
+        let done = self.tend(now.monotonic);
         self.forget_places();
         self.collect_zeros(now);
         let pause = if done.is_more_than(Tended::default()) { BUSY_INTERVAL } else { INTERVAL };
         self.next_tend = now.monotonic.after(pause);
     }
 
-    fn tend(&mut self) -> Tended {
+    fn tend(&mut self, now: Monotonic) -> Tended {
         let mut done = Tended::default();
         // Those that this node was parted from may come back, and must hear of what was deleted meanwhile.
         if self.doubt.is_open() || !self.agrees_on_members() {
@@ -44,7 +44,10 @@ impl Node {
             self.peers.values().map(|peer| peer.link.as_ref()?.digest.as_ref()).collect();
         // While one member is out of hearing, nobody knows what it has.
         let Some(others) = others else { return done };
-        let held = |replica: ReplicaIndex| self.sequences[replica.as_usize()].held.contiguous();
+        let voices = self.voices(now);
+        let held = |replica: ReplicaIndex| {
+            self.sequences[replica.as_usize()].spoken_for(voices.contains(&replica)).contiguous()
+        };
         let everyone_has =
             |replica: ReplicaIndex, number: u64| others.iter().all(|digest| digest.entry(replica).durable >= number);
         let has_all_of_theirs = others.iter().all(|digest| {
@@ -91,7 +94,10 @@ impl Node {
 
     /// Whether every member has said lately what it has, and this node has all of it.
     fn hears_all(&self, now: Monotonic) -> bool {
-        let held = |replica: ReplicaIndex| self.sequences[replica.as_usize()].held.contiguous();
+        let voices = self.voices(now);
+        let held = |replica: ReplicaIndex| {
+            self.sequences[replica.as_usize()].spoken_for(voices.contains(&replica)).contiguous()
+        };
         self.peers.values().all(|peer| {
             let link = peer.link.as_ref().filter(|link| now.since(link.digest_at) <= LATELY);
             let digest = link.and_then(|link| link.digest.as_ref());
