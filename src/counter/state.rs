@@ -219,6 +219,16 @@ impl CounterState {
         true
     }
 
+    /// Takes how a share moves that is held under just this revision. Answers whether it is.
+    pub(super) fn take_forecast(&mut self, replica: ReplicaIndex, revision: u64, forecast: Forecast) -> bool {
+        let is_it = |held: &&mut HeldShare| held.replica == replica && held.share.revision == revision;
+        let Some(held) = self.others.iter_mut().find(is_it) else { return false };
+        if held.forecast.is_none() && !forecast.is_exact() {
+            held.forecast = Some(Box::new(forecast));
+        }
+        true
+    }
+
     /// As [`Self::take_share`] for what most news is: one more copy of a life that is held already, of a counter that
     /// nobody ever assigned and of which nothing was given up. Answers false, and takes nothing, where that is not so.
     pub fn renew_share(&mut self, replica: ReplicaIndex, share: Share, forecast: Option<Forecast>) -> bool {

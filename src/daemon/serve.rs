@@ -15,12 +15,13 @@ use super::LoadedConfiguration;
 use super::config::Configuration;
 use super::logging::{self, LoggingError};
 use super::report::{Authority, StartReport};
+use crate::base::Durability;
 use crate::command::{Clients, Environment, ProcessFigures, Settings, Statistics};
 use crate::counter::Table;
 use crate::driver::{Clock, ClusterCall, Driver, DriverParts, Keeper, raise_file_limit, watch_process};
 use crate::listener::{Commands, Listener, ListenerError, Running};
 use crate::mesh::{self, Identity, IdentityError, IdentitySource, Mesh, MeshError, OpenedIdentity};
-use crate::node::{ClusterState, KnownMember, Node, NodeSettings, StartError};
+use crate::node::{ClusterState, KnownMember, Node, NodeSettings, Start, StartError};
 use crate::storage::{DataDirectory, StorageError};
 
 /// Mesh events that may wait for the node; datagrams beyond are dropped and counted.
@@ -266,6 +267,9 @@ fn node_settings(
     Ok(NodeSettings {
         node: opened.identity.id,
         incarnation: directory.next_incarnation()?,
+        durability: Durability::Memory,
+        start: Start::Fresh,
+        reserved: 0,
         host,
         client_port: configuration.resp.port,
         mesh_port,

@@ -34,7 +34,7 @@ impl World {
                 Output::NewIdentity => self.rebirth(at),
                 Output::NewIncarnation(_) => panic!("node {at} wants another incarnation"),
                 Output::Answer { result: Err(_), request: RequestNumber(2) } => panic!("node {at} could not be reset"),
-                Output::Answer { .. } | Output::Event(_) => {}
+                Output::CommitNow | Output::Confirmed { .. } | Output::Answer { .. } | Output::Event(_) => {}
             }
         }
     }

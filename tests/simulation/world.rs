@@ -3,10 +3,12 @@
 use crate::links::Links;
 use crate::random::Random;
 use bytes::Bytes;
-use discnt::base::{Amount, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, WallMillis};
+use discnt::base::{
+    Amount, Durability, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, WallMillis,
+};
 use discnt::counter::CounterState;
 use discnt::membership::Admission;
-use discnt::node::{DialNumber, Input, KnownMember, LinkEnd, Node, NodeSettings, RequestNumber};
+use discnt::node::{DialNumber, Input, KnownMember, LinkEnd, Node, NodeSettings, RequestNumber, Start};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write as _;
@@ -365,6 +367,9 @@ fn make_node(
     let settings = NodeSettings {
         node: id,
         incarnation: Incarnation(incarnation),
+        durability: Durability::Memory,
+        start: Start::Fresh,
+        reserved: 0,
         host: at.to_string(),
         client_port: 1,
         mesh_port: 1,

@@ -369,6 +369,9 @@ fn node_settings(
     Ok(NodeSettings {
         node: machine.identity.id,
         incarnation,
+        durability: discnt::base::Durability::Memory,
+        start: discnt::node::Start::Fresh,
+        reserved: 0,
         host: if machine.knows_address { machine.address.to_string() } else { String::new() },
         client_port: PORT,
         mesh_port: PORT,
