@@ -282,8 +282,10 @@ impl Book {
             return Err(format!("{:b} is back though its deletion was given up", bits & buried));
         }
         let stamp = state.assignment().map(|assignment| assignment.stamp);
-        let later = counter.assigned.iter().filter(|(one, _)| stamp.is_none_or(|stamp| **one > stamp));
-        if let Some((missing, _)) = later.filter(|(_, one)| !one.is_lost && !one.is_buried).next_back() {
+        // With a deletion that was given up goes all that came before it.
+        let over = counter.assigned.iter().filter(|(_, one)| one.is_buried).map(|(stamp, _)| *stamp).next_back();
+        let later = counter.assigned.iter().filter(|(one, _)| Some(**one) > stamp.max(over));
+        if let Some((missing, _)) = later.filter(|(_, one)| !one.is_lost).next_back() {
             return Err(format!("{missing:?} gave way to {stamp:?}"));
         }
         let winner =
