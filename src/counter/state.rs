@@ -376,6 +376,11 @@ impl CounterState {
             Some(share) => shares.push((kept_by, share)),
             None => {}
         }
+        // A replica that goes on after all may have been written as another's meanwhile.
+        if let Some(at) = shares.iter().position(|(replica, _)| *replica == own) {
+            let (_, written): (ReplicaIndex, Share) = shares.swap_remove(at);
+            own_share = Some(own_share.map_or(written, |share: Share| share.merge(written)));
+        }
         let held = |(replica, share)| HeldShare { replica, share, forecast: None };
         let rest = Rest {
             assignment: stored.assignment,

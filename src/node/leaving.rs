@@ -102,6 +102,9 @@ impl Node {
             // The ended replica's last words still go out under its name.
             self.table.begin_replica((replica, index), self.keeping.first_number_limit(), now, &mut last_words);
             self.announce(last_words, now);
+            if is_stopped {
+                self.write_again_as_anothers(self.own);
+            }
         } else {
             self.table.begin_instead(replica, index, self.keeping.first_number_limit());
             // What others heard under the old numbers is to be heard here, too.

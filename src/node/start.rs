@@ -165,7 +165,10 @@ impl Node {
                 self.reconcile_if_needed();
             }
             Start::Rejoining(_) => self.begin_rejoining(now),
-            Start::Stale(_) => self.begin_taking_back(now),
+            Start::Stale(record) => {
+                self.write_again_as_anothers(record.own);
+                self.begin_taking_back(now);
+            }
         }
         self.members_changed();
     }
@@ -204,6 +207,13 @@ impl Node {
             // There is nobody else who may send them.
             held.insert_all(of_one.iter().map(|(_, number)| (*number, *number)));
             *sequence = Sequence::restored(held, capacity);
+        }
+    }
+
+    /// What stands on disk as shares of the own replica is another's from now on.
+    pub(super) fn write_again_as_anothers(&mut self, ended: ReplicaId) {
+        if let Some(index) = self.registry.index(ended) {
+            self.table.touch_shares_of(index);
         }
     }
 
