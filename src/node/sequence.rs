@@ -55,9 +55,4 @@ impl Sequence {
     pub(super) fn restored(held: NumberSet, capacity: usize) -> Self {
         Self { backlog: Backlog::above(held.newest(), capacity), held, ..Self::new(0) }
     }
-
-    /// One of which this is held since before the start.
-    pub(super) fn restored(held: NumberSet, capacity: usize) -> Self {
-        Self { backlog: Backlog::above(held.newest(), capacity), held, places: None }
-    }
 }
