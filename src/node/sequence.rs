@@ -50,4 +50,9 @@ impl Sequence {
     fn has_no_loose(&self) -> bool {
         self.loose.newest() <= self.held.contiguous()
     }
+
+    /// One of which this is held since before the start.
+    pub(super) fn restored(held: NumberSet, capacity: usize) -> Self {
+        Self { backlog: Backlog::above(held.newest(), capacity), held, loose: NumberSet::default(), places: None }
+    }
 }
