@@ -127,7 +127,15 @@ impl Table {
     pub fn adopt_replica(&self, (replica, index): (ReplicaId, ReplicaIndex), last: u64, number_limit: u64) {
         let own = Arc::new(OwnReplica::new(replica, index, last, number_limit));
         for shard in self.shards() {
-            shard.lock().adopt_replica(&self.shared, Arc::clone(&own));
+            shard.lock().adopt_replica(&own);
+        }
+    }
+
+    /// What was kept as shares of the present replica is to be handed over again, as those of `replica`: that has ended.
+    /// Walks all counters, a shard at a time.
+    pub fn touch_shares_of(&self, replica: ReplicaIndex) {
+        for shard in self.shards() {
+            shard.lock().touch_shares_of(&self.shared, replica);
         }
     }
 
@@ -149,6 +157,12 @@ impl Table {
                 self.shared.mark_news(number);
             }
         }
+    }
+
+    /// Own shares are handed over with all that was counted, and announced so, from now on: for what is written only now and
+    /// then, and read again in every process after a crash, what was counted and never said must not be told twice.
+    pub fn save_exactly(&self) {
+        self.shared.saves_exactly.store(true, Ordering::Relaxed);
     }
 
     /// Whether numbers may be drawn. While not, nothing can be said and nothing repaired.
@@ -222,7 +236,9 @@ impl Shard {
         // Gone, or gone and another in its place that has not changed.
         let Some(counter) = self.counters.get(slot).filter(|counter| counter.unsaved) else { return };
         let is_unborn = counter.state.own.is_some_and(|share| share.born == 0);
-        if is_unborn || (counter.queued && counter.active.is_none()) {
+        // What is on disk for long, and perhaps never replaced, must say under its number all that there was.
+        let is_to_be_exact = shared.saves_exactly.load(Ordering::Relaxed) && counter.told() != counter.state.own;
+        if is_unborn || is_to_be_exact || (counter.queued && counter.active.is_none()) {
             if !self.own.has_numbers() {
                 self.saving.touched.push(slot);
                 return;
@@ -257,15 +273,21 @@ impl Shard {
         }
     }
 
-    fn adopt_replica(&mut self, shared: &Shared, own: Arc<OwnReplica>) {
+    fn adopt_replica(&mut self, own: &Arc<OwnReplica>) {
         let index = own.index;
-        self.own = own;
+        self.own = Arc::clone(own);
         for slot in 0..self.counters.end() {
             let Some(counter) = self.counters.get_mut(slot) else { continue };
             counter.state.adopt(index);
-            if counter.state.own.is_some() {
-                // It was kept as another's.
-                self.saving.touch(shared, slot, counter);
+        }
+    }
+
+    fn touch_shares_of(&mut self, shared: &Shared, replica: ReplicaIndex) {
+        let Self { counters, saving, .. } = self;
+        for slot in 0..counters.end() {
+            let Some(counter) = counters.get_mut(slot) else { continue };
+            if counter.state.others().iter().any(|held| held.replica == replica) {
+                saving.touch(shared, slot, counter);
             }
         }
     }

@@ -1,6 +1,5 @@
 //! Taking what peers send: records into the table, numbers into what is held, the rest to whom it concerns.
 
-use super::event::Event;
 use super::machine::Node;
 use crate::base::{HybridTime, Location, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, Stamp};
 use crate::counter::{Assignment, Context, Forecast, IncomingShare, PrecisionRegister, Retired, Share};
@@ -23,12 +22,12 @@ impl Node {
             Ok(Datagram::Records(records)) => self.take_records(from, &records, now),
             Ok(Datagram::Membership(bytes)) => {
                 if let Err(error) = self.membership.handle(from, bytes, now) {
-                    self.emit(Event::Refused { peer: from, reason: error.to_string() });
+                    self.refuse(from, &error, now);
                 }
             }
             Ok(Datagram::Heartbeat(heartbeat)) => self.take_heartbeat(from, heartbeat, now),
             Ok(Datagram::NamesWanted(places)) => self.tell_names(from, &places, now),
-            Err(error) => self.emit(Event::Refused { peer: from, reason: error.to_string() }),
+            Err(error) => self.refuse(from, &error, now),
         }
     }
 
@@ -38,7 +37,7 @@ impl Node {
         let message = match Message::decode(bytes) {
             Ok(message) => message,
             Err(error) => {
-                self.emit(Event::Refused { peer: from, reason: error.to_string() });
+                self.refuse(from, &error, now);
                 return;
             }
         };
@@ -59,6 +58,10 @@ impl Node {
             Message::RepairEnd(time, lines) => self.take_repair_end(from, time, &lines, now),
             Message::Admissions(admissions) => self.take_admissions(from, &admissions, now),
             Message::Records(records) => self.take_records(from, &records, now),
+            Message::TellPredictions => self.tell_predictions(from, now),
+            Message::PredictionsTold => self.take_predictions_told(from, now),
+            Message::DigestWanted(token, number) => self.take_digest_wanted(from, token, number, now),
+            Message::DigestGiven(token) => self.take_digest_given(from, token),
         }
     }
 
@@ -93,6 +96,7 @@ impl Node {
         let mut unknown = Vec::new();
         for (number, record) in &records.records {
             if self.sequence_of(replica).held.contains(*number) {
+                self.take_prediction(from, replica, *number, record, said_at);
                 continue;
             }
             match self.take_record(sender, replica, *number, record, said_at, now) {
@@ -107,9 +111,32 @@ impl Node {
         }
         let contiguous = self.sequence_of(replica).held.contiguous();
         self.table.progress().set_received(replica, contiguous);
+        if self.early_retirements.is_any_due(replica, contiguous) {
+            self.take_early_retirements();
+        }
         self.credit(from, now);
+        self.answer_wanted_digests(now);
         for places in unknown.chunks(NAMES_A_REQUEST) {
             self.datagram(from, encode_names_wanted(places).into());
+        }
+    }
+
+    /// What is held already is told again to a node that came back and does not know how it moves.
+    fn take_prediction(
+        &mut self,
+        from: NodeId,
+        replica: ReplicaIndex,
+        number: u64,
+        record: &Record<'_>,
+        said_at: Monotonic,
+    ) {
+        let link = self.peers.get(&from).and_then(|peer| peer.link.as_ref());
+        let Record::Share { location, total, rate, age, whole, name: Some(name), .. } = record else { return };
+        if link.is_some_and(|link| link.awaits_predictions) {
+            let forecast = Forecast { total: *total, rate: *rate, whole: *whole, since: said_at.before(*age) };
+            if let Some(ours) = self.table.take_forecast(*name, replica, number, forecast) {
+                self.sequence_of(replica).places.get_or_insert_default().set(*location, ours);
+            }
         }
     }
 
@@ -135,7 +162,10 @@ impl Node {
                 let Some(assignment) = self.assignment_of(sender, replica, number, body) else {
                     return Taken::TooEarly;
                 };
-                Taken::At(self.table.take_assignment(*name, Arc::new(assignment)))
+                let in_cut = self.beyond_received(&assignment);
+                let location = self.table.take_assignment(*name, Arc::new(assignment));
+                self.note_loose(in_cut, location);
+                Taken::At(location)
             }
             Record::Precision { name, time, precision } => {
                 let stamp = Stamp { time: *time, replica: sender, number };
@@ -151,6 +181,23 @@ impl Node {
                 let retired = Retired { replica: of, born: *born, by: replica, number };
                 Taken::At(self.table.take_retirement(*name, retired))
             }
+        }
+    }
+
+    /// What the cut of an assignment says of shares that was not received yet: whose, and under which number.
+    pub(super) fn beyond_received(&self, assignment: &Assignment) -> Vec<(ReplicaIndex, u64)> {
+        let shares = assignment.cut.iter().filter(|(replica, _)| *replica != self.own_index);
+        let held = |replica: ReplicaIndex| self.sequences.get(replica.as_usize()).map(|one| one.held.contiguous());
+        let is_beyond = |(replica, number): &(ReplicaIndex, u64)| held(*replica).is_some_and(|held| *number > held);
+        shares.map(|(replica, share)| (*replica, share.revision)).filter(is_beyond).collect()
+    }
+
+    /// These have come into the table with something else about the same counter.
+    pub(super) fn note_loose(&mut self, numbers: Vec<(ReplicaIndex, u64)>, location: Location) {
+        for (replica, number) in numbers {
+            let sequence = self.sequence_of(replica);
+            sequence.note_loose(number);
+            sequence.backlog.push(number, location);
         }
     }
 

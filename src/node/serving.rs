@@ -3,6 +3,7 @@
 
 use super::clock_offset::clock_micros;
 use super::machine::Node;
+use super::sequence::Sequence;
 use crate::base::{HybridTime, Location, Monotonic, Name, NodeId, REPAIR_CHUNK_BYTES, ReplicaIndex};
 use crate::counter::{Forecast, NumberedItem, Retired, Share};
 use crate::replication::NumberSet;
@@ -71,8 +72,8 @@ impl Node {
             let have = NumberSet::new(line.held.contiguous, line.held.ranges.iter().copied());
             wanted.set(index, have, line.until);
         }
-        let (serving, items) = self.plan(wanted);
-        self.repair_message(to, Message::encode_repair_begin(items), false);
+        let (serving, items) = self.plan(wanted, now);
+        self.send_repair(to, Message::encode_repair_begin(items), false, now);
         let first = self.serving.insert(to, serving).is_none();
         if first {
             self.serve_more(to, now);
@@ -83,15 +84,16 @@ impl Node {
     ///
     /// Whoever holds a number holds what was said under it, or what has taken its place since. So of what the peer lacks,
     /// only that is looked for which stands under a number that the peer lacks, too.
-    fn plan(&self, wanted: Wanted) -> (Serving, u64) {
+    fn plan(&self, wanted: Wanted, now: Monotonic) -> (Serving, u64) {
         let nothing = NumberSet::default();
+        let voices = self.voices(now);
         let mut claim = Vec::new();
         let mut lacking = Vec::new();
         let mut places = Some(Vec::new());
         for (index, sequence) in (0..).map(ReplicaIndex).zip(&self.sequences) {
             let have = wanted.have.get(index.as_usize()).unwrap_or(&nothing);
             let until = wanted.until(index);
-            let asked = sequence.held.up_to(until);
+            let asked = sequence.spoken_for(voices.contains(&index)).up_to(until);
             let count = have.lacks_of(&asked);
             claim.push((index, asked));
             if count == 0 {
@@ -116,7 +118,11 @@ impl Node {
             }
             None => {
                 // A walk finds everything, asked for or not.
-                claim = (0..).map(ReplicaIndex).zip(self.sequences.iter().map(|one| one.held.clone())).collect();
+                let all = (0..).map(ReplicaIndex).zip(&self.sequences);
+                let has = |(index, one): (ReplicaIndex, &Sequence)| {
+                    (index, one.spoken_for(voices.contains(&index)).into_owned())
+                };
+                claim = all.map(has).collect();
                 (Cursor::Walk(Location(0)), self.table.held())
             }
         };
@@ -144,23 +150,27 @@ impl Node {
         let done = matches!(serving.cursor, Cursor::Done);
         if !writer.is_empty() {
             let bytes = writer.finish(clock_micros(now));
-            self.repair_message(to, bytes, !done);
+            self.send_repair(to, bytes, !done, now);
         } else if !done {
             // Nothing of this stretch was lacking; come back as if it had been sent, so that nobody waits for this walk.
-            self.repair_message(to, Message::encode_empty_repair(clock_micros(now)), true);
+            self.send_repair(to, Message::encode_empty_repair(clock_micros(now)), true, now);
         }
         if done {
             let lines: Vec<HeldLine> =
                 serving.claim.iter().filter_map(|(index, held)| self.held_line(*index, held)).collect();
-            self.repair_message(to, Message::encode_repair_end(serving.time, &lines), false);
+            self.send_repair(to, Message::encode_repair_end(serving.time, &lines), false, now);
         } else {
             self.serving.insert(to, serving);
         }
     }
 
-    pub(super) fn repair_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool) {
+    fn send_repair(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool, now: Monotonic) {
+        self.count_repair(&bytes);
+        self.state_message(to, bytes, wants_sent, now);
+    }
+
+    pub(super) fn count_repair(&self, bytes: &[u8]) {
         self.state.traffic.repair_bytes_sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.send_message(to, bytes, wants_sent);
     }
 
     fn held_line(&self, index: ReplicaIndex, held: &NumberSet) -> Option<HeldLine> {
@@ -228,7 +238,9 @@ impl Node {
                 (self.own_index, own.revision, share(Some(location), &own, forecast.as_ref()))
             }
             NumberedItem::Held(held) => {
-                (held.replica, held.share.revision, share(None, &held.share, held.forecast.as_deref()))
+                let is_void = self.table.progress().is_void(held.replica, held.share.revision);
+                let forecast = held.forecast.as_deref().filter(|_| !is_void);
+                (held.replica, held.share.revision, share(None, &held.share, forecast))
             }
             NumberedItem::Assignment(assignment) => {
                 let kind = RepairKind::Assignment(self.body_of(assignment));

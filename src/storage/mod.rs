@@ -13,7 +13,7 @@ mod records;
 mod store;
 
 pub use committer::{CommitError, CommitFigures, Commits, Committer, CommitterSettings};
-pub use config::Config;
+pub use config::{Config, ConfigError};
 pub use directory::DataDirectory;
 pub use error::StorageError;
 pub use records::{KeptOut, RememberedMember};

@@ -7,8 +7,8 @@
 use super::decimal::{Writer, decode_amount, decode_total, encode_units};
 use super::error::WireError;
 use super::ids::{
-    bounded_array, decode_replica, decode_replica_list, encode_replica, expect_array, expect_end, expect_open_array,
-    take_break,
+    bounded_array, decode_node, decode_replica, decode_replica_list, encode_replica, expect_array, expect_end,
+    expect_open_array, take_break,
 };
 use super::record::decode_precision;
 use crate::base::{HybridTime, MAX_CONTEXT_REPLICAS, ReplicaId, ReplicaIndex, Stamp};
@@ -23,6 +23,9 @@ pub const STORED_VERSION: u8 = 1;
 
 /// How many shares of one counter may be given up and still remembered: those of all lives of all replicas.
 const MAX_RETIRED: usize = 1 << 20;
+
+/// How many nodes one may have been parted from.
+const MAX_PARTED: usize = 1024;
 
 /// Appends the bytes of a counter.
 pub fn encode_stored_counter(counter: &StoredCounter, out: &mut Vec<u8>) {
@@ -95,6 +98,10 @@ pub fn encode_node_record(record: &NodeRecord, out: &mut Vec<u8>) {
             let _ = out.u64(*first).and_then(|out| out.u64(*last));
         });
     }
+    let _ = out.array(record.parted.len() as u64);
+    for node in &record.parted {
+        let _ = out.bytes(node.as_bytes());
+    }
     let _ = out.end();
 }
 
@@ -115,11 +122,13 @@ pub fn decode_node_record(bytes: &[u8]) -> Result<NodeRecord, WireError> {
         expect_array(input, 4)?;
         Ok((decode_replica(input)?, decode_numbers(input)?))
     })?;
+    let parted = bounded_array(&mut input, MAX_PARTED)?;
+    let parted = (0..parted).map(|_| decode_node(&mut input)).collect::<Result<_, _>>()?;
     if !take_break(&mut input)? {
         return Err(WireError::Bounds("the length of a node's record"));
     }
     expect_end(&input)?;
-    Ok(NodeRecord { own, replicas, reserved, has_told, time })
+    Ok(NodeRecord { own, replicas, reserved, has_told, time, parted })
 }
 
 /// The numbers held of one replica, which must be written as a set writes itself: in order and apart.

@@ -73,6 +73,7 @@ fn node_record() -> NodeRecord {
         reserved: 1 << 20,
         has_told: true,
         time: HybridTime(258),
+        parted: vec![replicas()[1].node],
     }
 }
 
@@ -203,7 +204,7 @@ proptest! {
         let one = |(contiguous, ranges)| (replicas()[1], NumberSet::new(contiguous, ranges));
         let replicas_held = held.into_iter().map(one).collect();
         let record =
-            NodeRecord { own: replicas()[2], replicas: replicas_held, reserved, has_told, time: HybridTime(time) };
+            NodeRecord { own: replicas()[2], replicas: replicas_held, reserved, has_told, time: HybridTime(time), parted: vec![] };
         prop_assert_eq!(decode_node_record(&bytes_of_record(&record)), Ok(record));
     }
 

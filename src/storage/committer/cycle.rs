@@ -146,7 +146,8 @@ impl Cycles<'_> {
 
 /// Whether two records say the same but for the time, which goes on by itself.
 fn is_same(one: &Arc<NodeRecord>, other: &Arc<NodeRecord>) -> bool {
-    let NodeRecord { own, replicas, reserved, has_told, time: _ } = &**one;
+    let NodeRecord { own, replicas, reserved, has_told, time: _, parted } = &**one;
     Arc::ptr_eq(one, other)
-        || (*own, *reserved, *has_told) == (other.own, other.reserved, other.has_told) && *replicas == other.replicas
+        || (*own, *reserved, *has_told) == (other.own, other.reserved, other.has_told)
+            && (replicas, parted) == (&other.replicas, &other.parted)
 }

@@ -213,7 +213,9 @@ impl Store {
     fn write(&mut self, changes: &mut Changes, record: Option<&NodeRecord>, mark: Mark) -> Result<(), StorageError> {
         // Even if this fails, its number is used up: what was written may turn out to be there.
         self.mark.commit += 1;
-        let mark = Mark { commit: self.mark.commit, ..mark };
+        // A node that takes a new identity takes its counters along.
+        let node = record.map_or(mark.node, |record| record.own.node);
+        let mark = Mark { commit: self.mark.commit, node, ..mark };
         let written = self.try_write(changes, record, mark);
         if written.is_err() {
             // It may refuse everything from now on, so it is not asked again.
@@ -359,7 +361,8 @@ fn check_mark(path: &Path, mark: &Mark, node: NodeId, said: Said) -> Result<(), 
 fn opened(mark: &Mark, previous: Option<NodeRecord>, counters: u64) -> Opened {
     let complete = mark.clean || mark.durability == Durability::Always;
     let told = previous.as_ref().is_some_and(|record| record.has_told);
-    let stale = mark.stale || (!mark.clean && mark.durability == Durability::Memory && told);
+    // In memory mode nothing is written down before it is said, so the record does not know what was told.
+    let stale = mark.stale || (!mark.clean && mark.durability == Durability::Memory);
     Opened {
         clean: mark.clean,
         mode_was: mark.durability,
