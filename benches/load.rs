@@ -55,7 +55,14 @@ fn node() -> NodeId {
 fn record() -> NodeRecord {
     let replica = |node| ReplicaId { node: NodeId::new([node; 20]), incarnation: Incarnation(3) };
     let replicas = (7..10).map(|node| (replica(node), NumberSet::new(1 << 30, []))).collect();
-    NodeRecord { own: replica(7), replicas, reserved: 1 << 20, has_told: true, time: HybridTime(77) }
+    NodeRecord {
+        own: replica(7),
+        replicas,
+        reserved: 1 << 20,
+        has_told: true,
+        time: HybridTime(77),
+        parted: Vec::new(),
+    }
 }
 
 /// As on one node of three that all count.
@@ -139,6 +146,7 @@ fn commit() {
         durability: Durability::Always,
         table: Arc::clone(&table),
         record: Box::new(move || Arc::clone(&known)),
+        complete: Box::new(Arc::clone),
         now: Box::new(now),
         committed: Box::new(|_, _| {}),
         failing: Box::new(|error| assert!(error.is_none(), "{error:?}")),
