@@ -69,9 +69,13 @@ pub(super) const PRECISION: CommandSpecification = CommandSpecification {
     flags: &[Flag::Write, Flag::Fast],
     arguments: &[
         NAME,
-        Argument::new("what", ArgumentKind::OneOf(&[VALUE, Argument::word("effective", "EFFECTIVE")])).optional(),
+        Argument::new(
+            "what",
+            ArgumentKind::OneOf(&[VALUE, Argument::word("effective", "EFFECTIVE"), Argument::word("own", "OWN")]),
+        )
+        .optional(),
     ],
-    replies: "The precision now in force as a bulk string; the default one if the counter has none of its own. With EFFECTIVE the precision that the flush interval really left to readers of this node: more than what was asked if the other nodes counted more than that between two announcements within the last ten seconds. A narrower precision is kept to as soon as a node hears of it, a wider one once all nodes have, which takes two seconds or so.",
+    replies: "The precision now in force as a bulk string; the default one if the counter has none of its own. With EFFECTIVE the precision that the flush interval really left to readers of this node: more than what was asked if the other nodes counted more than that between two announcements within the last ten seconds. With OWN what was set for this counter, or nothing (null) if the default one is in force. A narrower precision is kept to as soon as a node hears of it, a wider one once all nodes have, which takes two seconds or so.",
     handler: precision,
     ..READING
 };
@@ -133,6 +137,10 @@ fn precision(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     }
     if call.arguments.get(2).is_some_and(|what| what.eq_ignore_ascii_case(b"EFFECTIVE")) {
         return Ok(Reply::Amount(table.effective_precision(name, call.now.monotonic).amount()).into());
+    }
+    if call.arguments.get(2).is_some_and(|what| what.eq_ignore_ascii_case(b"OWN")) {
+        let own = table.inspect_with(name, |state| state.precision().map(|register| register.precision.amount()));
+        return Ok(own.flatten().map_or(Reply::Null, Reply::Amount).into());
     }
     let precision = Precision::new(call.amount(2)?)?;
     table.set_precision(name, precision, call.now)?;
@@ -247,6 +255,8 @@ mod tests {
             ("precision a 2.5", "$3 2.5"),
             ("precision a", "$3 2.5"),
             ("precision a effective", "$3 2.5"),
+            ("precision a own", "$3 2.5"),
+            ("precision b OWN", "$-1"),
             ("precision a 0", "$1 0"),
             ("precision a x", "-ERR value is not a valid decimal number ('precision' command)"),
             ("precision a 1 2", "-ERR wrong number of arguments for 'precision' command"),
