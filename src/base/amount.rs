@@ -320,13 +320,12 @@ mod tests {
 
     #[test]
     fn what_would_be_rounded_can_be_refused() {
-        for text in ["3", "-0.10", "1e-17", "0.123456789012345670000", "5e-17", "1e20", "0e-99"] {
+        for text in ["3", "-0.10", "1e-17", "0.123456789012345670000", "5e-17", "1e20", "1e21"] {
             assert_eq!(Amount::parse_exact(text.as_bytes()), Amount::parse(text.as_bytes()), "{text}");
         }
         for text in ["1e-18", "0.000000000000000010000001", "3.0000000000000000049", "1e-999", "-5e-18"] {
             assert_eq!(Amount::parse_exact(text.as_bytes()), Err(AmountError::Inexact), "{text}");
         }
-        assert_eq!(Amount::parse_exact(b"1e21"), Err(AmountError::OutOfRange));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::error::CommandError;
 use super::outcome::Outcome;
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
 use crate::base::{Amount, Moment};
-use crate::counter::{BoundedReading, MemberStanding, Precision};
+use crate::counter::{BoundedReading, CounterState, MemberStanding, Precision};
 use crate::node::{LinkView, MemberView};
 use crate::resp::Reply;
 
@@ -34,16 +34,20 @@ pub(super) const SET: CommandSpecification = CommandSpecification {
 
 pub(super) const GET: CommandSpecification = CommandSpecification {
     name: "get",
-    summary: "Reads a counter; with STATE also whether all nodes are within reach, with BOUND how far from the truth it may be",
+    summary: "Reads a counter; with STATE also whether all nodes are within reach, with BOUND how far from the truth it may be, with ENTRY the precision that was set",
     arguments: &[
         NAME,
         Argument::new(
             "quality",
-            ArgumentKind::OneOf(&[Argument::word("state", "STATE"), Argument::word("bound", "BOUND")]),
+            ArgumentKind::OneOf(&[
+                Argument::word("state", "STATE"),
+                Argument::word("bound", "BOUND"),
+                Argument::word("entry", "ENTRY"),
+            ]),
         )
         .optional(),
     ],
-    replies: "The value as a bulk string, 0 if the counter does not exist. With STATE the value and CONSISTENT, or INCONSISTENT while some member of the cluster is not linked, is suspected or failed, was not heard within its lease, or while this node is still catching up. With BOUND four things: the value, the bound, the age in milliseconds, and the ids of the members that this node has not heard within their lease, or not caught up with yet. All that the other members had counted up to that age ago is in the value, to within the bound; what was counted later may be in it or not. Where a counter is predicted, the value is that of the last moment its owners vouched for, which GET alone extrapolates to the present.",
+    replies: "The value as a bulk string, 0 if the counter does not exist. With STATE the value and CONSISTENT, or INCONSISTENT while some member of the cluster is not linked, is suspected or failed, was not heard within its lease, or while this node is still catching up. With BOUND four things: the value, the bound, the age in milliseconds, and the ids of the members that this node has not heard within their lease, or not caught up with yet. All that the other members had counted up to that age ago is in the value, to within the bound; what was counted later may be in it or not. Where a counter is predicted, the value is that of the last moment its owners vouched for, which GET alone extrapolates to the present. With ENTRY two things, as an export needs them: the value, or nothing (null) if the counter does not exist, and the precision that was set for it, or nothing if the default one is in force.",
     handler: get,
     ..READING
 };
@@ -69,13 +73,9 @@ pub(super) const PRECISION: CommandSpecification = CommandSpecification {
     flags: &[Flag::Write, Flag::Fast],
     arguments: &[
         NAME,
-        Argument::new(
-            "what",
-            ArgumentKind::OneOf(&[VALUE, Argument::word("effective", "EFFECTIVE"), Argument::word("own", "OWN")]),
-        )
-        .optional(),
+        Argument::new("what", ArgumentKind::OneOf(&[VALUE, Argument::word("effective", "EFFECTIVE")])).optional(),
     ],
-    replies: "The precision now in force as a bulk string; the default one if the counter has none of its own. With EFFECTIVE the precision that the flush interval really left to readers of this node: more than what was asked if the other nodes counted more than that between two announcements within the last ten seconds. With OWN what was set for this counter, or nothing (null) if the default one is in force. A narrower precision is kept to as soon as a node hears of it, a wider one once all nodes have, which takes two seconds or so.",
+    replies: "The precision now in force as a bulk string; the default one if the counter has none of its own. With EFFECTIVE the precision that the flush interval really left to readers of this node: more than what was asked if the other nodes counted more than that between two announcements within the last ten seconds. A narrower precision is kept to as soon as a node hears of it, a wider one once all nodes have, which takes two seconds or so.",
     handler: precision,
     ..READING
 };
@@ -106,9 +106,15 @@ fn get(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         Some(option) if option.eq_ignore_ascii_case(b"BOUND") && call.arguments.len() == 3 => {
             Ok(bounded(&call.environment.table.read_bounded(name, call.now.monotonic), call.now).into())
         }
+        Some(option) if option.eq_ignore_ascii_case(b"ENTRY") && call.arguments.len() == 3 => {
+            let own = |state: &CounterState| state.precision().map(|register| register.precision.amount());
+            let precision = call.environment.table.inspect_with(name, own).flatten();
+            let parts = [call.read(name), precision];
+            Ok(Reply::Array(parts.into_iter().map(|part| part.map_or(Reply::Null, Reply::Amount)).collect()).into())
+        }
         Some(option) => {
             let surplus = call.arguments.get(3).unwrap_or(option);
-            let takes = "a name and, if wanted, STATE or BOUND";
+            let takes = "a name and, if wanted, STATE, BOUND or ENTRY";
             Err(CommandError::Option { command: "GET", takes, option: shown(surplus) })
         }
     }
@@ -137,10 +143,6 @@ fn precision(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     }
     if call.arguments.get(2).is_some_and(|what| what.eq_ignore_ascii_case(b"EFFECTIVE")) {
         return Ok(Reply::Amount(table.effective_precision(name, call.now.monotonic).amount()).into());
-    }
-    if call.arguments.get(2).is_some_and(|what| what.eq_ignore_ascii_case(b"OWN")) {
-        let own = table.inspect_with(name, |state| state.precision().map(|register| register.precision.amount()));
-        return Ok(own.flatten().map_or(Reply::Null, Reply::Amount).into());
     }
     let precision = Precision::new(call.amount(2)?)?;
     table.set_precision(name, precision, call.now)?;
@@ -192,8 +194,14 @@ mod tests {
             ("set a 1 get", "-ERR SET takes a name and a value; option 'get' is not supported"),
             ("set a one", "-ERR value is not a valid decimal number ('set' command)"),
             ("set a", "-ERR wrong number of arguments for 'set' command"),
-            ("get a WHAT", "-ERR GET takes a name and, if wanted, STATE or BOUND; option 'WHAT' is not supported"),
-            ("get a STATE x", "-ERR GET takes a name and, if wanted, STATE or BOUND; option 'x' is not supported"),
+            (
+                "get a WHAT",
+                "-ERR GET takes a name and, if wanted, STATE, BOUND or ENTRY; option 'WHAT' is not supported",
+            ),
+            (
+                "get a STATE x",
+                "-ERR GET takes a name and, if wanted, STATE, BOUND or ENTRY; option 'x' is not supported",
+            ),
             ("get", "-ERR wrong number of arguments for 'get' command"),
             ("mget a ", "-ERR a counter name must not be empty ('mget' command)"),
         ] {
@@ -248,6 +256,26 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_is_what_was_given_and_nothing_else() {
+        let mut bench = Bench::new();
+        for (line, reply) in [
+            ("get a ENTRY", "*2 $-1 $-1"),
+            ("precision a 2.50", "$3 2.5"),
+            ("get a entry", "*2 $-1 $3 2.5"),
+            ("set a 0", "+OK"),
+            ("get a entry", "*2 $1 0 $3 2.5"),
+            ("incr b", ":1"),
+            ("get b entry", "*2 $1 1 $-1"),
+            (
+                "get b entry x",
+                "-ERR GET takes a name and, if wanted, STATE, BOUND or ENTRY; option 'x' is not supported",
+            ),
+        ] {
+            assert_eq!(bench.run(line), reply, "{line}");
+        }
+    }
+
+    #[test]
     fn precision_is_shown_and_set() {
         let mut bench = Bench::new();
         for (line, reply) in [
@@ -255,8 +283,6 @@ mod tests {
             ("precision a 2.5", "$3 2.5"),
             ("precision a", "$3 2.5"),
             ("precision a effective", "$3 2.5"),
-            ("precision a own", "$3 2.5"),
-            ("precision b OWN", "$-1"),
             ("precision a 0", "$1 0"),
             ("precision a x", "-ERR value is not a valid decimal number ('precision' command)"),
             ("precision a 1 2", "-ERR wrong number of arguments for 'precision' command"),

@@ -110,39 +110,39 @@ pub(super) struct Import {
     #[arg(long)]
     pub(super) skip_existing: bool,
     /// List on the error output what is left out
-    #[arg(long, short, requires = "server")]
+    #[arg(long, short, conflicts_with = "file")]
     pub(super) verbose: bool,
 
     /// How the file is written [default: as its first line looks]
-    #[arg(long, value_name = "FORMAT", requires = "file", help_heading = "Files")]
+    #[arg(long, value_name = "FORMAT", conflicts_with = "server", help_heading = "Files")]
     pub(super) format: Option<Format>,
     /// Only check the file
-    #[arg(long, requires = "file", help_heading = "Files")]
+    #[arg(long, conflicts_with = "server", help_heading = "Files")]
     pub(super) check: bool,
     /// The export was changed on purpose: do not compare its counters with what its last line tells
-    #[arg(long, requires = "file", help_heading = "Files")]
+    #[arg(long, conflicts_with = "server", help_heading = "Files")]
     pub(super) edited: bool,
     /// Keep in FILE.import-state how far it came, and go on from there
-    #[arg(long, requires = "file", conflicts_with_all = ["from_line", "check"], help_heading = "Files")]
+    #[arg(long, conflicts_with_all = ["server", "from_line", "check"], help_heading = "Files")]
     pub(super) resume: bool,
     /// Leave out the lines before this one, as an interrupted import says
-    #[arg(long, value_name = "N", requires = "file", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Files")]
+    #[arg(long, value_name = "N", conflicts_with = "server", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Files")]
     pub(super) from_line: Option<u64>,
 
     /// Only names that match: 'visits:*'
-    #[arg(long = "match", value_name = "PATTERN", requires = "server", help_heading = "Servers")]
+    #[arg(long = "match", value_name = "PATTERN", conflicts_with = "file", help_heading = "Servers")]
     pub(super) pattern: Option<String>,
     /// Leave out keys that Redis will let expire; counters never do
-    #[arg(long, requires = "from_redis", help_heading = "Servers")]
+    #[arg(long, conflicts_with_all = ["file", "from_discnt"], help_heading = "Servers")]
     pub(super) skip_expiring: bool,
     /// The certificates (PEM) of the authorities that the certificate of a rediss:// server may be from
-    #[arg(long, value_name = "FILE", requires = "from_redis", help_heading = "Servers")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "from_discnt"], help_heading = "Servers")]
     pub(super) from_cacert: Option<PathBuf>,
     /// The name that its certificate has to be for [default: the host]
-    #[arg(long, value_name = "NAME", requires = "from_redis", help_heading = "Servers")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "from_discnt"], help_heading = "Servers")]
     pub(super) from_sni: Option<String>,
     /// Take any certificate of a rediss:// server
-    #[arg(long, requires = "from_redis", help_heading = "Servers")]
+    #[arg(long, conflicts_with_all = ["file", "from_discnt"], help_heading = "Servers")]
     pub(super) from_insecure: bool,
 }
 
@@ -189,13 +189,13 @@ mod tests {
         for (line, word) in [
             ("import", "--from-redis"),
             ("import a --from-redis redis://h", "cannot be used with"),
-            ("import --from-redis redis://h --resume", "FILE"),
+            ("import --from-redis redis://h --resume", "--from-redis"),
             ("import a --resume --from-line 2", "cannot be used with"),
-            ("import a --match x", "--from-redis"),
+            ("import a --match x", "FILE"),
             ("import a --from-line 0", "0"),
             ("import --from-discnt h", "a host and a port"),
             ("import --from-redis h:1", "redis://"),
-            ("import --from-discnt h:1 --skip-expiring", "--from-redis"),
+            ("import --from-discnt h:1 --skip-expiring", "--from-discnt"),
             ("export --format xml", "csv"),
             ("export a", "unexpected"),
         ] {

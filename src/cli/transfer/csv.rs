@@ -1,5 +1,7 @@
 //! Counters as lines of CSV, by RFC 4180: columns `name`, `name_base64`, `value` and `precision`.
 
+use std::ops::RangeInclusive;
+
 use super::record::{Fault, Record, base64_of, name_of, plain_text, precision_of, shown, value_of};
 use super::seal::{FORMAT_VERSION, Seal};
 use crate::base::Amount;
@@ -7,6 +9,9 @@ use crate::base::Amount;
 /// The last column of an export is named after the version of the format, and holds what the last line tells.
 const VERSION_COLUMN: &[u8] = b"discnt_export_";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A name, a value, and perhaps a precision.
+const BARE_FIELDS: RangeInclusive<usize> = 2..=3;
 
 /// What a line of a file is.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,7 +31,8 @@ pub(super) enum Line {
 /// Which field holds what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Columns {
-    count: usize,
+    /// How many fields the first line has; nothing where a counter stands without names of columns.
+    count: Option<usize>,
     name: Option<usize>,
     name_base64: Option<usize>,
     value: usize,
@@ -75,7 +81,7 @@ fn is_column(field: &[u8]) -> bool {
 
 impl Columns {
     fn named(fields: &[Vec<u8>]) -> Result<Self, Fault> {
-        let mut columns = Self { count: fields.len(), ..Self::default() };
+        let mut columns = Self { count: Some(fields.len()), ..Self::default() };
         let mut value = None;
         for (index, field) in fields.iter().enumerate() {
             let name = field.trim_ascii().to_ascii_lowercase();
@@ -104,17 +110,21 @@ impl Columns {
 
     /// Name, value and perhaps precision, without a line that says so.
     fn bare(fields: &[Vec<u8>]) -> Result<Self, Fault> {
-        let count = fields.len();
         let text = fields.get(1).map_or(&[][..], Vec::as_slice);
-        if !(2..=3).contains(&count) || Amount::parse(text).is_err() {
+        if !BARE_FIELDS.contains(&fields.len()) || Amount::parse(text).is_err() {
             return Err(Fault::Header(shown(text)));
         }
-        Ok(Self { count, name: Some(0), value: 1, precision: (count == 3).then_some(2), ..Self::default() })
+        Ok(Self { name: Some(0), value: 1, precision: Some(2), ..Self::default() })
     }
 
     fn line(&self, fields: &[Vec<u8>]) -> Result<Line, Fault> {
-        if fields.len() != self.count {
-            return Err(Fault::Fields { found: fields.len(), expected: self.count });
+        let found = fields.len();
+        let (is_right, expected) = match self.count {
+            Some(count) => (found == count, format!("{count}, as in the first line,")),
+            None => (BARE_FIELDS.contains(&found), "2 or 3".to_owned()),
+        };
+        if !is_right {
+            return Err(Fault::Fields { found, expected });
         }
         let field = |index: Option<usize>| index.and_then(|index| fields.get(index)).map(Vec::as_slice);
         if let Some(end) = field(self.end).filter(|end| !end.is_empty()) {
@@ -257,7 +267,7 @@ mod tests {
             ("name,precision", Fault::Columns),
             ("name,name,value", Fault::Columns),
             ("name,value,discnt_export_2", Fault::Version(2)),
-            ("a,1\nb", Fault::Fields { found: 1, expected: 2 }),
+            ("a,1\nb", Fault::Fields { found: 1, expected: "2 or 3".into() }),
             ("a,1\nb,", Fault::NoValue),
             ("a,1\nb,1.234567890123456789", Fault::Value("\"1.234567890123456789\"".into())),
             ("a,1,\nb,1,-1", Fault::Precision("\"-1\"".into())),

@@ -8,7 +8,7 @@ use super::format::{Format, Writer};
 use super::interrupt::Interrupt;
 use super::output_file::OutputFile;
 use super::pipeline::{Pipeline, unexpected};
-use super::progress::{Progress, grouped};
+use super::progress::{Progress, counters};
 use super::record::{Record, shown};
 use super::scan::{Scan, size};
 use crate::base::Amount;
@@ -49,12 +49,11 @@ fn export(settings: &Settings, arguments: &Export, interrupt: &Interrupt) -> Res
             let failed = |error| TransferError::File { path: path.clone(), error };
             let writer = Writer::begin(BufWriter::new(file), format).map_err(failed)?;
             let writer = walk(&mut pipeline, arguments, interrupt, &mut progress, writer, &failed)?;
-            let counters = writer.counters();
+            let count = writer.counters();
             let file = writer.finish().and_then(|file| file.into_inner().map_err(io::Error::from)).map_err(failed)?;
             file.keep()?;
             progress.clear();
-            let text =
-                format!("exported {} counters to {} in {}", grouped(counters), path.display(), seconds(&progress));
+            let text = format!("exported {} to {} in {}", counters(count), path.display(), seconds(&progress));
             say(text).map_err(TransferError::Output)
         }
         None => {
@@ -65,10 +64,10 @@ fn export(settings: &Settings, arguments: &Export, interrupt: &Interrupt) -> Res
             interrupt.set_last_words("what was written is not all, and has no last line".to_owned());
             let writer = Writer::begin(BufWriter::new(out.lock()), format).map_err(TransferError::Output)?;
             let writer = walk(&mut pipeline, arguments, interrupt, &mut progress, writer, &TransferError::Output)?;
-            let counters = writer.counters();
+            let count = writer.counters();
             writer.finish().map_err(TransferError::Output)?;
             progress.clear();
-            warn(format_args!("exported {} counters in {}", grouped(counters), seconds(&progress)));
+            warn(format_args!("exported {} in {}", counters(count), seconds(&progress)));
             Ok(())
         }
     }
@@ -76,7 +75,14 @@ fn export(settings: &Settings, arguments: &Export, interrupt: &Interrupt) -> Res
 
 /// What a node cannot hear of is not in its values.
 fn warn_if_inconsistent(pipeline: &mut Pipeline) -> Result<(), TransferError> {
-    let reply = pipeline.ask(&["GET", "discnt-cli export", "STATE"])?;
+    let reply = match pipeline.ask(&["GET", "discnt-cli export", "STATE"]) {
+        // It knows GET, but not this one.
+        Err(TransferError::Refused { address, reason, .. }) if reason.starts_with("ERR") => {
+            let text = format!("{address} is no discnt-server ({reason}); 'import' takes counters from other servers");
+            return Err(TransferError::Given(text));
+        }
+        other => other?,
+    };
     match reply.elements() {
         Some([_, state]) if state.text() == Some("CONSISTENT") => {}
         Some([_, _]) => warn("not all members of the cluster can be reached: the values are what this node knows"),
@@ -109,40 +115,28 @@ fn walk<W: Write>(
 /// The counters of these names that still exist.
 fn read(pipeline: &mut Pipeline, names: Vec<Vec<u8>>) -> Result<Vec<Record>, TransferError> {
     for name in &names {
-        pipeline.add(&[b"GET", &name[..]]);
-        pipeline.add(&[b"PRECISION", &name[..], b"OWN"]);
+        pipeline.add(&[b"GET", &name[..], b"ENTRY"]);
     }
     let address = pipeline.address().to_owned();
-    let mut values = Vec::with_capacity(names.len());
-    let mut precisions = Vec::with_capacity(names.len());
+    let mut entries = Vec::with_capacity(names.len());
     pipeline.run(&mut |at, reply| {
-        let amount = reply.bytes().and_then(|text| Amount::parse_exact(text).ok());
-        let is_value = at.is_multiple_of(2);
-        let request = if is_value { "GET" } else { "PRECISION OWN" };
-        match (amount, &reply) {
-            (Some(value), _) if is_value => values.push(value),
-            (precision @ Some(_), _) => precisions.push(precision),
-            (None, Value::Null) if !is_value => precisions.push(None),
-            _ => {
-                let name = names.get(at / 2).map_or(&[][..], Vec::as_slice);
-                return Err(unexpected(&address, &format!("{request} of {}", shown(name)), &reply));
-            }
-        }
+        let entry = entry(&reply).ok_or_else(|| {
+            let name = names.get(at).map_or(&[][..], Vec::as_slice);
+            unexpected(&address, &format!("GET ENTRY of {}", shown(name)), &reply)
+        })?;
+        entries.push(entry);
         Ok(())
     })?;
-    // GET answers 0 as well for a counter that was deleted since it was listed.
-    let zeros: Vec<usize> = (0..values.len()).filter(|at| values.get(*at) == Some(&Amount::ZERO)).collect();
-    for &at in &zeros {
-        pipeline.add(&[&b"EXISTS"[..], names.get(at).map_or(&[][..], Vec::as_slice)]);
-    }
-    let mut gone = vec![false; names.len()];
-    pipeline.run(&mut |at, reply| {
-        if let (Some(gone), Value::Integer(0)) = (zeros.get(at).and_then(|at| gone.get_mut(*at)), &reply) {
-            *gone = true;
-        }
-        Ok(())
-    })?;
-    let records = names.into_iter().zip(values).zip(precisions).zip(gone);
-    let kept = records.filter(|(_, gone)| !gone);
-    Ok(kept.map(|(((name, value), precision), _)| Record { name, value, precision }).collect())
+    let records = names.into_iter().zip(entries);
+    Ok(records.filter_map(|(name, (value, precision))| Some(Record { name, value: value?, precision })).collect())
+}
+
+/// The value, if the counter exists, and the precision, if one was set.
+fn entry(reply: &Value) -> Option<(Option<Amount>, Option<Amount>)> {
+    let [value, precision] = reply.elements()? else { return None };
+    let amount = |part: &Value| match part {
+        Value::Null => Some(None),
+        other => Amount::parse_exact(other.bytes()?).ok().map(Some),
+    };
+    Some((amount(value)?, amount(precision)?))
 }

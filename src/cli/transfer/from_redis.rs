@@ -37,8 +37,8 @@ pub(super) fn run(
     let mut taking = Taking::new(settings, arguments, interrupt, total, false)?;
     let mut expiring = 0;
     let result = take_all(&mut source, &mut taking, arguments, &mut expiring);
-    let note =
-        (expiring > 0).then(|| format!("{} of these keys expire in Redis; counters do not expire", grouped(expiring)));
+    let note = (expiring > 0)
+        .then(|| format!("set though Redis lets them expire, which counters do not: {}", grouped(expiring)));
     taking.finish(result, note)
 }
 
@@ -65,7 +65,7 @@ fn take_all(
         let mut kept = Vec::with_capacity(records.len());
         for (record, expires) in records.into_iter().zip(expire) {
             if expires && arguments.skip_expiring {
-                taking.left_out.add(&mut taking.progress, &record.name, "keys that expire");
+                taking.left_out.add(&mut taking.progress, &record.name, "expires");
             } else {
                 *expiring += u64::from(expires);
                 kept.push(record);
@@ -122,10 +122,10 @@ fn leave_out_others(source: &mut Pipeline, taking: &mut Taking<'_>, keys: &[Vec<
     }
     source.run(&mut |at, reply| {
         let kind = match reply.text() {
-            Some("none") => "keys that were gone meanwhile".to_owned(),
+            Some("none") => "gone meanwhile".to_owned(),
             // It may have become a string just now.
-            Some(kind) => format!("keys of type {kind}"),
-            None => "keys that could not be read".to_owned(),
+            Some(kind) => format!("type {kind}"),
+            None => "not readable".to_owned(),
         };
         let key = keys.get(at).map_or(&[][..], Vec::as_slice);
         taking.left_out.add(&mut taking.progress, key, &kind);

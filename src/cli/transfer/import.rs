@@ -4,7 +4,7 @@ use super::arguments::Import;
 use super::error::TransferError;
 use super::import_file;
 use super::interrupt::Interrupt;
-use super::progress::grouped;
+use super::progress::{counters, grouped};
 use super::sink::Sink;
 use super::{from_discnt, from_redis};
 use crate::cli::exit::Exit;
@@ -34,7 +34,7 @@ pub(super) fn run(settings: &Settings, arguments: &Import) -> Exit {
 pub(super) fn done(sink: &Sink) -> String {
     let skipped = match sink.skipped {
         0 => String::new(),
-        count => format!("; {} existed and were left alone", grouped(count)),
+        count => format!("; left {} alone that existed", grouped(count)),
     };
-    format!("{} counters were set in {}{skipped}", grouped(sink.set), sink.address())
+    format!("set {} in {}{skipped}", counters(sink.set), sink.address())
 }

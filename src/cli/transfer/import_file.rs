@@ -9,7 +9,7 @@ use super::import::done;
 use super::input_file::InputFile;
 use super::interrupt::Interrupt;
 use super::pipeline::Pipeline;
-use super::progress::{Progress, grouped};
+use super::progress::{Progress, counters, grouped};
 use super::reading::{Numbered, Reader};
 use super::record::Record;
 use super::seal::Seal;
@@ -44,8 +44,7 @@ pub(super) fn run(
         return Err(TransferError::Given(text));
     }
     if arguments.check {
-        let text =
-            format!("{}: {} counters, nothing is wrong with them", path.display(), grouped(checked.seal.counters));
+        let text = format!("{}: {}, nothing is wrong", path.display(), counters(checked.seal.counters));
         say(text).map_err(TransferError::Output)?;
         return Ok(Exit::Answered);
     }
@@ -202,7 +201,7 @@ impl Importing<'_> {
         self.progress.clear();
         let before = match self.done - self.sink.set - self.sink.skipped {
             0 => String::new(),
-            count => format!("; {} before them were left out", grouped(count)),
+            count => format!("; the first {} of the file were left out", grouped(count)),
         };
         let seconds = self.progress.elapsed().as_secs_f64();
         say(format_args!("{}{before}; it took {seconds:.1} s", done(&self.sink))).map_err(TransferError::Output)?;

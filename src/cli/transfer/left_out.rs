@@ -47,21 +47,22 @@ impl LeftOut {
 
     /// A line for the user, if anything was left out.
     pub(super) fn summary(&self) -> Option<String> {
-        let kinds: Vec<String> = self.kinds.iter().map(|(kind, count)| format!("{} {kind}", grouped(*count))).collect();
+        let kinds: Vec<String> =
+            self.kinds.iter().map(|(kind, count)| format!("{kind}: {}", grouped(*count))).collect();
         (!kinds.is_empty()).then(|| format!("left out: {}", kinds.join(", ")))
     }
 }
 
 /// Why a name cannot be a counter's.
 pub(super) fn unusable_name(name: &[u8]) -> Option<&'static str> {
-    Name::new(name).is_err().then_some("with a name that is empty or longer than 512 bytes")
+    Name::new(name).is_err().then_some("name that is empty or longer than 512 bytes")
 }
 
 /// Why a number cannot be a counter's value; nothing for what is no number.
 pub(super) fn unusable_number(error: AmountError) -> Option<&'static str> {
     match error {
         AmountError::OutOfRange => Some("beyond 1e20"),
-        AmountError::Inexact => Some("with more than 17 digits after the point"),
+        AmountError::Inexact => Some("more than 17 digits after the point"),
         AmountError::Invalid => None,
     }
 }

@@ -80,6 +80,11 @@ fn time_left(seconds: f64) -> String {
     }
 }
 
+/// So many counters, in words.
+pub(super) fn counters(number: u64) -> String {
+    format!("{} counter{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// The number with a comma between each three digits.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -251,7 +251,10 @@ mod tests {
                     text.replacen("export\":1", "export\":2", 1).replacen("export_1", "export_2", 1),
                     "1 the file is an export",
                 ),
-                (without(0), if format == Format::Csv { "4 " } else { "4 this is how an export ends" }),
+                (
+                    without(0),
+                    if format == Format::Csv { "1 \"\" is neither a column" } else { "4 this is how an export ends" },
+                ),
                 (format!("{text}{}", lines[1]), "6 something follows"),
             ] {
                 assert!(damage(&text).starts_with(expected), "{expected}\n{text}\n{}", damage(&text));

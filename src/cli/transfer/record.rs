@@ -68,12 +68,12 @@ pub(super) enum Fault {
     #[error("a carriage return stands alone; a field with one is expected in quotes")]
     StrayReturn,
     /// Too few or too many fields.
-    #[error("there are {found} fields; {expected} are expected, as in the first line")]
+    #[error("there are {found} fields; {expected} are expected")]
     Fields {
         /// How many there are.
         found: usize,
-        /// How many the first line has.
-        expected: usize,
+        /// How many there should be.
+        expected: String,
     },
     /// A first line that is neither columns nor a counter.
     #[error(

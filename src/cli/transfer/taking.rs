@@ -16,7 +16,7 @@ use crate::cli::output::{say, warn};
 use crate::cli::settings::{Credentials, Settings, TlsSettings, Version};
 use crate::cli::uri::Uri;
 
-const NO_NUMBER: &str = "strings that are no number";
+const NO_NUMBER: &str = "no number";
 const PASSWORD_VARIABLE: &str = "DISCNT_CLI_FROM_AUTH";
 
 /// An import from a server under way.
@@ -106,7 +106,7 @@ impl<'a> Taking<'a> {
             return Ok(Exit::Answered);
         }
         let numbers = grouped(self.left_out.numbers());
-        warn(format_args!("{numbers} numbers could not be imported; --verbose lists them"));
+        warn(format_args!("numbers that could not be imported: {numbers}; --verbose lists them"));
         Ok(Exit::Failed)
     }
 }
