@@ -77,7 +77,7 @@ pub(super) enum Action {
         after_help = IMPORT_HELP,
         override_usage = "discnt-cli [SERVER OPTIONS] import [OPTIONS] FILE\n       discnt-cli [SERVER OPTIONS] import [OPTIONS] --from-redis URI\n       discnt-cli [SERVER OPTIONS] import [OPTIONS] --from-discnt HOST:PORT"
     )]
-    Import(Import),
+    Import(Box<Import>),
 }
 
 #[derive(Debug, Args)]
