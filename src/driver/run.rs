@@ -288,7 +288,6 @@ impl Driver {
                     }
                     Err(error) => tracing::error!("no incarnation above {} could be had: {error}", heard.0),
                 },
-                // A node that writes nothing down wants neither.
                 Output::Event(event) => tell(&event),
             }
         }

@@ -200,11 +200,12 @@ proptest! {
         reserved in any::<u64>(),
         has_told in any::<bool>(),
         time in any::<u64>(),
+        parted in vec(any::<[u8; 20]>().prop_map(NodeId::new), 0..4),
     ) {
         let one = |(contiguous, ranges)| (replicas()[1], NumberSet::new(contiguous, ranges));
         let replicas_held = held.into_iter().map(one).collect();
         let record =
-            NodeRecord { own: replicas()[2], replicas: replicas_held, reserved, has_told, time: HybridTime(time), parted: vec![] };
+            NodeRecord { own: replicas()[2], replicas: replicas_held, reserved, has_told, time: HybridTime(time), parted };
         prop_assert_eq!(decode_node_record(&bytes_of_record(&record)), Ok(record));
     }
 
