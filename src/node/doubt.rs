@@ -103,12 +103,17 @@ impl Doubt {
 impl Node {
     /// Tells peers from whom this node was parted: what it has they will have, too.
     pub(super) fn send_partings_to(&mut self, peers: &[NodeId]) {
-        if self.doubt.is_open() {
+        // While it is stale nobody takes anything from here.
+        if self.doubt.is_open() && !self.is_stale() {
             let bytes = Message::encode_partings(&self.doubt.clusters());
             for peer in peers {
                 self.message(*peer, bytes.clone());
             }
         }
+    }
+
+    pub(super) fn linked(&self) -> Vec<NodeId> {
+        self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect()
     }
 
     /// A peer may have what these clusters have given up since it was parted from them.
@@ -132,8 +137,9 @@ impl Node {
             self.doubt.asked.insert(from);
         }
         if is_news {
-            let linked = self.peers.values().filter(|peer| peer.is_linked() && peer.id != from).map(|peer| peer.id);
-            self.send_partings_to(&linked.collect::<Vec<_>>());
+            let mut others = self.linked();
+            others.retain(|peer| *peer != from);
+            self.send_partings_to(&others);
             self.members_changed();
         }
     }
