@@ -74,6 +74,13 @@ const NODE: &[(&str, &str)] = &[
     ("cluster myid", "\"…\""),
     ("cluster nodes", "…127.0.0.1:…@…myself - 0 0 1 connected"),
     ("cluster info", "cluster_state:ok…cluster_known_nodes:1…"),
+    ("save", "OK"),
+    ("bgsave", "Background saving started"),
+    ("lastsave", "(integer) 1…"),
+    ("info persistence", "# Persistence…loading:0…durability:everysec…"),
+    ("config get appendonly", "1) \"appendonly\"\n2) \"yes\""),
+    ("wait 0 0", "(integer) 0"),
+    ("waitaof 1 0 0", "1) (integer) 1\n2) (integer) 0"),
     ("cluster reset", "OK"),
     ("cluster reset hard", "OK"),
 ];
@@ -84,6 +91,7 @@ const DEBUGGING: &[(&str, &str)] = &[
     ("debug counter a", "(error) ERR no such key…"),
     ("incrby a 5", "(integer) 5"),
     ("debug counter a", "…\"exists\"\n…\"value\"\n…\"5\"…\"own-share\"…\"replica\"…"),
+    ("debug reload", "(error) ERR DEBUG RELOAD is refused: …"),
     ("debug help", "1) \"DEBUG <subcommand>…"),
 ];
 
@@ -103,6 +111,7 @@ const REFUSED: &[(&str, &str)] = &[
         "(error) ERR Unknown node 0000000000000000000000000000000000000000…",
     ),
     ("cluster forget x", "(error) ERR Unknown node x…"),
+    ("shutdown abort", "(error) ERR No shutdown in progress…"),
     ("cluster nothing", "(error) ERR …nothing…"),
     ("debug counter a", "(error) ERR DEBUG command not allowed. …[debug]…"),
     ("debug digest", "(error) ERR DEBUG command not allowed. …[debug]…"),
