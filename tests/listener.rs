@@ -26,6 +26,7 @@ struct Counting {
 impl Service for Counting {
     type Session = ();
     type Pending = std::convert::Infallible;
+    type Hold = std::convert::Infallible;
 
     fn open(&self, connection: Connection) {
         assert_ne!(connection.peer, connection.local);
@@ -61,8 +62,16 @@ impl Service for Counting {
         self.written.fetch_add(written, Ordering::Relaxed);
     }
 
-    async fn wait(&self, pending: Self::Pending) -> Reply {
+    async fn wait(&self, pending: Self::Pending) -> Option<Reply> {
         match pending {}
+    }
+
+    fn take_hold(&self, (): &mut ()) -> Option<Self::Hold> {
+        None
+    }
+
+    async fn released(&self, hold: Self::Hold) {
+        match hold {}
     }
 }
 

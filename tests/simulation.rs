@@ -9,6 +9,10 @@
 
 #[path = "simulation/bounds.rs"]
 mod bounds;
+#[path = "simulation/disk.rs"]
+mod disk;
+#[path = "simulation/durable.rs"]
+mod durable;
 #[path = "simulation/faults.rs"]
 mod faults;
 #[path = "simulation/giving_up.rs"]
@@ -131,6 +135,12 @@ fn all_nodes_agree_with_the_oracles_after_loss_cuts_and_crashes() {
 fn every_bounded_reading_is_true() {
     let all = live_all(&Plan::of(40), bounds::live);
     assert!(all.whole * 4 > all.readings && all.predicted > 0 && all.within_precision * 2 > all.whole, "{all:?}");
+}
+
+#[test]
+fn what_is_on_disk_or_was_heard_survives_every_crash() {
+    let all = live_all(&Plan::of(300), durable::live);
+    assert!(all.is_eventful(), "{all:?}");
 }
 
 #[test]

@@ -251,6 +251,7 @@ pub(super) mod tests {
             statistics: Arc::new(Statistics::new(1)),
             settings: Settings::default(),
             process: Arc::default(),
+            persistence: Arc::default(),
         };
         let now = Moment::default();
         let address = ClientAddress { remote: String::new(), local: String::new() };

@@ -105,7 +105,7 @@ fn meet(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let port = parse_integer(port).and_then(|port| u16::try_from(port).ok());
     let port = port.filter(|port| *port != 0).ok_or_else(|| refuse("a port is a number from 1 to 65535"))?;
     let host = parse_host(host).ok_or_else(|| refuse("a host is an address or a host name"))?;
-    Ok(Outcome::Wait(ClusterRequest::Meet { host, port }))
+    Ok(ClusterRequest::Meet { host, port }.into())
 }
 
 /// An address or a name, without the brackets that an IPv6 address may come in.
@@ -122,7 +122,7 @@ fn forget(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let text = call.argument(2);
     let node = std::str::from_utf8(text).ok().and_then(|text| text.parse::<NodeId>().ok());
     let node = node.ok_or_else(|| CommandError::NodeId(shown(text)))?;
-    Ok(Outcome::Wait(ClusterRequest::Forget { node }))
+    Ok(ClusterRequest::Forget { node }.into())
 }
 
 fn reset(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
@@ -132,7 +132,7 @@ fn reset(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         (Some(mode), 3) if mode.eq_ignore_ascii_case(b"HARD") => true,
         _ => return Err(CommandError::Syntax),
     };
-    Ok(Outcome::Wait(ClusterRequest::Reset { hard }))
+    Ok(ClusterRequest::Reset { hard }.into())
 }
 
 /// This node's id, empty before the node has started.

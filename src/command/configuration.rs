@@ -1,7 +1,7 @@
 //! What CONFIG GET shows: our own settings as `section.key`, and the names that Redis has for some of them.
 
 use super::environment::{Environment, figure};
-use crate::base::Glob;
+use crate::base::{Durability, Glob};
 use std::collections::BTreeMap;
 
 /// What a secret is shown as.
@@ -20,10 +20,15 @@ enum Source {
     MaxClients,
     /// Whether there is a password.
     Password,
+    /// How often what is counted is made safe.
+    Durability,
+    /// Whether what is counted is written without being asked for.
+    WritesByItself,
 }
 
 const REDIS_PARAMETERS: &[(&str, Source)] = &[
-    ("appendonly", Source::Always("no")),
+    ("appendfsync", Source::Durability),
+    ("appendonly", Source::WritesByItself),
     ("bind", Source::Setting("resp.bind")),
     ("cluster-enabled", Source::Always("no")),
     ("cluster-node-timeout", Source::Setting("cluster.node_timeout_ms")),
@@ -67,6 +72,15 @@ fn value_of(environment: &Environment, source: Source) -> Option<String> {
         Source::Port => figure(&environment.process.tcp_port).to_string(),
         Source::MaxClients => settings.max_clients.to_string(),
         Source::Password => hidden(settings.required_password().unwrap_or_default()),
+        Source::Durability => match environment.persistence.durability() {
+            Durability::Always => "always".to_owned(),
+            Durability::EverySecond => "everysec".to_owned(),
+            Durability::Memory => "no".to_owned(),
+        },
+        Source::WritesByItself => {
+            let writes = environment.persistence.durability() != Durability::Memory;
+            (if writes { "yes" } else { "no" }).to_owned()
+        }
     })
 }
 

@@ -36,6 +36,16 @@ pub(super) const DEBUG: CommandSpecification = CommandSpecification {
             ..SUBCOMMAND
         },
         help::specification(Group::Server),
+        CommandSpecification {
+            name: "reload",
+            summary: "Is refused: a running node cannot load its counters again",
+            replies: "An error that says why, and what to do instead.",
+            handler: |call| {
+                check_allowed(call)?;
+                Err(CommandError::NoReload)
+            },
+            ..SUBCOMMAND
+        },
     ],
     ..SUBCOMMAND
 };
@@ -145,6 +155,8 @@ mod tests {
         assert_eq!(bench.run("debug segfault"), "-ERR unknown subcommand 'segfault'. Try DEBUG HELP.");
         assert_eq!(bench.run("debug counter"), "-ERR wrong number of arguments for 'debug|counter' command");
         let mut bench = self::bench();
+        let reload = bench.run("debug reload");
+        assert!(reload.starts_with("-ERR DEBUG RELOAD is refused: the other nodes know"), "{reload}");
         assert_eq!(bench.run("debug counter nothing"), "-ERR no such key ('debug|counter' command)");
         assert!(bench.run("debug counter ").starts_with("-ERR a counter name must not be empty"));
     }

@@ -31,10 +31,21 @@ pub fn execute(environment: &Environment, session: &mut Session, arguments: Argu
         statistics.count_rejected(lane, found.ordinal);
         return refuse(&error, "");
     }
+    let gate = environment.persistence.gate();
+    if !gate.is_open()
+        && let Err(error) = environment.persistence.admit(gate, found.specification)
+    {
+        statistics.count_rejected(lane, found.ordinal);
+        return refuse(&error, "");
+    }
     session.client.record(found.ordinal, now.monotonic);
     statistics.count_call(lane, found.ordinal);
     let mut call = Call { environment, session, arguments, now, container: found.container };
-    match (found.specification.handler)(&mut call) {
+    let result = (found.specification.handler)(&mut call);
+    if gate.holds_replies() && found.specification.has(Flag::Write) && may_have_changed(&result) {
+        session.awaits_disk = true;
+    }
+    match result {
         Ok(outcome) => outcome,
         Err(error) => {
             statistics.count_failed(lane, found.ordinal);
@@ -73,6 +84,11 @@ fn admit(found: Found, session: &Session, arguments: usize) -> Result<(), Comman
     Ok(())
 }
 
+/// Whether a command that changes counters has done so. Errors change nothing, but for those that say what they did.
+fn may_have_changed(result: &Result<Outcome, CommandError>) -> bool {
+    matches!(result, Ok(_) | Err(CommandError::Partly { .. }))
+}
+
 /// Whether this is a line that every browser's request has. A web page can make a browser send its body, line by
 /// line, to a port of the user's own machine, where each line would be taken for a command.
 fn is_http(name: &[u8]) -> bool {
@@ -96,12 +112,16 @@ fn refuse(error: &CommandError, command: &str) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use super::super::persistence::{PersistenceFigures, Stage};
     use super::super::table;
     use super::super::testing::Bench;
     use super::*;
-    use crate::base::Amount;
+    use crate::base::{Amount, Durability};
     use crate::resp::encode;
     use proptest::prelude::*;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
 
     #[test]
     fn an_unknown_command_is_shown_with_the_beginning_of_its_arguments() {
@@ -135,6 +155,71 @@ mod tests {
             assert!(format!("{error:?}").contains("ERR this is a line of HTTP"));
         }
         assert_eq!(bench.run("host"), "-ERR unknown command 'host', with args beginning with:");
+    }
+
+    #[test]
+    fn while_the_counters_are_loaded_only_what_needs_none_is_answered() {
+        let mut bench = Bench::new();
+        let figures = Arc::clone(&bench.environment.persistence);
+        figures.set_stage(Stage::Loading);
+        figures.counters_to_load.store(1000, Ordering::Relaxed);
+        figures.counters_loaded.store(70, Ordering::Relaxed);
+        for line in ["get a", "incr a", "dbsize", "keys *", "cluster meet 127.0.0.1 1", "save", "wait 0 0"] {
+            assert_eq!(bench.run(line), "-LOADING Discnt is loading its counters: 70 of about 1000", "{line}");
+        }
+        for line in ["ping", "info", "cluster info", "client id", "hello", "config get port", "command count", "time"] {
+            let reply = bench.run(line);
+            assert!(!reply.starts_with('-'), "{line}: {reply}");
+        }
+        assert!(matches!(bench.outcome(&[b"quit"]), Outcome::Close(_)));
+        assert!(matches!(bench.outcome(&[b"shutdown"]), Outcome::Wait(_)));
+        assert_eq!(bench.run("get"), "-ERR wrong number of arguments for 'get' command");
+        figures.set_stage(Stage::Rejoining);
+        assert!(bench.run("get a").starts_with("-LOADING Discnt is loading its counters: it asks the other nodes"));
+        figures.set_stage(Stage::Serving);
+        assert_eq!(bench.run("incr a"), ":1");
+    }
+
+    #[test]
+    fn changes_are_refused_and_reads_answered_while_nothing_can_be_written() {
+        let mut bench = Bench::new();
+        let figures = Arc::new(PersistenceFigures::new(Durability::Always, Some(Duration::ZERO)));
+        bench.environment.persistence = Arc::clone(&figures);
+        bench.run("set a 5");
+        figures.commits_fail("No space left on device (os error 28)", bench.now.wall);
+        for line in ["incr a", "set a 1", "del a", "mincrby 1 a b", "precision a 3"] {
+            let error = bench.run(line);
+            let expected = "-MISCONF Discnt cannot write to its disk: No space left on device (os error 28). With durability = \"always\" changes are refused until it can; nothing was changed, and reads go on.";
+            assert_eq!(error, expected, "{line}");
+        }
+        for (line, reply) in [("get a", "$1 5"), ("dbsize", ":1"), ("exists a", ":1")] {
+            assert_eq!(bench.run(line), reply);
+        }
+        figures.commit_succeeded(bench.now.wall);
+        assert_eq!(bench.run("incr a"), ":6");
+    }
+
+    #[test]
+    fn only_replies_that_tell_of_changes_wait_for_the_disk_and_only_with_always() {
+        let mut bench = Bench::new();
+        bench.run("incr a");
+        assert!(!bench.session.take_awaits_disk());
+        bench.environment.persistence = Arc::new(PersistenceFigures::new(Durability::Always, Some(Duration::ZERO)));
+        for (line, awaits) in [
+            ("incr a", true),
+            ("get a", false),
+            ("incr a x", false),
+            ("incrby a x", false),
+            ("set a 1", true),
+            ("del nothing", true),
+            ("ping", false),
+        ] {
+            bench.run(line);
+            assert_eq!(bench.session.take_awaits_disk(), awaits, "{line}");
+        }
+        bench.run("incr a");
+        bench.run("get a");
+        assert!(bench.session.take_awaits_disk(), "of one batch");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::clients::Clients;
 use super::config::Config;
+use super::persistence::PersistenceFigures;
 use super::statistics::Statistics;
 use crate::counter::Table;
 use crate::node::ClusterState;
@@ -38,6 +39,8 @@ pub struct Environment {
     pub settings: Settings,
     /// What the process uses.
     pub process: Arc<ProcessFigures>,
+    /// What is on disk, and which requests pass meanwhile.
+    pub persistence: Arc<PersistenceFigures>,
 }
 
 /// What commands need to know of the configuration.

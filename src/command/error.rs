@@ -1,6 +1,6 @@
 //! Why a command was refused. Nothing was changed, unless the text says what was.
 
-use crate::base::{AmountError, NameError};
+use crate::base::{AmountError, Durability, NameError};
 use crate::counter::{CounterError, PrecisionError};
 use crate::resp::ErrorReply;
 
@@ -65,6 +65,24 @@ pub(super) enum CommandError {
     NoSuchKey,
     #[error("the node is still starting; nothing was changed")]
     Starting,
+    #[error("Discnt is loading its counters: {progress}")]
+    Loading { progress: String },
+    #[error(
+        "Discnt cannot write to its disk: {reason}. With durability = \"{durability}\" changes are refused until it can; nothing was changed, and reads go on."
+    )]
+    NotOnDisk { durability: Durability, reason: String },
+    #[error("No shutdown in progress.")]
+    NoShutdown,
+    #[error("timeout is not an integer or out of range")]
+    TimeoutNotInteger,
+    #[error("timeout is negative")]
+    TimeoutNegative,
+    #[error("WAITAOF cannot be used when numlocal is set but durability is \"memory\": nothing is written by itself.")]
+    NothingWritten,
+    #[error(
+        "DEBUG RELOAD is refused: the other nodes know this node's counters by their places in memory, which would be others after it. To see what is on disk, SAVE and start the server again; nothing was changed."
+    )]
+    NoReload,
     #[error("Unknown node {0}: a node's id is 40 hexadecimal digits; nothing was changed")]
     NodeId(String),
     #[error("{error}; {state}")]
@@ -86,6 +104,8 @@ impl CommandError {
             Self::NotAuthenticated | Self::HelloNotAuthenticated => "NOAUTH",
             Self::WrongPassword => "WRONGPASS",
             Self::UnsupportedProtocol => "NOPROTO",
+            Self::Loading { .. } => "LOADING",
+            Self::NotOnDisk { .. } => "MISCONF",
             _ => "ERR",
         }
     }
@@ -103,6 +123,8 @@ impl CommandError {
                     | Self::HelloOption(_)
                     | Self::Option { .. }
                     | Self::DebugNotAllowed
+                    | Self::NoReload
+                    | Self::NothingWritten
             )
     }
 

@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::cluster::{own_id, write_info};
 use super::environment::{REDIS_VERSION, ReplyShape, figure};
+use super::persistence_report::persistence;
 use super::table;
 use super::values::is_reachable;
 use crate::node::LinkView;
@@ -20,6 +21,7 @@ const SECTIONS: &[Section] = &[
     section("server", "Server", server),
     section("clients", "Clients", clients),
     section("memory", "Memory", memory),
+    section("persistence", "Persistence", persistence),
     section("stats", "Stats", stats),
     section("cpu", "CPU", cpu),
     Section { by_default: false, ..section("commandstats", "Commandstats", command_stats) },
@@ -55,7 +57,7 @@ pub(super) fn report(call: &Call<'_>) -> String {
     text
 }
 
-fn put(text: &mut String, fields: &[(&str, &dyn Display)]) {
+pub(super) fn put(text: &mut String, fields: &[(&str, &dyn Display)]) {
     for (name, value) in fields {
         let _ = write!(text, "{name}:{value}\r\n");
     }
@@ -86,8 +88,6 @@ fn server(call: &Call<'_>, text: &mut String) {
             ("uptime_in_seconds", &uptime),
             ("uptime_in_days", &(uptime / 86_400)),
             ("io_threads_active", &figure(&process.session_threads)),
-            // A node opens its ports once it has loaded.
-            ("loading", &0),
         ],
     );
 }

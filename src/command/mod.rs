@@ -25,6 +25,9 @@ mod info;
 mod introspection;
 mod keyspace;
 mod outcome;
+mod persistence;
+mod persistence_report;
+mod saving;
 mod server;
 mod session;
 mod specification;
@@ -33,13 +36,18 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod values;
+mod waiting;
 
 pub use clients::{Client, Clients, Labels};
 pub use config::Config;
 pub use dispatch::execute;
 pub use documentation::reference;
 pub use environment::{Environment, ProcessFigures, REDIS_VERSION, ReplyShape, Settings};
-pub use outcome::{ClusterRequest, Outcome, answer};
+pub use outcome::{
+    Acknowledged, AcknowledgementRequest, BACKGROUND_SAVE_STARTED, ClusterRequest, Outcome, Pending, Shutdown,
+    StorageRequest, answer,
+};
+pub use persistence::{PersistenceFigures, Stage};
 pub use session::{ClientAddress, Session};
 pub use specification::{Argument, ArgumentKind, CommandSpecification, Flag, Group, KeyPositions};
 pub use statistics::{CommandCounts, Statistics};

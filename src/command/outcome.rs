@@ -2,6 +2,7 @@
 
 use crate::base::NodeId;
 use crate::resp::{ErrorReply, Reply};
+use std::time::Duration;
 
 /// What the connection does after a request was executed.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,8 +11,8 @@ pub enum Outcome {
     Reply(Reply),
     /// Send this reply, then close the connection.
     Close(Reply),
-    /// Ask the node for this and send what [`answer`] makes of its result. Later requests of the connection wait.
-    Wait(ClusterRequest),
+    /// Have this done and send what comes of it. Later requests of the connection wait.
+    Wait(Pending),
 }
 
 impl From<Reply> for Outcome {
@@ -20,7 +21,30 @@ impl From<Reply> for Outcome {
     }
 }
 
-/// A change of the cluster, which takes longer than a command may.
+impl From<ClusterRequest> for Outcome {
+    fn from(request: ClusterRequest) -> Self {
+        Self::Wait(Pending::Cluster(request))
+    }
+}
+
+impl From<StorageRequest> for Outcome {
+    fn from(request: StorageRequest) -> Self {
+        Self::Wait(Pending::Storage(request))
+    }
+}
+
+/// What takes longer than a command may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pending {
+    /// A change of the cluster; [`answer`] makes the reply.
+    Cluster(ClusterRequest),
+    /// Something to write, or the end of the server; [`answer`] makes the reply of what failed.
+    Storage(StorageRequest),
+    /// Others, or the disk, are to have what was counted; [`AcknowledgementRequest::reply`] makes the reply.
+    Acknowledgement(AcknowledgementRequest),
+}
+
+/// A change of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClusterRequest {
     /// Dial a node and become members of one cluster.
@@ -40,6 +64,61 @@ pub enum ClusterRequest {
         /// Also take a new identity.
         hard: bool,
     },
+}
+
+/// Something to write, or the end of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageRequest {
+    /// Write all that changed; OK once it is on disk.
+    Save,
+    /// Write all that changed; [`BACKGROUND_SAVE_STARTED`] at once.
+    SaveInBackground,
+    /// Write what is to be written and stop; no reply, the connection is closed with all others.
+    Shutdown(Shutdown),
+}
+
+/// How the server is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Whether a node that writes only when it is told to writes now.
+    pub save: bool,
+    /// Stop even if that fails.
+    pub force: bool,
+}
+
+/// The reply to a save that has begun.
+pub const BACKGROUND_SAVE_STARTED: Reply = Reply::Simple("Background saving started");
+
+/// Who is to have everything that was counted here before the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcknowledgementRequest {
+    /// Whether this node itself is to have it on disk. None asks about other nodes alone, and what they have in memory;
+    /// otherwise the others are to have it on disk, too.
+    pub local: Option<bool>,
+    /// How many other nodes.
+    pub nodes: u64,
+    /// How long to wait at most; none is for ever.
+    pub timeout: Option<Duration>,
+}
+
+/// Who has it, when the waiting is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Whether this node has it on disk.
+    pub local: bool,
+    /// How many other nodes have it.
+    pub nodes: u64,
+}
+
+impl AcknowledgementRequest {
+    /// The reply: how many nodes, and for a request about disks whether this one is among them.
+    pub fn reply(&self, acknowledged: Acknowledged) -> Reply {
+        let nodes = Reply::Integer(i64::try_from(acknowledged.nodes).unwrap_or(i64::MAX));
+        match self.local {
+            None => nodes,
+            Some(_) => Reply::Array(vec![Reply::Integer(acknowledged.local.into()), nodes]),
+        }
+    }
 }
 
 /// The reply to a request that had to wait: OK, or the error's text after `ERR`.

@@ -16,7 +16,7 @@ pub(super) const INFO: CommandSpecification = CommandSpecification {
     flags: &[Flag::Loading, Flag::Stale],
     complexity: "O(N) for N sections",
     arguments: &[Argument::new("section", ArgumentKind::Text).multiple().optional()],
-    replies: "Lines of name:value under a heading for each section. Sections are server, clients, memory, stats, cpu, commandstats, keyspace, cluster, mesh and counters; default leaves commandstats out, all and everything do not.",
+    replies: "Lines of name:value under a heading for each section. Sections are server, clients, memory, persistence, stats, cpu, commandstats, keyspace, cluster, mesh and counters; default leaves commandstats out, all and everything do not.",
     handler: |call| Ok(Reply::Verbatim(info::report(call)).into()),
     ..BASE
 };
@@ -90,7 +90,8 @@ mod tests {
         let mut bench = bench_with_config();
         for (line, reply) in [
             ("config get save", "*2 $4 save $0"),
-            ("CONFIG GET appendonly", "*2 $10 appendonly $2 no"),
+            ("CONFIG GET appendonly", "*2 $10 appendonly $3 yes"),
+            ("CONFIG GET appendfsync", "*2 $11 appendfsync $8 everysec"),
             ("config get MaxClients", "*2 $10 maxclients $2 77"),
             ("config get port", "*2 $4 port $4 7711"),
             ("config get bind", "*2 $4 bind $9 127.0.0.1"),

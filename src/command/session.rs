@@ -22,6 +22,8 @@ pub struct Session {
     clients: Arc<Clients>,
     protocol: Protocol,
     pub(super) authenticated: bool,
+    /// It changed something, and the replies that say so have to wait until that is on disk.
+    pub(super) awaits_disk: bool,
     lane: usize,
 }
 
@@ -36,8 +38,15 @@ impl Session {
             clients,
             protocol: Protocol::Resp2,
             authenticated: environment.settings.required_password().is_none(),
+            awaits_disk: false,
             lane: environment.statistics.lane_of(thread),
         }
+    }
+
+    /// Whether a reply since the last call tells of a change that has to be on disk before the reply may leave.
+    #[inline]
+    pub fn take_awaits_disk(&mut self) -> bool {
+        std::mem::take(&mut self.awaits_disk)
     }
 
     /// The protocol that replies are to be encoded in.

@@ -66,6 +66,9 @@ impl CommandSpecification {
             categories.extend(["@admin", "@dangerous"]);
         }
         categories.push(if self.has(Flag::Fast) { "@fast" } else { "@slow" });
+        if self.has(Flag::Blocking) {
+            categories.push("@blocking");
+        }
         categories
     }
 
@@ -112,6 +115,8 @@ pub enum Flag {
     Fast,
     /// Allowed before the password was given.
     NoAuth,
+    /// May wait, and its connection with it.
+    Blocking,
 }
 
 impl Flag {
@@ -127,6 +132,7 @@ impl Flag {
             Self::Stale => "stale",
             Self::Fast => "fast",
             Self::NoAuth => "no_auth",
+            Self::Blocking => "blocking",
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The list of all commands. Each is specified beside its handler.
 
 use super::specification::CommandSpecification;
-use super::{authentication, client, cluster, connection, counting, debug, introspection, keyspace, server, values};
+use super::{
+    authentication, client, cluster, connection, counting, debug, introspection, keyspace, saving, server, values,
+    waiting,
+};
 
 const TABLE: &[CommandSpecification] = &[
     counting::INCR,
@@ -32,9 +35,15 @@ const TABLE: &[CommandSpecification] = &[
     server::INFO,
     server::TIME,
     server::CONFIG,
+    saving::SAVE,
+    saving::BGSAVE,
+    saving::LASTSAVE,
+    saving::SHUTDOWN,
     debug::DEBUG,
     introspection::COMMAND,
     cluster::CLUSTER,
+    waiting::WAIT,
+    waiting::WAITAOF,
 ];
 
 /// Every command, sorted by group. The one place that dispatch, documents, hints and help come from.

@@ -1,7 +1,8 @@
 //! What the tests of commands have in common: an environment without a node, and requests as text.
 
 use super::{
-    ClientAddress, ClusterRequest, Environment, Outcome, ProcessFigures, Session, Settings, Statistics, execute,
+    ClientAddress, ClusterRequest, Environment, Outcome, Pending, ProcessFigures, Session, Settings, Statistics,
+    execute,
 };
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use crate::counter::{self, Table, TableSettings};
@@ -29,6 +30,7 @@ impl Bench {
             statistics: Arc::new(Statistics::new(2)),
             settings,
             process: Arc::new(ProcessFigures::default()),
+            persistence: Arc::default(),
         };
         let now = Moment { monotonic: Monotonic::from_nanos(60_000_000_000), wall: WallMillis(1_700_000_000_123) };
         let session = Self::connect(&environment, now);
@@ -95,11 +97,19 @@ impl Bench {
         }
     }
 
-    pub(super) fn request(&mut self, line: &str) -> ClusterRequest {
+    /// What a request given as words waits for.
+    pub(super) fn pending(&mut self, line: &str) -> Pending {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         match self.outcome(&words) {
-            Outcome::Wait(request) => request,
+            Outcome::Wait(pending) => pending,
             other => panic!("{line}: {other:?} does not wait"),
+        }
+    }
+
+    pub(super) fn request(&mut self, line: &str) -> ClusterRequest {
+        match self.pending(line) {
+            Pending::Cluster(request) => request,
+            other => panic!("{line}: {other:?} is no change of the cluster"),
         }
     }
 

@@ -5,6 +5,7 @@
 
 use super::Band;
 use super::entry::Counter;
+use super::progress::Progress;
 use super::standing::{BoundedReading, MemberStanding, Standings};
 use super::state::HeldShare;
 use super::table::Table;
@@ -22,8 +23,7 @@ impl Table {
         let (value, bound) = match counter {
             None => (None, Amount::ZERO),
             Some(counter) => {
-                let (value, bound) =
-                    counter.bounded(shard.own.index, &standings, |replica| self.shared.progress.has_ended(replica));
+                let (value, bound) = counter.bounded(shard.own.index, &standings, &self.shared.progress);
                 (counter.exists.then_some(value), bound)
             }
         };
@@ -52,20 +52,16 @@ impl Table {
 
 impl Counter {
     /// The value, and how far it may be from what the members had counted when they last told everything.
-    fn bounded(
-        &self,
-        own: ReplicaIndex,
-        standings: &Standings,
-        has_ended: impl Fn(ReplicaIndex) -> bool,
-    ) -> (Amount, Amount) {
+    fn bounded(&self, own: ReplicaIndex, standings: &Standings, progress: &Progress) -> (Amount, Amount) {
         let confirmed = self
             .state
             .precision()
             .is_none_or(|register| standings.is_confirmed(register.origin, register.stamp.number));
-        let owner = |held: &HeldShare| standings.of(held.replica).filter(|_| !has_ended(held.replica));
+        let owner = |held: &HeldShare| standings.of(held.replica).filter(|_| !progress.has_ended(held.replica));
+        let is_void = |held: &HeldShare| progress.is_void(held.replica, held.share.revision);
         let value = self.state.value(own, |held| match owner(held) {
-            Some(member) => believed(held, member),
-            None => held.share.total,
+            Some(member) if !is_void(held) => believed(held, member),
+            _ => held.share.total,
         });
         let mut bound = AmountSum::default();
         for held in self.state.others() {
@@ -73,7 +69,9 @@ impl Counter {
             let precision = self.state.precision_to_reckon_with(member.default_precision, confirmed);
             let members = member.told.map_or(1, |told| told.members);
             bound.add(Band::share_of(precision.amount(), members).units());
-            bound.add(slack(held, member, self.state.is_frozen(held)));
+            if !is_void(held) {
+                bound.add(slack(held, member, self.state.is_frozen(held)));
+            }
         }
         (value.clamped(), bound.clamped())
     }

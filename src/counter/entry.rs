@@ -53,6 +53,7 @@ impl ReadAt<'_> {
         match &held.forecast {
             None => held.share.total,
             Some(_) if self.progress.has_ended(held.replica) => held.share.total,
+            Some(_) if self.progress.is_void(held.replica, held.share.revision) => held.share.total,
             Some(forecast) => {
                 let lease_ends = self.progress.heard_at(held.replica).after(self.lease);
                 forecast.at(self.now.min(lease_ends))

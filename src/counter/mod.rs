@@ -27,6 +27,7 @@ mod fingerprint;
 #[cfg(test)]
 mod fingerprint_tests;
 mod forecast;
+mod predicted;
 mod prediction;
 mod progress;
 mod registers;

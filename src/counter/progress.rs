@@ -13,6 +13,8 @@ struct Entry {
     heard_at: AtomicU64,
     /// Its node counts as another replica by now, or is no member any more.
     ended: AtomicBool,
+    /// Forecasts of shares with revisions up to this one are void.
+    void: AtomicU64,
 }
 
 /// One entry a replica, written by the node and read by everyone.
@@ -67,6 +69,20 @@ impl Progress {
     pub fn set_ended(&self, replica: ReplicaIndex, ended: bool) {
         if let Some(entry) = self.entries.get(replica.as_usize()) {
             entry.ended.store(ended, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether what the replica said to be expected of a share under this revision is void: another process of its node
+    /// goes on as it, and nobody will ever say how far that was right.
+    pub fn is_void(&self, replica: ReplicaIndex, revision: u64) -> bool {
+        self.entries.get(replica.as_usize()).is_some_and(|entry| revision <= entry.void.load(Ordering::Relaxed))
+    }
+
+    /// Says that what the replica said to be expected under revisions up to this one is void: such shares are read as they
+    /// were told.
+    pub fn set_void(&self, replica: ReplicaIndex, revision: u64) {
+        if let Some(entry) = self.entries.get(replica.as_usize()) {
+            entry.void.fetch_max(revision, Ordering::Relaxed);
         }
     }
 

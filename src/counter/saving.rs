@@ -127,7 +127,15 @@ impl Table {
     pub fn adopt_replica(&self, (replica, index): (ReplicaId, ReplicaIndex), last: u64, number_limit: u64) {
         let own = Arc::new(OwnReplica::new(replica, index, last, number_limit));
         for shard in self.shards() {
-            shard.lock().adopt_replica(&self.shared, Arc::clone(&own));
+            shard.lock().adopt_replica(&own);
+        }
+    }
+
+    /// What was kept as shares of the present replica is to be handed over again, as those of `replica`: that has ended.
+    /// Walks all counters, a shard at a time.
+    pub fn touch_shares_of(&self, replica: ReplicaIndex) {
+        for shard in self.shards() {
+            shard.lock().touch_shares_of(&self.shared, replica);
         }
     }
 
@@ -257,15 +265,21 @@ impl Shard {
         }
     }
 
-    fn adopt_replica(&mut self, shared: &Shared, own: Arc<OwnReplica>) {
+    fn adopt_replica(&mut self, own: &Arc<OwnReplica>) {
         let index = own.index;
-        self.own = own;
+        self.own = Arc::clone(own);
         for slot in 0..self.counters.end() {
             let Some(counter) = self.counters.get_mut(slot) else { continue };
             counter.state.adopt(index);
-            if counter.state.own.is_some() {
-                // It was kept as another's.
-                self.saving.touch(shared, slot, counter);
+        }
+    }
+
+    fn touch_shares_of(&mut self, shared: &Shared, replica: ReplicaIndex) {
+        let Self { counters, saving, .. } = self;
+        for slot in 0..counters.end() {
+            let Some(counter) = counters.get_mut(slot) else { continue };
+            if counter.state.others().iter().any(|held| held.replica == replica) {
+                saving.touch(shared, slot, counter);
             }
         }
     }

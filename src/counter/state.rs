@@ -219,6 +219,16 @@ impl CounterState {
         true
     }
 
+    /// Takes how a share moves that is held under just this revision. Answers whether it is.
+    pub(super) fn take_forecast(&mut self, replica: ReplicaIndex, revision: u64, forecast: Forecast) -> bool {
+        let is_it = |held: &&mut HeldShare| held.replica == replica && held.share.revision == revision;
+        let Some(held) = self.others.iter_mut().find(is_it) else { return false };
+        if held.forecast.is_none() && !forecast.is_exact() {
+            held.forecast = Some(Box::new(forecast));
+        }
+        true
+    }
+
     /// As [`Self::take_share`] for what most news is: one more copy of a life that is held already, of a counter that
     /// nobody ever assigned and of which nothing was given up. Answers false, and takes nothing, where that is not so.
     pub fn renew_share(&mut self, replica: ReplicaIndex, share: Share, forecast: Option<Forecast>) -> bool {
@@ -365,6 +375,11 @@ impl CounterState {
             Some(share) if kept_by == own => own_share = Some(share),
             Some(share) => shares.push((kept_by, share)),
             None => {}
+        }
+        // A replica that goes on after all may have been written as another's meanwhile.
+        if let Some(at) = shares.iter().position(|(replica, _)| *replica == own) {
+            let (_, written): (ReplicaIndex, Share) = shares.swap_remove(at);
+            own_share = Some(own_share.map_or(written, |share: Share| share.merge(written)));
         }
         let held = |(replica, share)| HeldShare { replica, share, forecast: None };
         let rest = Rest {

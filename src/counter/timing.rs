@@ -33,6 +33,15 @@ impl Shard {
         self.timers.peek().map_or(Monotonic::NEVER, |Reverse((due, _))| *due)
     }
 
+    /// The counters whose own share may be moving, each once: every such has a timer, or waits for a flush.
+    pub(super) fn moving(&self) -> Vec<u32> {
+        let armed = self.timers.iter().map(|Reverse((_, slot))| *slot);
+        let mut moving: Vec<u32> = armed.chain(self.announceable.iter().copied()).collect();
+        moving.sort_unstable();
+        moving.dedup();
+        moving
+    }
+
     /// Makes every timer due: the bands are others now.
     pub(super) fn hurry_timers(&mut self, shared: &Shared) {
         for Reverse((due, slot)) in std::mem::take(&mut self.timers).into_vec() {

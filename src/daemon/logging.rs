@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::prelude::*;
 
+/// What libraries say of their ordinary work is no news of this program: they are heard from warnings on, unless they
+/// are named, or the level is another than usual.
+const QUIET_LIBRARIES: [&str; 2] = ["fjall", "lsm_tree"];
 const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
 /// The `[log]` section.
@@ -85,7 +88,12 @@ impl Config {
                 return Err(refuse(format!("{directive:?} is not a level")));
             }
         }
-        EnvFilter::builder().parse(directives.join(",")).map_err(|error| refuse(error.to_string()))
+        let mut all = directives.join(",");
+        if directives.iter().any(|directive| directive.eq_ignore_ascii_case("info")) {
+            let quiet = QUIET_LIBRARIES.iter().filter(|name| !directives.iter().any(|given| given.starts_with(**name)));
+            all.extend(quiet.map(|name| format!(",{name}=warn")));
+        }
+        EnvFilter::builder().parse(all).map_err(|error| refuse(error.to_string()))
     }
 }
 
@@ -144,6 +152,18 @@ mod tests {
         ] {
             assert_eq!(level(good), Ok(()), "{good}");
         }
+    }
+
+    #[test]
+    fn libraries_are_quiet_at_the_usual_level_unless_they_are_named() {
+        let filter = |text: &str| {
+            let config = Config { level: text.to_owned(), ..Config::default() };
+            config.filter().expect("a filter").to_string()
+        };
+        assert!(filter("info").contains("fjall=warn") && filter("info").contains("lsm_tree=warn"));
+        assert!(!filter("info,fjall=debug").contains("fjall=warn"));
+        assert!(filter("info,fjall=debug").contains("lsm_tree=warn"));
+        assert!(!filter("off").contains("warn") && !filter("debug").contains("warn"));
     }
 
     #[test]

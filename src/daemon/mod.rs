@@ -3,15 +3,19 @@
 //! This is where the other floors are put together. No rule about counters, links or members belongs here.
 
 mod arguments;
+mod beginning;
 mod config;
+mod ending;
 mod launch;
 mod logging;
+mod node_thread;
 mod report;
 mod serve;
+mod storing;
 
 pub use arguments::Arguments;
 pub use config::{Configuration, ConfigurationError, LoadedConfiguration, Origin, Problem};
 pub use launch::{Launch, prepare};
 pub use logging::{Config as LogConfig, Format, LoggingError, start as start_logging};
-pub use report::{Authority, StartReport};
+pub use report::{Authority, CountersLoaded, StartReport};
 pub use serve::{ServeError, serve};

@@ -4,31 +4,25 @@ use std::io::{self, IsTerminal, Write};
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::LoadedConfiguration;
+use super::beginning::Beginning;
 use super::config::Configuration;
+use super::ending::{End, Ended, Signals, stop};
 use super::logging::{self, LoggingError};
-use super::report::{Authority, StartReport};
+use super::node_thread::NodeThread;
+use super::report::{Authority, CountersLoaded, StartReport};
+use super::storing::Storing;
 use crate::command::{Clients, Environment, ProcessFigures, Settings, Statistics};
-use crate::counter::Table;
-use crate::driver::{Clock, ClusterCall, Driver, DriverParts, Keeper, raise_file_limit, watch_process};
-use crate::listener::{Commands, Listener, ListenerError, Running};
-use crate::mesh::{self, Identity, IdentityError, IdentitySource, Mesh, MeshError, OpenedIdentity};
-use crate::node::{ClusterState, KnownMember, Node, NodeSettings, StartError};
+use crate::driver::{raise_file_limit, watch_process};
+use crate::listener::{Commands, Listener, ListenerError, Ways};
+use crate::mesh::{self, Identity, IdentityError, IdentitySource, MeshError, OpenedIdentity};
+use crate::node::{KnownMember, StartError};
 use crate::storage::{DataDirectory, StorageError};
 
-/// Mesh events that may wait for the node; datagrams beyond are dropped and counted.
-const EVENT_QUEUE: usize = 4096;
-/// Cluster commands that may wait for the node; clients beyond wait.
-const CALL_QUEUE: usize = 16;
-/// How long clients may take to read their last replies.
-const CLIENTS_MAY_TAKE: Duration = Duration::from_secs(3);
 /// How often a pair of free ports is looked for when the system chooses.
 const PORT_ATTEMPTS: usize = 16;
 
@@ -67,12 +61,22 @@ pub enum ServeError {
     /// A thread ended before it had started to work.
     #[error("the mesh's thread ended while it started; see the log above")]
     MeshThread,
+    /// A thread ended before its work was done.
+    #[error("loading the counters ended with a panic; see the log above. Nothing on disk was changed")]
+    LoadThread,
+    /// The last commit.
+    #[error("the counters could not be written at the end, and what changed since the last commit is lost here: {0}")]
+    LastCommit(#[source] StorageError),
 }
 
-/// Runs a node until a signal stops it.
+/// Runs a node until a signal or SHUTDOWN stops it.
+///
+/// The order is what keeps counts: sockets first, so that a second server is refused before it touches anything; then the
+/// store is opened and checked; clients are answered, mostly that the counters are being loaded, while they are; the node
+/// finds out whether it may go on as the replica it was; and only then it serves and writes.
 ///
 /// # Errors
-/// [`ServeError`] when it cannot start.
+/// [`ServeError`] when it cannot start, or could not write its counters at the end.
 pub fn serve(loaded: &LoadedConfiguration) -> Result<(), ServeError> {
     let mut configuration = loaded.configuration.clone();
     logging::start(&configuration.log)?;
@@ -80,7 +84,7 @@ pub fn serve(loaded: &LoadedConfiguration) -> Result<(), ServeError> {
     tracing::debug!(?files, "limit of open files");
     let runtime = current_thread_runtime()?;
     // Signals are caught from here on, so that one that comes during the start is not lost.
-    let signals = runtime.block_on(async { Signals::catch() })?;
+    let mut signals = runtime.block_on(async { Signals::catch() })?;
     let (listener, socket) = bind(&mut configuration)?;
     let directory = Arc::new(DataDirectory::open(configuration.data_directory())?);
     let opened = Identity::open(&configuration.mesh, directory.path())?;
@@ -88,28 +92,57 @@ pub fn serve(loaded: &LoadedConfiguration) -> Result<(), ServeError> {
         tracing::warn!("{warning}");
     }
     let members = remembered(&directory)?;
+    let beginning = Beginning::find(&directory, opened.identity.id, configuration.storage.durability)?;
     let report = start_report(&configuration, &listener, &socket, &opened, members.len(), &directory);
-    let node_thread = NodeThread::start(&configuration, &opened, directory, members, socket)?;
-    let environment = environment(&configuration, &node_thread, &listener);
-    let statistics = (Arc::clone(&environment.process), Arc::clone(&environment.statistics));
-    let clock = node_thread.clock;
+    let (storing, disk) = Storing::new(&configuration.storage, directory.path());
+    let node = NodeThread::start(&configuration, &opened, directory, members, &beginning, disk, socket)?;
+    let environment = environment(&configuration, &node, &listener, &storing);
+    let watched = watch_process(Arc::clone(&environment.process), Arc::clone(&environment.statistics), node.clock);
+    let clock = node.clock;
     let (stopping, is_stopping) = watch::channel(false);
-    let commands = Commands::new(environment, move || clock.moment(), node_thread.calls.clone(), is_stopping);
+    let (shutdowns, shutdown) = mpsc::channel(1);
+    let session_disk = Arc::new(storing.session_disk(clock));
+    let ways = Ways { node_calls: node.calls.clone(), disk: session_disk, shutdowns, stopping: is_stopping };
+    let commands = Commands::new(environment, move || clock.moment(), ways);
     let running = listener.serve(Arc::new(commands))?;
-    announce(&report);
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
+        let mut end = End { signals: &mut signals, shutdown };
         tokio::select! {
-            name = signals.wait() => tracing::info!("{name} received: stopping"),
-            () = watch_process(statistics.0, statistics.1, clock) => {}
+            result = run(beginning, storing, &node, report.clone(), &mut end) => result,
+            () = watched => Ok(Ended::default()),
         }
     });
     // What takes its time, as a dial does, is not waited for.
     stopping.send_replace(true);
-    stop(running, node_thread, &report);
-    Ok(())
+    let ended = result.as_ref().map_or_else(|_| Ended::default(), |ended| *ended);
+    let stopped = stop(running, node, &report, ended);
+    result.and(stopped)
 }
 
-fn current_thread_runtime() -> Result<Runtime, ServeError> {
+/// Loads, waits until the node serves, says so, and waits for the end.
+async fn run(
+    beginning: Beginning,
+    storing: Storing,
+    node: &NodeThread,
+    mut report: StartReport,
+    end: &mut End<'_>,
+) -> Result<Ended, ServeError> {
+    tracing::info!(node = %report.node, "discnt-server {} starts: {}", report.version, beginning.words());
+    tokio::select! {
+        loaded = storing.load(beginning, node) => report.counters = loaded?,
+        ended = end.wait(&storing) => return Ok(ended),
+    }
+    tokio::select! {
+        () = storing.serves() => announce(&report),
+        ended = end.wait(&storing) => return Ok(ended),
+    }
+    tokio::select! {
+        () = storing.watch(node.clock) => Ok(Ended::default()),
+        ended = end.wait(&storing) => Ok(ended),
+    }
+}
+
+pub(super) fn current_thread_runtime() -> Result<Runtime, ServeError> {
     Builder::new_current_thread()
         .enable_all()
         .build()
@@ -177,6 +210,8 @@ fn start_report(
             IdentitySource::Configured(files) => Authority::Given { certificate: files.cert.clone() },
         },
         password_is_set: configuration.resp.password.is_some(),
+        counters: CountersLoaded::default(),
+        durability: configuration.storage.durability,
     }
 }
 
@@ -190,103 +225,12 @@ fn announce(report: &StartReport) {
     }
 }
 
-/// The node on its own thread, and the ways to reach it.
-struct NodeThread {
-    thread: JoinHandle<()>,
-    table: Arc<Table>,
-    state: Arc<ClusterState>,
-    calls: mpsc::Sender<ClusterCall>,
-    stop: oneshot::Sender<()>,
-    clock: Clock,
-}
-
-impl NodeThread {
-    fn start(
-        configuration: &Configuration,
-        opened: &OpenedIdentity,
-        directory: Arc<DataDirectory>,
-        members: Vec<KnownMember>,
-        socket: UdpSocket,
-    ) -> Result<Self, ServeError> {
-        let clock = Clock::new();
-        let wake = Arc::new(Notify::new());
-        let settings = node_settings(configuration, opened, &directory, members, &wake)?;
-        let node = Node::new(settings, clock.monotonic())?;
-        let (table, state) = (node.table(), node.state());
-        let keeper =
-            Keeper::start(Arc::clone(&directory)).map_err(|error| ServeError::System { what: "a thread", error })?;
-        let (calls, received_calls) = mpsc::channel(CALL_QUEUE);
-        let (stop, stopped) = oneshot::channel();
-        let (ready, started) = std::sync::mpsc::channel();
-        let (mesh_config, identity) = (configuration.mesh.clone(), opened.identity.clone());
-        let run = move || {
-            let runtime = match current_thread_runtime() {
-                Ok(runtime) => runtime,
-                Err(error) => return drop(ready.send(Err(error))),
-            };
-            runtime.block_on(async move {
-                let (sender, events) = mpsc::channel(EVENT_QUEUE);
-                let mesh = match Mesh::bind(mesh_config.clone(), socket, &identity, sender) {
-                    Ok(mesh) => mesh,
-                    Err(error) => return drop(ready.send(Err(error.into()))),
-                };
-                drop(ready.send(Ok(())));
-                let calls = received_calls;
-                let parts = DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper };
-                Driver::new(parts).run(stopped).await;
-            });
-        };
-        let thread = std::thread::Builder::new()
-            .name("discnt-mesh".to_owned())
-            .spawn(run)
-            .map_err(|error| ServeError::System { what: "a thread", error })?;
-        started.recv().map_err(|_| ServeError::MeshThread)??;
-        Ok(Self { thread, table, state, calls, stop, clock })
-    }
-}
-
-fn node_settings(
+fn environment(
     configuration: &Configuration,
-    opened: &OpenedIdentity,
-    directory: &DataDirectory,
-    members: Vec<KnownMember>,
-    wake: &Arc<Notify>,
-) -> Result<NodeSettings, ServeError> {
-    let advertised = configuration.mesh.advertised().map_err(MeshError::Config)?;
-    let bound = configuration.mesh.bind_address().map_err(MeshError::Config)?.ip();
-    let (host, mesh_port) = match advertised {
-        Some(told) => told,
-        // Bound to all addresses, the node is where its peers see it.
-        None if bound.is_unspecified() => (String::new(), configuration.mesh.port),
-        None => (bound.to_string(), configuration.mesh.port),
-    };
-    let wake = Arc::clone(wake);
-    let kept_out = directory.load_kept_out()?;
-    let random = |what| random_number().map_err(|error| ServeError::System { what, error });
-    Ok(NodeSettings {
-        node: opened.identity.id,
-        incarnation: directory.next_incarnation()?,
-        host,
-        client_port: configuration.resp.port,
-        mesh_port,
-        counters: configuration.counters.clone(),
-        cluster: configuration.cluster.clone(),
-        replication: configuration.replication.clone(),
-        members,
-        barred: kept_out.barred,
-        admissions: kept_out.admissions,
-        hash_seeds: [random("entropy")?, random("entropy")?, random("entropy")?, random("entropy")?],
-        seed: random("entropy")?,
-        wake: Box::new(move || wake.notify_one()),
-    })
-}
-
-fn random_number() -> io::Result<u64> {
-    use rand::TryRng;
-    rand::rngs::SysRng.try_next_u64().map_err(io::Error::other)
-}
-
-fn environment(configuration: &Configuration, node: &NodeThread, listener: &Listener) -> Environment {
+    node: &NodeThread,
+    listener: &Listener,
+    storing: &Storing,
+) -> Environment {
     let threads = configuration.resp.thread_count();
     let process = ProcessFigures::default();
     let port = listener.local_addresses().first().map_or(0, |address| address.port());
@@ -313,50 +257,6 @@ fn environment(configuration: &Configuration, node: &NodeThread, listener: &List
             ..Settings::default()
         },
         process: Arc::new(process),
-    }
-}
-
-/// Finishes replies, says goodbye to the peers, and says what was kept.
-fn stop(running: Running, node: NodeThread, report: &StartReport) {
-    let stopped = running.stop(CLIENTS_MAY_TAKE);
-    if stopped.clients_cut_off > 0 {
-        tracing::warn!("{} clients did not read their last replies in time", stopped.clients_cut_off);
-    }
-    let view = node.state.view();
-    // CLUSTER RESET HARD has changed it, perhaps.
-    let id = view.members.iter().find(|member| member.myself).map_or(report.node, |member| member.id);
-    let linked = view.members.iter().filter(|member| member.link == crate::node::LinkView::Linked).count();
-    let counters = node.table.len();
-    // A driver that is gone needs no word.
-    let _ = node.stop.send(());
-    if node.thread.join().is_err() {
-        tracing::error!("the mesh's thread ended with a panic");
-    }
-    let directory = report.data_directory.display();
-    tracing::info!("the identity and the members of node {id} are saved in {directory}");
-    match (counters, linked) {
-        (0, _) => {}
-        (_, 0) => tracing::warn!("{counters} counters were only in memory, no other node was linked: they are gone"),
-        _ => tracing::info!("{counters} counters were in memory; the {linked} linked nodes hold them"),
-    }
-    tracing::info!("stopped");
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn catch() -> Result<Self, ServeError> {
-        let catch = |kind| signal(kind).map_err(|error| ServeError::System { what: "a signal handler", error });
-        Ok(Self { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
-    }
-
-    async fn wait(mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
+        persistence: storing.figures(),
     }
 }

@@ -4,11 +4,14 @@
 //! out of the node, and what happens goes into it.
 
 mod clock;
+mod confirming;
+mod disk;
 mod keeper;
 mod process;
 mod run;
 
 pub use clock::Clock;
+pub use disk::{DiskParts, LastCommit};
 pub use keeper::Keeper;
 pub use process::{raise_file_limit, watch_process};
-pub use run::{ClusterCall, Driver, DriverParts};
+pub use run::{AcknowledgementCall, ClusterCall, Driver, DriverParts, NodeCall};

@@ -1,9 +1,11 @@
 //! The loop: what the mesh, the clients and the clock say goes into the node, what the node wants is carried out.
 
 use super::clock::Clock;
+use super::confirming::Confirmations;
+use super::disk::{Disk, DiskParts, FromDisk, LastCommit};
 use super::keeper::Keeper;
 use crate::base::NodeId;
-use crate::command::ClusterRequest;
+use crate::command::{AcknowledgementRequest, ClusterRequest};
 use crate::mesh::{
     CloseReason, Config as MeshConfig, DialId, DownReason, Identity, Mesh, MeshEvent, MessageTicket, SendError,
 };
@@ -33,6 +35,24 @@ pub struct ClusterCall {
     pub answer: oneshot::Sender<Result<(), String>>,
 }
 
+/// A question of a client: which members have what was counted here.
+#[derive(Debug)]
+pub struct AcknowledgementCall {
+    /// How many are to have it, and for how long to wait.
+    pub request: AcknowledgementRequest,
+    /// How many members have it, in the end; dropped when the node stops first.
+    pub answer: oneshot::Sender<u64>,
+}
+
+/// What sessions want of the node.
+#[derive(Debug)]
+pub enum NodeCall {
+    /// A change of the cluster.
+    Change(ClusterCall),
+    /// A question about the members.
+    Acknowledgement(AcknowledgementCall),
+}
+
 /// What a driver is made of.
 pub struct DriverParts {
     /// The node.
@@ -42,7 +62,7 @@ pub struct DriverParts {
     /// What the links say.
     pub events: mpsc::Receiver<MeshEvent>,
     /// What clients want.
-    pub calls: mpsc::Receiver<ClusterCall>,
+    pub calls: mpsc::Receiver<NodeCall>,
     /// Rung by the table when there is something to announce.
     pub wake: Arc<Notify>,
     /// The clocks.
@@ -53,6 +73,8 @@ pub struct DriverParts {
     pub mesh_config: MeshConfig,
     /// Writes the members.
     pub keeper: Keeper,
+    /// Writes the counters; none where nothing is ever on disk.
+    pub disk: Option<DiskParts>,
 }
 
 /// Owns the node while it runs.
@@ -62,15 +84,20 @@ pub struct Driver {
     last_request: u64,
     /// Messages whose departure the node wants to hear of, and to whom they go: what goes down with a link never departs.
     tickets: HashMap<MessageTicket, NodeId>,
+    confirmations: Confirmations,
+    disk: Disk,
     next_figures: tokio::time::Instant,
     refusals: u32,
 }
 
 impl Driver {
     /// A driver that is ready to run.
-    pub fn new(parts: DriverParts) -> Self {
+    pub fn new(mut parts: DriverParts) -> Self {
+        let disk = Disk::new(parts.disk.take());
         Self {
             parts,
+            disk,
+            confirmations: Confirmations::default(),
             waiting: HashMap::new(),
             last_request: 0,
             tickets: HashMap::new(),
@@ -79,8 +106,9 @@ impl Driver {
         }
     }
 
-    /// Runs until `stop` is told or dropped, then says goodbye to the peers and closes the mesh.
-    pub async fn run(mut self, mut stop: oneshot::Receiver<()>) {
+    /// Runs until `stop` is told or dropped, then says goodbye to the peers, writes what is to be written and closes the
+    /// mesh.
+    pub async fn run(mut self, mut stop: oneshot::Receiver<()>) -> LastCommit {
         loop {
             // Peers that say more than this thread can take in must not keep an operator waiting.
             if let Ok(call) = self.parts.calls.try_recv() {
@@ -90,28 +118,49 @@ impl Driver {
             self.parts.node.table().listen();
             self.parts.node.tick(self.parts.clock.moment());
             self.carry_out();
-            let deadline = self.parts.clock.instant(self.parts.node.next_deadline());
+            let deadline = self.next_deadline();
             tokio::select! {
                 biased;
                 _ = &mut stop => break,
                 Some(event) = self.parts.events.recv() => self.take_events(event),
                 Some(call) = self.parts.calls.recv() => self.take_call(call),
+                happened = self.disk.next() => self.take_from_disk(happened),
                 () = self.parts.wake.notified() => {}
-                () = tokio::time::sleep_until(deadline.min(self.next_figures)) => {}
+                () = tokio::time::sleep_until(deadline) => {}
             }
             if self.next_figures <= tokio::time::Instant::now() {
                 self.next_figures = tokio::time::Instant::now() + FIGURES_INTERVAL;
                 self.every_second();
             }
         }
-        self.stop().await;
+        self.stop().await
     }
 
-    async fn stop(mut self) {
+    async fn stop(mut self) -> LastCommit {
         self.parts.node.say_goodbye(self.parts.clock.moment());
         self.carry_out();
+        let last = self.disk.close().await;
+        // What was held back until it is on disk may leave now.
+        if let Some((cycle, record)) = self.disk.take_committed() {
+            self.input(Input::Committed { cycle, record });
+            self.carry_out();
+        }
         self.parts.mesh.shutdown(CloseReason::Shutdown).await;
         self.parts.keeper.finish();
+        last
+    }
+
+    fn next_deadline(&self) -> tokio::time::Instant {
+        let node = self.parts.clock.instant(self.parts.node.next_deadline());
+        let client = self.confirmations.next_deadline();
+        node.min(self.next_figures).min(client.unwrap_or(self.next_figures))
+    }
+
+    fn take_from_disk(&mut self, happened: FromDisk) {
+        match happened {
+            FromDisk::Loaded => self.input(Input::Loaded),
+            FromDisk::Committed { cycle, record } => self.input(Input::Committed { cycle, record }),
+        }
     }
 
     fn take_events(&mut self, first: MeshEvent) {
@@ -185,9 +234,16 @@ impl Driver {
         }
     }
 
-    fn take_call(&mut self, call: ClusterCall) {
+    fn take_call(&mut self, call: NodeCall) {
         self.last_request += 1;
         let request = RequestNumber(self.last_request);
+        let call = match call {
+            NodeCall::Change(call) => call,
+            NodeCall::Acknowledgement(call) => {
+                self.confirmations.begin(request, call, tokio::time::Instant::now());
+                return self.input(Input::Confirm { request });
+            }
+        };
         self.waiting.insert(request, call.answer);
         match call.request {
             ClusterRequest::Meet { host, port } => self.input(Input::Meet { request, host, port }),
@@ -198,6 +254,9 @@ impl Driver {
 
     /// Does all that the node wants done.
     fn carry_out(&mut self) {
+        let node = &self.parts.node;
+        self.disk.follow(&node.state(), &node.table(), self.parts.clock);
+        self.answer_confirmations();
         while let Some(output) = self.parts.node.poll_output() {
             match output {
                 Output::Datagram { to, bytes } => {
@@ -216,6 +275,11 @@ impl Driver {
                         self.parts.keeper.answer(answer, result);
                     }
                 }
+                Output::CommitNow => self.disk.request(),
+                Output::Confirmed { request, members, .. } => {
+                    self.confirmations.confirmed(request, members as u64);
+                    self.answer_confirmations();
+                }
                 Output::NewIdentity => self.renew_identity(),
                 Output::NewIncarnation(heard) => match self.parts.directory.next_incarnation_above(heard) {
                     Ok(incarnation) => {
@@ -226,6 +290,12 @@ impl Driver {
                 },
                 Output::Event(event) => tell(&event),
             }
+        }
+    }
+
+    fn answer_confirmations(&mut self) {
+        for request in self.confirmations.answer_due(tokio::time::Instant::now()) {
+            self.input(Input::EndConfirm { request });
         }
     }
 
@@ -246,7 +316,11 @@ impl Driver {
     /// A new key, certificate and incarnation, for a node that has left its cluster.
     fn renew_identity(&mut self) {
         match self.try_renew_identity() {
-            Ok((node, incarnation)) => self.input(Input::Reborn { node, incarnation }),
+            Ok((node, incarnation)) => {
+                self.input(Input::Reborn { node, incarnation });
+                // What is on disk belongs to the node that its key says.
+                self.disk.request();
+            }
             Err(reason) => self.input(Input::NotReborn { reason }),
         }
     }

@@ -1,38 +1,145 @@
 //! The service of a node: requests go to the commands, and changes of the cluster to whoever makes them.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::disk::Disk;
 use super::service::{Connection, Response, Service};
 use crate::base::Moment;
-use crate::command::{self, ClientAddress, ClusterRequest, Environment, Outcome};
-use crate::driver::ClusterCall;
+use crate::command::{
+    self, Acknowledged, AcknowledgementRequest, BACKGROUND_SAVE_STARTED, ClientAddress, ClusterRequest, Environment,
+    Outcome, Pending, Shutdown, Stage, StorageRequest,
+};
+use crate::driver::{AcknowledgementCall, ClusterCall, NodeCall};
 use crate::resp::{Arguments, Protocol, Reply};
 
 /// Runs the commands of a node.
 pub struct Commands<C> {
     environment: Environment,
     clock: C,
-    cluster_calls: mpsc::Sender<ClusterCall>,
-    stopping: watch::Receiver<bool>,
+    ways: Ways,
+}
+
+/// Where requests go that a session cannot answer by itself.
+pub struct Ways {
+    /// What the node is to do or tell. Bounded: a client whose call finds it full waits.
+    pub node_calls: mpsc::Sender<NodeCall>,
+    /// What is to be written.
+    pub disk: Arc<dyn Disk>,
+    /// The end of the server.
+    pub shutdowns: mpsc::Sender<Shutdown>,
+    /// Once this is true, nobody waits any more.
+    pub stopping: watch::Receiver<bool>,
 }
 
 impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
     /// A service over what all sessions of the node share. `clock` must be cheap and never go back on its
-    /// monotonic side; `cluster_calls` is bounded, and a client whose call finds it full waits. Once `stopping`
-    /// is true, nobody waits any more.
-    pub fn new(
-        environment: Environment,
-        clock: C,
-        cluster_calls: mpsc::Sender<ClusterCall>,
-        stopping: watch::Receiver<bool>,
-    ) -> Self {
-        Self { environment, clock, cluster_calls, stopping }
+    /// monotonic side.
+    pub fn new(environment: Environment, clock: C, ways: Ways) -> Self {
+        Self { environment, clock, ways }
+    }
+
+    async fn change_cluster(&self, request: ClusterRequest) -> Reply {
+        let (answer, answered) = oneshot::channel();
+        let call = async {
+            match self.ways.node_calls.send(NodeCall::Change(ClusterCall { request, answer })).await {
+                // A sender that was dropped did not get to it, or not to its end.
+                Ok(()) => answered.await.unwrap_or_else(|_| Err("the node is stopping".to_owned())),
+                Err(_) => Err("the node is stopping; nothing was changed".to_owned()),
+            }
+        };
+        let result = tokio::select! {
+            biased;
+            result = call => result,
+            () = self.stopped() => Err("the node is stopping, and did not wait for the end of this".to_owned()),
+        };
+        command::answer(result)
+    }
+
+    async fn store(&self, request: StorageRequest) -> Option<Reply> {
+        match request {
+            StorageRequest::Save => {
+                let result = tokio::select! {
+                    biased;
+                    result = self.ways.disk.save() => result,
+                    () = self.stopped() => Err("the node is stopping, which saves, too".to_owned()),
+                };
+                Some(command::answer(result))
+            }
+            StorageRequest::SaveInBackground => {
+                self.ways.disk.begin_save();
+                Some(BACKGROUND_SAVE_STARTED)
+            }
+            StorageRequest::Shutdown(shutdown) => self.shut_down(shutdown).await,
+        }
+    }
+
+    /// Writes first, while it can still be told that it did not work.
+    async fn shut_down(&self, shutdown: Shutdown) -> Option<Reply> {
+        let has_something = self.environment.persistence.stage() == Stage::Serving;
+        if shutdown.save && has_something {
+            let saved = tokio::select! {
+                biased;
+                saved = self.ways.disk.save() => saved,
+                () = self.stopped() => return None,
+            };
+            if let Err(reason) = saved
+                && !shutdown.force
+            {
+                let reason =
+                    format!("Errors trying to SHUTDOWN: {reason}; the server goes on, SHUTDOWN FORCE stops it");
+                return Some(command::answer(Err(reason)));
+            }
+        }
+        // Full or closed, the server has been told to stop before.
+        let _ = self.ways.shutdowns.try_send(shutdown);
+        self.stopped().await;
+        None
+    }
+
+    /// Who has what was counted before, once they are as many as asked for or the time is over.
+    async fn acknowledged(&self, request: AcknowledgementRequest) -> Acknowledged {
+        let commits = self.environment.table.commits();
+        let ticket = commits.ticket();
+        let deadline = request.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
+        let (answer, answered) = oneshot::channel();
+        let nodes = async {
+            let call = AcknowledgementCall { request, answer };
+            match self.ways.node_calls.send(NodeCall::Acknowledgement(call)).await {
+                // Nobody is there to ask once the node has ended.
+                Ok(()) => answered.await.unwrap_or(0),
+                Err(_) => 0,
+            }
+        };
+        let local = async {
+            if request.local == Some(true) {
+                let committed = self.ways.disk.committed(ticket);
+                match deadline {
+                    Some(deadline) => drop(tokio::time::timeout_at(deadline, committed).await),
+                    None => committed.await,
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            (nodes, ()) = async { tokio::join!(nodes, local) } => Acknowledged { local: commits.is_durable(ticket), nodes },
+            () = self.stopped() => Acknowledged { local: commits.is_durable(ticket), nodes: 0 },
+        }
+    }
+
+    /// Completes when the server stops.
+    async fn stopped(&self) {
+        // Told, or nobody is left who could tell.
+        let _ = self.ways.stopping.clone().wait_for(|stopping| *stopping).await;
     }
 }
 
 impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     type Session = command::Session;
-    type Pending = ClusterRequest;
+    type Pending = Pending;
+    /// The commit cycle that has to be on disk.
+    type Hold = u64;
 
     fn open(&self, connection: Connection) -> command::Session {
         let Connection { peer, local, thread } = connection;
@@ -57,12 +164,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     }
 
     #[inline]
-    fn execute(
-        &self,
-        session: &mut command::Session,
-        arguments: Arguments<'_>,
-        now: Moment,
-    ) -> Response<ClusterRequest> {
+    fn execute(&self, session: &mut command::Session, arguments: Arguments<'_>, now: Moment) -> Response<Pending> {
         match command::execute(&self.environment, session, arguments, now) {
             Outcome::Reply(reply) => Response::Reply(reply),
             Outcome::Close(reply) => Response::Close(reply),
@@ -74,143 +176,25 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
         self.environment.statistics.count_transferred(session, read, written);
     }
 
-    async fn wait(&self, request: ClusterRequest) -> Reply {
-        let (answer, answered) = oneshot::channel();
-        let call = async {
-            match self.cluster_calls.send(ClusterCall { request, answer }).await {
-                // A sender that was dropped did not get to it, or not to its end.
-                Ok(()) => answered.await.unwrap_or_else(|_| Err("the node is stopping".to_owned())),
-                Err(_) => Err("the node is stopping; nothing was changed".to_owned()),
-            }
-        };
-        let mut stopping = self.stopping.clone();
-        let result = tokio::select! {
-            biased;
-            result = call => result,
-            // Told, or nobody is left who could tell.
-            _ = stopping.wait_for(|stopping| *stopping) => {
-                Err("the node is stopping, and did not wait for the end of this".to_owned())
-            }
-        };
-        command::answer(result)
+    async fn wait(&self, pending: Pending) -> Option<Reply> {
+        match pending {
+            Pending::Cluster(request) => Some(self.change_cluster(request).await),
+            Pending::Storage(request) => self.store(request).await,
+            Pending::Acknowledgement(request) => Some(request.reply(self.acknowledged(request).await)),
+        }
+    }
+
+    #[inline]
+    fn take_hold(&self, session: &mut command::Session) -> Option<u64> {
+        // Read after the change: it belongs to this cycle or an earlier one.
+        session.take_awaits_disk().then(|| self.environment.table.commits().ticket())
+    }
+
+    async fn released(&self, ticket: u64) {
+        self.ways.disk.committed(ticket).await;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::base::{Incarnation, NodeId, ReplicaId, ReplicaIndex};
-    use crate::command::{Settings, Statistics};
-    use crate::counter::{Table, TableSettings};
-    use crate::resp::{Decoder, Limits};
-
-    fn commands(
-        settings: Settings,
-    ) -> (Commands<impl Fn() -> Moment>, mpsc::Receiver<ClusterCall>, watch::Sender<bool>) {
-        let table = Table::new(TableSettings {
-            config: crate::counter::Config::default(),
-            lease: std::time::Duration::from_secs(3),
-            replica: ReplicaId { node: NodeId::new([1; 20]), incarnation: Incarnation(1) },
-            replica_index: ReplicaIndex::default(),
-            hash_seeds: [1, 2, 3, 4],
-            wake: Box::new(|| {}),
-        });
-        let environment = Environment {
-            table: Arc::new(table),
-            cluster: Arc::default(),
-            clients: Arc::default(),
-            statistics: Arc::new(Statistics::new(1)),
-            settings,
-            process: Arc::default(),
-        };
-        let (sender, receiver) = mpsc::channel(1);
-        let (stopping, is_stopping) = watch::channel(false);
-        (Commands::new(environment, Moment::default, sender, is_stopping), receiver, stopping)
-    }
-
-    fn connection() -> Connection {
-        Connection { peer: ([127, 0, 0, 1], 40_000).into(), local: ([127, 0, 0, 1], 5262).into(), thread: 0 }
-    }
-
-    fn run<C: Fn() -> Moment + Send + Sync + 'static>(
-        commands: &Commands<C>,
-        session: &mut command::Session,
-        line: &str,
-    ) -> Response<ClusterRequest> {
-        let line = format!("{line}\r\n");
-        let mut decoder = Decoder::new(Limits::default());
-        decoder.decode(line.as_bytes()).expect("well-formed");
-        commands.execute(session, decoder.arguments(line.as_bytes()), commands.now())
-    }
-
-    #[test]
-    fn requests_reach_the_commands_and_sessions_are_listed_while_they_last() {
-        let (commands, _calls, _stopping) = commands(Settings::default());
-        let mut session = commands.open(connection());
-        assert_eq!(commands.environment.clients.len(), 1);
-        assert!(!commands.is_unauthenticated(&session));
-        assert!(matches!(run(&commands, &mut session, "INCR a"), Response::Reply(Reply::Integer(1))));
-        assert!(matches!(run(&commands, &mut session, "QUIT"), Response::Close(Reply::Simple("OK"))));
-        run(&commands, &mut session, "HELLO 3");
-        assert_eq!(commands.protocol(&session), Protocol::Resp3);
-        commands.transferred(&session, 7, 4);
-        assert_eq!(commands.environment.statistics.input_bytes(), 7);
-        assert_eq!(commands.environment.statistics.output_bytes(), 4);
-        drop(session);
-        assert!(commands.environment.clients.is_empty());
-    }
-
-    #[test]
-    fn a_session_is_unauthenticated_until_it_gives_the_password() {
-        let (commands, _calls, _stopping) =
-            commands(Settings { password: Some("secret".to_owned()), ..Settings::default() });
-        let mut session = commands.open(connection());
-        assert!(commands.is_unauthenticated(&session));
-        run(&commands, &mut session, "AUTH secret");
-        assert!(!commands.is_unauthenticated(&session));
-    }
-
-    #[tokio::test]
-    async fn a_change_of_the_cluster_is_handed_over_and_its_result_is_the_reply() {
-        let (commands, mut calls, _stopping) = commands(Settings::default());
-        let mut session = commands.open(connection());
-        for result in [Ok(()), Err("no route".to_owned())] {
-            let Response::Wait(request) = run(&commands, &mut session, "CLUSTER MEET 127.0.0.1 7712") else {
-                panic!("CLUSTER MEET takes time");
-            };
-            let expected = command::answer(result.clone());
-            let driver = async {
-                let call = calls.recv().await.expect("a call");
-                let meet = ClusterRequest::Meet { host: "127.0.0.1".to_owned(), port: 7712 };
-                assert_eq!(call.request, meet);
-                call.answer.send(result).expect("the session waits");
-            };
-            let (reply, ()) = tokio::join!(commands.wait(request), driver);
-            assert_eq!(reply, expected);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_change_that_nobody_makes_any_more_is_an_error() {
-        let (commands, mut calls, _stopping) = commands(Settings::default());
-        let request = || ClusterRequest::Reset { hard: false };
-        let (reply, ()) = tokio::join!(commands.wait(request()), async {
-            drop(calls.recv().await);
-        });
-        assert_eq!(reply, command::answer(Err("the node is stopping".to_owned())));
-        drop(calls);
-        let reply = commands.wait(request()).await;
-        assert_eq!(reply, command::answer(Err("the node is stopping; nothing was changed".to_owned())));
-    }
-
-    #[tokio::test]
-    async fn nobody_waits_for_a_change_once_the_server_stops() {
-        let (commands, _calls, stopping) = commands(Settings::default());
-        let request = ClusterRequest::Meet { host: "127.0.0.1".to_owned(), port: 7712 };
-        let (reply, _) = tokio::join!(commands.wait(request), async { stopping.send_replace(true) });
-        let error = "the node is stopping, and did not wait for the end of this";
-        assert_eq!(reply, command::answer(Err(error.to_owned())));
-    }
-}
+#[path = "commands_tests.rs"]
+mod tests;

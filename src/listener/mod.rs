@@ -9,14 +9,16 @@ mod bind;
 mod buffers;
 mod commands;
 mod config;
+mod disk;
 mod error;
 mod serve;
 mod service;
 mod session;
 
 pub use bind::Listener;
-pub use commands::Commands;
+pub use commands::{Commands, Ways};
 pub use config::{Config, Password};
+pub use disk::{Disk, DiskFuture};
 pub use error::ListenerError;
 pub use serve::{Running, Stopped};
 pub use service::{Connection, Response, Service};

@@ -33,6 +33,8 @@ pub trait Service: Send + Sync + 'static {
     type Session: Send;
     /// What an answer may have to wait for.
     type Pending: Send;
+    /// What replies that are ready may have to wait for before they leave.
+    type Hold: Send;
 
     /// Begins a connection's session.
     fn open(&self, connection: Connection) -> Self::Session;
@@ -55,6 +57,12 @@ pub trait Service: Send + Sync + 'static {
     /// Bytes were read from, or written to, the session's connection.
     fn transferred(&self, session: &Self::Session, read: usize, written: usize);
 
-    /// Waits for what a request needs, and answers it.
-    fn wait(&self, pending: Self::Pending) -> impl Future<Output = Reply> + Send;
+    /// Waits for what a request needs, and answers it; none closes the connection without a word.
+    fn wait(&self, pending: Self::Pending) -> impl Future<Output = Option<Reply>> + Send;
+
+    /// What the replies to the requests since the last call have to wait for; none where they may leave at once.
+    fn take_hold(&self, session: &mut Self::Session) -> Option<Self::Hold>;
+
+    /// Completes when the replies may leave.
+    fn released(&self, hold: Self::Hold) -> impl Future<Output = ()> + Send;
 }

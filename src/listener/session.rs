@@ -142,6 +142,10 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
         }
         loop {
             let batch = self.run_batch();
+            if let Some(hold) = self.service.take_hold(&mut self.state) {
+                // Only this connection waits; its thread serves the others meanwhile.
+                self.service.released(hold).await;
+            }
             self.stream.write_all(&self.output).await?;
             self.service.transferred(&self.state, 0, self.output.len());
             self.output.clear();
@@ -149,7 +153,7 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
                 Batch::Drained => return Ok(true),
                 Batch::OutputFull => {}
                 Batch::Wait(pending) => {
-                    let reply = self.service.wait(pending).await;
+                    let Some(reply) = self.service.wait(pending).await else { return Ok(false) };
                     self.encode(&reply);
                 }
                 Batch::Close => return Ok(false),

@@ -19,17 +19,22 @@ struct TestService {
     written: AtomicUsize,
     /// Lets WAIT go on.
     go: Notify,
+    /// Lets the replies of a batch with HOLD leave.
+    release: Notify,
 }
 
 #[derive(Default)]
 struct TestState {
     protocol: Protocol,
     unauthenticated: bool,
+    held: bool,
 }
 
 impl Service for TestService {
     type Session = TestState;
-    type Pending = ();
+    /// Whether the connection goes on.
+    type Pending = bool;
+    type Hold = ();
 
     fn open(&self, _: Connection) -> TestState {
         TestState::default()
@@ -49,7 +54,7 @@ impl Service for TestService {
         Moment::default()
     }
 
-    fn execute(&self, session: &mut TestState, arguments: Arguments<'_>, _: Moment) -> Response<()> {
+    fn execute(&self, session: &mut TestState, arguments: Arguments<'_>, _: Moment) -> Response<bool> {
         self.executed.fetch_add(1, Ordering::Relaxed);
         let reply = match arguments.get(0).unwrap_or_default() {
             b"ECHO" => Reply::Bulk(arguments.get(1).unwrap_or_default().to_vec()),
@@ -61,7 +66,12 @@ impl Service for TestService {
                 Reply::Null
             }
             b"QUIT" => return Response::Close(Reply::Simple("OK")),
-            b"WAIT" => return Response::Wait(()),
+            b"WAIT" => return Response::Wait(true),
+            b"END" => return Response::Wait(false),
+            b"HOLD" => {
+                session.held = true;
+                Reply::Simple("HELD")
+            }
             b"DEAUTHENTICATE" => {
                 session.unauthenticated = true;
                 Reply::Simple("OK")
@@ -76,9 +86,17 @@ impl Service for TestService {
         self.written.fetch_add(written, Ordering::Relaxed);
     }
 
-    async fn wait(&self, (): ()) -> Reply {
+    async fn wait(&self, goes_on: bool) -> Option<Reply> {
         self.go.notified().await;
-        Reply::Simple("WAITED")
+        goes_on.then_some(Reply::Simple("WAITED"))
+    }
+
+    fn take_hold(&self, session: &mut TestState) -> Option<()> {
+        std::mem::take(&mut session.held).then_some(())
+    }
+
+    async fn released(&self, (): ()) {
+        self.release.notified().await;
     }
 }
 
@@ -215,6 +233,29 @@ async fn an_answer_that_takes_time_holds_up_this_connection_alone() {
     assert_eq!(client.settle().await, 2);
     client.service.go.notify_one();
     client.expect(b"+WAITED\r\n$5\r\nafter\r\n").await;
+}
+
+#[tokio::test]
+async fn an_answer_may_be_the_end_without_a_word() {
+    let mut client = connect(4096);
+    client.send(b"PING\r\nEND\r\nECHO after\r\n").await;
+    client.service.go.notify_one();
+    client.expect(b"+PONG\r\n").await;
+    client.expect_end().await;
+    assert_eq!(client.service.executed.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn all_replies_of_a_batch_are_held_until_what_one_of_them_tells_is_safe() {
+    let mut client = connect(4096);
+    client.send(b"PING\r\nHOLD\r\nECHO a\r\n").await;
+    assert_eq!(client.settle().await, 3);
+    assert_eq!(client.service.written.load(Ordering::Relaxed), 0);
+    // What comes meanwhile waits, too.
+    client.send(b"ECHO b\r\n").await;
+    assert_eq!(client.settle().await, 3);
+    client.service.release.notify_one();
+    client.expect(b"+PONG\r\n+HELD\r\n$1\r\na\r\n$1\r\nb\r\n").await;
 }
 
 #[tokio::test]

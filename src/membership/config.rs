@@ -29,6 +29,9 @@ pub struct Config {
     pub gossip_interval_ms: u64,
     /// Pause between two introductions to a linked node that is not an active member yet. 50 to 60,000.
     pub announce_interval_ms: u64,
+    /// After an unclean stop a node waits so long for its members, to find out what they have heard of it and to go on as
+    /// the replica it was; then it begins a new one. Its clients are told to wait meanwhile. 0 to 600,000.
+    pub rejoin_wait_ms: u64,
 }
 
 impl Default for Config {
@@ -39,6 +42,7 @@ impl Default for Config {
             heartbeat_interval_ms: 200,
             gossip_interval_ms: 100,
             announce_interval_ms: 500,
+            rejoin_wait_ms: 2_000,
         }
     }
 }
@@ -55,6 +59,7 @@ impl Config {
             ("heartbeat_interval_ms", self.heartbeat_interval_ms, 20, 10_000),
             ("gossip_interval_ms", self.gossip_interval_ms, 10, 60_000),
             ("announce_interval_ms", self.announce_interval_ms, 50, 60_000),
+            ("rejoin_wait_ms", self.rejoin_wait_ms, 0, 600_000),
         ] {
             if !(lowest..=highest).contains(&given) {
                 return Err(MembershipError::Setting { key, given, lowest, highest });
@@ -97,6 +102,11 @@ impl Config {
     /// [`Config::announce_interval_ms`] as a duration.
     pub fn announce_interval(&self) -> Duration {
         Duration::from_millis(self.announce_interval_ms)
+    }
+
+    /// [`Config::rejoin_wait_ms`] as a duration.
+    pub fn rejoin_wait(&self) -> Duration {
+        Duration::from_millis(self.rejoin_wait_ms)
     }
 
     /// Lateness from which the two stages of one probe would fall together: this process was not running.

@@ -27,6 +27,9 @@ impl Node {
             self.news_since = None;
             return;
         }
+        if self.is_holding_much() {
+            return;
+        }
         self.news_since.get_or_insert(now);
         if self.next_flush() <= now {
             self.flush(now);
@@ -35,6 +38,9 @@ impl Node {
 
     /// When what is waiting to be announced is to leave; never, if nothing is.
     pub(super) fn next_flush(&self) -> Monotonic {
+        if self.is_holding_much() || !self.table.has_numbers() {
+            return Monotonic::NEVER;
+        }
         let interval = self.settings.counters.flush_interval();
         let paced = self.last_flush.after(interval);
         match self.news_since {
@@ -47,13 +53,18 @@ impl Node {
     /// Says all that waits to be said, however much it is, and so that it does not get lost: nobody will repair it.
     pub(super) fn flush_all(&mut self, now: Monotonic) {
         self.reliable_bytes = RELIABLE_BYTES;
+        self.flush_all_by_datagram(now);
+        self.reliable_bytes = 0;
+    }
+
+    /// Says all that waits to be said, however much it is.
+    pub(super) fn flush_all_by_datagram(&mut self, now: Monotonic) {
         for _ in 0..LAST_FLUSHES {
             self.flush(now);
             if !self.table.has_news() {
                 break;
             }
         }
-        self.reliable_bytes = 0;
     }
 
     /// Numbers and sends what waits to be said, or much of it.
@@ -92,7 +103,7 @@ impl Node {
         if !linked.is_empty() {
             self.has_told = true;
             self.pack(&announcements, now);
-            self.send_packed(&linked, announcements.len());
+            self.send_packed(&linked, announcements.len(), now);
         }
         announcements.clear();
         announcements
@@ -116,7 +127,7 @@ impl Node {
         self.packed = packed;
     }
 
-    fn send_packed(&mut self, to: &[NodeId], records: usize) {
+    fn send_packed(&mut self, to: &[NodeId], records: usize, now: Monotonic) {
         let traffic = &self.state.traffic;
         traffic.records_sent.fetch_add((records * to.len()) as u64, Ordering::Relaxed);
         let packed = std::mem::take(&mut self.packed);
@@ -131,9 +142,9 @@ impl Node {
             self.state.traffic.record_bytes_sent.fetch_add(sent, Ordering::Relaxed);
             for peer in to {
                 if as_message {
-                    self.message(*peer, bytes.to_vec());
+                    self.state_message(*peer, bytes.to_vec(), false, now);
                 } else {
-                    self.datagram(*peer, bytes.clone());
+                    self.state_datagram(*peer, bytes.clone(), now);
                 }
             }
         }
@@ -210,6 +221,6 @@ impl Node {
         }
         packer.finish(&mut packed);
         self.packed = packed;
-        self.send_packed(&[to], found.len());
+        self.send_packed(&[to], found.len(), now);
     }
 }

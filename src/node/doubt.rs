@@ -32,6 +32,11 @@ impl Doubt {
         self.parting += 1;
     }
 
+    /// Those that this node was parted from.
+    pub(super) fn parted(&self) -> impl Iterator<Item = NodeId> {
+        self.parted.keys().copied()
+    }
+
     /// Whether there is anything to make good.
     pub(super) fn is_open(&self) -> bool {
         !self.parted.is_empty()

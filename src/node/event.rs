@@ -87,6 +87,25 @@ pub enum Event {
     },
     /// This node counts under a new replica from now on.
     NewReplica(ReplicaId),
+    /// This node holds all that anybody has heard of its replica, and goes on as it.
+    Resumed {
+        /// The replica.
+        replica: ReplicaId,
+        /// So long after the load.
+        milliseconds: u64,
+    },
+    /// This node cannot find out in time what was heard of its replica.
+    NotResumed {
+        /// The replica.
+        replica: ReplicaId,
+        /// The members that were not reached or have not answered.
+        missing: Vec<NodeId>,
+    },
+    /// What an earlier replica of this node had counted and told nobody counts again.
+    CountedAgain {
+        /// In so many counters.
+        counters: u64,
+    },
     /// Two processes run as the same node.
     Twins {
         /// The node.
@@ -156,6 +175,8 @@ impl Event {
             | Self::Repairing { .. }
             | Self::Forgotten(_)
             | Self::Reconciled { .. }
+            | Self::Resumed { .. }
+            | Self::CountedAgain { .. }
             | Self::NewReplica(_) => Severity::Info,
             Self::Repaired { items, milliseconds, is_first, .. }
                 if *milliseconds > LONG_REPAIR_MILLIS || (*is_first && *items > 0) =>
@@ -172,6 +193,7 @@ impl Event {
             | Self::Stranger { .. }
             | Self::ForgottenBy(_)
             | Self::Outnumbered { .. }
+            | Self::NotResumed { .. }
             | Self::KeptOut(_)
             | Self::Membership(_)
             | Self::TooManyReplicas(_) => Severity::Warning,
@@ -207,6 +229,19 @@ impl fmt::Display for Event {
                 write!(f, "{peer} answered{place}: it is no member, and only CLUSTER MEET makes it one")
             }
             Self::NewReplica(replica) => write!(f, "counting as replica {replica} from now on"),
+            Self::Resumed { replica, milliseconds } => {
+                write!(f, "holds all that was heard of replica {replica}, and goes on as it after {milliseconds} ms")
+            }
+            Self::NotResumed { replica, missing } => {
+                write!(f, "what others have heard of replica {replica} is not known")?;
+                for (at, node) in missing.iter().enumerate() {
+                    write!(f, "{}{node}", if at == 0 { ", because these members are away: " } else { ", " })?;
+                }
+                write!(f, "; its counts stand, and this node goes on as a new replica")
+            }
+            Self::CountedAgain { counters } => {
+                write!(f, "counted again what was on disk and nobody had been told, in {counters} counters")
+            }
             Self::Twins { peer, here, there } => write!(
                 f,
                 "two servers run as node {peer}: at {} port {}, which is taken in, and at {} port {}, which came later and \

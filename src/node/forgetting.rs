@@ -132,6 +132,7 @@ impl Node {
     pub(super) fn drop_peer(&mut self, node: NodeId, cause: CloseCause) {
         let Some(dropped) = self.peers.remove(&node) else { return };
         self.serving.remove(&node);
+        self.keeping.forget_link(node);
         self.abandon_pull_from(node);
         if let Some(link) = dropped.link {
             self.answer(link.meeting, Err(format!("node {node} is kept out of the cluster; say CLUSTER MEET again")));

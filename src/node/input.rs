@@ -3,7 +3,9 @@
 use super::event::Event;
 use crate::base::{Incarnation, NodeId};
 use crate::membership::Admission;
+use crate::replication::NodeRecord;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One attempt to link, numbered by the node.
@@ -97,6 +99,25 @@ pub enum Input<'a> {
         request: RequestNumber,
         /// With a new identity.
         hard: bool,
+    },
+    /// All that was kept is in the table. Not for a node that starts with nothing.
+    Loaded,
+    /// A commit cycle is on disk.
+    Committed {
+        /// Its number.
+        cycle: u64,
+        /// What was written beside the counters.
+        record: Arc<NodeRecord>,
+    },
+    /// A client wants to know how many members have on disk what was counted here before.
+    Confirm {
+        /// For the answers.
+        request: RequestNumber,
+    },
+    /// Nobody wants that answer any more.
+    EndConfirm {
+        /// The request.
+        request: RequestNumber,
     },
     /// The node's id or incarnation is another, as [`Output::NewIdentity`] or [`Output::NewIncarnation`] asked.
     Reborn {
@@ -207,6 +228,17 @@ pub enum Output {
         request: RequestNumber,
         /// What came of it, in words.
         result: Result<(), String>,
+    },
+    /// Begin a commit cycle as soon as there can be one.
+    CommitNow,
+    /// What has come of an [`Input::Confirm`] so far; comes again when it is more.
+    Confirmed {
+        /// The request.
+        request: RequestNumber,
+        /// It is on disk here.
+        here: bool,
+        /// So many other members have it on disk, or have it at all if they write nothing down.
+        members: usize,
     },
     /// Make a new key and certificate, then tell [`Input::Reborn`].
     NewIdentity,

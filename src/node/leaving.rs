@@ -5,6 +5,7 @@ use super::input::{CloseCause, Output, RequestNumber};
 use super::machine::{Node, NodeSettings};
 use super::peer::Link;
 use super::sequence::Sequence;
+use super::view::Phase;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId};
 use crate::membership::{MemberIdentity, Membership};
 use std::time::Duration;
@@ -28,6 +29,10 @@ pub(super) struct Farewell {
 impl Node {
     /// Tells the others all that they have not heard, and leaves the cluster once they have.
     pub(super) fn reset(&mut self, request: RequestNumber, hard: bool, now: Monotonic) {
+        if self.state.phase() != Phase::Serving {
+            self.answer(Some(request), Err("this node is coming back to its cluster; try again".to_owned()));
+            return;
+        }
         if self.farewell.is_some() || self.resetting.is_some() {
             self.answer(Some(request), Err("another CLUSTER RESET is under way".to_owned()));
             return;
@@ -91,22 +96,30 @@ impl Node {
             self.answer(request, Err("there is no room for one more replica".to_owned()));
             return;
         };
-        if self.has_told || node != self.own.node {
+        let is_stopped = self.may_resume();
+        let mut last_words = Vec::new();
+        if is_stopped || self.has_told || node != self.own.node {
             // The ended replica's last words still go out under its name.
-            let mut last_words = Vec::new();
-            self.table.begin_replica((replica, index), u64::MAX, now, &mut last_words);
+            self.table.begin_replica((replica, index), self.keeping.first_number_limit(), now, &mut last_words);
             self.announce(last_words, now);
+            if is_stopped {
+                self.write_again_as_anothers(self.own);
+            }
         } else {
-            self.table.begin_instead(replica, index, u64::MAX);
+            self.table.begin_instead(replica, index, self.keeping.first_number_limit());
             // What others heard under the old numbers is to be heard here, too.
             let capacity = self.settings.replication.backlog_numbers;
             let old = self.own_index;
             *self.sequence_of(old) = Sequence::new(capacity);
         }
         self.has_told = false;
+        self.drawn_before = 0;
         self.own = replica;
         self.own_index = index;
+        self.keeping.begin_replica();
         (self.settings.node, self.settings.incarnation) = (node, incarnation);
+        self.end_rejoining(now);
+        self.publish_record(now);
         self.renew_membership();
         self.emit(Event::NewReplica(replica));
         self.answer(request, Ok(()));

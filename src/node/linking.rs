@@ -36,6 +36,7 @@ impl Node {
         // Whether a stranger becomes a member is decided by its greeting.
         let entry = self.peers.entry(peer).or_insert_with(|| Peer::new(peer, now));
         entry.seen_at = Some(address);
+        self.keeping.forget_link(peer);
         let link = Link { meeting: request, met, ..Link::new(now, FIRST_DATAGRAM_BYTES) };
         let before = entry.link.replace(link).and_then(|before| before.meeting);
         entry.dialling = None;
@@ -62,12 +63,14 @@ impl Node {
             you: entry.seen_at.map_or_else(String::new, |seen| seen.to_string()),
             instance: self.instance,
             default_precision: self.settings.counters.default_precision,
+            drawn_before: self.drawn_before,
         };
         self.message(peer, Message::encode_hello(&hello));
     }
 
     pub(super) fn link_down(&mut self, peer: NodeId, end: &LinkEnd, now: Monotonic) {
         self.serving.remove(&peer);
+        self.keeping.forget_link(peer);
         self.membership.link_down(peer);
         self.abandon_pull_from(peer);
         let spread = self.spread();
@@ -189,7 +192,11 @@ impl Node {
         link.replica = Some((index, hello.incarnation));
         link.was_untold = !self.has_told;
         let meeting = link.meeting.take();
-        peer.greeted(index, hello);
+        if peer.greeted(index, hello) {
+            // Its counters have other places now, and what it foresaw before holds no more.
+            self.sequence_of(index).places = None;
+            self.table.progress().set_void(index, hello.drawn_before);
+        }
         self.emit(Event::Linked { peer: from, host, port });
         self.membership.allow(from);
         self.membership.link_up(from, now);
@@ -197,6 +204,7 @@ impl Node {
         self.send_heartbeat_to(&[from], now);
         self.send_admissions_to(from);
         self.send_first_digest(from, now);
+        self.ask_for_predictions(from);
         self.remember_members();
         self.answer(meeting, Ok(()));
     }

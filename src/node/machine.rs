@@ -1,19 +1,23 @@
 //! The node itself: what it holds, and which part of it takes which input.
 
+use super::confirming::Confirming;
 use super::doubt::Doubt;
 use super::early::EarlyRetirements;
 use super::event::Event;
-use super::input::{DialNumber, Input, KnownMember, Output, RequestNumber};
+use super::input::{CloseCause, DialNumber, Input, KnownMember, Output, RequestNumber};
+use super::keeping::Keeping;
 use super::leaving::{Farewell, identity};
 use super::peer::Peer;
+use super::rejoining::{Reconciling, Rejoining};
 use super::repair::Pulling;
 use super::sequence::Sequence;
 use super::serving::Serving;
+use super::start::{Replicas, Start, StartError};
 use super::taking_over::TakingOver;
-use super::view::ClusterState;
-use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
+use super::view::{ClusterState, Phase};
+use crate::base::{Durability, Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
-use crate::membership::{Admission, Admissions, Config as MembershipConfig, Membership, MembershipError};
+use crate::membership::{Admission, Admissions, Config as MembershipConfig, Membership};
 use crate::replication::{Config as ReplicationConfig, Registry};
 use crate::wire::Packed;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -28,8 +32,14 @@ pub(super) const DIGEST_INTERVAL: Duration = Duration::from_secs(1);
 pub struct NodeSettings {
     /// The node's id.
     pub node: NodeId,
-    /// Larger than every one that this id had before.
+    /// Larger than every one that this id had before. Not used by a node that goes on as the replica it was.
     pub incarnation: Incarnation,
+    /// When what is counted is on disk.
+    pub durability: Durability,
+    /// What it begins with.
+    pub start: Start,
+    /// Numbers of the own sequence up to this one are reserved on disk.
+    pub reserved: u64,
     /// Where others reach it; empty for "where you see me".
     pub host: String,
     /// Its port for clients.
@@ -54,14 +64,6 @@ pub struct NodeSettings {
     pub seed: u64,
     /// Called from any thread when [`Node::tick`] should look at the table.
     pub wake: Wake,
-}
-
-/// Why a node could not be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StartError {
-    /// The identity or the `[cluster]` section.
-    #[error(transparent)]
-    Membership(#[from] MembershipError),
 }
 
 /// A node of a cluster, as a value.
@@ -120,6 +122,19 @@ pub struct Node {
     pub(super) has_told: bool,
     /// As it was last told; for stamps.
     pub(super) wall: WallMillis,
+    /// What is on disk, and what waits for that.
+    pub(super) keeping: Keeping,
+    /// Numbers of the own sequence that an earlier process may have used.
+    pub(super) drawn_before: u64,
+    /// While it is not known as which replica the node goes on.
+    pub(super) rejoining: Option<Rejoining>,
+    /// While it is not known whether the others have heard more of this node's replicas than it has.
+    pub(super) reconciling: Option<Reconciling>,
+    /// It came back from disk, and so without what it is to extrapolate.
+    pub(super) is_restored: bool,
+    pub(super) confirming: Vec<Confirming>,
+    /// It has said goodbye, and takes nothing in any more.
+    pub(super) is_gone: bool,
     last_dial: u64,
     random: u64,
     members_changed: bool,
@@ -131,10 +146,9 @@ impl Node {
     /// # Errors
     /// [`StartError`] when a setting is out of range.
     pub fn new(mut settings: NodeSettings, now: Monotonic) -> Result<Self, StartError> {
-        let own = ReplicaId { node: settings.node, incarnation: settings.incarnation };
+        let Replicas { own, own_index, registry, sequences } = Replicas::of(&settings)?;
+        settings.incarnation = own.incarnation;
         let membership = Membership::new(identity(&settings, 0), settings.cluster.clone(), settings.seed)?;
-        let mut registry = Registry::default();
-        let own_index = registry.enter(own).unwrap_or_default();
         let wake = std::mem::replace(&mut settings.wake, Box::new(|| ()));
         let table = Arc::new(Table::new(TableSettings {
             config: settings.counters.clone(),
@@ -150,7 +164,7 @@ impl Node {
             own,
             own_index,
             registry,
-            sequences: Vec::new(),
+            sequences,
             membership,
             peers: BTreeMap::new(),
             learns_address: settings.host.is_empty(),
@@ -185,9 +199,16 @@ impl Node {
             instance: 0,
             random: settings.seed | 1,
             members_changed: true,
+            keeping: Keeping::new(&settings),
+            drawn_before: 0,
+            rejoining: None,
+            reconciling: None,
+            is_restored: false,
+            confirming: Vec::new(),
+            is_gone: false,
             settings,
         };
-        node.sequence_of(own_index);
+        node.begin(now);
         node.publish_replicas();
         node.instance = node.draw();
         for member in std::mem::take(&mut node.settings.members) {
@@ -201,6 +222,7 @@ impl Node {
             node.admissions.take(admission);
         }
         node.peers.retain(|id, _| !node.admissions.is_out(*id));
+        node.doubt_as_kept();
         node.bar_again();
         node.after_input(now);
         Ok(node)
@@ -235,6 +257,7 @@ impl Node {
     pub fn handle(&mut self, input: Input<'_>, now: Moment) {
         let at = now.monotonic;
         self.wall = now.wall;
+        let Some(input) = self.unless_deaf(input) else { return };
         match input {
             Input::LinkUp { peer, address, dial } => self.link_up(peer, address, dial, at),
             Input::LinkDown { peer, end } => self.link_down(peer, &end, at),
@@ -247,10 +270,17 @@ impl Node {
             }
             Input::Datagram { from, bytes } => self.take_datagram(from, bytes, at),
             Input::Message { from, bytes } => self.take_message(from, bytes, at),
-            Input::Sent { to } => self.serve_more(to, at),
+            Input::Sent { to } => {
+                self.serve_more(to, at);
+                self.tell_more_predictions(to, at);
+            }
             Input::Meet { request, host, port } => self.meet(request, host, port),
             Input::Forget { request, node } => self.forget(request, node, at),
             Input::Reset { request, hard } => self.reset(request, hard, at),
+            Input::Loaded => self.loaded(at),
+            Input::Committed { record, .. } => self.committed(record, at),
+            Input::Confirm { request } => self.begin_confirming(request, at),
+            Input::EndConfirm { request } => self.end_confirming(request),
             Input::Reborn { node, incarnation } => self.reborn(node, incarnation, at),
             Input::NotReborn { reason } => self.not_reborn(&reason),
         }
@@ -261,6 +291,10 @@ impl Node {
     pub fn tick(&mut self, now: Moment) {
         let at = now.monotonic;
         self.wall = now.wall;
+        if self.is_gone || self.state.phase() == Phase::Loading {
+            self.mind_keeping(at);
+            return;
+        }
         self.membership.tick(at);
         if self.table.next_timer() <= at {
             self.table.run_timers(at);
@@ -276,6 +310,7 @@ impl Node {
         }
         if self.next_digest <= at {
             self.next_digest = at.after(DIGEST_INTERVAL);
+            self.publish_record(at);
             self.send_digests(at);
             self.members_changed = true;
         }
@@ -288,6 +323,9 @@ impl Node {
 
     /// When [`Self::tick`] must be called next, if nothing happens before.
     pub fn next_deadline(&self) -> Monotonic {
+        if self.is_gone || self.state.phase() == Phase::Loading {
+            return Monotonic::NEVER;
+        }
         if self.is_dropping() {
             return Monotonic::ZERO;
         }
@@ -304,6 +342,7 @@ impl Node {
             self.next_digest,
             self.next_tend,
             self.membership.next_deadline(),
+            self.rejoining.as_ref().map_or(Monotonic::NEVER, |rejoining| rejoining.until),
         ]
         .into_iter()
         .chain(peers)
@@ -324,6 +363,28 @@ impl Node {
         self.flush_all(now.monotonic);
         self.membership.leave(now.monotonic);
         self.after_input(now.monotonic);
+        self.publish_record(now.monotonic);
+        // What came now would not be in the last record, and must not be acknowledged.
+        self.is_gone = true;
+    }
+
+    /// Takes an input apart that is not for a node that is not there yet, or there no more.
+    fn unless_deaf<'a>(&mut self, input: Input<'a>) -> Option<Input<'a>> {
+        if !self.is_gone && self.state.phase() != Phase::Loading {
+            return Some(input);
+        }
+        let what = if self.is_gone { "stopping" } else { "loading what it has on disk" };
+        match input {
+            Input::Loaded | Input::Committed { .. } => return Some(input),
+            Input::LinkUp { peer, .. } if !self.is_gone => {
+                self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
+            }
+            Input::Meet { request, .. } | Input::Forget { request, .. } | Input::Reset { request, .. } => {
+                self.answer(Some(request), Err(format!("this node is {what}; nothing was changed")));
+            }
+            _ => {}
+        }
+        None
     }
 
     pub(super) fn emit(&mut self, event: Event) {
@@ -336,15 +397,23 @@ impl Node {
 
     /// As [`Self::message`]; with `wants_sent` the node hears of it when it has left.
     pub(super) fn send_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool) {
-        self.state.traffic.messages_sent.fetch_add(1, Ordering::Relaxed);
-        self.state.traffic.kinds.count_sent(&bytes);
+        self.count_message(&bytes);
         self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent });
     }
 
     pub(super) fn datagram(&mut self, to: NodeId, bytes: bytes::Bytes) {
-        self.state.traffic.datagrams_sent.fetch_add(1, Ordering::Relaxed);
-        self.state.traffic.kinds.count_sent(&bytes);
+        self.count_datagram(&bytes);
         self.outputs.push_back(Output::Datagram { to, bytes });
+    }
+
+    pub(super) fn count_datagram(&self, bytes: &[u8]) {
+        self.state.traffic.datagrams_sent.fetch_add(1, Ordering::Relaxed);
+        self.state.traffic.kinds.count_sent(bytes);
+    }
+
+    pub(super) fn count_message(&self, bytes: &[u8]) {
+        self.state.traffic.messages_sent.fetch_add(1, Ordering::Relaxed);
+        self.state.traffic.kinds.count_sent(bytes);
     }
 
     /// The sequence of a replica in the registry.
@@ -367,6 +436,7 @@ impl Node {
                 self.sequence_of(index);
                 if self.registry.len() > known {
                     self.publish_replicas();
+                    self.name_in_record(replica);
                 }
                 Some(index)
             }
@@ -407,6 +477,9 @@ impl Node {
 
     fn after_input(&mut self, now: Monotonic) {
         self.drain_membership(now);
+        self.mind_reconciling(now);
+        self.mind_rejoining(now);
+        self.mind_keeping(now);
         if std::mem::take(&mut self.members_changed) {
             self.publish_view(now);
         }

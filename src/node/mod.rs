@@ -5,32 +5,39 @@
 
 mod announcing;
 mod clock_offset;
+mod confirming;
 mod doubt;
 mod early;
 mod event;
 mod forgetting;
 mod input;
+mod keeping;
 mod leaving;
 mod linking;
 mod machine;
 mod peer;
 mod places;
+mod predictions;
 mod receiving;
 mod refusing;
+mod rejoining;
 mod repair;
 #[cfg(test)]
 mod repair_tests;
 mod sequence;
 mod serving;
 mod standing;
+mod start;
 mod taking_over;
 mod tending;
 mod traffic;
 mod twins;
 mod view;
 
+pub use crate::replication::NodeRecord;
 pub use event::{Event, Severity};
 pub use input::{CloseCause, DialNumber, Input, KnownMember, LinkEnd, Output, RequestNumber};
-pub use machine::{Node, NodeSettings, StartError};
+pub use machine::{Node, NodeSettings};
+pub use start::{Start, StartError};
 pub use traffic::{KindCounts, KindTraffic};
-pub use view::{ClusterState, ClusterView, LinkView, MemberView, RepairView, TrafficCounts};
+pub use view::{ClusterState, ClusterView, LinkView, MemberView, Phase, RepairView, TrafficCounts};

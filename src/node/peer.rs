@@ -1,6 +1,7 @@
 //! What a node knows of one other member.
 
 use super::clock_offset::ClockOffset;
+use super::confirming::WantedDigest;
 use super::input::{DialNumber, KnownMember, RequestNumber};
 use super::refusing::Refusals;
 use super::standing::Vouching;
@@ -45,6 +46,8 @@ pub(super) struct Peer {
     pub(super) offset: ClockOffset,
     /// The newest of its digests of which it is known to go by what is in it.
     pub(super) confirmed: Option<Digest>,
+    /// The process that has said since this node's start how its shares move.
+    pub(super) predictions_of: Option<u64>,
     pause: Duration,
 }
 
@@ -79,6 +82,17 @@ pub(super) struct Link {
     /// When to see whether the digest has news: a little later than it came, for datagrams are faster and on their way.
     pub(super) compare_at: Monotonic,
     pub(super) vouching: Vouching,
+    /// The last round in which a pull over this link began, in which the peer has answered, and in which all that it had
+    /// was here.
+    pub(super) pulled: Option<u64>,
+    pub(super) answered: u64,
+    pub(super) reconciled: u64,
+    /// The peer is to say again how its shares move.
+    pub(super) awaits_predictions: bool,
+    /// The part of the table from which on this node has still to say that.
+    pub(super) telling_from: Option<u16>,
+    /// The digests that the peer has asked for.
+    pub(super) wanted_digests: Vec<WantedDigest>,
 }
 
 impl Link {
@@ -100,6 +114,12 @@ impl Link {
             pull_given_up: false,
             compare_at: Monotonic::NEVER,
             vouching: Vouching::default(),
+            pulled: None,
+            answered: 0,
+            reconciled: 0,
+            awaits_predictions: false,
+            telling_from: None,
+            wanted_digests: Vec::new(),
         }
     }
 }
@@ -137,6 +157,7 @@ impl Peer {
             default_precision: Precision::default(),
             offset: ClockOffset::default(),
             confirmed: None,
+            predictions_of: None,
             pause: FIRST_PAUSE,
         }
     }
@@ -147,15 +168,18 @@ impl Peer {
         peer
     }
 
-    /// It has greeted. What is known of an earlier process of the node says nothing of this one.
-    pub(super) fn greeted(&mut self, replica: ReplicaIndex, hello: &Hello) {
-        if self.instance != Some(hello.instance) {
+    /// It has greeted. What is known of an earlier process of the node says nothing of this one. Answers whether that is
+    /// another than before.
+    pub(super) fn greeted(&mut self, replica: ReplicaIndex, hello: &Hello) -> bool {
+        let is_another = self.instance != Some(hello.instance);
+        if is_another {
             self.offset = ClockOffset::default();
             self.confirmed = None;
         }
         self.instance = Some(hello.instance);
         self.present = Some((replica, hello.incarnation));
         self.default_precision = hello.default_precision;
+        is_another
     }
 
     /// Answers whether anything is another than before.

@@ -58,6 +58,10 @@ impl Node {
             Message::RepairEnd(time, lines) => self.take_repair_end(from, time, &lines, now),
             Message::Admissions(admissions) => self.take_admissions(from, &admissions, now),
             Message::Records(records) => self.take_records(from, &records, now),
+            Message::TellPredictions => self.tell_predictions(from, now),
+            Message::PredictionsTold => self.take_predictions_told(from, now),
+            Message::DigestWanted(token, number) => self.take_digest_wanted(from, token, number, now),
+            Message::DigestGiven(token) => self.take_digest_given(from, token),
         }
     }
 
@@ -92,6 +96,7 @@ impl Node {
         let mut unknown = Vec::new();
         for (number, record) in &records.records {
             if self.sequence_of(replica).held.contains(*number) {
+                self.take_prediction(from, replica, *number, record, said_at);
                 continue;
             }
             match self.take_record(sender, replica, *number, record, said_at, now) {
@@ -107,8 +112,28 @@ impl Node {
         let contiguous = self.sequence_of(replica).held.contiguous();
         self.table.progress().set_received(replica, contiguous);
         self.credit(from, now);
+        self.answer_wanted_digests(now);
         for places in unknown.chunks(NAMES_A_REQUEST) {
             self.datagram(from, encode_names_wanted(places).into());
+        }
+    }
+
+    /// What is held already is told again to a node that came back and does not know how it moves.
+    fn take_prediction(
+        &mut self,
+        from: NodeId,
+        replica: ReplicaIndex,
+        number: u64,
+        record: &Record<'_>,
+        said_at: Monotonic,
+    ) {
+        let link = self.peers.get(&from).and_then(|peer| peer.link.as_ref());
+        let Record::Share { location, total, rate, age, whole, name: Some(name), .. } = record else { return };
+        if link.is_some_and(|link| link.awaits_predictions) {
+            let forecast = Forecast { total: *total, rate: *rate, whole: *whole, since: said_at.before(*age) };
+            if let Some(ours) = self.table.take_forecast(*name, replica, number, forecast) {
+                self.sequence_of(replica).places.get_or_insert_default().set(*location, ours);
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use super::clock_offset::clock_micros;
 use super::event::Event;
 use super::machine::Node;
 use super::peer::{Link, Peer};
+use super::start::NOBODY;
 use super::view::RepairView;
 use crate::base::{HybridTime, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, Stamp};
 use crate::counter::{Forecast, IncomingShare, PrecisionRegister, Retired, Share};
@@ -39,6 +40,8 @@ pub(super) struct Pulling {
     told_at: Monotonic,
     items: u64,
     estimated: u64,
+    /// Of asking all members.
+    round: u64,
 }
 
 impl Pulling {
@@ -58,11 +61,21 @@ impl Node {
     }
 
     fn digest_lines(&self) -> Vec<DigestLine> {
+        if self.is_stale() {
+            // What it holds may have been given up: nobody is to be led to take that from here.
+            return Vec::new();
+        }
         let mut digest = self.digest();
+        for index in (0..).map(ReplicaIndex).take(self.sequences.len()) {
+            digest.set(index, DigestEntry { durable: self.durable(index), ..digest.entry(index) });
+        }
         // Whoever hears that this node has an assignment may take it that none was made here without seeing that one, but
         // for those that the digest speaks of. So it speaks of what waits to leave, too.
-        let last = self.table.last_number();
-        digest.set(self.own_index, DigestEntry { received: last, durable: last, beyond: 0 });
+        if self.own_index != NOBODY {
+            let last = self.table.last_number();
+            let durable = if self.writes_down() { self.durable(self.own_index) } else { last };
+            digest.set(self.own_index, DigestEntry { received: last, durable, beyond: 0 });
+        }
         let with_id = |(index, entry): (ReplicaIndex, DigestEntry)| {
             let replica = self.registry.replica(index)?;
             (entry != DigestEntry::default()).then_some(DigestLine {
@@ -104,7 +117,7 @@ impl Node {
         self.send_digest_to(due, now);
     }
 
-    fn send_digest_to(&mut self, peers: Vec<NodeId>, now: Monotonic) {
+    pub(super) fn send_digest_to(&mut self, peers: Vec<NodeId>, now: Monotonic) {
         if peers.is_empty() {
             return;
         }
@@ -121,6 +134,8 @@ impl Node {
 
     pub(super) fn take_digest(&mut self, from: NodeId, clock: u64, lines: &[DigestLine], now: Monotonic) {
         let mut digest = Digest::default();
+        // Nothing comes by datagram that is waited for.
+        let is_waiting = self.may_resume();
         // The first digest of a link was made before anything that was said on it arrived.
         let link = self.peers.get(&from).and_then(|peer| peer.link.as_ref());
         let is_untold = link.is_some_and(|link| link.digest.is_none() && link.was_untold);
@@ -134,24 +149,31 @@ impl Node {
         }
         let Some(link) = self.peers.get_mut(&from).and_then(|peer| peer.link.as_mut()) else { return };
         // The first digest of a link speaks of what was before it, which no datagram will bring.
-        let wait = if link.digest.is_none() { Duration::ZERO } else { COMPARE_AFTER };
+        let wait = if link.digest.is_none() || is_waiting { Duration::ZERO } else { COMPARE_AFTER };
         if link.digest.is_none() {
             link.goal = Some(digest.clone());
         }
         link.digest = Some(digest);
         (link.vouching.digest_said, link.digest_at) = (clock, now);
         link.compare_at = now.after(wait);
+        self.confirm(now);
     }
 
     /// Somebody has heard of a life of this node that it does not know itself, or more of the present one than it has
     /// said: its own must come after that.
     fn look_out_for_own(&mut self, replica: ReplicaId, heard: u64, said: u64) {
         let is_later = replica.node == self.own.node && replica.incarnation > self.own.incarnation;
+        let said = if self.may_resume() { self.drawn_before } else { said };
         let is_outnumbered = replica == self.own && heard > said;
+        let is_unknown = is_later && self.registry.index(replica).is_none();
         if is_outnumbered {
             self.emit(Event::Outnumbered { replica, heard, said });
         }
-        if is_outnumbered || (is_later && self.registry.index(replica).is_none()) {
+        if self.may_resume() && (is_outnumbered || is_unknown) {
+            // It asks for another incarnation itself, above those that it has heard of.
+            self.learn_that_it_is_stale();
+        }
+        if is_outnumbered || is_unknown {
             self.outputs.push_back(super::Output::NewIncarnation(replica.incarnation));
         }
     }
@@ -180,7 +202,8 @@ impl Node {
         let source = self.peers.values().find(|peer| {
             let link = peer.link.as_ref().filter(|link| link.replica.is_some() && link.compare_at == Monotonic::NEVER);
             let has_news = |link: &Link| {
-                link.digest.as_ref().is_some_and(|digest| digest.has_news_for(&mine, link.voice(&voices)))
+                self.may_pull_from(link)
+                    && link.digest.as_ref().is_some_and(|digest| digest.has_news_for(&mine, link.voice(&voices)))
             };
             link.is_some_and(has_news)
         });
@@ -190,7 +213,7 @@ impl Node {
     }
 
     /// The replicas whose owners can be asked: this node's own, and those of the peers that say what they have.
-    fn voices(&self, now: Monotonic) -> Vec<ReplicaIndex> {
+    pub(super) fn voices(&self, now: Monotonic) -> Vec<ReplicaIndex> {
         let speaks = |link: &&Link| link.digest.is_some() && now.since(link.digest_at) <= SPEAKS_FOR;
         let links = self.peers.values().filter_map(|peer| peer.link.as_ref()).filter(speaks);
         links.filter_map(|link| Some(link.replica?.0)).chain([self.own_index]).collect()
@@ -217,7 +240,9 @@ impl Node {
 
     /// Whether what is read here may be much older than what was said elsewhere.
     pub(super) fn is_catching_up(&self) -> bool {
-        let lacks = |link: &Link| link.replica.is_some() && (link.digest.is_none() || link.goal.is_some());
+        let lacks = |link: &Link| {
+            link.replica.is_some() && (link.digest.is_none() || link.goal.is_some() || link.awaits_predictions)
+        };
         self.peers.values().filter_map(|peer| peer.link.as_ref()).any(lacks)
             || self.pulling.as_ref().is_some_and(Pulling::is_long)
     }
@@ -242,8 +267,15 @@ impl Node {
 
     /// Asks for all but what these lines say is here or not wanted.
     pub(super) fn pull_beyond(&mut self, from: NodeId, lines: &[PullLine], now: Monotonic) {
-        self.repair_message(from, Message::encode_pull(lines), false);
-        self.pulling = Some(Pulling { from, since: now, last_item_at: now, told_at: now, items: 0, estimated: 0 });
+        let bytes = Message::encode_pull(lines);
+        self.count_repair(&bytes);
+        self.message(from, bytes);
+        let round = self.present_round();
+        if let Some(link) = self.peers.get_mut(&from).and_then(|peer| peer.link.as_mut()) {
+            link.pulled = Some(round);
+        }
+        self.pulling =
+            Some(Pulling { from, since: now, last_item_at: now, told_at: now, items: 0, estimated: 0, round });
     }
 
     /// Gives up a pull that brings nothing, and tells of one that takes long.
@@ -353,8 +385,10 @@ impl Node {
         // All that it had told of when it was asked is here.
         let link = self.peers.get_mut(&from).and_then(|peer| peer.link.as_mut());
         let is_first = link.and_then(|link| link.goal.take()).is_some();
+        self.note_pulled(from, pulling.round);
         self.emit(Event::Repaired { peer: from, items: pulling.items, milliseconds, is_first });
         self.verify_digests(now);
+        self.answer_wanted_digests(now);
         self.members_changed();
         self.next_compare = now;
         self.compare_digests(now);

@@ -1,7 +1,9 @@
 //! What a node asks for and what it answers, message by message.
 
 use super::*;
-use crate::base::{Amount, HybridTime, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, Total, WallMillis};
+use crate::base::{
+    Amount, Durability, HybridTime, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, Total, WallMillis,
+};
 use crate::counter::Precision;
 use crate::replication::Config as ReplicationConfig;
 use crate::wire::{DigestLine, HeldLine, Hello, Message, PullLine, RepairItem, RepairKind, RepairWriter};
@@ -42,6 +44,9 @@ impl Bench {
         let settings = NodeSettings {
             node: id(1),
             incarnation: Incarnation(1),
+            durability: Durability::Memory,
+            start: Start::Fresh,
+            reserved: 0,
             host: "1".to_owned(),
             client_port: 1,
             mesh_port: 1,
@@ -80,6 +85,7 @@ impl Bench {
             you: "1".to_owned(),
             instance: u64::from(peer),
             default_precision: Precision::ONE,
+            drawn_before: 0,
         };
         self.hear(peer, &Message::encode_hello(&hello));
     }

@@ -15,4 +15,9 @@ impl Sequence {
     pub(super) fn new(capacity: usize) -> Self {
         Self { held: NumberSet::default(), backlog: Backlog::new(capacity), places: None }
     }
+
+    /// One of which this is held since before the start.
+    pub(super) fn restored(held: NumberSet, capacity: usize) -> Self {
+        Self { backlog: Backlog::above(held.newest(), capacity), held, places: None }
+    }
 }

@@ -72,7 +72,7 @@ impl Node {
             wanted.set(index, have, line.until);
         }
         let (serving, items) = self.plan(wanted);
-        self.repair_message(to, Message::encode_repair_begin(items), false);
+        self.send_repair(to, Message::encode_repair_begin(items), false, now);
         let first = self.serving.insert(to, serving).is_none();
         if first {
             self.serve_more(to, now);
@@ -144,23 +144,27 @@ impl Node {
         let done = matches!(serving.cursor, Cursor::Done);
         if !writer.is_empty() {
             let bytes = writer.finish(clock_micros(now));
-            self.repair_message(to, bytes, !done);
+            self.send_repair(to, bytes, !done, now);
         } else if !done {
             // Nothing of this stretch was lacking; come back as if it had been sent, so that nobody waits for this walk.
-            self.repair_message(to, Message::encode_empty_repair(clock_micros(now)), true);
+            self.send_repair(to, Message::encode_empty_repair(clock_micros(now)), true, now);
         }
         if done {
             let lines: Vec<HeldLine> =
                 serving.claim.iter().filter_map(|(index, held)| self.held_line(*index, held)).collect();
-            self.repair_message(to, Message::encode_repair_end(serving.time, &lines), false);
+            self.send_repair(to, Message::encode_repair_end(serving.time, &lines), false, now);
         } else {
             self.serving.insert(to, serving);
         }
     }
 
-    pub(super) fn repair_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool) {
+    fn send_repair(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool, now: Monotonic) {
+        self.count_repair(&bytes);
+        self.state_message(to, bytes, wants_sent, now);
+    }
+
+    pub(super) fn count_repair(&self, bytes: &[u8]) {
         self.state.traffic.repair_bytes_sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.send_message(to, bytes, wants_sent);
     }
 
     fn held_line(&self, index: ReplicaIndex, held: &NumberSet) -> Option<HeldLine> {
@@ -228,7 +232,9 @@ impl Node {
                 (self.own_index, own.revision, share(Some(location), &own, forecast.as_ref()))
             }
             NumberedItem::Held(held) => {
-                (held.replica, held.share.revision, share(None, &held.share, held.forecast.as_deref()))
+                let is_void = self.table.progress().is_void(held.replica, held.share.revision);
+                let forecast = held.forecast.as_deref().filter(|_| !is_void);
+                (held.replica, held.share.revision, share(None, &held.share, forecast))
             }
             NumberedItem::Assignment(assignment) => {
                 let kind = RepairKind::Assignment(self.body_of(assignment));

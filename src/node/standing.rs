@@ -6,6 +6,7 @@
 use super::clock_offset::clock_micros;
 use super::machine::Node;
 use super::peer::Peer;
+use super::view::Phase;
 use crate::base::{Monotonic, NodeId, ReplicaIndex};
 use crate::counter::{MemberStanding, Told};
 use crate::replication::Digest;
@@ -48,7 +49,7 @@ impl Node {
         let (clock, told_until) = (clock_micros(now), clock_micros(told_at));
         // Bands have widened if there are fewer members by now.
         let members = members.min(self.member_count());
-        let newest = self.table.last_number();
+        let newest = self.table.last_number().max(self.drawn_before);
         let cluster = self.cluster_hash();
         let incarnation = self.own.incarnation;
         for peer in peers {
@@ -62,7 +63,8 @@ impl Node {
 
     /// If nothing waits to be said, whatever was counted before `now` is in the numbers drawn.
     pub(super) fn note_if_all_told(&mut self, now: Monotonic) {
-        if !self.table.has_news() && self.table.next_timer() > now {
+        let is_serving = self.state.phase() == Phase::Serving;
+        if is_serving && !self.table.has_news() && self.table.next_timer() > now {
             self.note_told(now);
         }
     }
@@ -125,7 +127,9 @@ impl Node {
     /// Counts the heartbeats of a peer whose numbers have all arrived.
     pub(super) fn credit(&mut self, from: NodeId, now: Monotonic) {
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        let Some(link) = peer.link.as_mut().filter(|link| link.vouching.is_verified) else { return };
+        let Some(link) = peer.link.as_mut().filter(|link| link.vouching.is_verified && !link.awaits_predictions) else {
+            return;
+        };
         let Some((replica, _)) = link.replica else { return };
         let contiguous = self.sequences[replica.as_usize()].held.contiguous();
         let mut newest = None;
@@ -210,7 +214,11 @@ impl Node {
                 *newest = index;
             }
         }
-        latest.insert(self.own.node, self.own_index);
+        // Who comes back may go on as a replica before the last that was heard of.
+        for (node, peer) in self.peers.iter().filter(|(_, peer)| peer.is_linked()) {
+            latest.extend(peer.present.map(|(present, _)| (*node, present)));
+        }
+        latest.extend(self.registry.index(self.own).map(|own| (self.own.node, own)));
         let mut any_ended = false;
         for (index, replica) in self.registry.iter() {
             let is_member = replica.node == self.own.node || self.peers.contains_key(&replica.node);

@@ -1,6 +1,7 @@
 //! Giving up deleted counters: deciding, from what every member says it has, what nobody needs any more.
 
 use super::machine::Node;
+use super::view::Phase;
 use crate::base::{Moment, Monotonic, ReplicaIndex};
 use crate::counter::{Assignment, Stability, Tended};
 use crate::replication::Digest;
@@ -27,9 +28,16 @@ const BUSY_INTERVAL: Duration = Duration::from_millis(10);
 impl Node {
     /// Looks at a part of the counters that may be given up, and says when to look again.
     pub(super) fn tend_at(&mut self, now: Moment) {
-        let done = self.tend();
+        // A node must not forget later than what it gives up that there were such stamps and numbers.
+        self.publish_record(now.monotonic);
+        let done = if self.state.phase() == Phase::Serving { self.tend() } else { Tended::default() };
+        if done.shares_retired > 0 {
+            self.note_given_up(now.monotonic);
+        }
         self.forget_places();
-        self.collect_zeros(now);
+        if self.state.phase() == Phase::Serving {
+            self.collect_zeros(now);
+        }
         let pause = if done.is_more_than(Tended::default()) { BUSY_INTERVAL } else { INTERVAL };
         self.next_tend = now.monotonic.after(pause);
     }
@@ -37,7 +45,7 @@ impl Node {
     fn tend(&mut self) -> Tended {
         let mut done = Tended::default();
         // Those that this node was parted from may come back, and must hear of what was deleted meanwhile.
-        if self.doubt.is_open() || !self.agrees_on_members() {
+        if self.doubt.is_open() || self.is_holding_much() || !self.agrees_on_members() {
             return done;
         }
         let others: Option<Vec<&Digest>> =
@@ -45,6 +53,7 @@ impl Node {
         // While one member is out of hearing, nobody knows what it has.
         let Some(others) = others else { return done };
         let held = |replica: ReplicaIndex| self.sequences[replica.as_usize()].held.contiguous();
+        let durable: Vec<u64> = (0..).map(ReplicaIndex).take(self.sequences.len()).map(|of| self.durable(of)).collect();
         let everyone_has =
             |replica: ReplicaIndex, number: u64| others.iter().all(|digest| digest.entry(replica).durable >= number);
         let has_all_of_theirs = others.iter().all(|digest| {
@@ -52,7 +61,9 @@ impl Node {
         });
         let is_stable = |assignment: &Assignment| {
             let (origin, number) = (assignment.origin, assignment.stamp.number);
-            has_all_of_theirs && held(origin) >= number && everyone_has(origin, number)
+            has_all_of_theirs
+                && durable.get(origin.as_usize()).is_some_and(|durable| *durable >= number)
+                && everyone_has(origin, number)
         };
         let is_settled = |replica: ReplicaIndex, revision: u64| {
             revision <= held(replica)

@@ -177,6 +177,7 @@ mod tests {
             you: String::new(),
             instance,
             default_precision: Precision::ONE,
+            drawn_before: 0,
         }
     }
 

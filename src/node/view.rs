@@ -2,10 +2,10 @@
 
 use super::traffic::KindTraffic;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId, ReplicaIndex};
-use crate::replication::Digest;
+use crate::replication::{Digest, NodeRecord};
 use parking_lot::RwLock;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// One member, this node included.
@@ -104,9 +104,22 @@ pub struct TrafficCounts {
     pub kinds: KindTraffic,
 }
 
+/// How far a node has come since its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Its clients are served.
+    Serving,
+    /// What it has on disk is being read.
+    Loading,
+    /// It finds out what the others have heard of it, and what they have given up since.
+    Rejoining,
+}
+
 /// What is known of the cluster, for any number of threads.
 #[derive(Debug, Default)]
 pub struct ClusterState {
+    phase: AtomicU8,
+    record: RwLock<Arc<NodeRecord>>,
     view: RwLock<Arc<ClusterView>>,
     replicas: RwLock<Arc<[ReplicaId]>>,
     /// What was sent and received.
@@ -114,6 +127,36 @@ pub struct ClusterState {
 }
 
 impl ClusterState {
+    /// How far the node has come. A state that no node ever spoke for is one that serves.
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            1 => Phase::Loading,
+            2 => Phase::Rejoining,
+            _ => Phase::Serving,
+        }
+    }
+
+    /// Says how far the node has come.
+    pub fn set_phase(&self, phase: Phase) {
+        let phase = match phase {
+            Phase::Serving => 0,
+            Phase::Loading => 1,
+            Phase::Rejoining => 2,
+        };
+        self.phase.store(phase, Ordering::Release);
+    }
+
+    /// What is to be written beside the counters that changed. Whoever takes them takes this first: what it says to be
+    /// held is in the table.
+    pub fn record(&self) -> Arc<NodeRecord> {
+        Arc::clone(&self.record.read())
+    }
+
+    /// Replaces the record.
+    pub fn publish_record(&self, record: Arc<NodeRecord>) {
+        *self.record.write() = record;
+    }
+
     /// The present snapshot.
     pub fn view(&self) -> Arc<ClusterView> {
         Arc::clone(&self.view.read())

@@ -21,6 +21,11 @@ impl Backlog {
         Self { recent: VecDeque::new(), capacity, floor: 0 }
     }
 
+    /// An empty backlog of a sequence of which everything that is held is up to `floor`, where nobody remembers it.
+    pub fn above(floor: u64, capacity: usize) -> Self {
+        Self { floor, ..Self::new(capacity) }
+    }
+
     /// Remembers that `number` was about the counter at `location`.
     pub fn push(&mut self, number: u64, location: Location) {
         if self.recent.len() >= self.capacity {
@@ -64,6 +69,14 @@ mod tests {
         assert_eq!(lacking(NumberSet::new(1, []), 3), Some(vec![11, 13]), "and what is not asked for");
         assert_eq!(lacking(NumberSet::default(), 0), Some(vec![]), "nothing is asked for");
         assert_eq!(lacking(NumberSet::new(0, [(2, 4)]), u64::MAX), None, "1 is lacking, and where it was is forgotten");
+    }
+
+    #[test]
+    fn it_does_not_answer_for_what_was_before_it() {
+        let mut backlog = Backlog::above(7, 3);
+        backlog.push(9, Location(1));
+        assert!(backlog.lacking(&NumberSet::new(6, []), u64::MAX).is_none());
+        assert!(backlog.lacking(&NumberSet::new(7, []), u64::MAX).is_some_and(|lacking| lacking.count() == 1));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a node knew of all replicas when it last wrote to disk.
 
 use super::numbers::NumberSet;
-use crate::base::{HybridTime, ReplicaId};
+use crate::base::{HybridTime, Incarnation, NodeId, ReplicaId};
 
 /// What has to be on disk beside the counters, to go on from there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,4 +16,19 @@ pub struct NodeRecord {
     pub has_told: bool,
     /// Later than every stamp that the node had made or heard of.
     pub time: HybridTime,
+    /// The nodes that it was parted from, while it has not taken over what one of them has.
+    pub parted: Vec<NodeId>,
+}
+
+impl Default for NodeRecord {
+    fn default() -> Self {
+        Self {
+            own: ReplicaId { node: NodeId::new([0; 20]), incarnation: Incarnation(0) },
+            replicas: Vec::new(),
+            reserved: 0,
+            has_told: false,
+            time: HybridTime(0),
+            parted: Vec::new(),
+        }
+    }
 }

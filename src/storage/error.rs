@@ -1,5 +1,6 @@
 //! What can go wrong with the data directory. Unless said otherwise, nothing on disk was changed.
 
+use crate::base::NodeId;
 use std::io;
 use std::path::PathBuf;
 
@@ -71,5 +72,47 @@ pub enum StorageError {
     Exhausted {
         /// The file.
         path: PathBuf,
+    },
+    /// A part of the store is not what was written.
+    #[error(
+        "{path} is damaged: {what}; nothing of it was loaded and nothing was changed: start discnt-server once with --repair, which keeps the damaged part under damaged-1 (or the next free number) and saves what can still be read, or restore a backup"
+    )]
+    StoreDamaged {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The store belongs to another node.
+    #[error(
+        "{path} holds the counters of node {found}, and this one is {expected}: give this node a --data-dir of its own, or bring back the certificate and key that the store was written with"
+    )]
+    OtherNode {
+        /// The store.
+        path: PathBuf,
+        /// Whose it is.
+        found: NodeId,
+        /// Who we are.
+        expected: NodeId,
+    },
+    /// The directory can be read and not written.
+    #[error(
+        "cannot write to {path}: {error}; give discnt-server's user the right to write there, or mount it for writing"
+    )]
+    NotWritable {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The storage engine refuses, for a reason that is not the system's.
+    #[error("cannot {operation} {path}: {what}")]
+    Engine {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the engine says.
+        what: String,
     },
 }

@@ -5,12 +5,16 @@
 //! empty one. It never deletes what it did not write.
 
 mod checked_file;
+mod committer;
 mod config;
 mod directory;
 mod error;
 mod records;
+mod store;
 
-pub use config::Config;
+pub use committer::{CommitError, CommitFigures, Commits, Committer, CommitterSettings};
+pub use config::{Config, ConfigError};
 pub use directory::DataDirectory;
 pub use error::StorageError;
 pub use records::{KeptOut, RememberedMember};
+pub use store::{Changes, LoadProgress, Opened, Standing, Store};

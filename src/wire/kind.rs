@@ -39,6 +39,10 @@ kinds! {
     Admissions = 21, "admissions", "Who was forgotten, and who was met again.";
     RepairBegin = 22, "repair_begin", "How much there will be of what was asked for.";
     RepairEnd = 20, "repair_end", "The end of what was asked for.";
+    TellPredictions = 23, "tell_predictions", "Asks for the forecasts of the receiver's shares.";
+    PredictionsTold = 24, "predictions_told", "The end of the forecasts that were asked for.";
+    DigestWanted = 25, "digest_wanted", "Asks for a digest as soon as the receiver has so much on disk.";
+    DigestGiven = 26, "digest_given", "Says which request the digest before it answers.";
 }
 
 impl MessageKind {

@@ -21,6 +21,10 @@ pub(super) const REPAIR_ITEMS: u8 = 19;
 const REPAIR_END: u8 = 20;
 const REPAIR_BEGIN: u8 = 22;
 const ADMISSIONS: u8 = 21;
+const TELL_PREDICTIONS: u8 = 23;
+const PREDICTIONS_TOLD: u8 = 24;
+const DIGEST_WANTED: u8 = 25;
+const DIGEST_GIVEN: u8 = 26;
 
 /// The longest host name in a greeting.
 const MAX_HOST_BYTES: usize = 255;
@@ -48,6 +52,8 @@ pub struct Hello {
     pub instance: u64,
     /// The sender's promise about counters without a precision of their own.
     pub default_precision: Precision,
+    /// Numbers of this replica up to this one may have been drawn by an earlier process, whose forecasts are void.
+    pub drawn_before: u64,
 }
 
 /// What the sender has of one replica, in a digest.
@@ -103,6 +109,14 @@ pub enum Message<'a> {
     Admissions(Vec<Admission>),
     /// Records that fit no datagram.
     Records(Records<'a>),
+    /// The sender came back without what it is to extrapolate, and asks the receiver to say that of its own shares again.
+    TellPredictions,
+    /// All that was asked for by [`Message::TellPredictions`] has been said.
+    PredictionsTold,
+    /// A token, and a number of the sender: it wants a digest as soon as the receiver has everything up to that on disk.
+    DigestWanted(u64, u64),
+    /// The digest before this was made after the request with this token had arrived, and shows what it asked for.
+    DigestGiven(u64),
 }
 
 impl<'a> Message<'a> {
@@ -133,6 +147,10 @@ impl<'a> Message<'a> {
                 )
             }
             ADMISSIONS => Self::Admissions(decode_admissions(&mut input)?),
+            TELL_PREDICTIONS => Self::TellPredictions,
+            PREDICTIONS_TOLD => Self::PredictionsTold,
+            DIGEST_WANTED => Self::DigestWanted(input.u64()?, input.u64()?),
+            DIGEST_GIVEN => Self::DigestGiven(input.u64()?),
             RECORDS => {
                 let records = Records::decode(&mut input)?;
                 expect_end(&input)?;
@@ -155,6 +173,31 @@ impl<'a> Message<'a> {
             });
             let _ = out.u64(hello.instance);
             encode_units(out, hello.default_precision.amount().units());
+            let _ = out.u64(hello.drawn_before);
+        })
+    }
+
+    /// Encodes the request for forecasts.
+    pub fn encode_tell_predictions() -> Vec<u8> {
+        sealed(TELL_PREDICTIONS, |_| ())
+    }
+
+    /// Encodes the end of forecasts that were asked for.
+    pub fn encode_predictions_told() -> Vec<u8> {
+        sealed(PREDICTIONS_TOLD, |_| ())
+    }
+
+    /// Encodes the request for a digest.
+    pub fn encode_digest_wanted(token: u64, number: u64) -> Vec<u8> {
+        sealed(DIGEST_WANTED, |out| {
+            let _ = out.u64(token).and_then(|out| out.u64(number));
+        })
+    }
+
+    /// Encodes which request the digest before this answers.
+    pub fn encode_digest_given(token: u64) -> Vec<u8> {
+        sealed(DIGEST_GIVEN, |out| {
+            let _ = out.u64(token);
         })
     }
 
@@ -237,8 +280,8 @@ impl Hello {
         let host = decode_host(input)?;
         let (client_port, mesh_port) = (input.u16()?, input.u16()?);
         let (meet, you) = (input.bool()?, decode_host(input)?);
-        let (instance, default_precision) = (input.u64()?, decode_precision(input)?);
-        Ok(Self { incarnation, host, client_port, mesh_port, meet, you, instance, default_precision })
+        let (instance, default_precision, drawn_before) = (input.u64()?, decode_precision(input)?, input.u64()?);
+        Ok(Self { incarnation, host, client_port, mesh_port, meet, you, instance, default_precision, drawn_before })
     }
 }
 

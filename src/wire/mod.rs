@@ -14,6 +14,7 @@ mod message;
 mod packer;
 mod record;
 mod repair;
+mod stored;
 
 pub use error::WireError;
 pub use heartbeat::Heartbeat;
@@ -22,6 +23,9 @@ pub use message::{DigestLine, HeldLine, Hello, Message, PullLine};
 pub use packer::{Packed, RecordPacker, encode_membership, encode_names_wanted};
 pub use record::{AssignmentBody, Datagram, Observed, Record, Records};
 pub use repair::{RepairItem, RepairKind, RepairWriter};
+pub use stored::{
+    STORED_VERSION, decode_node_record, decode_stored_counter, encode_node_record, encode_stored_counter,
+};
 
 /// The version that every datagram and message opens with.
 pub const FORMAT_VERSION: u8 = 1;

@@ -17,7 +17,7 @@ fn a_signal_ends_a_node_cleanly_and_its_peers_are_told() {
         for words in [
             format!("{name} received"),
             format!("of node {} are saved in {}", second.id(), second.data_directory().display()),
-            "1 counters were in memory".to_owned(),
+            format!("1 counters are saved in {}", second.data_directory().display()),
         ] {
             assert!(log.contains(&words), "{words}: {log}");
         }
@@ -73,14 +73,17 @@ fn requests_that_were_sent_are_answered_before_the_end() {
 }
 
 #[test]
-fn a_lone_node_says_that_its_counters_are_gone() {
+fn a_node_that_is_not_to_save_says_what_that_means() {
     let ground = Ground::new();
-    let mut node = ground.start();
+    let mut node = ground.server().set("storage.durability=memory").run();
     node.ask("INCR a");
-    node.signal(Signal::TERM);
+    let ended = node.client().try_ask("SHUTDOWN NOSAVE").expect_err("the connection is closed");
+    assert!(ended.contains("closed the connection"), "{ended}");
     assert_eq!(node.wait().code(), Some(0));
     let log = node.log();
-    assert!(log.contains("WARN") && log.contains("1 counters were only in memory"), "{log}");
+    for words in ["SHUTDOWN received", "WARN", "1 counters were not saved", "no other node was linked"] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
 }
 
 #[test]

@@ -101,6 +101,15 @@ impl Start {
         }
     }
 
+    /// Starts a server on a port of its own choosing without waiting until it serves.
+    #[track_caller]
+    pub(crate) fn run_unready(self) -> Server {
+        assert_ne!(self.port, 0, "nobody could know where it is");
+        let address = SocketAddr::from(([127, 0, 0, 1], self.port));
+        let process = Server::spawn(&self);
+        Server { start: self, process, report: String::new(), address }
+    }
+
     /// Starts a server that is to refuse to serve.
     #[track_caller]
     pub(crate) fn run_refused(self) -> Ran {
@@ -131,13 +140,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn start(start: Start) -> Result<Self, String> {
+    fn spawn(start: &Start) -> Child {
         let mut command = start.command();
-        let (output, log) = (start.directory.join("output"), start.directory.join("log"));
-        let create = |path: &Path| File::create(path).expect("a file for the output");
+        let output = File::create(start.directory.join("output")).expect("a file for the output");
         // The log goes on where the server is started again.
-        let log = File::options().create(true).append(true).open(log).expect("a file for the log");
-        let mut process = command.stdout(create(&output)).stderr(log).spawn().expect("a process");
+        let log = File::options().create(true).append(true).open(start.directory.join("log"));
+        command.stdout(output).stderr(log.expect("a file for the log")).spawn().expect("a process")
+    }
+
+    fn start(start: Start) -> Result<Self, String> {
+        let mut process = Self::spawn(&start);
+        let output = start.directory.join("output");
         let begin = Instant::now();
         loop {
             let report = fs::read_to_string(&output).expect("the output");
@@ -226,6 +239,11 @@ impl Server {
             let found = log.lines().find(|line| words.iter().all(|word| line.contains(word)));
             found.map(str::to_owned).ok_or(log)
         })
+    }
+
+    /// Its process.
+    pub(crate) fn process_id(&self) -> Pid {
+        Pid::from_child(&self.process)
     }
 
     /// Sends a signal.

@@ -23,7 +23,7 @@ impl World {
                 Output::Message { to, bytes, wants_sent } => self.send_message(at, to, &bytes, wants_sent),
                 Output::Dial { dial, host, .. } => {
                     let to = host.parse().unwrap_or_else(|_| panic!("{host:?} is no node of this world"));
-                    let life = self.hosts[at].incarnation;
+                    let life = self.hosts[at].life;
                     self.post(Duration::from_millis(2), Event::Dial { from: at, life, dial: dial.0, to });
                 }
                 Output::Remember(members) => self.hosts[at].members = members,
@@ -32,9 +32,11 @@ impl World {
                 }
                 Output::Close { peer, cause } => self.close(at, peer, cause),
                 Output::NewIdentity => self.rebirth(at),
+                Output::NewIncarnation(heard) if self.hosts[at].disk.is_some() => self.begin_incarnation(at, heard.0),
                 Output::NewIncarnation(_) => panic!("node {at} wants another incarnation"),
+                Output::CommitNow => self.commit(at),
                 Output::Answer { result: Err(_), request: RequestNumber(2) } => panic!("node {at} could not be reset"),
-                Output::Answer { .. } | Output::Event(_) => {}
+                Output::Confirmed { .. } | Output::Answer { .. } | Output::Event(_) => {}
             }
         }
     }
@@ -137,6 +139,15 @@ impl World {
         self.hosts[at].node.handle(Input::Reborn { node, incarnation }, moment);
     }
 
+    /// The node takes another incarnation.
+    fn begin_incarnation(&mut self, at: usize, heard: u64) {
+        let host = &mut self.hosts[at];
+        host.incarnation = host.incarnation.max(heard) + 1;
+        let (node, incarnation) = (host.id, Incarnation(host.incarnation));
+        let moment = self.moment(at);
+        self.hosts[at].node.handle(Input::Reborn { node, incarnation }, moment);
+    }
+
     /// `at` finds out that its link with `peer` is gone: at once, or some time later (if it suffers still then).
     pub(crate) fn notice_loss(&mut self, at: usize, peer: usize, at_once: bool, only_if: OnlyIf) {
         let Some(link) = self.links.view(at, peer) else { return };
@@ -149,6 +160,9 @@ impl World {
     }
 
     pub(crate) fn lose(&mut self, at: usize, peer: usize, link: u64, end: LinkEnd) {
+        if self.hosts[at].is_down {
+            return;
+        }
         if self.is_paused(at) {
             self.hosts[at].parked.push(Event::Lost { at, peer, link, only_if: OnlyIf::Always });
             return;
@@ -173,7 +187,12 @@ impl World {
             Event::Datagram { to, .. } | Event::Stream { to, .. } => *to,
             Event::Sent { at, .. } | Event::Lost { at, .. } | Event::Resume { at } => *at,
             Event::Dial { from, .. } | Event::Meet { from, .. } => *from,
+            Event::CommitTimer { at, .. } | Event::CommitAgain { at, .. } | Event::Written { at, .. } => *at,
+            Event::Boot { .. } => return Some(event),
         };
+        if self.hosts[who].is_down {
+            return None;
+        }
         if !self.is_paused(who) {
             return Some(event);
         }
@@ -190,6 +209,6 @@ impl World {
 
     /// Whether the node's process is stopped.
     pub(crate) fn is_paused(&self, at: usize) -> bool {
-        self.hosts[at].paused_until > self.now
+        self.hosts[at].is_down || self.hosts[at].paused_until > self.now
     }
 }

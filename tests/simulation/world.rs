@@ -1,12 +1,15 @@
 //! The virtual world: nodes, packets on their way, and a clock that jumps from event to event.
 
+use crate::disk::Disk;
 use crate::links::Links;
 use crate::random::Random;
 use bytes::Bytes;
-use discnt::base::{Amount, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, WallMillis};
+use discnt::base::{
+    Amount, Durability, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, WallMillis,
+};
 use discnt::counter::CounterState;
 use discnt::membership::Admission;
-use discnt::node::{DialNumber, Input, KnownMember, LinkEnd, Node, NodeSettings, RequestNumber};
+use discnt::node::{DialNumber, Input, KnownMember, LinkEnd, Node, NodeSettings, RequestNumber, Start};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write as _;
@@ -50,6 +53,25 @@ pub(crate) enum Event {
     Resume {
         at: usize,
     },
+    /// A process begins where one has ended.
+    Boot {
+        at: usize,
+        life: u64,
+    },
+    /// A commit has reached the disk.
+    Written {
+        at: usize,
+        life: u64,
+    },
+    /// It is time for a commit, or to try one again.
+    CommitTimer {
+        at: usize,
+        life: u64,
+    },
+    CommitAgain {
+        at: usize,
+        life: u64,
+    },
     /// `at` finds out that its link is gone; or only looks whether it is.
     Lost {
         at: usize,
@@ -73,6 +95,11 @@ pub(crate) struct Host {
     pub(crate) node: Node,
     pub(crate) id: NodeId,
     pub(crate) incarnation: u64,
+    /// How many processes there have been.
+    pub(crate) life: u64,
+    /// No process runs.
+    pub(crate) is_down: bool,
+    pub(crate) disk: Option<Disk>,
     pub(crate) members: Vec<KnownMember>,
     pub(crate) barred: Vec<NodeId>,
     pub(crate) admissions: Vec<Admission>,
@@ -92,6 +119,29 @@ pub(crate) struct Host {
     pub(crate) away: bool,
 }
 
+/// What a process begins with, beside what it has on disk of counters.
+pub(crate) struct Process {
+    id: NodeId,
+    incarnation: u64,
+    life: u64,
+    members: Vec<KnownMember>,
+    barred: Vec<NodeId>,
+    admissions: Vec<Admission>,
+}
+
+impl Host {
+    pub(crate) fn process(&self) -> Process {
+        Process {
+            id: self.id,
+            incarnation: self.incarnation,
+            life: self.life,
+            members: self.members.clone(),
+            barred: self.barred.clone(),
+            admissions: self.admissions.clone(),
+        }
+    }
+}
+
 pub(crate) struct World {
     pub(crate) now: Monotonic,
     pub(crate) hosts: Vec<Host>,
@@ -104,7 +154,7 @@ pub(crate) struct World {
     pub(crate) links: Links,
     /// When the last message of a stream arrives.
     pub(crate) last_arrival: Vec<Vec<Monotonic>>,
-    seed: u64,
+    pub(crate) seed: u64,
     /// How often a node has asked another for what it lacks.
     pub(crate) pulls: u64,
     /// How many items were sent in answer.
@@ -123,10 +173,22 @@ impl World {
         let now = Monotonic::from_nanos(1_000_000_000);
         let mut host = |at| {
             let uptime = Duration::from_secs(random.pick(&[0, 1, 86_400, 400_000]));
-            Host {
-                node: make_node(at, first_id(at), 1, (&[], &[], &[]), seed, now.after(uptime)),
+            let beginning = (Durability::Memory, Start::Fresh, 0);
+            let process = Process {
                 id: first_id(at),
                 incarnation: 1,
+                life: 1,
+                members: vec![],
+                barred: vec![],
+                admissions: vec![],
+            };
+            Host {
+                node: make_node(at, process, seed, now.after(uptime), beginning),
+                id: first_id(at),
+                incarnation: 1,
+                life: 1,
+                is_down: false,
+                disk: None,
                 members: Vec::new(),
                 barred: Vec::new(),
                 admissions: Vec::new(),
@@ -235,13 +297,16 @@ impl World {
         let now = self.clock(at);
         let host = &mut self.hosts[at];
         (host.incarnation, host.to_learn, host.paused_until) = (host.incarnation + 1, to_learn, Monotonic::ZERO);
-        let known = (&host.members[..], &host.barred[..], &host.admissions[..]);
-        host.node = make_node(at, host.id, host.incarnation, known, self.seed, now);
+        host.life += 1;
+        host.node = make_node(at, host.process(), self.seed, now, (Durability::Memory, Start::Fresh, 0));
         self.carry_out(at);
     }
 
     /// When this host wants to do something next, on the world's clock.
     fn deadline(host: &mut Host) -> Monotonic {
+        if host.is_down {
+            return Monotonic::NEVER;
+        }
         let deadline = *host.deadline.get_or_insert_with(|| host.node.next_deadline());
         let deadline = if deadline == Monotonic::NEVER { deadline } else { deadline.before(host.uptime) };
         deadline.max(host.paused_until)
@@ -325,11 +390,22 @@ impl World {
                 self.input(from, meet, witness);
             }
             Event::Dial { from, life, dial, to } => {
-                if self.hosts[from].incarnation == life {
+                if self.hosts[from].life == life {
                     self.dial(from, DialNumber(dial), to, witness);
                 }
             }
             Event::Resume { at } => self.resume(at),
+            Event::Boot { at, life } if self.hosts[at].life == life => {
+                self.boot(at);
+                witness.look(self, at);
+            }
+            Event::Written { at, life } if self.hosts[at].life == life => {
+                self.written(at);
+                witness.look(self, at);
+            }
+            Event::CommitTimer { at, life } if self.hosts[at].life == life => self.commit_timer(at),
+            Event::CommitAgain { at, life } if self.hosts[at].life == life => self.commit(at),
+            Event::Boot { .. } | Event::Written { .. } | Event::CommitTimer { .. } | Event::CommitAgain { .. } => {}
             Event::Lost { at, peer, link, only_if } => {
                 let is_gone = match only_if {
                     OnlyIf::Always => true,
@@ -354,28 +430,30 @@ impl World {
     }
 }
 
-fn make_node(
+pub(crate) fn make_node(
     at: usize,
-    id: NodeId,
-    incarnation: u64,
-    known: (&[KnownMember], &[NodeId], &[Admission]),
+    process: Process,
     seed: u64,
     now: Monotonic,
+    (durability, start, reserved): (Durability, Start, u64),
 ) -> Node {
     let settings = NodeSettings {
-        node: id,
-        incarnation: Incarnation(incarnation),
+        node: process.id,
+        incarnation: Incarnation(process.incarnation),
+        durability,
+        start,
+        reserved,
         host: at.to_string(),
         client_port: 1,
         mesh_port: 1,
         counters: discnt::counter::Config::default(),
         cluster: discnt::membership::Config::default(),
         replication: discnt::replication::Config { backlog_numbers: if seed.is_multiple_of(2) { 1 << 16 } else { 8 } },
-        members: known.0.to_vec(),
-        barred: known.1.to_vec(),
-        admissions: known.2.to_vec(),
+        members: process.members,
+        barred: process.barred,
+        admissions: process.admissions,
         hash_seeds: [seed, 2, 3, 4],
-        seed: seed ^ (at as u64) << 32 ^ incarnation << 48,
+        seed: seed ^ (at as u64) << 32 ^ process.life << 48,
         wake: Box::new(|| ()),
     };
     Node::new(settings, now).expect("the settings are in range")

@@ -6,7 +6,7 @@ use crate::socket::{SimulatedSocket, Weather, lock};
 use discnt::base::{Amount, Moment, Monotonic, Name, NodeId, WallMillis};
 use discnt::command::ClusterRequest;
 use discnt::counter::{CounterState, Table};
-use discnt::driver::{Clock, ClusterCall, Driver, DriverParts, Keeper};
+use discnt::driver::{Clock, ClusterCall, Driver, DriverParts, Keeper, NodeCall};
 use discnt::mesh::{Config as MeshConfig, Identity, Mesh};
 use discnt::node::{ClusterState, ClusterView, KnownMember, LinkView, MemberView, Node, NodeSettings};
 use discnt::storage::DataDirectory;
@@ -31,7 +31,7 @@ const HEAD_START: Duration = Duration::from_secs(1);
 struct Life {
     table: Arc<Table>,
     state: Arc<ClusterState>,
-    calls: mpsc::Sender<ClusterCall>,
+    calls: mpsc::Sender<NodeCall>,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -277,7 +277,7 @@ impl World {
         let (answer, _) = oneshot::channel();
         let life = self.hosts[at].machine.life.borrow();
         // A queue that is full of earlier ones needs no further one.
-        let _ = life.as_ref().expect("it runs").calls.try_send(ClusterCall { request, answer });
+        let _ = life.as_ref().expect("it runs").calls.try_send(NodeCall::Change(ClusterCall { request, answer }));
     }
 
     /// Adds `count` hosts that know each other.
@@ -346,7 +346,7 @@ async fn serve(machine: Rc<Machine>) -> Result<(), Box<dyn Error>> {
     *machine.life.borrow_mut() = Some(Life { table, state, calls, stop: Some(stop) });
     let keeper = Keeper::start(Arc::clone(&directory))?;
     let calls = received_calls;
-    let parts = DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper };
+    let parts = DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper, disk: None };
     Driver::new(parts).run(stopped).await;
     Ok(())
 }
@@ -369,6 +369,9 @@ fn node_settings(
     Ok(NodeSettings {
         node: machine.identity.id,
         incarnation,
+        durability: discnt::base::Durability::Memory,
+        start: discnt::node::Start::Fresh,
+        reserved: 0,
         host: if machine.knows_address { machine.address.to_string() } else { String::new() },
         client_port: PORT,
         mesh_port: PORT,

@@ -23,7 +23,7 @@ pub struct Configuration {
     pub cluster: membership::Config,
     /// `[replication]`: how a node keeps up with the others.
     pub replication: replication::Config,
-    /// `[storage]`: where the node keeps its data.
+    /// `[storage]`: where the node keeps its data, and when.
     pub storage: storage::Config,
     /// `[log]`: what is logged, and where to.
     pub log: logging::Config,
@@ -86,7 +86,14 @@ pub(super) static SECTIONS: [Section; 8] = [
         read: read::<replication::Config>,
         check: |all| all.replication.check().map_err(|error| format!("replication.{error}")),
     },
-    Section { name: "storage", read: read::<storage::Config>, check: data_directory_has_a_name },
+    Section {
+        name: "storage",
+        read: read::<storage::Config>,
+        check: |all| {
+            all.storage.check().map_err(|error| format!("storage.{error}"))?;
+            data_directory_has_a_name(all)
+        },
+    },
     Section {
         name: "log",
         read: read::<logging::Config>,

@@ -1,0 +1,198 @@
+//! The section of INFO on what is on disk. Tools read the fields that Redis has too; the others are our own.
+
+use super::call::Call;
+use super::environment::figure;
+use super::info::put;
+use super::persistence::{PersistenceFigures, Stage};
+use crate::base::{Durability, WallMillis};
+
+pub(super) fn persistence(call: &Call<'_>, text: &mut String) {
+    let figures = &*call.environment.persistence;
+    let stage = figures.stage();
+    put(text, &[("loading", &u8::from(stage != Stage::Serving)), ("async_loading", &0)]);
+    if stage == Stage::Loading {
+        loading(figures, call.now.wall, text);
+    }
+    let unsaved = call.environment.table.unsaved();
+    let writes_by_itself = figures.durability() != Durability::Memory;
+    let is_failing = figures.failing_since().is_some();
+    put(
+        text,
+        &[
+            ("rdb_changes_since_last_save", &unsaved),
+            ("rdb_bgsave_in_progress", &u8::from(figures.is_saving())),
+            ("rdb_last_save_time", &(figures.last_save().0 / 1000)),
+            ("rdb_last_bgsave_status", &status(figures.last_save_is_ok())),
+            ("rdb_last_bgsave_time_sec", &-1),
+            ("rdb_current_bgsave_time_sec", &-1),
+            ("rdb_last_load_keys_expired", &0),
+            ("rdb_last_load_keys_loaded", &figure(&figures.counters_loaded)),
+            ("aof_enabled", &u8::from(writes_by_itself)),
+            ("aof_rewrite_in_progress", &0),
+            ("aof_rewrite_scheduled", &0),
+            ("aof_last_rewrite_time_sec", &-1),
+            ("aof_current_rewrite_time_sec", &-1),
+            ("aof_last_bgrewrite_status", &"ok"),
+            ("aof_last_write_status", &status(!is_failing)),
+        ],
+    );
+    own_figures(call, text);
+}
+
+/// How far loading has come; Redis counts bytes where this counts counters.
+fn loading(figures: &PersistenceFigures, now: WallMillis, text: &mut String) {
+    let loaded = figure(&figures.counters_loaded);
+    let total = figure(&figures.counters_to_load).max(loaded);
+    let since = WallMillis(figure(&figures.loading_since_millis));
+    let percent = if total == 0 { 0.0 } else { loaded as f64 * 100.0 / total as f64 };
+    let left = match loaded {
+        0 => -1.0,
+        _ => seconds_since(since, now) as f64 * (total - loaded) as f64 / loaded as f64,
+    };
+    put(
+        text,
+        &[
+            ("loading_start_time", &(since.0 / 1000)),
+            ("loading_total_counters", &total),
+            ("loading_loaded_counters", &loaded),
+            ("loading_loaded_perc", &format_args!("{percent:.2}")),
+            ("loading_eta_seconds", &format_args!("{left:.0}")),
+        ],
+    );
+}
+
+fn own_figures(call: &Call<'_>, text: &mut String) {
+    let (figures, now) = (&*call.environment.persistence, call.now.wall);
+    let ago = |at: WallMillis| match at.0 {
+        0 => "never".to_owned(),
+        _ => seconds_since(at, now).to_string(),
+    };
+    let failing = figures.failing_since().map_or(0, |since| seconds_since(since, now).max(1));
+    let failure = figures.failure().unwrap_or_default();
+    put(
+        text,
+        &[
+            ("durability", &figures.durability()),
+            ("counters_unsaved", &call.environment.table.unsaved()),
+            ("seconds_since_last_commit", &ago(figures.last_commit())),
+            ("commits", &figure(&figures.commits)),
+            ("counters_written", &figure(&figures.counters_written)),
+            ("last_commit_usec", &figure(&figures.last_commit_micros)),
+            ("commit_failures", &figures.failures()),
+            ("commits_failing_seconds", &failing),
+            ("commit_failure", &failure),
+            ("refusing_writes", &u8::from(figures.refuses_changes())),
+            ("store_bytes", &figure(&figures.store_bytes)),
+        ],
+    );
+}
+
+fn seconds_since(at: WallMillis, now: WallMillis) -> u64 {
+    now.0.saturating_sub(at.0) / 1000
+}
+
+fn status(is_ok: bool) -> &'static str {
+    if is_ok { "ok" } else { "err" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    #[track_caller]
+    fn shows(text: &str, fields: &[&str]) {
+        for field in fields {
+            assert!(text.contains(&format!("\r\n{field}\r\n")), "{field}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_on_disk_is_told_in_the_fields_that_tools_read() {
+        let mut bench = Bench::new();
+        let figures = Arc::clone(&bench.environment.persistence);
+        shows(
+            &bench.text("info persistence"),
+            &["loading:0", "seconds_since_last_commit:never", "rdb_last_save_time:0"],
+        );
+        figures.commit_succeeded(WallMillis(bench.now.wall.0 - 2_500));
+        for (figure, value) in
+            [(&figures.commits, 1), (&figures.counters_written, 12), (&figures.last_commit_micros, 345)]
+        {
+            figure.store(value, Ordering::Relaxed);
+        }
+        for name in ["a", "b", "c"] {
+            bench.run(&format!("incr {name}"));
+        }
+        shows(
+            &bench.text("info"),
+            &[
+                "# Persistence",
+                "loading:0",
+                "rdb_changes_since_last_save:3",
+                "rdb_last_save_time:1699999997",
+                "rdb_last_bgsave_status:ok",
+                "aof_enabled:1",
+                "aof_last_write_status:ok",
+                "durability:everysec",
+                "seconds_since_last_commit:2",
+                "commits:1",
+                "counters_written:12",
+                "last_commit_usec:345",
+                "refusing_writes:0",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_told() {
+        let mut bench = Bench::new();
+        bench.environment.persistence = Arc::new(PersistenceFigures::new(Durability::Always, Some(Duration::ZERO)));
+        let failed_at = WallMillis(bench.now.wall.0 - 4_000);
+        bench.environment.persistence.commits_fail("No space left on device", failed_at);
+        bench.environment.persistence.save_ended(false, failed_at);
+        shows(
+            &bench.text("info persistence"),
+            &[
+                "aof_last_write_status:err",
+                "rdb_last_bgsave_status:err",
+                "commit_failures:1",
+                "commits_failing_seconds:4",
+                "commit_failure:No space left on device",
+                "refusing_writes:1",
+            ],
+        );
+    }
+
+    #[test]
+    fn loading_is_told_with_how_far_it_has_come() {
+        let mut bench = Bench::new();
+        let figures = Arc::clone(&bench.environment.persistence);
+        figures.set_stage(Stage::Loading);
+        for (value, to) in [
+            (&figures.counters_to_load, 400),
+            (&figures.counters_loaded, 100),
+            (&figures.loading_since_millis, bench.now.wall.0 - 2_000),
+        ] {
+            value.store(to, Ordering::Relaxed);
+        }
+        shows(
+            &bench.text("info persistence"),
+            &[
+                "loading:1",
+                "loading_start_time:1699999998",
+                "loading_total_counters:400",
+                "loading_loaded_counters:100",
+                "loading_loaded_perc:25.00",
+                "loading_eta_seconds:6",
+            ],
+        );
+        figures.set_stage(Stage::Rejoining);
+        let text = bench.text("info persistence");
+        shows(&text, &["loading:1"]);
+        assert!(!text.contains("loading_eta"), "{text}");
+    }
+}

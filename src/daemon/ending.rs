@@ -1,0 +1,124 @@
+//! The end of the server: what calls for it, and what is said of the counters then.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::node_thread::NodeThread;
+use super::report::StartReport;
+use super::serve::ServeError;
+use super::storing::Storing;
+use crate::base::Durability;
+use crate::command::Shutdown;
+use crate::driver::LastCommit;
+use crate::listener::Running;
+use crate::node::{ClusterState, LinkView};
+
+/// How long clients may take to read their last replies.
+const CLIENTS_MAY_TAKE: Duration = Duration::from_secs(3);
+
+/// What calls for the end.
+pub(super) struct End<'a> {
+    pub(super) signals: &'a mut Signals,
+    pub(super) shutdown: mpsc::Receiver<Shutdown>,
+}
+
+/// How the end was called for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ended {
+    /// Nothing is to be written by a node that only writes when it is told to.
+    is_unsaved: bool,
+}
+
+impl End<'_> {
+    /// Waits for the end.
+    pub(super) async fn wait(&mut self, storing: &Storing) -> Ended {
+        tokio::select! {
+            name = self.signals.wait() => {
+                tracing::info!("{name} received: stopping");
+                Ended::default()
+            }
+            Some(shutdown) = self.shutdown.recv() => {
+                tracing::info!("SHUTDOWN received: stopping");
+                if !shutdown.save {
+                    storing.abandon();
+                }
+                Ended { is_unsaved: !shutdown.save }
+            }
+        }
+    }
+}
+
+/// Signals that stop the server.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(super) fn catch() -> Result<Self, ServeError> {
+        let catch = |kind| signal(kind).map_err(|error| ServeError::System { what: "a signal handler", error });
+        Ok(Self { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Finishes replies, says goodbye to the peers, writes what is to be written, and says what was kept.
+///
+/// # Errors
+/// [`ServeError::LastCommit`].
+pub(super) fn stop(running: Running, node: NodeThread, report: &StartReport, ended: Ended) -> Result<(), ServeError> {
+    let stopped = running.stop(CLIENTS_MAY_TAKE);
+    if stopped.clients_cut_off > 0 {
+        tracing::warn!("{} clients did not read their last replies in time", stopped.clients_cut_off);
+    }
+    let view = node.state.view();
+    // CLUSTER RESET HARD has changed it, perhaps.
+    let id = view.members.iter().find(|member| member.myself).map_or(report.node, |member| member.id);
+    let linked = linked(&node.state);
+    let counters = node.table.len();
+    // A driver that is gone needs no word.
+    let _ = node.stop.send(());
+    let last = node.thread.join().unwrap_or_else(|_| {
+        tracing::error!("the mesh's thread ended with a panic");
+        LastCommit::Left
+    });
+    let directory = report.data_directory.display();
+    tracing::info!("the identity and the members of node {id} are saved in {directory}");
+    match &last {
+        LastCommit::Written => tracing::info!("{counters} counters are saved in {directory}"),
+        LastCommit::Left if ended.is_unsaved && report.durability == Durability::Memory => tracing::warn!(
+            "{counters} counters were not saved, as SHUTDOWN NOSAVE said: in {directory} is what was saved before{}",
+            held_by(linked)
+        ),
+        LastCommit::Left => tracing::info!("nothing was written to {directory}: the node had not begun to serve"),
+        LastCommit::Failed(error) => tracing::error!(
+            "{counters} counters could not be saved: in {directory} is what was committed before{}: {error}",
+            held_by(linked)
+        ),
+    }
+    tracing::info!("stopped");
+    match last {
+        LastCommit::Failed(error) => Err(ServeError::LastCommit(error)),
+        LastCommit::Written | LastCommit::Left => Ok(()),
+    }
+}
+
+fn linked(state: &ClusterState) -> usize {
+    state.view().members.iter().filter(|member| member.link == LinkView::Linked).count()
+}
+
+fn held_by(linked: usize) -> String {
+    match linked {
+        0 => ", and no other node was linked".to_owned(),
+        1 => "; the other node that was linked holds all of them".to_owned(),
+        nodes => format!("; the {nodes} other nodes that were linked hold all of them"),
+    }
+}

@@ -1,0 +1,153 @@
+//! One cycle: what changed in the table, and what the node knows, onto disk.
+
+use super::{ATTEMPTS_AT_STOP, FIRST_PAUSE, Outcome, Shared};
+use crate::base::{Durability, Monotonic};
+use crate::counter::Table;
+use crate::replication::NodeRecord;
+use crate::storage::StorageError;
+use crate::storage::store::{Changes, Standing, Store};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Counters are taken from the table so many at a time: clients of a shard wait no longer than that takes.
+const TAKE: usize = 512;
+/// A commit of more than this is made in several, the node's record with the last.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// What the thread keeps from one cycle to the next.
+pub(super) struct Cycles<'a> {
+    pub(super) store: Store,
+    pub(super) table: Arc<Table>,
+    pub(super) record: Box<dyn Fn() -> Arc<NodeRecord> + Send>,
+    pub(super) now: Box<dyn Fn() -> Monotonic + Send>,
+    pub(super) committed: Box<dyn FnMut(u64, &Arc<NodeRecord>) + Send>,
+    pub(super) failing: Box<dyn FnMut(Option<&StorageError>) + Send>,
+    pub(super) shared: &'a Shared,
+    /// The record that is on disk.
+    pub(super) last: Option<Arc<NodeRecord>>,
+    /// The last cycle failed before it had taken all that changed.
+    pub(super) unfinished: bool,
+}
+
+impl Cycles<'_> {
+    /// Takes in what the node says of itself; answers the durability when that is new.
+    pub(super) fn take_in(&mut self, told: (Option<Standing>, Option<Durability>)) -> Option<Durability> {
+        let (standing, durability) = told;
+        if let Some(standing) = standing {
+            self.store.set_standing(standing);
+        }
+        if let Some(durability) = durability {
+            self.store.set_durability(durability);
+        }
+        if standing.is_some() || durability.is_some() {
+            // The mark is to be written even if nothing else is.
+            self.last = None;
+        }
+        durability
+    }
+
+    /// Runs a cycle and tells everybody how it went. Answers whether all that had changed is on disk.
+    pub(super) fn run(&mut self) -> Result<bool, StorageError> {
+        let started = Instant::now();
+        let cycle = self.table.commits().begin();
+        // Before the table is drained, so that all it claims to hold is among what is written now or was before.
+        let record = (self.record)();
+        self.shared.figures.writing.store(true, Ordering::Relaxed);
+        let result = self.write(&record);
+        self.shared.figures.writing.store(false, Ordering::Relaxed);
+        match &result {
+            Ok((records, bytes)) => {
+                if self.shared.figures.succeeded(*records, *bytes, started.elapsed()) {
+                    (self.failing)(None);
+                }
+                self.finish(cycle, &record);
+            }
+            Err(error) => {
+                if self.shared.figures.failed(error.to_string()) {
+                    (self.failing)(Some(error));
+                }
+                let error = error.to_string().into();
+                self.shared
+                    .outcome
+                    .send_modify(|outcome| *outcome = Outcome { failed: cycle, error, ..outcome.clone() });
+            }
+        }
+        result.map(|_| self.table.commits().is_durable(cycle))
+    }
+
+    fn finish(&mut self, cycle: u64, record: &Arc<NodeRecord>) {
+        self.last = Some(Arc::clone(record));
+        // What lacks a number is still in the table. The record may bring numbers; a later cycle then takes the rest.
+        if self.table.has_numbers() || !self.table.has_unsaved() {
+            self.table.commits().finish(cycle);
+        }
+        let durable = self.table.commits().durable();
+        (self.committed)(durable, record);
+        self.shared.outcome.send_modify(|outcome| outcome.durable = durable);
+    }
+
+    /// Writes what changed and the record. Answers how many counters and bytes that was.
+    fn write(&mut self, record: &Arc<NodeRecord>) -> Result<(usize, usize), StorageError> {
+        let mut changes = Changes::default();
+        let mut written = (0, 0);
+        // What was left over from a cycle that failed comes first, and only then what changed since.
+        let rounds = if self.unfinished { 2 } else { 1 };
+        self.unfinished = true;
+        for shard in 0..=u8::MAX {
+            for _ in 0..rounds {
+                while self.take(shard, &mut changes) {
+                    if changes.bytes() >= BATCH_BYTES {
+                        self.commit(&mut changes, None, &mut written)?;
+                    }
+                }
+            }
+        }
+        self.unfinished = false;
+        if !changes.is_empty() || self.last.as_ref().is_none_or(|last| !is_same(last, record)) {
+            self.commit(&mut changes, Some(record), &mut written)?;
+        }
+        Ok(written)
+    }
+
+    fn take(&self, shard: u8, changes: &mut Changes) -> bool {
+        self.table.take_unsaved(shard, TAKE, (self.now)(), &mut |name, counter| changes.push(name, counter))
+    }
+
+    fn commit(
+        &mut self,
+        changes: &mut Changes,
+        record: Option<&NodeRecord>,
+        written: &mut (usize, usize),
+    ) -> Result<(), StorageError> {
+        let result = self.store.commit(changes, record);
+        match &result {
+            Ok(()) => *written = (written.0 + changes.len(), written.1 + changes.bytes()),
+            Err(_) => changes.names().for_each(|name| self.table.mark_unsaved(name)),
+        }
+        changes.clear();
+        result
+    }
+
+    /// The last cycle of a clean stop.
+    pub(super) fn close(mut self) -> Result<(), StorageError> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..ATTEMPTS_AT_STOP {
+            if self.run().is_ok() {
+                return self.store.close_clean();
+            }
+            std::thread::sleep(pause);
+            pause *= 2;
+        }
+        self.run()?;
+        self.store.close_clean()
+    }
+}
+
+/// Whether two records say the same but for the time, which goes on by itself.
+fn is_same(one: &Arc<NodeRecord>, other: &Arc<NodeRecord>) -> bool {
+    let NodeRecord { own, replicas, reserved, has_told, time: _, parted } = &**one;
+    Arc::ptr_eq(one, other)
+        || (*own, *reserved, *has_told) == (other.own, other.reserved, other.has_told)
+            && (replicas, parted) == (&other.replicas, &other.parted)
+}

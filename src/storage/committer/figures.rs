@@ -1,0 +1,72 @@
+//! What is told of the commits: figures that INFO shows and that sessions ask before they write.
+
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Figures of the commits of this run.
+#[derive(Debug, Default)]
+pub struct CommitFigures {
+    /// Cycles that are on disk.
+    pub cycles: AtomicU64,
+    /// Counters that were written.
+    pub records: AtomicU64,
+    /// Bytes of counters that were written.
+    pub bytes: AtomicU64,
+    /// When the last cycle was on disk, in seconds since 1970; 0 when none was.
+    pub last_commit_unix: AtomicU64,
+    /// How long the last cycle took, in microseconds.
+    pub last_commit_micros: AtomicU64,
+    /// The last cycle is on disk.
+    pub last_commit_failed: AtomicBool,
+    /// A cycle is being written.
+    pub writing: AtomicBool,
+    failure: Mutex<Option<Failure>>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    since: Instant,
+    error: String,
+}
+
+impl CommitFigures {
+    /// For how long no commit has succeeded that was tried; `None` when the last one did.
+    pub fn failing_for(&self) -> Option<Duration> {
+        // Asked before every write command: without a lock where all is well.
+        if !self.last_commit_failed.load(Ordering::Acquire) {
+            return None;
+        }
+        self.failure.lock().as_ref().map(|failure| failure.since.elapsed())
+    }
+
+    /// Why the last commit failed.
+    pub fn error(&self) -> Option<String> {
+        self.failure.lock().as_ref().map(|failure| failure.error.clone())
+    }
+
+    /// Notes a cycle that is on disk; answers whether the one before was not.
+    pub(super) fn succeeded(&self, records: usize, bytes: usize, took: Duration) -> bool {
+        self.cycles.fetch_add(1, Ordering::Relaxed);
+        self.records.fetch_add(records as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.last_commit_unix.store(now.as_secs(), Ordering::Relaxed);
+        self.last_commit_micros.store(took.as_micros().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        let had_failed = self.last_commit_failed.swap(false, Ordering::AcqRel);
+        if had_failed {
+            *self.failure.lock() = None;
+        }
+        had_failed
+    }
+
+    /// Notes a failure; answers whether it is the first in a row.
+    pub(super) fn failed(&self, error: String) -> bool {
+        let mut failure = self.failure.lock();
+        let is_first = failure.is_none();
+        let since = failure.as_ref().map_or_else(Instant::now, |failure| failure.since);
+        *failure = Some(Failure { since, error });
+        self.last_commit_failed.store(true, Ordering::Release);
+        is_first
+    }
+}

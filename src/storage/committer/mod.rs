@@ -1,0 +1,267 @@
+//! The committer: one thread that owns the store and brings what changed in the table onto disk, a cycle at a time.
+//!
+//! Many who wait share one cycle: what comes while one is written belongs to the next, which begins as soon as that one
+//! ends. Nothing that changed is ever forgotten: what could not be written is taken from the table again.
+
+mod cycle;
+mod figures;
+
+pub use figures::CommitFigures;
+
+use super::error::StorageError;
+use super::store::{Standing, Store};
+use crate::base::{Durability, Monotonic};
+use crate::counter::Table;
+use crate::replication::NodeRecord;
+use cycle::Cycles;
+use parking_lot::{Condvar, Mutex};
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How often what changed is written in `everysec`: twice as often as the promise.
+const INTERVAL: Duration = Duration::from_millis(500);
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A stop waits for a disk that fails as many times.
+const ATTEMPTS_AT_STOP: u32 = 3;
+
+/// What a committer works with.
+pub struct CommitterSettings {
+    /// When cycles are due.
+    pub durability: Durability,
+    /// What is written.
+    pub table: Arc<Table>,
+    /// The node's record as last published. It is read before the table is drained: it must claim no more than the table
+    /// holds by then.
+    pub record: Box<dyn Fn() -> Arc<NodeRecord> + Send>,
+    /// The node's clock.
+    pub now: Box<dyn Fn() -> Monotonic + Send>,
+    /// Told of every cycle, and the record that went with it, once both are on disk.
+    pub committed: Box<dyn FnMut(u64, &Arc<NodeRecord>) + Send>,
+    /// Told of the first failure in a row, and with `None` of the success that ends it.
+    pub failing: Box<dyn FnMut(Option<&StorageError>) + Send>,
+}
+
+/// The thread that commits. Dropping this leaves it running: see [`Self::close_clean`] and [`Self::abandon`].
+pub struct Committer {
+    commits: Commits,
+    thread: JoinHandle<Result<(), StorageError>>,
+}
+
+/// For asking for commits and waiting for them.
+#[derive(Clone)]
+pub struct Commits {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    control: Mutex<Control>,
+    changed: Condvar,
+    outcome: watch::Sender<Outcome>,
+    table: Arc<Table>,
+    figures: CommitFigures,
+}
+
+/// What the thread is told.
+#[derive(Default)]
+struct Control {
+    /// Somebody waits for this cycle.
+    wanted: u64,
+    standing: Option<Standing>,
+    durability: Option<Durability>,
+    stop: Option<Stop>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Clean,
+    Abandon,
+}
+
+/// How far the cycles are.
+#[derive(Clone, Default)]
+struct Outcome {
+    durable: u64,
+    failed: u64,
+    error: Arc<str>,
+    stopped: bool,
+}
+
+/// Why something was not committed: it is in memory, and will be tried again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not on disk: {0}")]
+pub struct CommitError(pub String);
+
+impl Committer {
+    /// Starts the thread. The store has begun its run.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(store: Store, settings: CommitterSettings) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            control: Mutex::default(),
+            changed: Condvar::new(),
+            outcome: watch::Sender::new(Outcome::default()),
+            table: Arc::clone(&settings.table),
+            figures: CommitFigures::default(),
+        });
+        let commits = Commits { shared: Arc::clone(&shared) };
+        let thread =
+            std::thread::Builder::new().name("committer".into()).spawn(move || run(store, settings, &shared))?;
+        Ok(Self { commits, thread })
+    }
+
+    /// The handle.
+    pub fn commits(&self) -> Commits {
+        self.commits.clone()
+    }
+
+    /// Writes all that there is, notes that the stop is clean, and ends the thread. Blocks.
+    ///
+    /// # Errors
+    /// [`StorageError`]; the stop is not a clean one.
+    pub fn close_clean(self) -> Result<(), StorageError> {
+        self.stop(Stop::Clean)
+    }
+
+    /// Ends the thread without writing anything more. The stop is not a clean one. Blocks.
+    pub fn abandon(self) {
+        // Abandoning does not fail.
+        let _ = self.stop(Stop::Abandon);
+    }
+
+    fn stop(self, how: Stop) -> Result<(), StorageError> {
+        self.commits.shared.tell(|control| control.stop = Some(how));
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+impl Commits {
+    /// Asks for a cycle with everything until now.
+    pub fn request(&self) {
+        self.request_ticket(self.shared.table.commits().ticket());
+    }
+
+    /// Waits until a ticket's cycle is on disk, and asks for it. Goes on waiting while the disk fails; for ever when the
+    /// committer stops before it is.
+    pub async fn committed(&self, ticket: u64) {
+        if self.shared.table.commits().is_durable(ticket) {
+            return;
+        }
+        self.request_ticket(ticket);
+        let mut outcome = self.shared.outcome.subscribe();
+        if outcome.wait_for(|outcome| outcome.durable >= ticket).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Brings everything until now onto disk.
+    ///
+    /// # Errors
+    /// [`CommitError`] when the first try fails.
+    pub async fn save(&self) -> Result<(), CommitError> {
+        let ticket = self.shared.table.commits().ticket();
+        let mut outcome = self.shared.outcome.subscribe();
+        self.request_ticket(ticket);
+        let decided = |outcome: &Outcome| outcome.durable >= ticket || outcome.failed >= ticket || outcome.stopped;
+        let stopped = || CommitError("the server is stopping".into());
+        let outcome = outcome.wait_for(decided).await.map_err(|_| stopped())?;
+        match outcome.durable >= ticket {
+            true => Ok(()),
+            false if outcome.failed >= ticket => Err(CommitError(outcome.error.to_string())),
+            false => Err(stopped()),
+        }
+    }
+
+    /// How the node stands to what it once said has changed. It is written with a cycle that begins after this.
+    pub fn set_standing(&self, standing: Standing) {
+        self.shared.tell(|control| control.standing = Some(standing));
+        self.request();
+    }
+
+    /// When cycles are due from now on.
+    pub fn set_durability(&self, durability: Durability) {
+        self.shared.tell(|control| control.durability = Some(durability));
+        self.request();
+    }
+
+    /// Figures of this run.
+    pub fn figures(&self) -> &CommitFigures {
+        &self.shared.figures
+    }
+
+    fn request_ticket(&self, ticket: u64) {
+        self.shared.tell(|control| control.wanted = control.wanted.max(ticket));
+    }
+}
+
+impl Shared {
+    fn tell(&self, change: impl FnOnce(&mut Control)) {
+        change(&mut self.control.lock());
+        self.changed.notify_one();
+    }
+
+    /// Waits until a cycle is due.
+    fn wait(&self, durability: Durability, last: Instant) -> Option<Stop> {
+        let mut control = self.control.lock();
+        loop {
+            let is_due = durability == Durability::EverySecond && last.elapsed() >= INTERVAL;
+            let is_wanted = !self.table.commits().is_durable(control.wanted);
+            if control.stop.is_some() || is_due || is_wanted {
+                return control.stop;
+            }
+            match durability {
+                Durability::EverySecond => {
+                    self.changed.wait_for(&mut control, INTERVAL.saturating_sub(last.elapsed()));
+                }
+                Durability::Always | Durability::Memory => self.changed.wait(&mut control),
+            }
+        }
+    }
+
+    /// Waits after a failure, unless there is a stop.
+    fn pause(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut control = self.control.lock();
+        while control.stop.is_none() && !self.changed.wait_until(&mut control, until).timed_out() {}
+    }
+}
+
+fn run(store: Store, settings: CommitterSettings, shared: &Shared) -> Result<(), StorageError> {
+    let CommitterSettings { mut durability, table, record, now, committed, failing } = settings;
+    let mut cycles = Cycles { store, table, record, now, committed, failing, shared, last: None, unfinished: false };
+    let mut pause = FIRST_PAUSE;
+    let mut last = Instant::now();
+    let stop = loop {
+        if let Some(stop) = shared.wait(durability, last) {
+            break stop;
+        }
+        last = Instant::now();
+        let told = {
+            let mut control = shared.control.lock();
+            (control.standing.take(), control.durability.take())
+        };
+        durability = cycles.take_in(told).unwrap_or(durability);
+        match cycles.run() {
+            Ok(is_complete) => {
+                pause = FIRST_PAUSE;
+                if !is_complete {
+                    shared.pause(FIRST_PAUSE);
+                }
+            }
+            Err(_) => {
+                shared.pause(pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    };
+    let result = if stop == Stop::Clean { cycles.close() } else { Ok(()) };
+    shared.outcome.send_modify(|outcome| outcome.stopped = true);
+    result
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! The engine's files, checked before the engine sees them.
+//!
+//! The engine trusts much of what it reads: it would cut a damaged journal short, remove what nothing refers to, and
+//! panic where lengths are wrong. It is shown only what it wrote itself. Nothing here changes anything but the one thing
+//! it says: the torn end of a journal is cut off.
+
+pub(super) mod journal;
+pub(super) mod tables;
+
+use super::{MARK_KEY, StorageError};
+use crate::storage::checked_file::io_error;
+use journal::Tail;
+use parking_lot::Mutex;
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use tables::TableFile;
+
+/// The trees of the engine: its own, the counters', the node's.
+const TREES: [u64; 3] = [0, COUNTERS_TREE, NODE_TREE];
+/// That of the node.
+pub(super) const NODE_TREE: u64 = 2;
+/// That of the counters.
+pub(super) const COUNTERS_TREE: u64 = 1;
+const TREES_FOLDER: &str = "keyspaces";
+const VERSION_FILE: &str = "version";
+const VERSION_WORD: &[u8; 3] = b"FJL";
+const ENGINE_VERSION: u8 = 3;
+const JOURNAL_SUFFIX: &str = "jnl";
+
+/// What the journals hold.
+#[derive(Debug, Default)]
+pub(super) struct Journals {
+    /// The last that the store said of itself, sealed.
+    pub(super) mark: Option<Vec<u8>>,
+    /// The last journal, if its end is to be cut off, and where.
+    torn: Option<(PathBuf, u64)>,
+}
+
+/// Checks every file. Tables are read by as many threads.
+pub(super) fn check(store: &Path, threads: usize) -> Result<Journals, StorageError> {
+    check_version(store)?;
+    check_tree_folders(store)?;
+    let mut tables = Vec::new();
+    for tree in TREES {
+        tables.extend(tables::list(&tree_path(store, tree))?);
+    }
+    check_tables(&tables, threads)?;
+    check_journals(store)
+}
+
+impl Journals {
+    /// Cuts off what a write left that was cut short itself, so that the engine finds nothing but whole batches.
+    pub(super) fn cut_torn_end(&self) -> Result<(), StorageError> {
+        let Some((path, good)) = &self.torn else { return Ok(()) };
+        let cut = OpenOptions::new().write(true).open(path).and_then(|file| {
+            file.set_len(*good)?;
+            file.sync_all()
+        });
+        cut.map_err(io_error("cut the torn end off", path))
+    }
+}
+
+pub(super) fn tree_path(store: &Path, tree: u64) -> PathBuf {
+    store.join(TREES_FOLDER).join(tree.to_string())
+}
+
+/// Only the journals: enough where the tables were checked a moment ago.
+pub(super) fn check_journals(store: &Path) -> Result<Journals, StorageError> {
+    let paths = journal_paths(store)?;
+    let mut journals = Journals::default();
+    let Some((newest, _)) = paths.last() else {
+        return Err(damaged(store, "its journal is missing".into()));
+    };
+    let mut last_number = None;
+    for ((number, path), expected) in paths.iter().zip(paths[0].0..) {
+        if *number != expected {
+            return Err(damaged(&store.join(format!("{expected}.{JOURNAL_SUFFIX}")), "it is missing".into()));
+        }
+        let bytes = read_file(path)?;
+        let mut first_number = None;
+        let scan = journal::scan(&bytes, |batch| {
+            first_number.get_or_insert(batch.number);
+            for item in batch.items.iter().filter(|item| item.keyspace == NODE_TREE) {
+                if let Some(value) = item.value.clone().filter(|_| bytes[item.key.clone()] == *MARK_KEY) {
+                    journals.mark = Some(bytes[value].to_vec());
+                }
+            }
+        });
+        if first_number.zip(last_number).is_some_and(|(first, last)| first <= last) {
+            return Err(damaged(path, "it is older than the journal before it".into()));
+        }
+        last_number = scan.last_number.or(last_number);
+        match scan.tail {
+            Tail::Whole => {}
+            Tail::Torn if number == newest => journals.torn = Some((path.clone(), scan.good as u64)),
+            Tail::Torn => return Err(damaged(path, format!("it ends at byte {}, and it is not the last", scan.good))),
+            Tail::Damaged(what) => return Err(damaged(path, what)),
+        }
+    }
+    Ok(journals)
+}
+
+/// The journals with their numbers, the oldest first.
+pub(super) fn journal_paths(store: &Path) -> Result<Vec<(u64, PathBuf)>, StorageError> {
+    let mut journals = Vec::new();
+    for entry in fs::read_dir(store).map_err(io_error("read the directory", store))? {
+        let path = entry.map_err(io_error("read the directory", store))?.path();
+        if path.extension() != Some(OsStr::new(JOURNAL_SUFFIX)) {
+            continue;
+        }
+        let number = path.file_stem().and_then(OsStr::to_str).and_then(|stem| stem.parse().ok());
+        match number.filter(|_| path.is_file()) {
+            Some(number) => journals.push((number, path)),
+            None => return Err(damaged(&path, "it is not a journal of this store".into())),
+        }
+    }
+    journals.sort();
+    Ok(journals)
+}
+
+fn check_version(store: &Path) -> Result<(), StorageError> {
+    let path = store.join(VERSION_FILE);
+    let bytes = read_file(&path)?;
+    match bytes.strip_prefix(VERSION_WORD) {
+        Some([ENGINE_VERSION]) => {}
+        Some([found]) if *found > ENGINE_VERSION => {
+            return Err(StorageError::Newer { path, found: (*found).into(), known: ENGINE_VERSION.into() });
+        }
+        _ => return Err(damaged(&path, "it does not say which version the files beside it are of".into())),
+    }
+    read_file(&store.join("lock")).map(drop)
+}
+
+/// The engine removes what it does not know and panics at names that are no numbers.
+fn check_tree_folders(store: &Path) -> Result<(), StorageError> {
+    let folder = store.join(TREES_FOLDER);
+    for tree in TREES {
+        let path = tree_path(store, tree);
+        if !path.join("tables").is_dir() {
+            return Err(damaged(&path, "it is missing, or parts of it are".into()));
+        }
+        let known = |name: &str| name.parse::<u64>().is_ok();
+        check_names(&path.join("tables"), known, fs::FileType::is_file)?;
+    }
+    let known = |name: &str| TREES.iter().any(|tree| tree.to_string() == name);
+    check_names(&folder, known, fs::FileType::is_dir)
+}
+
+fn check_names(
+    folder: &Path,
+    mut is_known: impl FnMut(&str) -> bool,
+    is_right: impl Fn(&fs::FileType) -> bool,
+) -> Result<(), StorageError> {
+    for entry in fs::read_dir(folder).map_err(io_error("read the directory", folder))? {
+        let entry = entry.map_err(io_error("read the directory", folder))?;
+        let kind = entry.file_type().map_err(io_error("look at", &entry.path()))?;
+        if !(entry.file_name().to_str().is_some_and(&mut is_known) && is_right(&kind)) {
+            return Err(damaged(&entry.path(), "it is no part of this store".into()));
+        }
+    }
+    Ok(())
+}
+
+fn check_tables(tables: &[TableFile], threads: usize) -> Result<(), StorageError> {
+    let left = Mutex::new(tables.iter());
+    let run = || {
+        loop {
+            let next = left.lock().next();
+            match next {
+                Some(table) => tables::check(table)?,
+                None => return Ok(()),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.max(1)).map(|_| scope.spawn(run)).collect();
+        let result = run();
+        others.into_iter().fold(result, |result, other| {
+            result.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    })
+}
+
+pub(super) fn damaged(path: &Path, what: String) -> StorageError {
+    StorageError::StoreDamaged { path: path.to_owned(), what }
+}
+
+/// A file that must be there.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, StorageError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damaged(path, "it is missing".into())),
+        Err(error) => Err(io_error("read", path)(error)),
+    }
+}

@@ -1,0 +1,108 @@
+//! What the store says of itself: whose it is, what is known of the run that writes it, and how many commits it holds.
+
+use super::super::error::StorageError;
+use crate::base::{Durability, NodeId};
+use minicbor::{Decoder, Encoder};
+use std::path::Path;
+
+/// The version of the store that is written, and the newest that is read.
+pub(super) const STORE_VERSION: u64 = 1;
+
+/// Written anew with every commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The node whose counters these are.
+    pub(super) node: NodeId,
+    /// Tells this store from every other one, also of the same node.
+    pub(super) store: u64,
+    /// The number of the commit that this was written with.
+    pub(super) commit: u64,
+    /// The weakest durability of the present or last run.
+    pub(super) durability: Durability,
+    /// The run stopped and wrote all it had.
+    pub(super) clean: bool,
+    /// All that the replica ever numbered was in memory when this was written.
+    pub(super) whole: bool,
+    /// The state is older than what the node once said: repaired, or copied from a backup.
+    pub(super) stale: bool,
+}
+
+impl Mark {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let mut out = Encoder::new(out);
+        let durability = match self.durability {
+            Durability::Always => 0,
+            Durability::EverySecond => 1,
+            Durability::Memory => 2,
+        };
+        let _ = out.array(8).and_then(|out| {
+            out.u64(STORE_VERSION)?.bytes(self.node.as_bytes())?.u64(self.store)?.u64(self.commit)?.u8(durability)
+        });
+        let _ = out.bool(self.clean).and_then(|out| out.bool(self.whole)?.bool(self.stale));
+    }
+
+    /// Reads a mark; `path` is for the error.
+    pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Self, StorageError> {
+        let damaged = |what: String| StorageError::StoreDamaged { path: path.to_owned(), what };
+        let mut input = Decoder::new(bytes);
+        let version = input.array().and_then(|_| input.u64()).map_err(|error| damaged(error.to_string()))?;
+        if version > STORE_VERSION {
+            return Err(StorageError::Newer { path: path.to_owned(), found: version, known: STORE_VERSION });
+        }
+        Self::decode_rest(&mut input).map_err(|error| damaged(format!("what it says of itself: {error}")))
+    }
+
+    fn decode_rest(input: &mut Decoder<'_>) -> Result<Self, minicbor::decode::Error> {
+        let node = input.bytes()?.try_into().map_err(|_| minicbor::decode::Error::message("a node id"))?;
+        let (store, commit) = (input.u64()?, input.u64()?);
+        let durability = match input.u8()? {
+            0 => Durability::Always,
+            1 => Durability::EverySecond,
+            2 => Durability::Memory,
+            _ => return Err(minicbor::decode::Error::message("a durability")),
+        };
+        let (clean, whole, stale) = (input.bool()?, input.bool()?, input.bool()?);
+        Ok(Self { node: NodeId::new(node), store, commit, durability, clean, whole, stale })
+    }
+}
+
+/// The weaker of two promises: that which a run that had both kept.
+pub(super) fn weaker(one: Durability, other: Durability) -> Durability {
+    let rank = |durability| match durability {
+        Durability::Always => 0,
+        Durability::EverySecond => 1,
+        Durability::Memory => 2,
+    };
+    if rank(one) >= rank(other) { one } else { other }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark() -> Mark {
+        Mark {
+            node: NodeId::new([7; 20]),
+            store: 0x0102,
+            commit: 300,
+            durability: Durability::EverySecond,
+            clean: true,
+            whole: false,
+            stale: true,
+        }
+    }
+
+    #[test]
+    fn a_mark_has_the_pinned_bytes() {
+        let mut bytes = Vec::new();
+        mark().encode(&mut bytes);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, format!("880154{}19010219012c01f5f4f5", "07".repeat(20)));
+        assert_eq!(Mark::decode(&bytes, Path::new("x")).expect("a mark"), mark());
+        bytes[1] = 2;
+        let newer = Mark::decode(&bytes, Path::new("x"));
+        assert!(matches!(newer, Err(StorageError::Newer { found: 2, known: 1, .. })), "{newer:?}");
+        let short = Mark::decode(&bytes[..9], Path::new("x"));
+        assert!(short.is_err());
+    }
+}

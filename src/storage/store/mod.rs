@@ -1,0 +1,341 @@
+//! The store: every counter and what the node knows of all replicas, on disk.
+//!
+//! What is in it is checked before it is used: the engine's files before the engine sees them, each value by a checksum of
+//! our own, and the number of commits against a file beside it. A damaged value is never handed out.
+
+mod changes;
+mod check;
+mod commits_file;
+mod engine;
+mod load;
+mod mark;
+mod sealed;
+
+pub use changes::Changes;
+pub use load::LoadProgress;
+
+use super::checked_file::{io_error, sync_directory};
+use super::error::StorageError;
+use crate::base::{Durability, NodeId};
+use crate::replication::NodeRecord;
+use crate::wire::{WireError, decode_node_record, encode_node_record};
+use commits_file::{CommitsFile, Said};
+use engine::Engine;
+use mark::{Mark, weaker};
+use sealed::{seal, unseal};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The database, in the data directory.
+pub(super) const STORE: &str = "store";
+/// A database that is being made, and not one yet.
+const UNFINISHED: &str = "store.new";
+const MARK_KEY: &[u8] = b"mark";
+const RECORD_KEY: &[u8] = b"record";
+/// A key that is no counter's name, by its length. Were the counters gone, so would it be.
+const MARKER_KEY: [u8; crate::base::MAX_NAME_BYTES + 1] = [0; crate::base::MAX_NAME_BYTES + 1];
+const MARKER_VALUE: &[u8] = b"the counters of this node";
+
+/// What a store held when it was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The node's record as last written; `None` when nothing was ever counted here.
+    pub previous: Option<NodeRecord>,
+    /// The last run stopped and wrote all it had.
+    pub clean: bool,
+    /// The weakest durability of the last run.
+    pub mode_was: Durability,
+    /// What is known of the record's replica and of the rest.
+    pub standing: Standing,
+    /// About how many counters there are.
+    pub counters: u64,
+}
+
+/// How what is in memory, and so in the store, stands to what the node once said. It is kept, so that a run that ends
+/// before it has caught up is not taken for one that had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// All that the present replica ever told anybody is here.
+    pub whole: bool,
+    /// What is here may be older than what the node acknowledged of others: a member's state is to be asked for as a whole.
+    pub stale: bool,
+}
+
+/// The open store of one node.
+pub struct Store {
+    data_directory: PathBuf,
+    path: PathBuf,
+    /// None after it failed: it is opened anew for the next write.
+    engine: Option<Engine>,
+    mark: Mark,
+    /// The last commit that is known to be on disk.
+    durable: u64,
+    commits: CommitsFile,
+    record: Option<NodeRecord>,
+}
+
+impl Store {
+    /// Opens the store in a data directory that the caller has locked, or makes a new one.
+    ///
+    /// # Errors
+    /// [`StorageError`] says what is wrong, where, and what to do. Nothing was changed.
+    pub fn open(data_directory: &Path, node: NodeId) -> Result<(Self, Opened), StorageError> {
+        let path = data_directory.join(STORE);
+        let said = CommitsFile::open(data_directory)?;
+        let is_there = path.try_exists().map_err(io_error("look for", &path))?;
+        let (commits, said) = match (said, is_there) {
+            (Some(said), true) => said,
+            (None, false) => make(data_directory, node)?,
+            (None, true) => {
+                return Err(StorageError::StoreDamaged {
+                    path: data_directory.join(commits_file::FILE_NAME),
+                    what: "it is missing, so nobody can say whether the store beside it is complete".into(),
+                });
+            }
+            (Some(_), false) => {
+                return Err(StorageError::StoreDamaged { path, what: "the whole directory is missing".into() });
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let journals = check::check(&path, threads)?;
+        if let Some(mark) = &journals.mark {
+            // Before anything is changed.
+            check_mark(&path, &read_mark(&path, mark)?, node, said)?;
+        }
+        journals.cut_torn_end()?;
+        let engine = Engine::open(&path)?;
+        let (mark, record) = read_node(&engine)?;
+        check_mark(&path, &mark, node, said)?;
+        let opened = opened(&mark, record.clone(), engine.counters.approximate_len() as u64);
+        let data_directory = data_directory.to_owned();
+        Ok((Self { data_directory, path, engine: Some(engine), mark, durable: mark.commit, commits, record }, opened))
+    }
+
+    /// Notes that a run begins, which counts as `record.own` and may use numbers up to `record.reserved`. Durable when it
+    /// returns.
+    ///
+    /// # Errors
+    /// [`StorageError`]; no run has begun.
+    pub fn begin_run(
+        &mut self,
+        record: &NodeRecord,
+        durability: Durability,
+        standing: Standing,
+    ) -> Result<(), StorageError> {
+        let Standing { whole, stale } = standing;
+        let mark = Mark { clean: false, durability, whole, stale, ..self.mark };
+        self.write(&mut Changes::default(), Some(record), mark)
+    }
+
+    /// Hands every counter to `take`, from `threads` threads at once.
+    ///
+    /// # Errors
+    /// [`StorageError`] at the first counter that is not what was written; those taken before are right.
+    pub fn load(
+        &self,
+        threads: usize,
+        progress: &LoadProgress,
+        take: impl Fn(crate::base::Name<'_>, crate::counter::StoredCounter) + Sync,
+    ) -> Result<u64, StorageError> {
+        let replicas: Vec<_> =
+            self.record.iter().flat_map(|record| record.replicas.iter().map(|(replica, _)| *replica)).collect();
+        match &self.engine {
+            Some(engine) => load::load(engine, &replicas, threads, progress, take),
+            None => Err(self.not_open()),
+        }
+    }
+
+    /// Writes changes and, in one go with them, the node's record. On disk when it returns.
+    ///
+    /// # Errors
+    /// [`StorageError`]: whether they are on disk is not known. They are to be written again.
+    pub fn commit(&mut self, changes: &mut Changes, record: Option<&NodeRecord>) -> Result<(), StorageError> {
+        self.write(changes, record, self.mark)
+    }
+
+    /// What the commits from now on say of the node.
+    pub fn set_standing(&mut self, standing: Standing) {
+        (self.mark.whole, self.mark.stale) = (standing.whole, standing.stale);
+    }
+
+    /// The durability that is promised from now on; of two in one run, the weaker is what the run will have had. It is
+    /// written with the next commit.
+    pub fn set_durability(&mut self, durability: Durability) {
+        self.mark.durability = weaker(durability, self.mark.durability);
+    }
+
+    /// Notes that everything is on disk, and closes the store.
+    ///
+    /// # Errors
+    /// [`StorageError`]; the stop is not a clean one.
+    pub fn close_clean(mut self) -> Result<(), StorageError> {
+        let mark = Mark { clean: true, ..self.mark };
+        self.write(&mut Changes::default(), None, mark)?;
+        self.commits.sync()?;
+        drop(self.engine);
+        sync_directory(&self.data_directory)
+    }
+
+    /// Brings what is only in the journal into tables, which load faster. Blocks until it is done.
+    ///
+    /// # Errors
+    /// [`StorageError`]; everything is still in the journal.
+    pub fn settle(&self) -> Result<(), StorageError> {
+        self.engine.as_ref().ok_or_else(|| self.not_open())?.settle()
+    }
+
+    /// How many commits the store holds.
+    pub fn commits(&self) -> u64 {
+        self.mark.commit
+    }
+
+    fn write(&mut self, changes: &mut Changes, record: Option<&NodeRecord>, mark: Mark) -> Result<(), StorageError> {
+        // Even if this fails, its number is used up: what was written may turn out to be there.
+        self.mark.commit += 1;
+        let mark = Mark { commit: self.mark.commit, ..mark };
+        let written = self.try_write(changes, record, mark);
+        if written.is_err() {
+            // It may refuse everything from now on, so it is not asked again.
+            self.engine = None;
+            return written;
+        }
+        (self.mark, self.durable) = (mark, mark.commit);
+        if let Some(record) = record {
+            self.record = Some(record.clone());
+        }
+        self.commits.write(Said { store: mark.store, commit: mark.commit })
+    }
+
+    fn try_write(
+        &mut self,
+        changes: &mut Changes,
+        record: Option<&NodeRecord>,
+        mark: Mark,
+    ) -> Result<(), StorageError> {
+        self.open_again()?;
+        let Some(engine) = &self.engine else { return Err(self.not_open()) };
+        let said = (MARK_KEY, seal(MARK_KEY, |out| mark.encode(out)));
+        let known = record.map(|record| (RECORD_KEY, seal(RECORD_KEY, |out| encode_node_record(record, out))));
+        let counters = changes.settle().iter().map(|(name, value)| (&**name, value.as_deref()));
+        engine.write(counters, known.into_iter().chain([said]))
+    }
+
+    /// Opens the engine if it failed before.
+    fn open_again(&mut self) -> Result<(), StorageError> {
+        if self.engine.is_some() {
+            return Ok(());
+        }
+        check::check_journals(&self.path)?.cut_torn_end()?;
+        let engine = Engine::open(&self.path)?;
+        let (found, _) = read_node(&engine)?;
+        if found.store != self.mark.store || found.commit < self.durable {
+            let what = "what was on disk a moment ago is not there any more".into();
+            return Err(StorageError::StoreDamaged { path: self.path.clone(), what });
+        }
+        self.engine = Some(engine);
+        Ok(())
+    }
+
+    fn not_open(&self) -> StorageError {
+        StorageError::Engine { operation: "use", path: self.path.clone(), what: "it is closed".into() }
+    }
+}
+
+/// Makes a store where there is none. It gets its name when it is complete.
+fn make(data_directory: &Path, node: NodeId) -> Result<(CommitsFile, Said), StorageError> {
+    let unfinished = data_directory.join(UNFINISHED);
+    match fs::remove_dir_all(&unfinished) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(io_error("remove", &unfinished)(error));
+        }
+        _ => {}
+    }
+    let mark = Mark {
+        node,
+        store: rand::random(),
+        commit: 1,
+        durability: Durability::Always,
+        clean: true,
+        whole: true,
+        stale: false,
+    };
+    fs::create_dir(&unfinished).map_err(|error| StorageError::NotWritable { path: unfinished.clone(), error })?;
+    let engine = Engine::open(&unfinished)?;
+    let marker = seal(&MARKER_KEY, |out| out.extend_from_slice(MARKER_VALUE));
+    let said = seal(MARK_KEY, |out| mark.encode(out));
+    engine.write([(&MARKER_KEY[..], Some(&marker[..]))].into_iter(), [(MARK_KEY, said)].into_iter())?;
+    drop(engine);
+    let said = Said { store: mark.store, commit: mark.commit };
+    let path = data_directory.join(STORE);
+    fs::rename(&unfinished, &path).map_err(io_error("rename", &unfinished))?;
+    Ok((CommitsFile::create(data_directory, said)?, said))
+}
+
+/// What the store says of itself and of the node.
+fn read_node(engine: &Engine) -> Result<(Mark, Option<NodeRecord>), StorageError> {
+    let get = |key: &[u8]| engine.node.get(key).map_err(engine::engine_error("read", &engine.path));
+    let damaged = |what: &str| StorageError::StoreDamaged { path: engine.path.clone(), what: what.to_owned() };
+    let mark = get(MARK_KEY)?.ok_or_else(|| damaged("it does not say whose it is"))?;
+    let mark = read_mark(&engine.path, &mark)?;
+    let record = match get(RECORD_KEY)? {
+        None => None,
+        Some(bytes) => {
+            let bytes = unseal(RECORD_KEY, &bytes).ok_or_else(|| damaged("the node's record has a wrong checksum"))?;
+            Some(decode_node_record(bytes).map_err(|error| wire_error(&engine.path, "the node's record", &error))?)
+        }
+    };
+    Ok((mark, record))
+}
+
+fn read_mark(path: &Path, sealed: &[u8]) -> Result<Mark, StorageError> {
+    let mark = unseal(MARK_KEY, sealed).ok_or_else(|| StorageError::StoreDamaged {
+        path: path.to_owned(),
+        what: "what it says of itself has a wrong checksum".into(),
+    })?;
+    Mark::decode(mark, path)
+}
+
+fn wire_error(path: &Path, what: &str, error: &WireError) -> StorageError {
+    match error {
+        WireError::Version(found) => StorageError::Newer {
+            path: path.to_owned(),
+            found: (*found).into(),
+            known: crate::wire::STORED_VERSION.into(),
+        },
+        error => StorageError::StoreDamaged { path: path.to_owned(), what: format!("{what}: {error}") },
+    }
+}
+
+fn check_mark(path: &Path, mark: &Mark, node: NodeId, said: Said) -> Result<(), StorageError> {
+    if mark.node != node {
+        return Err(StorageError::OtherNode { path: path.to_owned(), found: mark.node, expected: node });
+    }
+    let damaged = |what: String| StorageError::StoreDamaged { path: path.to_owned(), what };
+    if mark.store != said.store {
+        return Err(damaged(format!(
+            "it is not the store that the file {} beside it speaks of",
+            commits_file::FILE_NAME
+        )));
+    }
+    if mark.commit < said.commit {
+        let lost = said.commit - mark.commit;
+        return Err(damaged(format!("its last {lost} of {} commits are missing", said.commit)));
+    }
+    Ok(())
+}
+
+fn opened(mark: &Mark, previous: Option<NodeRecord>, counters: u64) -> Opened {
+    let complete = mark.clean || mark.durability == Durability::Always;
+    let told = previous.as_ref().is_some_and(|record| record.has_told);
+    let stale = mark.stale || (!mark.clean && mark.durability == Durability::Memory && told);
+    Opened {
+        clean: mark.clean,
+        mode_was: mark.durability,
+        standing: Standing { whole: !stale && ((mark.whole && complete) || !told), stale },
+        counters,
+        previous,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+use super::*;
+use crate::base::{HybridTime, Incarnation, Name, ReplicaId, ReplicaIndex, Total};
+use crate::counter::{Share, StoredCounter};
+use crate::replication::NumberSet;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use tempfile::TempDir;
+
+pub(super) const NODE_ID: NodeId = NodeId::new([7; 20]);
+
+pub(super) fn record(reserved: u64) -> NodeRecord {
+    let replica = |node| ReplicaId { node: NodeId::new([node; 20]), incarnation: Incarnation(3) };
+    NodeRecord {
+        own: replica(7),
+        replicas: vec![(replica(7), NumberSet::new(9, [])), (replica(8), NumberSet::new(5, [(7, 8)]))],
+        reserved,
+        has_told: true,
+        time: HybridTime(77),
+    }
+}
+
+pub(super) fn counter(revision: u64) -> StoredCounter {
+    let share = |revision| Share { born: 1, revision, total: Total::from_units(i128::from(revision) * 1_000) };
+    StoredCounter {
+        own: Some(share(revision)),
+        shares: vec![(ReplicaIndex(1), share(revision / 2))],
+        ..StoredCounter::default()
+    }
+}
+
+fn changes(names: impl IntoIterator<Item = (String, u64)>) -> Changes {
+    let mut changes = Changes::default();
+    names.into_iter().for_each(|(name, revision)| changes.push(name.as_bytes(), Some(&counter(revision))));
+    changes
+}
+
+fn open(directory: &TempDir) -> (Store, Opened) {
+    Store::open(directory.path(), NODE_ID).expect("the store opens")
+}
+
+fn loaded(store: &Store, threads: usize) -> BTreeMap<Vec<u8>, StoredCounter> {
+    let (all, progress) = (Mutex::new(BTreeMap::new()), LoadProgress::default());
+    let take = |name: Name<'_>, counter| {
+        assert_eq!(all.lock().insert(name.as_bytes().to_vec(), counter), None, "{name:?} came twice");
+    };
+    let count = store.load(threads, &progress, take).expect("all of it is right");
+    let all = all.into_inner();
+    assert_eq!(count, all.len() as u64);
+    assert_eq!(progress.loaded.into_inner(), count);
+    all
+}
+
+const WHOLE: Standing = Standing { whole: true, stale: false };
+
+#[test]
+fn what_was_committed_is_there_after_a_clean_stop_and_after_none() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut store, opened) = open(&directory);
+    let fresh = Opened {
+        previous: None,
+        clean: true,
+        mode_was: Durability::Always,
+        standing: WHOLE,
+        counters: opened.counters,
+    };
+    assert_eq!(opened, fresh);
+    store.begin_run(&record(100), Durability::EverySecond, WHOLE).expect("begun");
+    let names = |from: u64, to| (from..to).map(|n| (format!("counter:{n}"), n + 1));
+    store.commit(&mut changes(names(0, 500)), Some(&record(101))).expect("committed");
+    drop(store);
+
+    let (mut store, opened) = open(&directory);
+    assert_eq!(opened.previous, Some(record(101)));
+    let unproven = Standing { whole: false, stale: false };
+    assert_eq!((opened.clean, opened.mode_was, opened.standing), (false, Durability::EverySecond, unproven));
+    assert_eq!(loaded(&store, 2).len(), 500);
+    store.begin_run(&record(200), Durability::Always, WHOLE).expect("begun");
+    let mut removal = changes([("counter:3".to_owned(), 70)]);
+    removal.push(b"counter:4", None);
+    store.commit(&mut removal, None).expect("committed");
+    store.close_clean().expect("closed");
+
+    let (store, opened) = open(&directory);
+    assert_eq!((opened.clean, opened.standing), (true, WHOLE));
+    let all = loaded(&store, 1);
+    assert_eq!((all.len(), &all[&b"counter:3"[..]]), (499, &counter(70)));
+}
+
+#[test]
+fn many_threads_load_each_counter_once_however_the_names_are_spread() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut store, _) = open(&directory);
+    store.begin_run(&record(100), Durability::Always, WHOLE).expect("begun");
+    let crowded = (0..30_000).map(|n| (format!("user:{n:09}:visits"), n + 1));
+    let lonely = [("\0".to_owned(), 1), ("\u{10ffff}".repeat(100), 2), ("z".to_owned(), 3)];
+    store.commit(&mut changes(crowded.chain(lonely)), None).expect("committed");
+    for threads in [1, 2, 3, 8] {
+        assert_eq!(loaded(&store, threads).len(), 30_003);
+    }
+}
+
+#[test]
+fn a_run_that_never_caught_up_is_not_taken_for_a_whole_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let behind = Standing { whole: false, stale: true };
+    let (mut store, _) = open(&directory);
+    store.begin_run(&record(100), Durability::Always, behind).expect("begun");
+    drop(store);
+    let (mut store, opened) = open(&directory);
+    assert_eq!(opened.standing, behind, "always, but it had begun without all of it");
+    store.begin_run(&record(100), Durability::EverySecond, behind).expect("begun");
+    store.close_clean().expect("closed");
+    let (mut store, opened) = open(&directory);
+    assert_eq!((opened.clean, opened.standing), (true, behind));
+    store.begin_run(&record(100), Durability::Always, behind).expect("begun");
+    store.set_standing(WHOLE);
+    store.commit(&mut Changes::default(), None).expect("committed");
+    drop(store);
+    assert_eq!(open(&directory).1.standing, WHOLE);
+}
+
+#[test]
+fn an_unclean_stop_in_memory_mode_leaves_what_is_older_than_what_was_said() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut store, _) = open(&directory);
+    store.begin_run(&record(100), Durability::Memory, WHOLE).expect("begun");
+    drop(store);
+    assert_eq!(open(&directory).1.standing, Standing { whole: false, stale: true });
+    let alone = tempfile::tempdir().expect("a directory");
+    let (mut store, _) = open(&alone);
+    let record = NodeRecord { has_told: false, ..record(100) };
+    store.begin_run(&record, Durability::Memory, WHOLE).expect("begun");
+    drop(store);
+    assert_eq!(open(&alone).1.standing, WHOLE, "nobody was ever told anything");
+}
+
+#[test]
+fn the_store_of_another_node_is_refused_by_name() {
+    let directory = tempfile::tempdir().expect("a directory");
+    drop(open(&directory));
+    let error = Store::open(directory.path(), NodeId::new([9; 20])).map(drop).expect_err("another's");
+    assert!(matches!(error, StorageError::OtherNode { .. }), "{error}");
+    assert!(error.to_string().contains(&NODE_ID.to_string()), "{error}");
+}

@@ -1,0 +1,113 @@
+//! kill -9 in each of the modes.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::counting::{count_until, value};
+use crate::random::Random;
+use crate::server_support::{Ground, Server, eventually_answers, link};
+
+const CLIENTS: usize = 8;
+const ROUNDS: u64 = 4;
+
+/// Kills a node under load some times; after each start every counter has at least what was answered `before` the kill,
+/// and at most what was asked for.
+fn kill_under_load(mode: &str, before: Duration) {
+    let ground = Ground::new();
+    let mut random = Random::new(u64::from(std::process::id()));
+    let mut server = ground.server().set(format!("storage.durability={mode}")).run();
+    let mut values = [0; CLIENTS];
+    for round in 1..=ROUNDS {
+        let length = Duration::from_millis(random.between(300, 1800));
+        let process = server.process_id();
+        let (told, killed) = count_until(&server, CLIENTS, || {
+            thread::sleep(length);
+            rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("a signal to an own child");
+            Instant::now()
+        });
+        server = server.kill().run();
+        let mut answered = 0;
+        for (told, earlier) in told.iter().zip(&mut values) {
+            let now = value(&server, &told.name);
+            let lowest = *earlier + told.answered_before(killed, before);
+            let range = lowest..=*earlier + told.asked;
+            assert!(range.contains(&now), "round {round}, {}: {now} is not within {range:?} with {mode}", told.name);
+            answered += told.answered.len();
+            *earlier = now;
+        }
+        assert!(answered > 20, "only {answered} increments were answered in {length:?}");
+        let replicas = server.ask("CLUSTER INFO");
+        assert!(replicas.contains("cluster_known_replicas:1\r\n"), "alone, it goes on as it was: {replicas}");
+    }
+}
+
+#[test]
+fn with_always_a_killed_node_has_everything_that_it_answered() {
+    kill_under_load("always", Duration::ZERO);
+}
+
+#[test]
+fn with_everysec_a_killed_node_has_all_but_the_last_second() {
+    kill_under_load("everysec", Duration::from_secs(1));
+}
+
+#[test]
+fn with_memory_a_killed_node_has_what_was_saved() {
+    let ground = Ground::new();
+    let server = ground.server().set("storage.durability=memory").run();
+    for request in ["INCRBY saved 5", "SET set 2.5", "PRECISION saved 3", "SAVE"] {
+        server.ask(request);
+    }
+    server.ask("INCRBY saved 1");
+    server.ask("INCRBY unsaved 1");
+    let server = server.kill().run();
+    assert_eq!(server.ask("MGET saved set unsaved"), "[5 2.5 0]");
+    assert_eq!(server.ask("PRECISION saved"), "3");
+    // What it counts from now on is not taken for what it had counted before.
+    server.ask("INCRBY saved 10");
+    let server = server.kill().run();
+    assert_eq!(server.ask("GET saved"), "5");
+}
+
+#[test]
+fn with_memory_a_killed_node_gets_back_what_others_heard() {
+    let ground = Ground::new();
+    let servers: [Server; 2] = [(); 2].map(|()| ground.server().set("storage.durability=memory").run());
+    link(&[&servers[0], &servers[1]]);
+    let [first, second] = servers;
+    second.ask("INCRBY a 7");
+    second.ask("SAVE");
+    second.ask("INCRBY a 70");
+    eventually_answers(&first, "GET a", "77");
+    let second = second.kill().run();
+    eventually_answers(&second, "GET a STATE", "[77 CONSISTENT]");
+    second.ask("INCRBY a 700");
+    eventually_answers(&first, "GET a STATE", "[777 CONSISTENT]");
+}
+
+#[test]
+fn a_cluster_that_is_killed_as_a_whole_has_its_counts() {
+    for mode in ["always", "everysec"] {
+        let ground = Ground::new();
+        let servers = ground.three_with(&[&format!("storage.durability={mode}")]);
+        for (server, amount) in servers.iter().zip(["1", "10", "100"]) {
+            server.ask(&format!("INCRBY total {amount}"));
+            server.ask(&format!("SET set:{amount} {amount}"));
+        }
+        servers[0].ask("DEL set:10");
+        for server in &servers {
+            eventually_answers(server, "MGET total set:1 set:10 set:100", "[111 1 0 100]");
+            assert_eq!(server.ask("WAITAOF 1 2 20000"), "[1 2]");
+        }
+        let again = servers.map(Server::kill);
+        let servers = again.map(|start| start.run());
+        for server in &servers {
+            eventually_answers(server, "MGET total set:1 set:10 set:100", "[111 1 0 100]");
+            eventually_answers(server, "GET total STATE", "[111 CONSISTENT]");
+            server.ask("INCRBY total 1000");
+        }
+        for server in &servers {
+            eventually_answers(server, "GET total STATE", "[3111 CONSISTENT]");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What clients are told while a node is not ready.
+
+use crate::server_support::{Client, Ground, Server, eventually, eventually_answers, text_of};
+
+const COUNTERS: usize = 150_000;
+
+fn eventually_connected(server: &Server) -> Client {
+    eventually("it can be connected to", || server.try_client())
+}
+
+#[track_caller]
+fn shows(server: &mut Client, request: &str, words: &str) {
+    let reply = server.ask(request);
+    assert!(reply.contains(words), "{request} without {words}: {reply}");
+}
+
+#[test]
+fn while_counters_are_loaded_requests_for_them_are_refused_and_others_answered() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let mut client = server.client();
+    for chunk in 0..COUNTERS / 1000 {
+        let names: Vec<String> = (0..1000).map(|number| format!("a-counter:{chunk}:{number}")).collect();
+        client.send(&format!("MINCRBY 1 {}", names.join(" "))).expect("sent");
+        client.reply().expect("a reply");
+    }
+    assert_eq!(client.ask("SAVE"), "OK");
+    let server = server.kill().run_unready();
+    let mut client = eventually_connected(&server);
+    // All in one buffer, so that they meet one state.
+    let requests = ["GET a-counter:0:0", "INCR a-counter:0:0", "PING", "INFO persistence", "CLUSTER INFO", "CLIENT ID"];
+    client.send_bytes((requests.join("\r\n") + "\r\n").as_bytes()).expect("sent");
+    let replies: Vec<String> = requests.iter().map(|_| text_of(&client.reply().expect("a reply"))).collect();
+    for reply in &replies[..2] {
+        assert!(reply.starts_with("-LOADING Discnt is loading its counters: "), "{reply}");
+    }
+    assert_eq!(replies[2], "PONG");
+    assert!(replies[3].contains("loading:1\r\n") && replies[3].contains("loading_loaded_perc:"), "{}", replies[3]);
+    assert!(replies[4].contains("cluster_known_nodes:1"), "{}", replies[4]);
+    assert!(replies[5].parse::<u64>().is_ok(), "{}", replies[5]);
+    eventually_answers(&server, "DBSIZE", &COUNTERS.to_string());
+    shows(&mut server.client(), "INFO persistence", "loading:0\r\n");
+    server.eventually_logs(&["counters: 150000 loaded from disk in"]);
+}
+
+#[test]
+fn while_a_node_asks_its_members_requests_for_counters_are_refused() {
+    let ground = Ground::new();
+    let settings = ["cluster.rejoin_wait_ms=2500", "cluster.node_timeout_ms=2000", "mesh.idle_timeout_ms=2000"];
+    let [first, second, third] = ground.three_with(&settings);
+    third.ask("INCRBY a 5");
+    eventually_answers(&first, "GET a", "5");
+    eventually_answers(&second, "GET a", "5");
+    let third = third.kill();
+    // Nobody can tell what the second has heard.
+    drop(second.kill());
+    let third = third.run_unready();
+    let mut client = eventually_connected(&third);
+    let refused = eventually("it asks", || match client.try_ask("GET a")? {
+        reply if reply.contains("it asks the other nodes") => Ok(reply),
+        reply => Err(reply),
+    });
+    assert!(refused.starts_with("-LOADING "), "{refused}");
+    assert_eq!(client.ask("PING"), "PONG");
+    shows(&mut client, "INFO persistence", "loading:1\r\n");
+    shows(&mut client, "SAVE", "-LOADING");
+    eventually_answers(&third, "GET a", "5");
+}
+
+#[test]
+fn a_stop_while_loading_leaves_the_disk_as_it_was() {
+    let ground = Ground::new();
+    let server = ground.start();
+    for number in 0..50 {
+        server.ask(&format!("INCR counter:{number}"));
+    }
+    let server = server.stop(rustix::process::Signal::TERM).run_unready();
+    let mut client = eventually_connected(&server);
+    // Whether it is still loading or not.
+    client.send("SHUTDOWN").expect("sent");
+    let mut server = server;
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    let server = server.kill().run();
+    assert_eq!(server.ask("DBSIZE"), "50");
+    assert!(server.ask("CLUSTER INFO").contains("cluster_known_replicas:1\r\n"));
+}

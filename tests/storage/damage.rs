@@ -1,0 +1,155 @@
+//! Damage at random places of every file. Whatever is damaged, what is read is what was written, or nothing is.
+
+use crate::history::{Counters, apply, begin, commit, read, write};
+use crate::random::{Random, setting};
+use discnt::base::Durability;
+use discnt::storage::StorageError;
+use std::collections::BTreeMap;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+const ROUNDS: u64 = 250;
+const NAMES: usize = 3000;
+
+/// A store with several tables and a journal, and what is in it.
+fn sample(directory: &Path) -> Counters {
+    let (mut random, mut counters) = (Random::new(1), Counters::new());
+    let mut store = begin(directory, Durability::Always);
+    for number in 1..=90 {
+        let commit = commit(&mut random, number, NAMES, 200);
+        write(&mut store, &commit).expect("committed");
+        apply(&mut counters, &commit);
+        if [20, 40, 60, 75].contains(&number) {
+            store.settle().expect("tables are written");
+        }
+    }
+    drop(store);
+    // Opening cuts the journal to what is in it, which makes it quick to copy.
+    assert_eq!(read(directory).expect("undamaged").1, counters);
+    counters
+}
+
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory");
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}
+
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() { files.extend(self::files(&path)) } else { files.push(path) }
+    }
+    files.sort();
+    files
+}
+
+/// Damages a file, and says how.
+fn damage(path: &Path, random: &mut Random) -> String {
+    let mut bytes = fs::read(path).expect("read");
+    let at = random.below(bytes.len());
+    let length = (1 + random.below(600)).min(bytes.len() - at);
+    let what = match random.below(12) {
+        0 => {
+            fs::remove_file(path).expect("removed");
+            return "removed".to_owned();
+        }
+        1 => {
+            bytes.truncate(at);
+            format!("cut at byte {at} of it")
+        }
+        2 => {
+            bytes[at..at + length].fill(0);
+            format!("{length} zeros at byte {at}")
+        }
+        3 => {
+            bytes[at..at + length].fill_with(|| random.byte());
+            format!("{length} random bytes at byte {at}")
+        }
+        4 => {
+            let other = random.below(bytes.len());
+            let piece = bytes[other..(other + length).min(bytes.len())].to_vec();
+            bytes.splice(at..at + length, piece);
+            format!("{length} bytes of byte {other} at byte {at}")
+        }
+        _ if bytes.is_empty() => {
+            bytes.push(1);
+            "a byte in an empty file".to_owned()
+        }
+        _ => {
+            let bit = random.below(8);
+            bytes[at] ^= 1 << bit;
+            format!("bit {bit} of byte {at} flipped")
+        }
+    };
+    fs::write(path, bytes).expect("written");
+    what
+}
+
+#[test]
+fn what_is_damaged_is_told_and_never_read() {
+    let ground = tempfile::tempdir().expect("a directory");
+    let original = ground.path().join("original");
+    fs::create_dir(&original).expect("a directory");
+    let counters = sample(&original);
+    let files = files(&original);
+    assert!(files.len() > 10, "{files:?}");
+    let (mut told, mut harmless) = (0, BTreeMap::<String, u64>::new());
+    let first = setting("DISCNT_DAMAGE_FIRST", 0);
+    for seed in first..first + setting("DISCNT_DAMAGE_ROUNDS", ROUNDS) {
+        let mut random = Random::new(seed);
+        let copied = ground.path().join("copy");
+        copy(&original, &copied);
+        // Every file in turn, and by size in every other round: most bytes are in few files.
+        let file = if seed % 2 == 0 { &files[seed as usize / 2 % files.len()] } else { by_size(&files, &mut random) };
+        let inner = file.strip_prefix(&original).expect("a file of it");
+        let what = format!("seed {seed}: {}: {}", inner.display(), damage(&copied.join(inner), &mut random));
+        match catch_unwind(AssertUnwindSafe(|| read(&copied))) {
+            Err(_) => panic!("{what}: a panic"),
+            Ok(Ok((_, read))) => {
+                assert_eq!(read, counters, "{what}: something else was read");
+                *harmless.entry(inner.display().to_string()).or_default() += 1;
+            }
+            Ok(Err(error)) => {
+                told += 1;
+                check_message(&error, &what);
+            }
+        }
+        fs::remove_dir_all(&copied).expect("removed");
+    }
+    println!("{told} were told; harmless: {harmless:?}");
+    assert!(told > 0);
+}
+
+fn by_size<'a>(files: &'a [PathBuf], random: &mut Random) -> &'a PathBuf {
+    let size = |file: &PathBuf| fs::metadata(file).expect("its size").len() as usize;
+    let mut at = random.below(files.iter().map(size).sum());
+    for file in files {
+        match at.checked_sub(size(file)) {
+            Some(rest) => at = rest,
+            None => return file,
+        }
+    }
+    &files[0]
+}
+
+/// The message says where, and what to do.
+fn check_message(error: &StorageError, what: &str) {
+    let text = error.to_string();
+    let is_clear = match error {
+        StorageError::StoreDamaged { .. } => text.contains("--repair") && text.contains("is damaged"),
+        StorageError::Newer { .. } => text.contains("use a newer one"),
+        StorageError::OtherNode { .. } => text.contains("--data-dir"),
+        _ => false,
+    };
+    assert!(is_clear, "{what}: {text}");
+}
