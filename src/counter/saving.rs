@@ -159,6 +159,12 @@ impl Table {
         }
     }
 
+    /// Own shares are handed over with all that was counted, and announced so, from now on: for what is written only now and
+    /// then, and read again in every process after a crash, what was counted and never said must not be told twice.
+    pub fn save_exactly(&self) {
+        self.shared.saves_exactly.store(true, Ordering::Relaxed);
+    }
+
     /// Whether numbers may be drawn. While not, nothing can be said and nothing repaired.
     pub fn has_numbers(&self) -> bool {
         self.lock_at(Location(0)).is_some_and(|shard| shard.own.has_numbers())
@@ -230,7 +236,9 @@ impl Shard {
         // Gone, or gone and another in its place that has not changed.
         let Some(counter) = self.counters.get(slot).filter(|counter| counter.unsaved) else { return };
         let is_unborn = counter.state.own.is_some_and(|share| share.born == 0);
-        if is_unborn || (counter.queued && counter.active.is_none()) {
+        // What is on disk for long, and perhaps never replaced, must say under its number all that there was.
+        let is_to_be_exact = shared.saves_exactly.load(Ordering::Relaxed) && counter.told() != counter.state.own;
+        if is_unborn || is_to_be_exact || (counter.queued && counter.active.is_none()) {
             if !self.own.has_numbers() {
                 self.saving.touched.push(slot);
                 return;

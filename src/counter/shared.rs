@@ -72,6 +72,8 @@ pub(super) struct Shared {
     /// Counters that changed since they were last handed over to be kept, and records of counters that are gone.
     pub(super) unsaved: AtomicU64,
     pub(super) commits: CommitClock,
+    /// Nothing of an own share is kept apart as counted and never said.
+    pub(super) saves_exactly: AtomicBool,
     members: AtomicU32,
     /// A bit a shard that has news.
     news: [AtomicU64; SHARDS / 64],
@@ -100,6 +102,7 @@ impl Shared {
             unsettled_precisions: AtomicU64::new(0),
             unsaved: AtomicU64::new(0),
             commits: CommitClock::default(),
+            saves_exactly: AtomicBool::new(false),
             members: AtomicU32::new(1),
             news: Default::default(),
             drain_from: AtomicUsize::new(0),

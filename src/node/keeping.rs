@@ -36,8 +36,8 @@ pub(super) struct Keeping {
     block: u64,
     /// The last cycle that was asked for.
     asked: u64,
-    /// What was given up is on disk with this cycle.
-    given_up: u64,
+    /// What no crash may take back is on disk with this cycle.
+    irrevocable: u64,
     /// It is on disk that somebody may have been told something by the present replica.
     is_telling_kept: bool,
     /// Outputs, each with the cycle that it waits for.
@@ -66,7 +66,7 @@ impl Keeping {
             wanted: reserved,
             block,
             asked: 0,
-            given_up: 0,
+            irrevocable: 0,
             is_telling_kept: goes_on.is_some_and(|record| record.has_told),
             held: VecDeque::new(),
             held_bytes: 0,
@@ -186,9 +186,9 @@ impl Node {
         ticket
     }
 
-    /// Shares were given up: whoever hears of it relies on that no crash takes it back.
-    pub(super) fn note_given_up(&mut self, now: Monotonic) {
-        self.keeping.given_up = self.ask_commit(now);
+    /// Something was done that no crash may take back: nothing is said before it is on disk.
+    pub(super) fn note_irrevocable(&mut self, now: Monotonic) {
+        self.keeping.irrevocable = self.ask_commit(now);
     }
 
     /// Sends what says something of counters, as soon as that may be said.
@@ -224,8 +224,8 @@ impl Node {
             let ticket = self.table.commits().ticket();
             return Some(if ticket > self.keeping.asked { self.ask_commit(now) } else { ticket });
         }
-        let given_up = self.keeping.given_up;
-        (!self.keeping.held.is_empty() || !self.table.commits().is_durable(given_up)).then_some(given_up)
+        let irrevocable = self.keeping.irrevocable;
+        (!self.keeping.held.is_empty() || !self.table.commits().is_durable(irrevocable)).then_some(irrevocable)
     }
 
     /// Whether a commit is had by itself, and not only when somebody asks for it.

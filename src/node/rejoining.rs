@@ -160,8 +160,7 @@ impl Node {
         }
         if self.state.phase() == Phase::Serving && !self.doubt.is_open() {
             self.reconciling = None;
-            let past: Vec<ReplicaIndex> = self.own_past().collect();
-            self.count_remainders_of(past);
+            self.count_past(now);
         }
     }
 
@@ -177,9 +176,19 @@ impl Node {
         self.begin_serving(now);
         let milliseconds = u64::try_from(now.since(rejoining.since).as_millis()).unwrap_or(u64::MAX);
         self.emit(Event::Resumed { replica: self.own, milliseconds });
-        let all: Vec<ReplicaIndex> = self.registry.of_node(self.own.node).collect();
-        self.count_remainders_of(all);
+        self.count_remainders_of([index]);
+        self.count_past(now);
         self.send_digests(now);
+    }
+
+    /// Counts what earlier replicas had counted and told nobody. That is irrevocable, or the next process would do it again:
+    /// nothing of it leaves before it is on disk, and where nothing is written down it has to wait for other times.
+    fn count_past(&mut self, now: Monotonic) {
+        if self.writes_down() {
+            let past: Vec<ReplicaIndex> = self.own_past().collect();
+            self.count_remainders_of(past);
+            self.note_irrevocable(now);
+        }
     }
 
     /// Goes on when nothing more is to be found out, or when there is no more time for it.

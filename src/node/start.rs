@@ -120,6 +120,9 @@ impl Node {
         if let Some(home) = self.registry.index(self.own) {
             self.table.progress().set_void(home, self.drawn_before);
         }
+        if !self.writes_down() {
+            self.table.save_exactly();
+        }
         // Who does not know who it is says nothing.
         let (last, limit) =
             if self.own_index == NOBODY { (0, 0) } else { (self.drawn_before, self.keeping.number_limit()) };

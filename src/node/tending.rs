@@ -32,7 +32,7 @@ impl Node {
         self.publish_record(now.monotonic);
         let done = if self.state.phase() == Phase::Serving { self.tend() } else { Tended::default() };
         if done.shares_retired > 0 {
-            self.note_given_up(now.monotonic);
+            self.note_irrevocable(now.monotonic);
         }
         self.forget_places();
         if self.state.phase() == Phase::Serving {

@@ -2,7 +2,7 @@
 
 use super::traffic::KindTraffic;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId, ReplicaIndex};
-use crate::replication::{Digest, NodeRecord};
+use crate::replication::{Digest, NodeRecord, NumberSet};
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -150,6 +150,19 @@ impl ClusterState {
     /// held is in the table.
     pub fn record(&self) -> Arc<NodeRecord> {
         Arc::clone(&self.record.read())
+    }
+
+    /// The record with all replicas that counters taken meanwhile may refer to, for whoever has taken them: of what it
+    /// lacked nothing is said to be held.
+    pub fn complete_record(&self, record: &Arc<NodeRecord>) -> Arc<NodeRecord> {
+        let replicas = Arc::clone(&self.replicas.read());
+        let lacking = replicas.iter().skip(record.replicas.len());
+        if lacking.len() == 0 {
+            return Arc::clone(record);
+        }
+        let mut record = (**record).clone();
+        record.replicas.extend(lacking.map(|replica| (*replica, NumberSet::default())));
+        Arc::new(record)
     }
 
     /// Replaces the record.

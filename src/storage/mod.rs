@@ -19,4 +19,4 @@ pub use config::{Config, ConfigError};
 pub use directory::DataDirectory;
 pub use error::StorageError;
 pub use records::{KeptOut, RememberedMember};
-pub use store::{Changes, LoadProgress, Opened, Standing, Store};
+pub use store::{Changes, LoadProgress, Opened, Repaired, Standing, Store};

@@ -16,6 +16,8 @@ mod packer;
 mod record;
 mod repair;
 mod stored;
+#[cfg(test)]
+mod stored_tests;
 
 pub use backup::{encode_backup_entry, take_backup_entry};
 pub use error::WireError;

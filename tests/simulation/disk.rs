@@ -223,6 +223,7 @@ impl World {
                 |name: &[u8], stored: Option<&StoredCounter>| changes.push((name.to_vec(), stored.cloned()));
             while table.take_unsaved(shard, TAKEN_AT_ONCE, now, &mut visit) {}
         }
+        let record = self.node(at).state().complete_record(&record);
         Cycle { number, record, changes }
     }
 

@@ -76,6 +76,8 @@ struct Assigned {
     is_lost: bool,
     /// A deletion that somebody has given up.
     is_buried: bool,
+    /// Nodes that have not lost their memory since.
+    keepers: BTreeSet<usize>,
 }
 
 #[derive(Default)]
@@ -171,8 +173,14 @@ impl Book {
         let observed = assignment.cut.iter().fold(0, |bits, (_, share)| bits | bits_of(share.total.units()));
         let stamp = assignment.stamp;
         let counter = self.counters.entry(key).or_default();
-        let assigned =
-            Assigned { base: base.unwrap_or(0), deleted: base.is_none(), observed, is_lost: false, is_buried: false };
+        let assigned = Assigned {
+            base: base.unwrap_or(0),
+            deleted: base.is_none(),
+            observed,
+            is_lost: false,
+            keepers: BTreeSet::new(),
+            is_buried: false,
+        };
         if counter.assigned.insert(stamp, assigned).is_some() {
             self.complaint.get_or_insert(format!("{key}: stamp {stamp:?} was made twice"));
         }
@@ -190,6 +198,9 @@ impl Book {
         if let Some(assignment) = before.assignment().filter(|_| state.assignment().is_none())
             && let Some(buried) = counter.assigned.get_mut(&assignment.stamp)
         {
+            if !buried.is_buried {
+                buried.keepers = (0..world.nodes()).filter(|at| !world.hosts[*at].is_down).collect();
+            }
             buried.is_buried = true;
         }
         let node = world.node(at);
@@ -238,6 +249,12 @@ impl Book {
             let last = stamps.last().copied();
             for (stamp, assigned) in &mut counter.assigned {
                 assigned.is_lost |= last.is_none_or(|last| last < *stamp);
+                // An old SAVE brings back what nobody remembers to have given up.
+                assigned.keepers.retain(|at| !fallen.contains(at) || world.disk(*at).mode != Durability::Memory);
+                if assigned.is_buried && assigned.keepers.is_empty() {
+                    assigned.is_buried = false;
+                    counter.doubtful |= assigned.observed;
+                }
             }
         }
         lost

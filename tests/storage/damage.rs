@@ -1,9 +1,10 @@
 //! Damage at random places of every file. Whatever is damaged, what is read is what was written, or nothing is.
 
-use crate::history::{Counters, apply, begin, commit, read, write};
+use crate::history::{Counters, NODE, apply, begin, commit, counter, read, write};
 use crate::random::{Random, setting};
 use discnt::base::Durability;
-use discnt::storage::StorageError;
+use discnt::counter::StoredCounter;
+use discnt::storage::{Standing, StorageError, Store};
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,15 +12,24 @@ use std::path::{Path, PathBuf};
 
 const ROUNDS: u64 = 250;
 const NAMES: usize = 3000;
+/// Every so many stores that were damaged are repaired.
+const REPAIRED: u64 = 4;
 
-/// A store with several tables and a journal, and what is in it.
-fn sample(directory: &Path) -> Counters {
-    let (mut random, mut counters) = (Random::new(1), Counters::new());
+/// What is in a store, and all that ever was.
+struct Sample {
+    counters: Counters,
+    ever: Vec<(Vec<u8>, StoredCounter)>,
+}
+
+/// A store with several tables and a journal.
+fn sample(directory: &Path) -> Sample {
+    let (mut random, mut counters, mut ever) = (Random::new(1), Counters::new(), Vec::new());
     let mut store = begin(directory, Durability::Always);
     for number in 1..=90 {
         let commit = commit(&mut random, number, NAMES, 200);
         write(&mut store, &commit).expect("committed");
         apply(&mut counters, &commit);
+        ever.extend(commit.iter().filter_map(|(name, number)| Some((name.clone().into_bytes(), counter((*number)?)))));
         if [20, 40, 60, 75].contains(&number) {
             store.settle().expect("tables are written");
         }
@@ -27,7 +37,7 @@ fn sample(directory: &Path) -> Counters {
     drop(store);
     // Opening cuts the journal to what is in it, which makes it quick to copy.
     assert_eq!(read(directory).expect("undamaged").1, counters);
-    counters
+    Sample { counters, ever }
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {
@@ -100,10 +110,10 @@ fn what_is_damaged_is_told_and_never_read() {
     let ground = tempfile::tempdir().expect("a directory");
     let original = ground.path().join("original");
     fs::create_dir(&original).expect("a directory");
-    let counters = sample(&original);
+    let sample = sample(&original);
     let files = files(&original);
     assert!(files.len() > 10, "{files:?}");
-    let (mut told, mut harmless) = (0, BTreeMap::<String, u64>::new());
+    let (mut told, mut saved, mut harmless) = (0_u64, Vec::new(), BTreeMap::<String, u64>::new());
     let first = setting("DISCNT_DAMAGE_FIRST", 0);
     for seed in first..first + setting("DISCNT_DAMAGE_ROUNDS", ROUNDS) {
         let mut random = Random::new(seed);
@@ -116,18 +126,41 @@ fn what_is_damaged_is_told_and_never_read() {
         match catch_unwind(AssertUnwindSafe(|| read(&copied))) {
             Err(_) => panic!("{what}: a panic"),
             Ok(Ok((_, read))) => {
-                assert_eq!(read, counters, "{what}: something else was read");
+                assert_eq!(read, sample.counters, "{what}: something else was read");
                 *harmless.entry(inner.display().to_string()).or_default() += 1;
             }
             Ok(Err(error)) => {
                 told += 1;
                 check_message(&error, &what);
+                if told % REPAIRED == 0 && matches!(error, StorageError::StoreDamaged { .. }) {
+                    saved.push(check_repair(&copied, inner, &sample, &what));
+                }
             }
         }
         fs::remove_dir_all(&copied).expect("removed");
     }
-    println!("{told} were told; harmless: {harmless:?}");
-    assert!(told > 0);
+    saved.sort_unstable();
+    println!("{told} were told; of {} counters repairs saved {saved:?}; harmless: {harmless:?}", sample.counters.len());
+    assert!(told > 0 && saved.iter().any(|saved| *saved > 0));
+}
+
+/// Repairs a store: it can be used again, holds nothing that never was, and what was damaged is still there. Answers how
+/// many counters it holds.
+fn check_repair(directory: &Path, damaged: &Path, sample: &Sample, what: &str) -> usize {
+    let before = fs::read(directory.join(damaged)).ok();
+    let repaired = Store::repair(directory, NODE).unwrap_or_else(|error| panic!("{what}: not repaired: {error}"));
+    let aside = repaired.set_aside.clone().unwrap_or_else(|| panic!("{what}: nothing was repaired"));
+    assert_eq!(fs::read(aside.join(damaged)).ok(), before, "{what}: what was set aside was changed");
+    let (opened, counters) = read(directory).unwrap_or_else(|error| panic!("{what}: after the repair: {error}"));
+    assert_eq!((opened.clean, opened.standing), (false, Standing { whole: false, stale: true }), "{what}");
+    assert_eq!(counters.len() as u64, repaired.saved, "{what}");
+    for read in &counters {
+        let was = sample.ever.iter().any(|(name, counter)| (name, counter) == read);
+        assert!(was, "{what}: {read:?} never was");
+    }
+    let again = Store::repair(directory, NODE).expect("nothing to repair");
+    assert_eq!((again.set_aside, again.saved), (None, repaired.saved), "{what}");
+    counters.len()
 }
 
 fn by_size<'a>(files: &'a [PathBuf], random: &mut Random) -> &'a PathBuf {

@@ -262,6 +262,3 @@ fn run(store: Store, settings: CommitterSettings, shared: &Shared) -> Result<(),
     shared.outcome.send_modify(|outcome| outcome.stopped = true);
     result
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,10 +9,13 @@ mod commits_file;
 mod engine;
 mod load;
 mod mark;
+mod repair;
+mod salvage;
 mod sealed;
 
 pub use changes::Changes;
 pub use load::LoadProgress;
+pub use repair::Repaired;
 
 use super::checked_file::{io_error, sync_directory};
 use super::error::StorageError;
@@ -31,6 +34,8 @@ use std::path::{Path, PathBuf};
 pub(super) const STORE: &str = "store";
 /// A database that is being made, and not one yet.
 const UNFINISHED: &str = "store.new";
+/// That with which a store is made.
+const FIRST_COMMIT: u64 = 1;
 const MARK_KEY: &[u8] = b"mark";
 const RECORD_KEY: &[u8] = b"record";
 /// A key that is no counter's name, by its length. Were the counters gone, so would it be.
@@ -71,7 +76,8 @@ pub struct Store {
     mark: Mark,
     /// The last commit that is known to be on disk.
     durable: u64,
-    commits: CommitsFile,
+    /// None while the store is made.
+    commits: Option<CommitsFile>,
     record: Option<NodeRecord>,
 }
 
@@ -87,6 +93,8 @@ impl Store {
         let (commits, said) = match (said, is_there) {
             (Some(said), true) => said,
             (None, false) => make(data_directory, node)?,
+            // Only ever made, and not to the end: nothing was in it.
+            (Some((_, said)), false) if said.commit <= FIRST_COMMIT => make(data_directory, node)?,
             (None, true) => {
                 return Err(StorageError::StoreDamaged {
                     path: data_directory.join(commits_file::FILE_NAME),
@@ -109,7 +117,18 @@ impl Store {
         check_mark(&path, &mark, node, said)?;
         let opened = opened(&mark, record.clone(), engine.counters.approximate_len() as u64);
         let data_directory = data_directory.to_owned();
-        Ok((Self { data_directory, path, engine: Some(engine), mark, durable: mark.commit, commits, record }, opened))
+        Ok((
+            Self {
+                data_directory,
+                path,
+                engine: Some(engine),
+                mark,
+                durable: mark.commit,
+                commits: Some(commits),
+                record,
+            },
+            opened,
+        ))
     }
 
     /// Notes that a run begins, which counts as `record.own` and may use numbers up to `record.reserved`. Durable when it
@@ -172,7 +191,9 @@ impl Store {
     pub fn close_clean(mut self) -> Result<(), StorageError> {
         let mark = Mark { clean: true, ..self.mark };
         self.write(&mut Changes::default(), None, mark)?;
-        self.commits.sync()?;
+        if let Some(commits) = &self.commits {
+            commits.sync()?;
+        }
         drop(self.engine);
         sync_directory(&self.data_directory)
     }
@@ -193,7 +214,9 @@ impl Store {
     fn write(&mut self, changes: &mut Changes, record: Option<&NodeRecord>, mark: Mark) -> Result<(), StorageError> {
         // Even if this fails, its number is used up: what was written may turn out to be there.
         self.mark.commit += 1;
-        let mark = Mark { commit: self.mark.commit, ..mark };
+        // A node that takes a new identity takes its counters along.
+        let node = record.map_or(mark.node, |record| record.own.node);
+        let mark = Mark { commit: self.mark.commit, node, ..mark };
         let written = self.try_write(changes, record, mark);
         if written.is_err() {
             // It may refuse everything from now on, so it is not asked again.
@@ -204,7 +227,10 @@ impl Store {
         if let Some(record) = record {
             self.record = Some(record.clone());
         }
-        self.commits.write(Said { store: mark.store, commit: mark.commit })
+        match &mut self.commits {
+            Some(commits) => commits.write(Said { store: mark.store, commit: mark.commit }),
+            None => Ok(()),
+        }
     }
 
     fn try_write(
@@ -244,6 +270,18 @@ impl Store {
 
 /// Makes a store where there is none. It gets its name when it is complete.
 fn make(data_directory: &Path, node: NodeId) -> Result<(CommitsFile, Said), StorageError> {
+    let (engine, mark) = make_unfinished(data_directory, node)?;
+    let unfinished = engine.path.clone();
+    drop(engine);
+    let said = Said { store: mark.store, commit: mark.commit };
+    let commits = CommitsFile::create(data_directory, said)?;
+    fs::rename(&unfinished, data_directory.join(STORE)).map_err(io_error("rename", &unfinished))?;
+    sync_directory(data_directory)?;
+    Ok((commits, said))
+}
+
+/// Makes an empty store that has not its name yet.
+fn make_unfinished(data_directory: &Path, node: NodeId) -> Result<(Engine, Mark), StorageError> {
     let unfinished = data_directory.join(UNFINISHED);
     match fs::remove_dir_all(&unfinished) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -254,22 +292,18 @@ fn make(data_directory: &Path, node: NodeId) -> Result<(CommitsFile, Said), Stor
     let mark = Mark {
         node,
         store: rand::random(),
-        commit: 1,
+        commit: FIRST_COMMIT,
         durability: Durability::Always,
         clean: true,
         whole: true,
         stale: false,
     };
-    fs::create_dir(&unfinished).map_err(|error| StorageError::NotWritable { path: unfinished.clone(), error })?;
+    fs::create_dir(&unfinished).map_err(io_error("make", &unfinished))?;
     let engine = Engine::open(&unfinished)?;
     let marker = seal(&MARKER_KEY, |out| out.extend_from_slice(MARKER_VALUE));
     let said = seal(MARK_KEY, |out| mark.encode(out));
     engine.write([(&MARKER_KEY[..], Some(&marker[..]))].into_iter(), [(MARK_KEY, said)].into_iter())?;
-    drop(engine);
-    let said = Said { store: mark.store, commit: mark.commit };
-    let path = data_directory.join(STORE);
-    fs::rename(&unfinished, &path).map_err(io_error("rename", &unfinished))?;
-    Ok((CommitsFile::create(data_directory, said)?, said))
+    Ok((engine, mark))
 }
 
 /// What the store says of itself and of the node.
@@ -328,7 +362,8 @@ fn check_mark(path: &Path, mark: &Mark, node: NodeId, said: Said) -> Result<(), 
 fn opened(mark: &Mark, previous: Option<NodeRecord>, counters: u64) -> Opened {
     let complete = mark.clean || mark.durability == Durability::Always;
     let told = previous.as_ref().is_some_and(|record| record.has_told);
-    let stale = mark.stale || (!mark.clean && mark.durability == Durability::Memory && told);
+    // In memory mode nothing is written down before it is said, so the record does not know what was told.
+    let stale = mark.stale || (!mark.clean && mark.durability == Durability::Memory);
     Opened {
         clean: mark.clean,
         mode_was: mark.durability,

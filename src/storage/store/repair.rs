@@ -1,0 +1,196 @@
+//! The way back from damage: what can be read is written into a new store, and the damaged one is set aside. Nothing is
+//! ever deleted.
+
+use super::commits_file::{self, CommitsFile, Said};
+use super::salvage::{NodeState, Salvage};
+use super::sealed::unseal;
+use super::{Changes, MARKER_KEY, Mark, STORE, Standing, Store, UNFINISHED, make_unfinished};
+use crate::base::{Durability, NodeId, ReplicaId};
+use crate::counter::StoredCounter;
+use crate::replication::{NodeRecord, NumberSet};
+use crate::storage::StorageError;
+use crate::storage::checked_file::{io_error, sync_directory};
+use crate::wire::decode_stored_counter;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where damaged parts are kept, with a number.
+const DAMAGED: &str = "damaged-";
+/// More damaged stores than anybody keeps.
+const MOST_DAMAGED: u32 = 10_000;
+/// Far more numbers than can have been reserved since the newest record that may be lost.
+const NUMBERS_APART: u64 = 1 << 40;
+const BATCH_BYTES: usize = 8 << 20;
+
+/// What a repair did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repaired {
+    /// Where the damaged part is now; `None` when nothing was damaged and nothing was done.
+    pub set_aside: Option<PathBuf>,
+    /// Counters of which a right record is in the new store.
+    pub saved: u64,
+    /// Records that could be read and were not right.
+    pub wrong: u64,
+    /// What could not be read.
+    pub losses: Vec<String>,
+}
+
+impl Store {
+    /// Looks for damage, and where there is any, sets the store aside and makes a new one of all that can still be read
+    /// and is right. The node then counts as one that may lack what it acknowledged.
+    ///
+    /// # Errors
+    /// [`StorageError`] when the store is another node's, of a newer version, or the system refuses: nothing was changed.
+    pub fn repair(data_directory: &Path, node: NodeId) -> Result<Repaired, StorageError> {
+        match examine(data_directory, node) {
+            Ok(saved) => return Ok(Repaired { set_aside: None, saved, wrong: 0, losses: Vec::new() }),
+            Err(StorageError::StoreDamaged { .. }) => {}
+            Err(other) => return Err(other),
+        }
+        let damaged = data_directory.join(STORE);
+        let mut repaired = Repaired { set_aside: None, saved: 0, wrong: 0, losses: Vec::new() };
+        let mark = if damaged.is_dir() {
+            save(data_directory, &damaged, node, &mut repaired)?
+        } else {
+            repaired.losses.push(format!("{}: it is missing", damaged.display()));
+            write_new(data_directory, node, &NodeState::default(), |_| Ok(()))?
+        };
+        let aside = free_name(data_directory)?;
+        fs::create_dir(&aside).map_err(io_error("make", &aside))?;
+        for name in [STORE, commits_file::FILE_NAME] {
+            move_if_there(&data_directory.join(name), &aside.join(name))?;
+        }
+        let unfinished = data_directory.join(UNFINISHED);
+        fs::rename(&unfinished, &damaged).map_err(io_error("rename", &unfinished))?;
+        CommitsFile::create(data_directory, Said { store: mark.store, commit: mark.commit })?;
+        sync_directory(&aside)?;
+        sync_directory(data_directory)?;
+        repaired.set_aside = Some(aside);
+        Ok(repaired)
+    }
+}
+
+/// Reads everything; answers how many counters there are.
+fn examine(data_directory: &Path, node: NodeId) -> Result<u64, StorageError> {
+    let (store, _) = Store::open(data_directory, node)?;
+    store.load(1, &super::LoadProgress::default(), |_, _| {})
+}
+
+/// Makes a new store, unnamed yet, of what can be read of the damaged one.
+fn save(data_directory: &Path, damaged: &Path, node: NodeId, repaired: &mut Repaired) -> Result<Mark, StorageError> {
+    let mut salvage = Salvage::new(damaged);
+    let state = salvage.node_state()?;
+    let found = state.mark.map(|mark| mark.node).or(state.record.as_ref().map(|record| record.own.node));
+    if let Some(found) = found.filter(|found| *found != node) {
+        return Err(StorageError::OtherNode { path: damaged.to_owned(), found, expected: node });
+    }
+    let replicas: Vec<ReplicaId> =
+        state.record.iter().flat_map(|record| record.replicas.iter().map(|(replica, _)| *replica)).collect();
+    let mark = write_new(data_directory, node, &state, |store| {
+        if state.record.is_none() {
+            // Without the list of replicas nobody knows whose the shares are.
+            return Ok(());
+        }
+        let mut changes = Changes::default();
+        salvage.counters(|name, value| {
+            if name == MARKER_KEY {
+                return Ok(());
+            }
+            match value.map(|value| right(name, value, &replicas)) {
+                None => changes.push(name, None),
+                Some(Some(counter)) => changes.push(name, Some(&counter)),
+                Some(None) => repaired.wrong += 1,
+            }
+            if changes.bytes() < BATCH_BYTES {
+                return Ok(());
+            }
+            let result = store.commit(&mut changes, None);
+            changes.clear();
+            result
+        })?;
+        store.commit(&mut changes, None)?;
+        repaired.saved = store.load(1, &super::LoadProgress::default(), |_, _| {})?;
+        Ok(())
+    })?;
+    if state.record.is_none() {
+        repaired.losses.push(format!("{}: the node's record, without which no counter can be read", damaged.display()));
+    }
+    repaired.losses.append(&mut salvage.losses);
+    Ok(mark)
+}
+
+/// The counter of a record that is what was written.
+fn right(name: &[u8], sealed: &[u8], replicas: &[ReplicaId]) -> Option<StoredCounter> {
+    crate::base::Name::new(name).ok()?;
+    decode_stored_counter(unseal(name, sealed)?, replicas).ok()
+}
+
+/// Makes a store that has not its name yet, and fills it.
+fn write_new(
+    data_directory: &Path,
+    node: NodeId,
+    state: &NodeState,
+    fill: impl FnOnce(&mut Store) -> Result<(), StorageError>,
+) -> Result<Mark, StorageError> {
+    let (engine, mark) = make_unfinished(data_directory, node)?;
+    let standing = Standing { whole: false, stale: true };
+    let record = state.record.as_ref().map(claim_nothing);
+    let mut store = Store {
+        data_directory: data_directory.to_owned(),
+        path: engine.path.clone(),
+        engine: Some(engine),
+        mark: Mark {
+            durability: Durability::EverySecond,
+            clean: false,
+            whole: standing.whole,
+            stale: standing.stale,
+            ..mark
+        },
+        durable: mark.commit,
+        commits: None,
+        record: record.clone(),
+    };
+    store.commit(&mut Changes::default(), record.as_ref())?;
+    fill(&mut store)?;
+    Ok(store.mark)
+}
+
+/// What a node may say of itself that holds part of what it held: nothing of any replica for sure. What it sends for
+/// is then sent again. Numbers that it can have used are passed over.
+fn claim_nothing(record: &NodeRecord) -> NodeRecord {
+    let replicas = record.replicas.iter().map(|(replica, _)| (*replica, NumberSet::default())).collect();
+    NodeRecord { replicas, reserved: record.reserved.saturating_add(NUMBERS_APART), ..record.clone() }
+}
+
+fn free_name(data_directory: &Path) -> Result<PathBuf, StorageError> {
+    for number in 1..=MOST_DAMAGED {
+        let path = data_directory.join(format!("{DAMAGED}{number}"));
+        if !path.try_exists().map_err(io_error("look for", &path))? {
+            return Ok(path);
+        }
+    }
+    let path = data_directory.join(format!("{DAMAGED}{MOST_DAMAGED}"));
+    Err(StorageError::Engine { operation: "use", path, what: "every number up to this is taken".into() })
+}
+
+fn move_if_there(from: &Path, to: &Path) -> Result<(), StorageError> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("set aside", from)(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repaired_record_claims_nothing_and_reuses_no_number() {
+        let record = super::super::tests::record(1 << 20);
+        let repaired = claim_nothing(&record);
+        assert!(repaired.replicas.iter().all(|(_, held)| *held == NumberSet::default()));
+        let order = |record: &NodeRecord| record.replicas.iter().map(|(replica, _)| *replica).collect::<Vec<_>>();
+        assert_eq!((order(&repaired), repaired.own), (order(&record), record.own));
+        assert!(repaired.reserved > record.reserved + (1 << 32));
+    }
+}

@@ -1,0 +1,184 @@
+//! Power cuts and kills. What was acknowledged is there; what was not is there as a whole or not at all.
+
+use crate::damage::{copy, files};
+use crate::history::{Commit, Counters, apply, begin, commit, read, write};
+use crate::random::{Random, setting};
+use discnt::base::Durability;
+use discnt::storage::StorageError;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const CUTS: u64 = 300;
+const KILLS: u64 = 6;
+const NAMES: usize = 400;
+/// What a disk writes as a whole.
+const SECTOR_BYTES: usize = 512;
+/// A child process that is to be killed finds here where to write, and its seed.
+const CHILD: &str = "DISCNT_STORAGE_CHILD";
+const SEED: &str = "DISCNT_STORAGE_CHILD_SEED";
+
+/// The same commits from the same seed.
+fn commits(seed: u64) -> impl Iterator<Item = Commit> {
+    let mut random = Random::new(seed);
+    (1..).map(move |number| {
+        let most = if random.one_in(10) { 300 } else { 6 };
+        commit(&mut random, number, NAMES, most)
+    })
+}
+
+/// Leaves out sectors of what `after` has and `before` has not, as a power cut may that comes before they are durable.
+/// Answers whether anything was left out.
+fn cut_power(before: &Path, after: &Path, random: &mut Random) -> bool {
+    let mut lost = false;
+    for path in files(after) {
+        let inner = path.strip_prefix(after).expect("a file of it");
+        let old = fs::read(before.join(inner)).unwrap_or_default();
+        let mut new = fs::read(&path).expect("read");
+        if old == new {
+            continue;
+        }
+        let first = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+        let last = new.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let keep_up_to = match random.below(3) {
+            // In order, up to anywhere.
+            0 => first + random.below(last - first + 1),
+            _ => last,
+        };
+        let mut begin = first;
+        while begin < last {
+            let end = ((begin / SECTOR_BYTES + 1) * SECTOR_BYTES).min(last);
+            let from = keep_up_to.clamp(begin, end);
+            // In any order, a sector as a whole.
+            let from = if keep_up_to == last && random.one_in(3) { begin } else { from };
+            if new[from..end].iter().any(|byte| *byte != 0) {
+                lost = true;
+                new[from..end].fill(0);
+                let old = old.get(from..end.min(old.len())).unwrap_or_default();
+                new[from..from + old.len()].copy_from_slice(old);
+            }
+            begin = end;
+        }
+        // The size may be on disk before the bytes, or not.
+        if random.one_in(2) && old.len() < new.len() {
+            new.truncate(keep_up_to.max(old.len()));
+        }
+        fs::write(&path, new).expect("written");
+    }
+    lost
+}
+
+#[test]
+fn a_power_cut_loses_nothing_that_was_acknowledged_and_leaves_nothing_half() {
+    let ground = tempfile::tempdir().expect("a directory");
+    let (live, before, after) = (ground.path().join("live"), ground.path().join("before"), ground.path().join("after"));
+    fs::create_dir(&live).expect("a directory");
+    // What opening did to the journal makes it quick to copy.
+    drop(begin(&live, Durability::Always));
+    let (mut store, mut counters) = (begin(&live, Durability::Always), Counters::new());
+    let first = setting("DISCNT_CRASHES_FIRST", 0);
+    let (mut all, mut torn) = (0, 0);
+    for (seed, commit) in (first..first + setting("DISCNT_CRASHES_ROUNDS", CUTS)).zip(commits(1)) {
+        let mut random = Random::new(seed);
+        if random.one_in(40) {
+            store.settle().expect("tables are written");
+        }
+        copy(&live, &before);
+        // The file of the commits' number is not made durable each time: it may be old.
+        let lagging = random.one_in(2).then(|| fs::read(live.join("commits")).expect("read"));
+        write(&mut store, &commit).expect("committed");
+        copy(&live, &after);
+        if let Some(lagging) = lagging {
+            fs::write(after.join("commits"), lagging).expect("written");
+            fs::write(before.join("commits"), fs::read(after.join("commits")).expect("read")).expect("written");
+        }
+        let lost = cut_power(&before, &after, &mut random);
+        let (_, read) = read(&after).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let acknowledged = counters.clone();
+        apply(&mut counters, &commit);
+        assert!(read == acknowledged || read == counters, "seed {seed}: neither before nor after the commit");
+        assert!(lost || read == counters, "seed {seed}: all of it was written");
+        *(if lost { &mut torn } else { &mut all }) += 1;
+        for copied in [&before, &after] {
+            fs::remove_dir_all(copied).expect("removed");
+        }
+    }
+    println!("{torn} commits torn, {all} written as a whole");
+    assert!(torn > 0);
+}
+
+#[test]
+fn a_process_that_is_killed_loses_nothing_that_it_acknowledged() {
+    let ground = tempfile::tempdir().expect("a directory");
+    let mut random = Random::new(7);
+    for round in 0..setting("DISCNT_CRASHES_KILLS", KILLS) {
+        let directory = ground.path().join(round.to_string());
+        fs::create_dir(&directory).expect("a directory");
+        let mut child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "crashes::child_that_commits_until_it_is_killed", "--nocapture"])
+            .env(CHILD, &directory)
+            .env(SEED, round.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a child");
+        let mut acknowledged = 0_usize;
+        let kill_after = 1 + random.below(400);
+        for line in BufReader::new(child.stdout.take().expect("its output")).lines() {
+            let line = line.expect("a line");
+            if let Some(number) = line.strip_prefix("committed ") {
+                acknowledged = number.parse().expect("a number");
+            }
+            if acknowledged == kill_after {
+                std::thread::sleep(Duration::from_micros(random.below(3000) as u64));
+                child.kill().expect("killed");
+            }
+        }
+        child.wait().expect("it ends");
+        assert!(acknowledged >= kill_after, "round {round}: the child ended by itself");
+        let (_, read) = read(&directory).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        let (mut counters, mut commits) = (Counters::new(), commits(round));
+        commits.by_ref().take(acknowledged).for_each(|commit| apply(&mut counters, &commit));
+        // One more may have been written and not acknowledged.
+        let is_one = read == counters || {
+            apply(&mut counters, &commits.next().expect("endless"));
+            read == counters
+        };
+        assert!(is_one, "round {round}: after {acknowledged} commits");
+    }
+}
+
+#[test]
+fn child_that_commits_until_it_is_killed() {
+    let Some(directory) = std::env::var_os(CHILD) else { return };
+    let mut store = begin(Path::new(&directory), Durability::Always);
+    let mut output = std::io::stdout();
+    for (number, commit) in (1..).zip(commits(setting(SEED, 0))) {
+        write(&mut store, &commit).expect("committed");
+        writeln!(output, "committed {number}").and_then(|()| output.flush()).expect("the parent listens");
+    }
+}
+
+#[test]
+fn a_journal_that_is_cut_after_a_clean_stop_is_noticed() {
+    let ground = tempfile::tempdir().expect("a directory");
+    let mut store = begin(ground.path(), Durability::EverySecond);
+    for commit in commits(3).take(20) {
+        write(&mut store, &commit).expect("committed");
+    }
+    store.close_clean().expect("closed");
+    let journal = files(ground.path()).into_iter().find(|path| path.extension().is_some_and(|e| e == "jnl"));
+    let journal = journal.expect("a journal");
+    let bytes = fs::read(&journal).expect("read");
+    let trailers: Vec<_> =
+        bytes.windows(4).enumerate().filter(|(_, four)| four == b"FJL\x03").map(|(at, _)| at).collect();
+    // Exactly behind the last but one batch: to the engine, that is a journal like any other.
+    let cut = trailers[trailers.len() - 2] + 4;
+    for bytes in [bytes[..cut].to_vec(), bytes[..cut + 9].to_vec(), Vec::new()] {
+        fs::write(&journal, &bytes).expect("cut");
+        let error = read(ground.path()).expect_err("commits are missing");
+        assert!(matches!(error, StorageError::StoreDamaged { .. }), "{error}");
+        assert_eq!(fs::read(&journal).expect("read").len(), bytes.len(), "what is damaged is left as it is");
+    }
+}
