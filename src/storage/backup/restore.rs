@@ -3,13 +3,14 @@
 //! The node that starts with it counts as a new replica and knows that what it has is old: whoever of the cluster is left
 //! is asked for all it has. So nothing is counted twice, on the node that the backup is of or on another.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::file::{BACKUP_FILE, BackupError, BackupReader, check_states, joined};
-use crate::base::{Durability, Incarnation, NodeId};
-use crate::replication::NodeRecord;
+use crate::base::{Durability, Incarnation, NodeId, ReplicaId, ReplicaIndex};
+use crate::replication::{NodeRecord, NumberSet};
 use crate::storage::checked_file::{io_error, sync_directory};
 use crate::storage::store::{COMMITS, Changes, STORE, Standing, Store};
 use crate::storage::{DataDirectory, StorageError};
@@ -17,6 +18,8 @@ use crate::wire::{decode_stored_counter, take_backup_entry};
 
 /// Where the store is made before it takes its place.
 const UNFINISHED: &str = "restoring";
+/// The most nodes that are named as those to ask.
+const MAX_PARTED: usize = 1024;
 /// So much is written at a time, in bytes.
 const BATCH_BYTES: usize = 16 << 20;
 
@@ -72,7 +75,10 @@ pub fn restore(
     }
     let path = backup.join(BACKUP_FILE);
     // Once to see that it is whole and to have its records, and once to take its counters.
-    let record = read(&path, &mut |_| Ok(()))?;
+    let mut record = read(&path, &mut |_| Ok(()))?;
+    // What is restored may have been given up by any of them since: whoever of them is met has to be asked for all it has.
+    let others: BTreeSet<NodeId> = record.replicas.iter().map(|(replica, _)| replica.node).collect();
+    record.parted = others.into_iter().filter(|other| *other != node).take(MAX_PARTED).collect();
     read(&path, &mut |entries| {
         check_states(entries, &record).map_err(|error| unfit(&path, format!("a counter cannot be read: {error}")))
     })?;
@@ -81,17 +87,25 @@ pub fn restore(
         fs::remove_dir_all(&work).map_err(io_error("remove", &work))?;
     }
     fs::create_dir(&work).map_err(io_error("make", &work))?;
-    let counters = fill(&work, node, &path, &record)?;
-    // Later than any life of this node may have been, also than those after the backup: they end in seconds since 1970
-    // themselves or are small.
-    directory.next_incarnation_above(Incarnation(now_seconds))?;
+    // Later than any life of this node may have been, also than those after the backup: they are counted from 1, or from
+    // the seconds since 1970 of an earlier restoring.
+    let incarnation = directory.next_incarnation_above(Incarnation(now_seconds))?;
+    let of = record.own;
+    record = begun_anew(record, ReplicaId { node, incarnation });
+    let counters = fill(&work, of, &path, &record)?;
     for name in [STORE, COMMITS] {
         let (from, to) = (work.join(name), place.join(name));
         fs::rename(&from, &to).map_err(io_error("move", &from))?;
     }
     sync_directory(place)?;
     fs::remove_dir_all(&work).map_err(io_error("remove", &work))?;
-    Ok(Restored { counters, of: record.own.node })
+    Ok(Restored { counters, of: of.node })
+}
+
+/// The record of a replica that has counted nothing yet, behind all those of the backup.
+fn begun_anew(mut record: NodeRecord, own: ReplicaId) -> NodeRecord {
+    record.replicas.push((own, NumberSet::default()));
+    NodeRecord { own, reserved: 0, has_told: false, ..record }
 }
 
 fn unfit(path: &Path, what: String) -> RestoreError {
@@ -121,16 +135,23 @@ fn read(path: &Path, take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>) ->
     joined(before, after).map_err(|what| unfit(path, what))
 }
 
-fn fill(work: &Path, node: NodeId, path: &Path, record: &NodeRecord) -> Result<u64, RestoreError> {
+/// Writes what replica `of` held into a new store.
+fn fill(work: &Path, of: ReplicaId, path: &Path, record: &NodeRecord) -> Result<u64, RestoreError> {
     let replicas: Vec<_> = record.replicas.iter().map(|(replica, _)| *replica).collect();
-    let (mut store, _) = Store::open(work, node)?;
+    let place = replicas.iter().position(|replica| *replica == of).and_then(|place| u32::try_from(place).ok());
+    let place = ReplicaIndex(place.ok_or_else(|| unfit(path, "its own replica is not in its list".to_owned()))?);
+    let (mut store, _) = Store::open(work, record.own.node)?;
+    // From the first on, the store is that of this node.
+    store.begin_run(record, Durability::Always, Standing { whole: false, stale: true })?;
     let mut changes = Changes::default();
     let mut counters = 0;
     read(path, &mut |entries| {
         let wrong = |error| unfit(path, format!("a counter cannot be read: {error}"));
         let mut rest = entries;
         while let Some((name, state)) = take_backup_entry(&mut rest).map_err(wrong)? {
-            let counter = decode_stored_counter(state, &replicas).map_err(wrong)?;
+            let mut counter = decode_stored_counter(state, &replicas).map_err(wrong)?;
+            // It was that replica's own, and is another's here.
+            counter.shares.extend(counter.own.take().map(|share| (place, share)));
             changes.push(name.as_bytes(), Some(&counter));
             counters += 1;
         }
@@ -140,8 +161,7 @@ fn fill(work: &Path, node: NodeId, path: &Path, record: &NodeRecord) -> Result<u
         }
         Ok(())
     })?;
-    store.commit(&mut changes, None)?;
-    store.begin_run(record, Durability::Always, Standing { whole: false, stale: true })?;
+    store.commit(&mut changes, Some(record))?;
     store.close_clean()?;
     Ok(counters)
 }
@@ -150,9 +170,8 @@ fn fill(work: &Path, node: NodeId, path: &Path, record: &NodeRecord) -> Result<u
 mod tests {
     use super::super::file::BackupWriter;
     use super::*;
-    use crate::base::{ReplicaId, ReplicaIndex, Total};
+    use crate::base::Total;
     use crate::counter::{Share, StoredCounter};
-    use crate::replication::NumberSet;
     use crate::storage::LoadProgress;
     use crate::wire::{encode_backup_entry, encode_node_record};
     use parking_lot::Mutex;
@@ -196,10 +215,14 @@ mod tests {
         assert!(directory.next_incarnation().expect("one more").0 > NOW_SECONDS);
         let (store, opened) = Store::open(&data, node(7)).expect("a store");
         assert_eq!(opened.standing, Standing { whole: false, stale: true });
-        assert_eq!(opened.previous.map(|record| record.own.node), Some(node(1)));
-        let names = Mutex::new(Vec::new());
-        let load = store.load(1, &LoadProgress::default(), |name, _| names.lock().push(name.as_bytes().to_vec()));
-        assert_eq!((load.ok(), names.into_inner()), (Some(1), vec![b"a".to_vec()]));
+        let record = opened.previous.expect("a record");
+        assert_eq!((record.own.node, record.parted), (node(7), vec![node(1), node(2)]));
+        assert_eq!(record.replicas.len(), 3);
+        let found = Mutex::new(Vec::new());
+        let load = store.load(1, &LoadProgress::default(), |name, counter| {
+            found.lock().push((name.as_bytes().to_vec(), counter.own, counter.shares.len()));
+        });
+        assert_eq!((load.ok(), found.into_inner()), (Some(1), vec![(b"a".to_vec(), None, 2)]));
         drop(store);
         let again = restore(&directory, node(7), &backup, NOW_SECONDS);
         assert!(matches!(again, Err(RestoreError::NotEmpty(_))), "{again:?}");
