@@ -1,10 +1,10 @@
 //! The server's entry: flags and configuration first, then the node.
 
-use std::io::{stderr, stdout};
+use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use discnt::daemon::{Arguments, Launch, prepare, serve};
+use discnt::daemon::{Arguments, Launch, prepare, repair, serve};
 
 /// The system's own keeps the memory of deleted counters; this one gives it back within seconds.
 #[global_allocator]
@@ -22,6 +22,16 @@ fn main() -> ExitCode {
                 if !tracing::enabled!(tracing::Level::ERROR) {
                     eprintln!("discnt-server: {error}");
                 }
+                ExitCode::FAILURE
+            }
+        },
+        Ok(Launch::Repair(loaded)) => match repair(&loaded) {
+            Ok(report) => match write!(stdout(), "{report}") {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            },
+            Err(error) => {
+                eprintln!("discnt-server: {error}");
                 ExitCode::FAILURE
             }
         },

@@ -16,6 +16,8 @@ Examples:
       Says whether the file is valid, with everything that is wrong in it, and starts nothing.
   discnt-server --set cluster.lease_ms=2000 --set log.level=info,discnt::mesh=debug
       Any setting of the configuration file, from the command line.
+  discnt-server --set storage.durability=always
+      A node that answers an increment when it is on disk.
   DISCNT_RESP__PASSWORD=secret discnt-server --print-config
       Any setting from the environment, and what is in effect with where each value came from.
 
@@ -60,6 +62,11 @@ pub struct Arguments {
     #[arg(long)]
     pub check_config: bool,
 
+    /// Set aside what is damaged of the counters in the data directory, save what can still be read of them, say what was
+    /// lost and what to do next, then exit. Deletes nothing, and changes nothing where nothing is damaged
+    #[arg(long, conflicts_with_all = ["check_config", "print_config"])]
+    pub repair: bool,
+
     /// Print the configuration in effect as TOML, with where each value came from, then exit
     #[arg(long, conflicts_with = "check_config")]
     pub print_config: bool,
@@ -86,6 +93,7 @@ mod tests {
             "--certs-dir=c",
             "--set=log.level=debug",
             "--set=resp.threads=2",
+            "--repair",
         ])
         .expect("all are flags");
         assert_eq!(arguments.config, Some(PathBuf::from("a.toml")));
@@ -94,6 +102,7 @@ mod tests {
         assert_eq!(arguments.data_dir, Some(PathBuf::from("d")));
         assert_eq!(arguments.certs_dir, Some(PathBuf::from("c")));
         assert_eq!(arguments.settings, ["log.level=debug", "resp.threads=2"]);
+        assert!(arguments.repair);
     }
 
     #[test]

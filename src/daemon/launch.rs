@@ -13,6 +13,8 @@ use super::{Arguments, LoadedConfiguration};
 pub enum Launch {
     /// A server with this configuration.
     Serve(Box<LoadedConfiguration>),
+    /// A repair of what is on disk.
+    Repair(Box<LoadedConfiguration>),
     /// Nothing more: what was asked for was printed, or the configuration was refused and the reason was printed.
     Done(ExitCode),
 }
@@ -47,5 +49,6 @@ pub fn prepare(
         write!(output, "{loaded}")?;
         return Ok(Launch::Done(ExitCode::SUCCESS));
     }
-    Ok(Launch::Serve(Box::new(loaded)))
+    let loaded = Box::new(loaded);
+    Ok(if arguments.repair { Launch::Repair(loaded) } else { Launch::Serve(loaded) })
 }

@@ -130,11 +130,12 @@ impl Disk {
         store.set_standing(Standing { whole: true, stale: false });
         let (figures, telling) = (Arc::clone(&parts.persistence), Arc::clone(&parts.persistence));
         let finished = self.finished.0.clone();
-        let state = Arc::clone(state);
+        let (state, completing) = (Arc::clone(state), Arc::clone(state));
         let settings = CommitterSettings {
             durability: parts.durability,
             table: Arc::clone(table),
             record: Box::new(move || state.record()),
+            complete: Box::new(move |record| completing.complete_record(record)),
             now: Box::new(move || clock.monotonic()),
             committed: Box::new(move |cycle, record| {
                 figures.commit_succeeded(clock.moment().wall);

@@ -8,8 +8,8 @@ use super::input::Output;
 use super::machine::{Node, NodeSettings};
 use super::start::Start;
 use super::view::Phase;
-use crate::base::{Durability, Monotonic, NodeId, ReplicaId, ReplicaIndex};
-use crate::replication::{NodeRecord, NumberSet};
+use crate::base::{Durability, Monotonic, NodeId, ReplicaIndex};
+use crate::replication::NodeRecord;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,16 +139,6 @@ impl Node {
         }
         let record = self.make_record();
         if *self.state.record() != record {
-            self.state.publish_record(Arc::new(record));
-        }
-    }
-
-    /// Counters on disk refer to replicas by their places in the record that is written with them, so it has to name a new
-    /// one before anything of it is in the table. It claims nothing more.
-    pub(super) fn name_in_record(&self, replica: ReplicaId) {
-        if self.state.phase() == Phase::Serving {
-            let mut record = NodeRecord::clone(&self.state.record());
-            record.replicas.push((replica, NumberSet::default()));
             self.state.publish_record(Arc::new(record));
         }
     }

@@ -436,7 +436,6 @@ impl Node {
                 self.sequence_of(index);
                 if self.registry.len() > known {
                     self.publish_replicas();
-                    self.name_in_record(replica);
                 }
                 Some(index)
             }

@@ -7,6 +7,7 @@ mod random;
 mod server_support;
 
 mod counting;
+mod damage;
 mod disks;
 mod killing;
 mod loading;

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, text_of};
-pub(crate) use ground::Ground;
+pub(crate) use ground::{Ground, Ran, run};
 pub(crate) use network::{Host, Network, skewed_clock};
 pub(crate) use server::{Server, Start};
 

@@ -73,6 +73,7 @@ impl Running {
             durability,
             table: Arc::clone(&table),
             record: Box::new(move || Arc::new(record(published.load(Ordering::SeqCst)))),
+            complete: Box::new(Arc::clone),
             now: Box::new(move || now(begun)),
             committed: Box::new(move |cycle, record| tell.lock().expect("no panic").push((cycle, record.reserved))),
             failing: Box::new(move |error| fail.lock().expect("no panic").push(error.is_some())),

@@ -1,6 +1,6 @@
 //! One cycle: what changed in the table, and what the node knows, onto disk.
 
-use super::{ATTEMPTS_AT_STOP, FIRST_PAUSE, Outcome, Shared};
+use super::{ATTEMPTS_AT_STOP, Complete, FIRST_PAUSE, Outcome, Shared};
 use crate::base::{Durability, Monotonic};
 use crate::counter::Table;
 use crate::replication::NodeRecord;
@@ -20,6 +20,7 @@ pub(super) struct Cycles<'a> {
     pub(super) store: Store,
     pub(super) table: Arc<Table>,
     pub(super) record: Box<dyn Fn() -> Arc<NodeRecord> + Send>,
+    pub(super) complete: Complete,
     pub(super) now: Box<dyn Fn() -> Monotonic + Send>,
     pub(super) committed: Box<dyn FnMut(u64, &Arc<NodeRecord>) + Send>,
     pub(super) failing: Box<dyn FnMut(Option<&StorageError>) + Send>,
@@ -28,6 +29,13 @@ pub(super) struct Cycles<'a> {
     pub(super) last: Option<Arc<NodeRecord>>,
     /// The last cycle failed before it had taken all that changed.
     pub(super) unfinished: bool,
+}
+
+/// What a cycle wrote.
+struct Written {
+    records: usize,
+    bytes: usize,
+    record: Arc<NodeRecord>,
 }
 
 impl Cycles<'_> {
@@ -57,11 +65,11 @@ impl Cycles<'_> {
         let result = self.write(&record);
         self.shared.figures.writing.store(false, Ordering::Relaxed);
         match &result {
-            Ok((records, bytes)) => {
+            Ok(Written { records, bytes, record }) => {
                 if self.shared.figures.succeeded(*records, *bytes, started.elapsed()) {
                     (self.failing)(None);
                 }
-                self.finish(cycle, &record);
+                self.finish(cycle, record);
             }
             Err(error) => {
                 if self.shared.figures.failed(error.to_string()) {
@@ -87,27 +95,33 @@ impl Cycles<'_> {
         self.shared.outcome.send_modify(|outcome| outcome.durable = durable);
     }
 
-    /// Writes what changed and the record. Answers how many counters and bytes that was.
-    fn write(&mut self, record: &Arc<NodeRecord>) -> Result<(usize, usize), StorageError> {
+    /// Writes what changed and the record, completed.
+    fn write(&mut self, record: &Arc<NodeRecord>) -> Result<Written, StorageError> {
         let mut changes = Changes::default();
         let mut written = (0, 0);
+        let on_disk = self.store.record().cloned().map(Arc::new);
+        // Own shares are those of the record's own replica: where that changes, it does so for all counters at once.
+        let may_split = on_disk.as_ref().is_some_and(|on_disk| on_disk.own == record.own);
         // What was left over from a cycle that failed comes first, and only then what changed since.
         let rounds = if self.unfinished { 2 } else { 1 };
         self.unfinished = true;
         for shard in 0..=u8::MAX {
             for _ in 0..rounds {
                 while self.take(shard, &mut changes) {
-                    if changes.bytes() >= BATCH_BYTES {
-                        self.commit(&mut changes, None, &mut written)?;
+                    if may_split && changes.bytes() >= BATCH_BYTES {
+                        // It claims no more than before, and names what these counters refer to.
+                        let named = on_disk.as_ref().map(&self.complete);
+                        self.commit(&mut changes, named.as_deref(), &mut written)?;
                     }
                 }
             }
         }
         self.unfinished = false;
-        if !changes.is_empty() || self.last.as_ref().is_none_or(|last| !is_same(last, record)) {
-            self.commit(&mut changes, Some(record), &mut written)?;
+        let record = (self.complete)(record);
+        if !changes.is_empty() || self.last.as_ref().is_none_or(|last| !is_same(last, &record)) {
+            self.commit(&mut changes, Some(&record), &mut written)?;
         }
-        Ok(written)
+        Ok(Written { records: written.0, bytes: written.1, record })
     }
 
     fn take(&self, shard: u8, changes: &mut Changes) -> bool {

@@ -28,6 +28,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A stop waits for a disk that fails as many times.
 const ATTEMPTS_AT_STOP: u32 = 3;
 
+/// Names in a record what the table has by now.
+pub type Complete = Box<dyn Fn(&Arc<NodeRecord>) -> Arc<NodeRecord> + Send>;
+
 /// What a committer works with.
 pub struct CommitterSettings {
     /// When cycles are due.
@@ -37,6 +40,9 @@ pub struct CommitterSettings {
     /// The node's record as last published. It is read before the table is drained: it must claim no more than the table
     /// holds by then.
     pub record: Box<dyn Fn() -> Arc<NodeRecord> + Send>,
+    /// The same record with all replicas that the table has by now, and nothing held of those it did not name. Counters
+    /// refer to replicas by their places in it.
+    pub complete: Complete,
     /// The node's clock.
     pub now: Box<dyn Fn() -> Monotonic + Send>,
     /// Told of every cycle, and the record that went with it, once both are on disk.
@@ -231,8 +237,9 @@ impl Shared {
 }
 
 fn run(store: Store, settings: CommitterSettings, shared: &Shared) -> Result<(), StorageError> {
-    let CommitterSettings { mut durability, table, record, now, committed, failing } = settings;
-    let mut cycles = Cycles { store, table, record, now, committed, failing, shared, last: None, unfinished: false };
+    let CommitterSettings { mut durability, table, record, complete, now, committed, failing } = settings;
+    let mut cycles =
+        Cycles { store, table, record, complete, now, committed, failing, shared, last: None, unfinished: false };
     let mut pause = FIRST_PAUSE;
     let mut last = Instant::now();
     let stop = loop {

@@ -206,6 +206,11 @@ impl Store {
         self.engine.as_ref().ok_or_else(|| self.not_open())?.settle()
     }
 
+    /// The node's record that is on disk.
+    pub(super) fn record(&self) -> Option<&NodeRecord> {
+        self.record.as_ref()
+    }
+
     /// How many commits the store holds.
     pub fn commits(&self) -> u64 {
         self.mark.commit
