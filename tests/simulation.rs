@@ -35,6 +35,8 @@ mod oracle;
 mod partings;
 #[path = "simulation/random.rs"]
 mod random;
+#[path = "simulation/restarts.rs"]
+mod restarts;
 #[path = "simulation/scenarios.rs"]
 mod scenarios;
 #[path = "simulation/staged.rs"]

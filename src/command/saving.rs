@@ -99,7 +99,6 @@ mod tests {
     use super::super::testing::Bench;
     use super::*;
     use crate::base::WallMillis;
-    use std::time::Duration;
 
     fn storage(bench: &mut Bench, line: &str) -> StorageRequest {
         match bench.pending(line) {

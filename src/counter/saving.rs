@@ -110,6 +110,10 @@ impl Table {
     /// Puts a counter into the table as it was kept by the replica `kept_by`. What that had counted and never said is
     /// counted again if it is the present replica, and waits for [`Self::count_remainders`] if not.
     pub fn restore(&self, name: Name<'_>, stored: StoredCounter, kept_by: ReplicaIndex) {
+        let assigned = stored.assignment.as_ref().map(|assignment| assignment.stamp);
+        for stamp in assigned.into_iter().chain(stored.precision.map(|register| register.stamp)) {
+            self.observe(stamp.time);
+        }
         let hash = self.shared.hash(name.as_bytes());
         let mut shard = self.lock(hash);
         let slot = shard.find_or_create(&self.shared, hash, name.as_bytes());

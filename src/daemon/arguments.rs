@@ -51,7 +51,7 @@ pub struct Arguments {
     pub certs_dir: Option<PathBuf>,
 
     /// Begin with the counters of a backup that `discnt-cli backup` made; the data directory must have none
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "repair")]
     pub restore: Option<PathBuf>,
 
     /// Set any key of the configuration; may be repeated

@@ -77,6 +77,11 @@ impl EarlyRetirements {
         self.counted.range((by, number)..)
     }
 
+    /// Whether one of this replica's waits for nothing any more, where everything up to a number has been received.
+    pub(super) fn is_any_due(&self, by: ReplicaIndex, contiguous: u64) -> bool {
+        self.counted.range((by, 0)..=(by, contiguous)).next().is_some()
+    }
+
     /// A peer has sent the end of a repair, and what it had has been taken over.
     pub(super) fn end(&mut self, from: NodeId) {
         self.senders.remove(&from);

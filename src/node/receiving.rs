@@ -111,6 +111,9 @@ impl Node {
         }
         let contiguous = self.sequence_of(replica).held.contiguous();
         self.table.progress().set_received(replica, contiguous);
+        if self.early_retirements.is_any_due(replica, contiguous) {
+            self.take_early_retirements();
+        }
         self.credit(from, now);
         self.answer_wanted_digests(now);
         for places in unknown.chunks(NAMES_A_REQUEST) {
@@ -159,7 +162,10 @@ impl Node {
                 let Some(assignment) = self.assignment_of(sender, replica, number, body) else {
                     return Taken::TooEarly;
                 };
-                Taken::At(self.table.take_assignment(*name, Arc::new(assignment)))
+                let in_cut = self.beyond_received(&assignment);
+                let location = self.table.take_assignment(*name, Arc::new(assignment));
+                self.note_loose(in_cut, location);
+                Taken::At(location)
             }
             Record::Precision { name, time, precision } => {
                 let stamp = Stamp { time: *time, replica: sender, number };
@@ -175,6 +181,23 @@ impl Node {
                 let retired = Retired { replica: of, born: *born, by: replica, number };
                 Taken::At(self.table.take_retirement(*name, retired))
             }
+        }
+    }
+
+    /// What the cut of an assignment says of shares that was not received yet: whose, and under which number.
+    pub(super) fn beyond_received(&self, assignment: &Assignment) -> Vec<(ReplicaIndex, u64)> {
+        let shares = assignment.cut.iter().filter(|(replica, _)| *replica != self.own_index);
+        let held = |replica: ReplicaIndex| self.sequences.get(replica.as_usize()).map(|one| one.held.contiguous());
+        let is_beyond = |(replica, number): &(ReplicaIndex, u64)| held(*replica).is_some_and(|held| *number > held);
+        shares.map(|(replica, share)| (*replica, share.revision)).filter(is_beyond).collect()
+    }
+
+    /// These have come into the table with something else about the same counter.
+    pub(super) fn note_loose(&mut self, numbers: Vec<(ReplicaIndex, u64)>, location: Location) {
+        for (replica, number) in numbers {
+            let sequence = self.sequence_of(replica);
+            sequence.note_loose(number);
+            sequence.backlog.push(number, location);
         }
     }
 

@@ -139,7 +139,7 @@ impl Node {
         {
             return false;
         }
-        let (mine, voices) = (self.digest(), self.voices(now));
+        let (mine, voices) = (self.digest(now), self.voices(now));
         for link in self.peers.values_mut().filter_map(|peer| peer.link.as_mut()) {
             let has_news = link.digest.as_ref().is_none_or(|digest| digest.has_news_for(&mine, link.voice(&voices)));
             if !has_news {

@@ -56,16 +56,20 @@ impl Pulling {
 }
 
 impl Node {
-    pub(super) fn digest(&self) -> Digest {
-        Digest::of_memory(self.sequences.iter().map(|sequence| &sequence.held))
+    /// What this node has: of those replicas whose owners can be asked what was received in full, of the others all that
+    /// is in the table.
+    pub(super) fn digest(&self, now: Monotonic) -> Digest {
+        let voices = self.voices(now);
+        let all = (0..).map(ReplicaIndex).zip(&self.sequences);
+        Digest::of_memory(all.map(|(index, sequence)| sequence.spoken_for(voices.contains(&index))))
     }
 
-    fn digest_lines(&self) -> Vec<DigestLine> {
+    fn digest_lines(&self, now: Monotonic) -> Vec<DigestLine> {
         if self.is_stale() {
             // What it holds may have been given up: nobody is to be led to take that from here.
             return Vec::new();
         }
-        let mut digest = self.digest();
+        let mut digest = self.digest(now);
         for index in (0..).map(ReplicaIndex).take(self.sequences.len()) {
             digest.set(index, DigestEntry { durable: self.durable(index), ..digest.entry(index) });
         }
@@ -121,7 +125,7 @@ impl Node {
         if peers.is_empty() {
             return;
         }
-        let bytes = Message::encode_digest(clock_micros(now), &self.digest_lines());
+        let bytes = Message::encode_digest(clock_micros(now), &self.digest_lines(now));
         for peer in peers {
             self.digest_message(peer, bytes.clone());
         }
@@ -192,7 +196,7 @@ impl Node {
             return;
         }
         self.next_compare = now.after(COMPARE_INTERVAL);
-        let mine = self.digest();
+        let mine = self.digest(now);
         self.mind_goals(&mine, now);
         self.verify_digests(now);
         if self.pulling.is_some() || self.is_taking_over(now) {
@@ -227,8 +231,11 @@ impl Node {
         let voices = self.voices(now);
         let mut is_any_reached = false;
         for link in self.peers.values_mut().filter_map(|peer| peer.link.as_mut()) {
-            let is_reached = link.goal.as_ref().is_some_and(|goal| !goal.has_news_for(mine, link.voice(&voices)));
-            if is_reached {
+            // A later digest speaks of all that the first did, and perhaps of more that this node has, too.
+            let speaks_of_nothing_else = |digest: &Option<Digest>| {
+                digest.as_ref().is_some_and(|one| !one.has_news_for(mine, link.voice(&voices)))
+            };
+            if speaks_of_nothing_else(&link.goal) || (link.goal.is_some() && speaks_of_nothing_else(&link.digest)) {
                 link.goal = None;
                 is_any_reached = true;
             }
@@ -251,8 +258,9 @@ impl Node {
         let Some(link) = self.peers.get(&from).and_then(|peer| peer.link.as_ref()) else { return };
         let said = |replica| link.digest.as_ref().map_or(0, |digest| digest.entry(replica).received);
         let line = |(index, replica): (ReplicaIndex, ReplicaId)| {
-            let held = &self.sequences[index.as_usize()].held;
-            let until = match link.voice(voices)(index) {
+            let voice = link.voice(voices)(index);
+            let held = self.sequences[index.as_usize()].spoken_for(voice != Voice::Relay);
+            let until = match voice {
                 // What was said after the digest is on its way.
                 Voice::Owner => said(index),
                 Voice::Hearsay => 0,
@@ -338,10 +346,14 @@ impl Node {
             }
             RepairKind::Assignment(body) => {
                 let Some(assignment) = self.assignment_of(item.replica, replica, item.number, body) else { return };
+                let mut in_cut = self.beyond_received(&assignment);
                 let link = self.peers.get(&from).and_then(|peer| peer.link.as_ref());
                 let digest = link.and_then(|link| link.digest.as_ref());
                 let relayer_has = |replica| digest.map_or(0, |digest| digest.entry(replica).received);
-                self.table.take_relayed_assignment(item.name, Arc::new(assignment), &relayer_has)
+                in_cut.retain(|(replica, number)| *number > relayer_has(*replica));
+                let location = self.table.take_relayed_assignment(item.name, Arc::new(assignment), &relayer_has);
+                self.note_loose(in_cut, location);
+                location
             }
             RepairKind::Precision { time, precision } => {
                 let stamp = Stamp { time: *time, replica: item.replica, number: item.number };
@@ -356,7 +368,9 @@ impl Node {
                 return;
             }
         };
-        self.sequence_of(replica).backlog.push(item.number, location);
+        let sequence = self.sequence_of(replica);
+        sequence.note_loose(item.number);
+        sequence.backlog.push(item.number, location);
     }
 
     /// Everything that was asked for has arrived: this node now has what the other had.
@@ -395,7 +409,7 @@ impl Node {
     }
 
     /// Takes the retirements that were waiting for what was said before them.
-    fn take_early_retirements(&mut self) {
+    pub(super) fn take_early_retirements(&mut self) {
         let sequences = &self.sequences;
         for (name, retired) in self.early_retirements.take_due(|by| &sequences[by.as_usize()].held) {
             let Ok(name) = Name::new(&name) else { continue };

@@ -4,9 +4,12 @@ use super::*;
 use crate::base::{
     Amount, Durability, HybridTime, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, Total, WallMillis,
 };
-use crate::counter::Precision;
+use crate::counter::{Precision, Share};
 use crate::replication::Config as ReplicationConfig;
-use crate::wire::{DigestLine, HeldLine, Hello, Message, PullLine, RepairItem, RepairKind, RepairWriter};
+use crate::wire::{
+    AssignmentBody, DigestLine, HeldLine, Hello, Message, Observed, Packed, PullLine, Record, RecordPacker, RepairItem,
+    RepairKind, RepairWriter,
+};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -91,11 +94,16 @@ impl Bench {
     }
 
     fn digest(&mut self, from: u8, lines: &[(u8, u64)]) {
-        let line = |(node, number): &(u8, u64)| DigestLine {
+        let lines: Vec<(u8, u64, u64)> = lines.iter().map(|(node, number)| (*node, *number, 0)).collect();
+        self.digest_beyond(from, &lines);
+    }
+
+    fn digest_beyond(&mut self, from: u8, lines: &[(u8, u64, u64)]) {
+        let line = |(node, number, beyond): &(u8, u64, u64)| DigestLine {
             replica: replica(*node),
             received: *number,
             durable: *number,
-            beyond: 0,
+            beyond: *beyond,
         };
         let lines: Vec<DigestLine> = lines.iter().map(line).collect();
         self.hear(from, &Message::encode_digest(0, &lines));
@@ -155,6 +163,19 @@ fn held(node: u8, contiguous: u64, ranges: &[(u64, u64)]) -> HeldLine {
 
 fn item(counter: &str, number: u64) -> Said {
     Said::Item(counter.to_owned(), number)
+}
+
+/// The share of a counter called `a`, born under its number.
+fn share(node: u8, number: u64) -> RepairItem<'static> {
+    let kind = RepairKind::Share {
+        location: None,
+        born: number,
+        total: Total::from_units(Amount::ONE.units()),
+        rate: 0.0,
+        age: Duration::ZERO,
+        whole: false,
+    };
+    RepairItem { name: name("a"), replica: replica(node), number, kind }
 }
 
 /// Five counters under the numbers 1 to 5.
@@ -235,15 +256,7 @@ fn what_was_given_up_is_passed_on_while_it_waits_for_what_came_before() {
     bench.digest(2, &[(2, 9)]);
     bench.wait(200);
     let mut writer = RepairWriter::default();
-    let share = RepairKind::Share {
-        location: None,
-        born: 3,
-        total: Total::from_units(Amount::ONE.units()),
-        rate: 0.0,
-        age: Duration::ZERO,
-        whole: false,
-    };
-    writer.push(&RepairItem { name: name("a"), replica: replica(2), number: 3, kind: share });
+    writer.push(&share(2, 3));
     let retirement = RepairKind::Retirement { of: replica(2), born: 3 };
     writer.push(&RepairItem { name: name("a"), replica: replica(2), number: 7, kind: retirement });
     bench.hear(2, &writer.finish(0));
@@ -255,4 +268,106 @@ fn what_was_given_up_is_passed_on_while_it_waits_for_what_came_before() {
     let said = bench.said_to(3);
     assert!(said.contains(&item("a", 3)) && said.contains(&item("a", 7)), "{said:?}");
     assert!(matches!(said.last(), Some(Said::End(lines)) if lines.contains(&held(2, 4, &[(6, 7)]))), "{said:?}");
+}
+
+/// A gap may be filled by the owner's own word, and no repair comes after that.
+#[test]
+fn what_was_given_up_goes_as_soon_as_what_came_before_is_here() {
+    let mut bench = Bench::new(100);
+    bench.link(2);
+    bench.digest(2, &[(2, 9)]);
+    bench.wait(200);
+    let mut writer = RepairWriter::default();
+    writer.push(&share(2, 3));
+    let retirement = RepairKind::Retirement { of: replica(2), born: 3 };
+    writer.push(&RepairItem { name: name("a"), replica: replica(2), number: 7, kind: retirement });
+    bench.hear(2, &writer.finish(0));
+    bench.hear(2, &Message::encode_repair_end(HybridTime(1), &[held(2, 4, &[(6, 7)])]));
+    let (mut packer, mut packed) = (RecordPacker::new(Incarnation(1), 5, 1000), Vec::new());
+    let record = Record::Precision { name: name("b"), time: HybridTime(3), precision: Precision::ONE };
+    packer.push(5, &record, &mut packed);
+    packer.finish(&mut packed);
+    let [Packed::Datagram(bytes, _)] = &packed[..] else { panic!("{packed:?}") };
+    assert!(bench.node.table().inspect(name("a")).is_some_and(|state| !state.others().is_empty()));
+    let moment = bench.moment();
+    bench.node.handle(Input::Datagram { from: id(2), bytes }, moment);
+    assert_eq!(bench.node.received(replica(2)), 7);
+    assert!(bench.node.table().inspect(name("a")).is_some_and(|state| state.others().is_empty()));
+}
+
+/// What this node says that it has beyond the contiguous part of a replica, and what it sends to who asks for that.
+fn passes_on_of(bench: &mut Bench, of: u8) -> (bool, Vec<Said>) {
+    bench.link(3);
+    bench.wait(1100);
+    let is_of = |line: &DigestLine| line.replica == replica(of) && line.beyond != 0;
+    let mut is_told = false;
+    while let Some(output) = bench.node.poll_output() {
+        if let Output::Message { bytes, .. } = output
+            && let Ok(Message::Digest(_, lines)) = Message::decode(&bytes)
+        {
+            is_told |= lines.iter().any(is_of);
+        }
+    }
+    let line = PullLine { held: held(2, 9, &[]), until: u64::MAX };
+    bench.hear(3, &Message::encode_pull(&[line]));
+    (is_told, bench.said_to(3))
+}
+
+/// Whoever sent it, and whoever said it, may be gone.
+#[test]
+fn what_came_by_a_repair_that_broke_off_is_passed_on() {
+    for backlog_numbers in [100, 0] {
+        let mut bench = Bench::new(backlog_numbers);
+        bench.link(2);
+        bench.digest(2, &[(2, 0), (4, 3)]);
+        bench.wait(200);
+        let mut writer = RepairWriter::default();
+        writer.push(&share(4, 3));
+        bench.hear(2, &writer.finish(0));
+        let moment = bench.moment();
+        bench.node.handle(Input::LinkDown { peer: id(2), end: LinkEnd::Lost("cut".to_owned()) }, moment);
+        let (is_told, said) = passes_on_of(&mut bench, 4);
+        assert!(is_told && said.contains(&item("a", 3)), "{said:?}");
+        assert!(matches!(said.last(), Some(Said::End(lines)) if lines.contains(&held(4, 0, &[(3, 3)]))), "{said:?}");
+    }
+}
+
+/// The assignment is replaced by one that had not seen it.
+#[test]
+fn what_came_in_the_cut_of_an_assignment_is_passed_on() {
+    let mut bench = Bench::new(100);
+    bench.link(2);
+    let total = Total::from_units(Amount::ONE.units());
+    let seen = Observed { replica: replica(4), received: 0, share: Some(Share { born: 2, revision: 3, total }) };
+    let body = |time, observed| AssignmentBody { time: HybridTime(time), base: Amount::ONE, deleted: false, observed };
+    let (mut packer, mut packed) = (RecordPacker::new(Incarnation(1), 5, 1000), Vec::new());
+    packer.push(1, &Record::Assignment { name: name("a"), body: body(5, vec![seen]) }, &mut packed);
+    packer.push(2, &Record::Assignment { name: name("a"), body: body(6, Vec::new()) }, &mut packed);
+    packer.finish(&mut packed);
+    let [Packed::Datagram(bytes, _)] = &packed[..] else { panic!("{packed:?}") };
+    let moment = bench.moment();
+    bench.node.handle(Input::Datagram { from: id(2), bytes }, moment);
+    let (is_told, said) = passes_on_of(&mut bench, 4);
+    assert!(is_told && said.contains(&item("a", 3)), "{said:?}");
+    assert!(matches!(said.last(), Some(Said::End(lines)) if lines.contains(&held(4, 0, &[(3, 3)]))), "{said:?}");
+}
+
+/// What a peer had of a replica that is gone was less than what this node has, and is the same by now.
+#[test]
+fn a_node_has_caught_up_with_a_peer_that_has_the_same() {
+    let mut bench = Bench::new(100);
+    bench.link(2);
+    bench.link(5);
+    bench.digest(2, &[(4, 3)]);
+    bench.digest_beyond(5, &[(4, 0, 77)]);
+    bench.wait(200);
+    let mut writer = RepairWriter::default();
+    writer.push(&share(4, 3));
+    bench.hear(2, &writer.finish(0));
+    bench.hear(2, &Message::encode_repair_end(HybridTime(1), &[held(4, 3, &[])]));
+    bench.wait(200);
+    assert!(bench.node.state().view().catching_up, "it may be something else");
+    bench.digest(5, &[(4, 3)]);
+    bench.wait(200);
+    assert!(!bench.node.state().view().catching_up);
 }

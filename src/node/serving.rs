@@ -3,6 +3,7 @@
 
 use super::clock_offset::clock_micros;
 use super::machine::Node;
+use super::sequence::Sequence;
 use crate::base::{HybridTime, Location, Monotonic, Name, NodeId, REPAIR_CHUNK_BYTES, ReplicaIndex};
 use crate::counter::{Forecast, NumberedItem, Retired, Share};
 use crate::replication::NumberSet;
@@ -71,7 +72,7 @@ impl Node {
             let have = NumberSet::new(line.held.contiguous, line.held.ranges.iter().copied());
             wanted.set(index, have, line.until);
         }
-        let (serving, items) = self.plan(wanted);
+        let (serving, items) = self.plan(wanted, now);
         self.send_repair(to, Message::encode_repair_begin(items), false, now);
         let first = self.serving.insert(to, serving).is_none();
         if first {
@@ -83,15 +84,16 @@ impl Node {
     ///
     /// Whoever holds a number holds what was said under it, or what has taken its place since. So of what the peer lacks,
     /// only that is looked for which stands under a number that the peer lacks, too.
-    fn plan(&self, wanted: Wanted) -> (Serving, u64) {
+    fn plan(&self, wanted: Wanted, now: Monotonic) -> (Serving, u64) {
         let nothing = NumberSet::default();
+        let voices = self.voices(now);
         let mut claim = Vec::new();
         let mut lacking = Vec::new();
         let mut places = Some(Vec::new());
         for (index, sequence) in (0..).map(ReplicaIndex).zip(&self.sequences) {
             let have = wanted.have.get(index.as_usize()).unwrap_or(&nothing);
             let until = wanted.until(index);
-            let asked = sequence.held.up_to(until);
+            let asked = sequence.spoken_for(voices.contains(&index)).up_to(until);
             let count = have.lacks_of(&asked);
             claim.push((index, asked));
             if count == 0 {
@@ -116,7 +118,11 @@ impl Node {
             }
             None => {
                 // A walk finds everything, asked for or not.
-                claim = (0..).map(ReplicaIndex).zip(self.sequences.iter().map(|one| one.held.clone())).collect();
+                let all = (0..).map(ReplicaIndex).zip(&self.sequences);
+                let has = |(index, one): (ReplicaIndex, &Sequence)| {
+                    (index, one.spoken_for(voices.contains(&index)).into_owned())
+                };
+                claim = all.map(has).collect();
                 (Cursor::Walk(Location(0)), self.table.held())
             }
         };

@@ -180,7 +180,7 @@ impl Node {
             .map(|(index, _)| index)
             .filter(|index| self.table.progress().has_ended(*index))
             .collect();
-        let mine = self.digest();
+        let mine = self.digest(now);
         let nothing_lacks = |digest: &Digest| {
             ended.iter().all(|replica| {
                 let (theirs, have) = (digest.entry(*replica), mine.entry(*replica));

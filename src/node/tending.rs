@@ -30,7 +30,7 @@ impl Node {
     pub(super) fn tend_at(&mut self, now: Moment) {
         // A node must not forget later than what it gives up that there were such stamps and numbers.
         self.publish_record(now.monotonic);
-        let done = if self.state.phase() == Phase::Serving { self.tend() } else { Tended::default() };
+        let done = if self.state.phase() == Phase::Serving { self.tend(now.monotonic) } else { Tended::default() };
         if done.shares_retired > 0 {
             self.note_irrevocable(now.monotonic);
         }
@@ -42,7 +42,7 @@ impl Node {
         self.next_tend = now.monotonic.after(pause);
     }
 
-    fn tend(&mut self) -> Tended {
+    fn tend(&mut self, now: Monotonic) -> Tended {
         let mut done = Tended::default();
         // Those that this node was parted from may come back, and must hear of what was deleted meanwhile.
         if self.doubt.is_open() || self.is_holding_much() || !self.agrees_on_members() {
@@ -52,7 +52,10 @@ impl Node {
             self.peers.values().map(|peer| peer.link.as_ref()?.digest.as_ref()).collect();
         // While one member is out of hearing, nobody knows what it has.
         let Some(others) = others else { return done };
-        let held = |replica: ReplicaIndex| self.sequences[replica.as_usize()].held.contiguous();
+        let voices = self.voices(now);
+        let held = |replica: ReplicaIndex| {
+            self.sequences[replica.as_usize()].spoken_for(voices.contains(&replica)).contiguous()
+        };
         let durable: Vec<u64> = (0..).map(ReplicaIndex).take(self.sequences.len()).map(|of| self.durable(of)).collect();
         let everyone_has =
             |replica: ReplicaIndex, number: u64| others.iter().all(|digest| digest.entry(replica).durable >= number);
@@ -102,7 +105,10 @@ impl Node {
 
     /// Whether every member has said lately what it has, and this node has all of it.
     fn hears_all(&self, now: Monotonic) -> bool {
-        let held = |replica: ReplicaIndex| self.sequences[replica.as_usize()].held.contiguous();
+        let voices = self.voices(now);
+        let held = |replica: ReplicaIndex| {
+            self.sequences[replica.as_usize()].spoken_for(voices.contains(&replica)).contiguous()
+        };
         self.peers.values().all(|peer| {
             let link = peer.link.as_ref().filter(|link| now.since(link.digest_at) <= LATELY);
             let digest = link.and_then(|link| link.digest.as_ref());

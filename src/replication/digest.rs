@@ -2,6 +2,7 @@
 
 use super::numbers::NumberSet;
 use crate::base::ReplicaIndex;
+use std::borrow::Borrow;
 
 /// What a node has of one replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -52,13 +53,13 @@ impl Digest {
 
     /// The digest of what is held in memory by a node that writes nothing down: what was received counts as durable,
     /// because such a node restarts with nothing of the others' and asks for all of it.
-    pub fn of_memory<'a>(held: impl IntoIterator<Item = &'a NumberSet>) -> Self {
+    pub fn of_memory(held: impl IntoIterator<Item: Borrow<NumberSet>>) -> Self {
         let entry = |numbers: &NumberSet| DigestEntry {
             received: numbers.contiguous(),
             durable: numbers.contiguous(),
             beyond: numbers.hash_beyond(),
         };
-        Self { entries: held.into_iter().map(entry).collect() }
+        Self { entries: held.into_iter().map(|numbers| entry(numbers.borrow())).collect() }
     }
 
     /// Whether a node with this digest has something that one with `mine` lacks, and that is to be had from it.

@@ -55,6 +55,9 @@ impl NumberSet {
             self.absorb();
             return;
         }
+        if self.ranges.len() >= MAX_RANGES && first > self.newest().saturating_add(1) {
+            return;
+        }
         if let Some(newest) = self.ranges.last_mut().filter(|newest| newest.1.checked_add(1) == Some(first)) {
             // Behind a gap, news still mostly comes in order.
             newest.1 = last;

@@ -63,7 +63,7 @@ fn is_cbor(bytes: &[u8]) -> bool {
 }
 
 const GOLDEN_FULL: &str = "870183071a00011170c48220187d88010319012c2302010100871b01020304050607080109f5186484000708c48220181984000802048405020601840102020b83001a00011170c4823001";
-const GOLDEN_NODE: &str = "9f01540101010101010101010101010101010101010101031a00100000f5190102838454010101010101010101010101010101010101010103098084540202020202020202020202020202020202020202060584070819012c1a0001117084540303030303030303030303030303030303030303090080ff";
+const GOLDEN_NODE: &str = "9f01540101010101010101010101010101010101010101031a00100000f5190102838454010101010101010101010101010101010101010103098084540202020202020202020202020202020202020202060584070819012c1a000111708454030303030303030303030303030303030303030309008081540202020202020202020202020202020202020202ff";
 
 fn node_record() -> NodeRecord {
     let held = [NumberSet::new(9, []), NumberSet::new(5, [(7, 8), (300, 70_000)]), NumberSet::default()];
@@ -73,6 +73,7 @@ fn node_record() -> NodeRecord {
         reserved: 1 << 20,
         has_told: true,
         time: HybridTime(258),
+        parted: vec![replicas()[1].node],
     }
 }
 
@@ -199,11 +200,12 @@ proptest! {
         reserved in any::<u64>(),
         has_told in any::<bool>(),
         time in any::<u64>(),
+        parted in vec(any::<[u8; 20]>().prop_map(NodeId::new), 0..4),
     ) {
         let one = |(contiguous, ranges)| (replicas()[1], NumberSet::new(contiguous, ranges));
         let replicas_held = held.into_iter().map(one).collect();
         let record =
-            NodeRecord { own: replicas()[2], replicas: replicas_held, reserved, has_told, time: HybridTime(time) };
+            NodeRecord { own: replicas()[2], replicas: replicas_held, reserved, has_told, time: HybridTime(time), parted };
         prop_assert_eq!(decode_node_record(&bytes_of_record(&record)), Ok(record));
     }
 

@@ -186,6 +186,27 @@ fn all_agree_after_any_parting_and_nothing_counted_is_lost() {
     }
 }
 
+/// A deletion that nobody else is to hear of any more is given up, and with it its place in the order of assignments: one
+/// with an earlier stamp, which nobody had heard of when its node was forgotten, holds then.
+#[test]
+fn what_was_set_unheard_holds_over_a_deletion_that_was_given_up_meanwhile() {
+    for seed in 40..44 {
+        let mut world = joined(seed, 2);
+        add(&world, 0, "set", 5);
+        run(&mut world, 1500);
+        world.cut(0, 1, false, true);
+        set(&world, 1, "set", 100);
+        add(&world, 1, "set", 3);
+        run(&mut world, 10);
+        assert!(delete(&world, 0, "set"));
+        world.forget(0, 1);
+        run(&mut world, 2000);
+        assert!(world.inspect(0, "set").is_none(), "seed {seed}: not given up");
+        meet(&mut world, 1, 0, true);
+        all_read(&world, "set", Some(103));
+    }
+}
+
 /// The member that it takes everything from falls in the middle of it.
 #[test]
 fn a_pull_that_ends_early_is_made_again() {

@@ -274,6 +274,40 @@ fn last_words_are_passed_on_and_then_asked_for_no_more() {
     assert_eq!(world.pulls, pulls, "all have the same");
 }
 
+/// Only one has heard them, and falls while it passes them on: what is passed on by then must go on from there.
+#[test]
+fn last_words_are_passed_on_though_the_only_one_that_heard_them_falls_meanwhile() {
+    let mut staged = 0;
+    for seed in 0..60 {
+        let mut world = joined(seed, 4);
+        for peer in 2..4 {
+            world.cut(0, peer, true, false);
+        }
+        increment(&world, 0, 7);
+        run(&mut world, 10);
+        let ended = world.node(0).replica();
+        world.restart(0, true);
+        world.heal_all();
+        for peer in [0, 3] {
+            world.cut(1, peer, false, true);
+        }
+        let holds = |world: &World, at| world.read(at, "apples").is_some();
+        while !holds(&world, 2) {
+            world.run_for(Duration::from_micros(500), &mut Nobody);
+        }
+        if holds(&world, 0) || holds(&world, 3) || world.node(2).received(ended) > 0 {
+            // It was passed on to the end.
+            continue;
+        }
+        staged += 1;
+        world.restart(1, true);
+        world.heal_all();
+        run(&mut world, 9000);
+        assert_eq!(all_read(&world), [Some(Amount::from(7)); 4], "seed {seed}");
+    }
+    assert!(staged > 2, "{staged} times");
+}
+
 /// Updates that come one by one, so that each is a datagram of its own.
 fn updates(world: &mut World, numbers: std::ops::Range<u64>) {
     for update in numbers {

@@ -22,6 +22,7 @@ pub(crate) fn record(reserved: u64) -> NodeRecord {
         reserved,
         has_told: true,
         time: HybridTime(77),
+        parted: Vec::new(),
     }
 }
 

@@ -38,6 +38,7 @@ fn record(reserved: u64) -> NodeRecord {
         reserved,
         has_told: false,
         time: HybridTime(1),
+        parted: Vec::new(),
     }
 }
 

@@ -16,6 +16,7 @@ pub(super) fn record(reserved: u64) -> NodeRecord {
         reserved,
         has_told: true,
         time: HybridTime(77),
+        parted: Vec::new(),
     }
 }
 
