@@ -21,6 +21,8 @@ mod giving_up;
 mod history;
 #[path = "simulation/judge.rs"]
 mod judge;
+#[path = "simulation/last_words.rs"]
+mod last_words;
 #[path = "simulation/ledger.rs"]
 mod ledger;
 #[path = "simulation/links.rs"]

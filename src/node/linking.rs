@@ -203,6 +203,7 @@ impl Node {
         self.refresh_standings(now);
         self.send_heartbeat_to(&[from], now);
         self.send_admissions_to(from);
+        self.send_partings_to(&[from]);
         self.send_first_digest(from, now);
         self.ask_for_predictions(from);
         self.remember_members();

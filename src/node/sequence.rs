@@ -53,6 +53,6 @@ impl Sequence {
 
     /// One of which this is held since before the start.
     pub(super) fn restored(held: NumberSet, capacity: usize) -> Self {
-        Self { backlog: Backlog::above(held.newest(), capacity), held, ..Self::new(0) }
+        Self { backlog: Backlog::above(held.newest(), capacity), held, loose: NumberSet::default(), places: None }
     }
 }

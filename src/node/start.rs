@@ -231,6 +231,7 @@ impl Node {
     pub(super) fn begin_serving(&mut self, now: Monotonic) {
         self.state.set_phase(Phase::Serving);
         self.publish_record(now);
+        self.send_partings_to(&self.linked());
         self.members_changed();
     }
 

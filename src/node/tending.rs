@@ -30,7 +30,8 @@ impl Node {
     pub(super) fn tend_at(&mut self, now: Moment) {
         // A node must not forget later than what it gives up that there were such stamps and numbers.
         self.publish_record(now.monotonic);
-        let done = if self.state.phase() == Phase::Serving { self.tend(now.monotonic) } else { Tended::default() };
+        let is_serving = self.state.phase() == Phase::Serving;
+        let done = if is_serving { self.tend(now.monotonic) } else { Tended::default() };
         if done.shares_retired > 0 {
             self.note_irrevocable(now.monotonic);
         }
@@ -45,7 +46,7 @@ impl Node {
     fn tend(&mut self, now: Monotonic) -> Tended {
         let mut done = Tended::default();
         // Those that this node was parted from may come back, and must hear of what was deleted meanwhile.
-        if self.doubt.is_open() || self.is_holding_much() || !self.agrees_on_members() {
+        if self.doubt.is_own() || self.is_holding_much() || !self.agrees_on_members() {
             return done;
         }
         let others: Option<Vec<&Digest>> =
