@@ -67,7 +67,7 @@ const NODE: &[(&str, &str)] = &[
     ("info server", "# Server…discnt_version:…"),
     ("config get maxclients", "1) \"maxclients\"\n2) \"10000\""),
     ("config get resp.*", "…\"resp.bind\"…\"127.0.0.1\"…"),
-    ("command count", "(integer) 37"),
+    ("command count", "(integer) 38"),
     ("command info get nothing", "1)  1) \"get\"…2) (nil)"),
     ("command docs incr", "1) \"incr\"\n2)  1) \"summary\"…"),
     ("command list filterby pattern incr*", "1) \"incr\"\n2) \"incrby\"\n3) \"incrbyfloat\""),

@@ -1,5 +1,7 @@
 //! Counters between servers and files: what is exported, imported, refused, interrupted and gone on with.
 
+#[path = "transfer/backups.rs"]
+mod backups;
 #[path = "cli_support/mod.rs"]
 mod cli_support;
 #[path = "transfer/discnt.rs"]

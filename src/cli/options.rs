@@ -11,7 +11,7 @@ use super::display::Format;
 use super::settings::{Credentials, Settings, TlsSettings, Version};
 
 /// The client's own commands that move counters.
-const TRANSFERS: [&str; 2] = ["export", "import"];
+const TRANSFERS: [&str; 3] = ["export", "import", "backup"];
 
 /// What is to be done, and how.
 #[derive(Debug, PartialEq)]
@@ -37,7 +37,7 @@ pub(super) enum Task {
     Talk(Box<Request>),
     /// `certs`, with all words from that one on.
     Certificates(Vec<OsString>),
-    /// `export` or `import`.
+    /// `export`, `import` or `backup`.
     Transfer {
         /// The server to export from or to import into.
         settings: Settings,

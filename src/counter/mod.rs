@@ -18,6 +18,7 @@ mod collecting;
 mod collecting_tests;
 mod commits;
 mod config;
+mod copying;
 mod dropping;
 mod entry;
 mod error;

@@ -332,7 +332,7 @@ impl Shard {
 
 impl Counter {
     /// The own share as it last left under its revision; the caller has numbered one of which nothing remembers that.
-    fn told(&self) -> Option<Share> {
+    pub(super) fn told(&self) -> Option<Share> {
         let share = self.state.own.filter(|share| share.born != 0)?;
         let total = self.active.as_ref().map_or(share.total, |active| active.predictor.believed().total);
         Some(Share { total, ..share })

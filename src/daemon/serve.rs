@@ -2,7 +2,9 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::net::UdpSocket;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -19,7 +21,7 @@ use crate::driver::{Clock, DiskParts, raise_file_limit, watch_process};
 use crate::listener::{Commands, Listener, ListenerError, Ways};
 use crate::mesh::{self, Identity, IdentityError, IdentitySource, MeshError, OpenedIdentity};
 use crate::node::{KnownMember, StartError};
-use crate::storage::{DataDirectory, StorageError};
+use crate::storage::{self, DataDirectory, RestoreError, Restored, StorageError};
 
 /// How often a pair of free ports is looked for when the system chooses.
 const PORT_ATTEMPTS: usize = 16;
@@ -36,6 +38,9 @@ pub enum ServeError {
     /// The data directory.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The backup.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// The certificates.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -67,7 +72,7 @@ pub enum ServeError {
     LastCommit(#[source] StorageError),
 }
 
-/// Runs a node until a signal or SHUTDOWN stops it.
+/// Runs a node until a signal or SHUTDOWN stops it. `restore` is the directory of a backup to begin with.
 ///
 /// The order is what keeps counts: sockets first, so that a second server is refused before it touches anything; clients are
 /// answered from then on, mostly that the counters are being loaded; the store is opened, checked and loaded; the node
@@ -75,7 +80,7 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`ServeError`] when it cannot start, or could not write its counters at the end.
-pub fn serve(loaded: &LoadedConfiguration) -> Result<(), ServeError> {
+pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(), ServeError> {
     let mut configuration = loaded.configuration.clone();
     logging::start(&configuration.log)?;
     let files = raise_file_limit();
@@ -88,6 +93,9 @@ pub fn serve(loaded: &LoadedConfiguration) -> Result<(), ServeError> {
     let opened = Identity::open(&configuration.mesh, directory.path())?;
     for warning in &opened.warnings {
         tracing::warn!("{warning}");
+    }
+    if let Some(backup) = restore {
+        restore_backup(&directory, &opened, backup)?;
     }
     let members = remembered(&directory)?;
     let report = start_report(&configuration, &listener, &socket, &opened, members.len(), &directory);
@@ -118,6 +126,14 @@ pub fn serve(loaded: &LoadedConfiguration) -> Result<(), ServeError> {
     let ended = result.as_ref().map_or_else(|_| Ended::default(), |ended| *ended);
     let stopped = stop(running, node, &report, ended);
     result.and(stopped)
+}
+
+fn restore_backup(directory: &DataDirectory, opened: &OpenedIdentity, backup: &Path) -> Result<(), ServeError> {
+    // A clock before 1970 has no seconds since then.
+    let now_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let Restored { counters, of } = storage::restore(directory, opened.identity.id, backup, now_seconds)?;
+    tracing::info!(counters, %of, "restored the backup in {}", backup.display());
+    Ok(())
 }
 
 /// Opens the store, makes the node, loads, waits until the node serves, says so, and waits for the end. The node is put

@@ -173,8 +173,7 @@ impl Node {
         if is_outnumbered {
             self.emit(Event::Outnumbered { replica, heard, said });
         }
-        if self.may_resume() && (is_outnumbered || is_unknown) {
-            // It asks for another incarnation itself, above those that it has heard of.
+        if self.is_restored && (is_outnumbered || is_unknown) {
             self.learn_that_it_is_stale();
         }
         if is_outnumbered || is_unknown {

@@ -78,6 +78,16 @@ pub(super) enum Action {
         override_usage = "discnt-cli [SERVER OPTIONS] import [OPTIONS] FILE\n       discnt-cli [SERVER OPTIONS] import [OPTIONS] --from-redis URI\n       discnt-cli [SERVER OPTIONS] import [OPTIONS] --from-discnt HOST:PORT"
     )]
     Import(Box<Import>),
+    /// Make a backup of all that the server holds, for discnt-server --restore; docs/BACKUP.md tells more
+    #[command(override_usage = "discnt-cli [SERVER OPTIONS] backup DIR")]
+    Backup(Backup),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Backup {
+    /// A new or empty directory
+    #[arg(value_name = "DIR")]
+    pub(super) directory: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 //! a counter cannot hold exactly is refused, never rounded.
 
 mod arguments;
+mod backup;
 mod csv;
 mod error;
 mod export;
@@ -38,6 +39,7 @@ pub(super) fn run(settings: Settings, words: Vec<OsString>) -> Exit {
     match arguments::parse(words) {
         Ok(Action::Export(arguments)) => export::run(&settings, &arguments),
         Ok(Action::Import(arguments)) => import::run(&settings, &arguments),
+        Ok(Action::Backup(arguments)) => backup::run(&settings, &arguments),
         Err(error) => Exit::of_usage(&error),
     }
 }
