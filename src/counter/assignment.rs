@@ -22,6 +22,12 @@ impl Context {
         self.0.get(replica.as_usize()).copied().unwrap_or(0)
     }
 
+    /// Whether the two share their memory.
+    #[cfg(test)]
+    pub(crate) fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Every replica that the writer had anything of.
     pub fn iter(&self) -> impl Iterator<Item = (ReplicaIndex, u64)> + '_ {
         (0..).map(ReplicaIndex).zip(self.0.iter().copied()).filter(|(_, number)| *number > 0)

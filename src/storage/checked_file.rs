@@ -107,7 +107,7 @@ pub(super) fn sync_directory(directory: &Path) -> Result<(), StorageError> {
 /// Names the operation and the path of a system error.
 pub(super) fn io_error(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StorageError {
     let path = path.to_owned();
-    move |error| StorageError::Io { operation, path, error }
+    move |error| StorageError::of_system(operation, path, error)
 }
 
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {

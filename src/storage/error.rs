@@ -95,12 +95,14 @@ pub enum StorageError {
         /// Who we are.
         expected: NodeId,
     },
-    /// The directory can be read and not written.
+    /// The system does not let this user, or anybody, do it.
     #[error(
-        "cannot write to {path}: {error}; give discnt-server's user the right to write there, or mount it for writing"
+        "cannot {operation} {path}: {error}; give discnt-server's user the right to read and write all of the data directory, and have its disk mounted for writing"
     )]
-    NotWritable {
-        /// The directory.
+    NotAllowed {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
         path: PathBuf,
         /// What the system says.
         error: io::Error,
@@ -115,4 +117,16 @@ pub enum StorageError {
         /// What the engine says.
         what: String,
     },
+}
+
+impl StorageError {
+    /// What the system says to an operation.
+    pub(super) fn of_system(operation: &'static str, path: PathBuf, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::NotAllowed { operation, path, error }
+            }
+            _ => Self::Io { operation, path, error },
+        }
+    }
 }

@@ -190,3 +190,48 @@ fn check_message(error: &StorageError, what: &str) {
     };
     assert!(is_clear, "{what}: {text}");
 }
+
+#[test]
+fn a_batch_under_another_number_is_not_passed_over() {
+    let ground = tempfile::tempdir().expect("a directory");
+    let (original, copied) = (ground.path().join("original"), ground.path().join("copy"));
+    fs::create_dir(&original).expect("a directory");
+    let mut store = begin(&original, Durability::Always);
+    let mut counters = Counters::new();
+    for number in 1..=8 {
+        let commit = vec![(format!("counter:{number}"), Some(number))];
+        write(&mut store, &commit).expect("committed");
+        apply(&mut counters, &commit);
+    }
+    drop(store);
+    assert_eq!(read(&original).expect("undamaged").1, counters);
+    let journal = files(&original).into_iter().find(|path| path.extension().is_some_and(|end| end == "jnl"));
+    let journal = journal.expect("a journal").strip_prefix(&original).expect("a file of it").to_owned();
+    let bytes = fs::read(original.join(&journal)).expect("read");
+    // A batch begins at the start and behind each trailer, with a tag and a count before its number.
+    let ends = bytes.windows(4).enumerate().filter(|(_, four)| four == b"FJL\x03").map(|(at, _)| at + 4);
+    let begins: Vec<_> = std::iter::once(0).chain(ends).filter(|at| at + 13 < bytes.len()).collect();
+    assert!(begins.len() >= 10, "{}", begins.len());
+    let (mut told, mut harmless) = (0, 0);
+    for begin in begins {
+        for bit in 0..64 {
+            copy(&original, &copied);
+            let mut flipped = bytes.clone();
+            flipped[begin + 5 + bit / 8] ^= 1 << (bit % 8);
+            fs::write(copied.join(&journal), flipped).expect("written");
+            match read(&copied) {
+                Ok((_, read)) => {
+                    assert_eq!(read, counters, "bit {bit} of the number at byte {begin}");
+                    harmless += 1;
+                }
+                Err(error) => {
+                    check_message(&error, "a number");
+                    told += 1;
+                }
+            }
+            fs::remove_dir_all(&copied).expect("removed");
+        }
+    }
+    println!("{told} were told, {harmless} did no harm");
+    assert!(told > 0);
+}

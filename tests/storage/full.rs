@@ -128,3 +128,21 @@ fn a_disk_that_fills_up_in_the_middle_leaves_whole_commits_to_a_restart() {
         std::fs::remove_dir_all(directory).expect("removed");
     }
 }
+
+#[test]
+fn a_directory_that_cannot_be_written_is_told_with_what_to_do() {
+    let ground = tempfile::tempdir().expect("a directory");
+    let Some(disk) = Disk::mount(&ground.path().join("disk"), "a_directory_that_cannot_be_written") else { return };
+    let directory = disk.0.join("data");
+    drop(discnt::storage::DataDirectory::open(&directory).expect("made"));
+    drop(crate::history::begin(&directory, Durability::Always));
+    let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(&disk.0).status().expect("mount runs");
+    assert!(remounted.success());
+    let opened = discnt::storage::DataDirectory::open(&directory).map(drop);
+    let store = discnt::storage::Store::open(&directory, crate::history::NODE).map(drop);
+    for error in [opened.expect_err("read-only"), store.expect_err("read-only")] {
+        let text = error.to_string();
+        assert!(text.contains("Read-only file system") && text.contains("mounted for writing"), "{text}");
+        assert!(text.contains(&directory.display().to_string()), "{text}");
+    }
+}

@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How often what changed is written in `everysec`: twice as often as the promise.
+/// How often what changed is written though nobody asks: twice as often as `everysec` promises.
 const INTERVAL: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -214,16 +214,16 @@ impl Shared {
     fn wait(&self, durability: Durability, last: Instant) -> Option<Stop> {
         let mut control = self.control.lock();
         loop {
-            let is_due = durability == Durability::EverySecond && last.elapsed() >= INTERVAL;
+            let is_due = durability != Durability::Memory && last.elapsed() >= INTERVAL;
             let is_wanted = !self.table.commits().is_durable(control.wanted);
             if control.stop.is_some() || is_due || is_wanted {
                 return control.stop;
             }
             match durability {
-                Durability::EverySecond => {
+                Durability::Always | Durability::EverySecond => {
                     self.changed.wait_for(&mut control, INTERVAL.saturating_sub(last.elapsed()));
                 }
-                Durability::Always | Durability::Memory => self.changed.wait(&mut control),
+                Durability::Memory => self.changed.wait(&mut control),
             }
         }
     }

@@ -289,7 +289,7 @@ fn a_read_only_directory_is_an_error_where_the_system_keeps_to_it() {
     let taken = directory.next_incarnation();
     set(0o700);
     if kept {
-        assert!(matches!(taken, Err(StorageError::Io { .. })));
+        assert!(matches!(taken, Err(StorageError::NotAllowed { .. })));
         assert_eq!(directory.next_incarnation().ok(), Some(Incarnation(1)));
     } else {
         assert_eq!(taken.ok(), Some(Incarnation(1)));

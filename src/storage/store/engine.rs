@@ -72,6 +72,11 @@ impl Engine {
         batch.commit().map_err(engine_error("write to", &self.path))
     }
 
+    /// The number that the next batch has at least.
+    pub(super) fn next_number(&self) -> u64 {
+        self.database.seqno()
+    }
+
     /// Turns what is in memory into tables.
     pub(super) fn settle(&self) -> Result<(), StorageError> {
         for keyspace in [&self.counters, &self.node] {
@@ -108,7 +113,7 @@ pub(super) fn engine_error(operation: &'static str, path: &Path) -> impl Fn(fjal
     let path = path.to_owned();
     move |error| match error {
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
-            StorageError::Io { operation, path: path.clone(), error }
+            StorageError::of_system(operation, path.clone(), error)
         }
         fjall::Error::Poisoned => StorageError::Engine {
             operation,

@@ -4,11 +4,12 @@ use super::engine::{Engine, engine_error};
 use super::sealed::unseal;
 use super::{MARKER_KEY, wire_error};
 use crate::base::{Name, ReplicaId};
-use crate::counter::StoredCounter;
+use crate::counter::{Context, StoredCounter};
 use crate::storage::StorageError;
 use crate::wire::decode_stored_counter;
 use parking_lot::{Condvar, Mutex};
 use std::ops::Bound;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// After so many counters a thread notes its progress, and looks whether another has nothing to do.
@@ -21,6 +22,29 @@ pub struct LoadProgress {
     pub loaded: AtomicU64,
     /// About how many there are.
     pub total: AtomicU64,
+}
+
+/// What assignments that were made with the same knowledge share. There are millions of assignments and few such.
+#[derive(Default)]
+struct Contexts {
+    recent: Vec<Context>,
+    oldest: usize,
+}
+
+impl Contexts {
+    const MOST: usize = 8;
+
+    fn share(&mut self, counter: &mut StoredCounter) {
+        let Some(assignment) = counter.assignment.as_mut().and_then(Arc::get_mut) else { return };
+        match self.recent.iter().find(|known| **known == assignment.context) {
+            Some(known) => assignment.context = known.clone(),
+            None if self.recent.len() < Self::MOST => self.recent.push(assignment.context.clone()),
+            None => {
+                self.recent[self.oldest] = assignment.context.clone();
+                self.oldest = (self.oldest + 1) % Self::MOST;
+            }
+        }
+    }
 }
 
 /// Keys from the first to the last, both included.
@@ -163,6 +187,7 @@ fn read_range(
     let (mut loaded, mut noted) = (0_u64, 0);
     // Where a part is given away, the rest ends before it.
     let mut given_away = false;
+    let mut contexts = Contexts::default();
     let failed = engine_error("read", &engine.path);
     for guard in engine.counters.range((Bound::Included(first), Bound::Included(last.clone()))) {
         let (key, value) = guard.into_inner().map_err(&failed)?;
@@ -173,7 +198,8 @@ fn read_range(
             work.has_marker.store(unseal(&key, &value).is_some(), Ordering::Relaxed);
             continue;
         }
-        let (name, counter) = read_counter(engine, replicas, &key, &value)?;
+        let (name, mut counter) = read_counter(engine, replicas, &key, &value)?;
+        contexts.share(&mut counter);
         take(name, counter);
         loaded += 1;
         if loaded as usize % STEP == 0 {

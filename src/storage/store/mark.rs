@@ -17,6 +17,9 @@ pub(super) struct Mark {
     pub(super) store: u64,
     /// The number of the commit that this was written with.
     pub(super) commit: u64,
+    /// The engine had given out the numbers below this one when this was written; the batch that it is in has one a little
+    /// above. The engine's own checksum does not cover that number.
+    pub(super) first_number: u64,
     /// The weakest durability of the present or last run.
     pub(super) durability: Durability,
     /// The run stopped and wrote all it had.
@@ -35,9 +38,14 @@ impl Mark {
             Durability::EverySecond => 1,
             Durability::Memory => 2,
         };
-        let _ = out.array(8).and_then(|out| {
-            out.u64(STORE_VERSION)?.bytes(self.node.as_bytes())?.u64(self.store)?.u64(self.commit)?.u8(durability)
+        let _ = out.array(9).and_then(|out| {
+            out.u64(STORE_VERSION)?
+                .bytes(self.node.as_bytes())?
+                .u64(self.store)?
+                .u64(self.commit)?
+                .u64(self.first_number)
         });
+        let _ = out.u8(durability);
         let _ = out.bool(self.clean).and_then(|out| out.bool(self.whole)?.bool(self.stale));
     }
 
@@ -54,7 +62,7 @@ impl Mark {
 
     fn decode_rest(input: &mut Decoder<'_>) -> Result<Self, minicbor::decode::Error> {
         let node = input.bytes()?.try_into().map_err(|_| minicbor::decode::Error::message("a node id"))?;
-        let (store, commit) = (input.u64()?, input.u64()?);
+        let (store, commit, first_number) = (input.u64()?, input.u64()?, input.u64()?);
         let durability = match input.u8()? {
             0 => Durability::Always,
             1 => Durability::EverySecond,
@@ -62,7 +70,7 @@ impl Mark {
             _ => return Err(minicbor::decode::Error::message("a durability")),
         };
         let (clean, whole, stale) = (input.bool()?, input.bool()?, input.bool()?);
-        Ok(Self { node: NodeId::new(node), store, commit, durability, clean, whole, stale })
+        Ok(Self { node: NodeId::new(node), store, commit, first_number, durability, clean, whole, stale })
     }
 }
 
@@ -85,6 +93,7 @@ mod tests {
             node: NodeId::new([7; 20]),
             store: 0x0102,
             commit: 300,
+            first_number: 9,
             durability: Durability::EverySecond,
             clean: true,
             whole: false,
@@ -97,7 +106,7 @@ mod tests {
         let mut bytes = Vec::new();
         mark().encode(&mut bytes);
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, format!("880154{}19010219012c01f5f4f5", "07".repeat(20)));
+        assert_eq!(hex, format!("890154{}19010219012c0901f5f4f5", "07".repeat(20)));
         assert_eq!(Mark::decode(&bytes, Path::new("x")).expect("a mark"), mark());
         bytes[1] = 2;
         let newer = Mark::decode(&bytes, Path::new("x"));

@@ -246,6 +246,7 @@ impl Store {
     ) -> Result<(), StorageError> {
         self.open_again()?;
         let Some(engine) = &self.engine else { return Err(self.not_open()) };
+        let mark = Mark { first_number: engine.next_number(), ..mark };
         let said = (MARK_KEY, seal(MARK_KEY, |out| mark.encode(out)));
         let known = record.map(|record| (RECORD_KEY, seal(RECORD_KEY, |out| encode_node_record(record, out))));
         let counters = changes.settle().iter().map(|(name, value)| (&**name, value.as_deref()));
@@ -294,17 +295,18 @@ fn make_unfinished(data_directory: &Path, node: NodeId) -> Result<(Engine, Mark)
         }
         _ => {}
     }
+    fs::create_dir(&unfinished).map_err(io_error("make", &unfinished))?;
+    let engine = Engine::open(&unfinished)?;
     let mark = Mark {
         node,
         store: rand::random(),
         commit: FIRST_COMMIT,
+        first_number: engine.next_number(),
         durability: Durability::Always,
         clean: true,
         whole: true,
         stale: false,
     };
-    fs::create_dir(&unfinished).map_err(io_error("make", &unfinished))?;
-    let engine = Engine::open(&unfinished)?;
     let marker = seal(&MARKER_KEY, |out| out.extend_from_slice(MARKER_VALUE));
     let said = seal(MARK_KEY, |out| mark.encode(out));
     engine.write([(&MARKER_KEY[..], Some(&marker[..]))].into_iter(), [(MARK_KEY, said)].into_iter())?;

@@ -1,9 +1,10 @@
 use super::*;
-use crate::base::{HybridTime, Incarnation, Name, ReplicaId, ReplicaIndex, Total};
-use crate::counter::{Share, StoredCounter};
+use crate::base::{Amount, HybridTime, Incarnation, Name, ReplicaId, ReplicaIndex, Stamp, Total};
+use crate::counter::{Assignment, Context, Share, StoredCounter};
 use crate::replication::NumberSet;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tempfile::TempDir;
 
 pub(super) const NODE_ID: NodeId = NodeId::new([7; 20]);
@@ -134,6 +135,56 @@ fn an_unclean_stop_in_memory_mode_leaves_what_is_older_than_what_was_said() {
     store.begin_run(&record, Durability::Memory, WHOLE).expect("begun");
     drop(store);
     assert_eq!(open(&untold).1.standing, Standing { whole: false, stale: true });
+}
+
+#[test]
+fn a_store_that_was_not_made_to_its_end_is_made_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    drop(open(&directory));
+    let (store, unfinished) = (directory.path().join(STORE), directory.path().join(UNFINISHED));
+    fs::rename(&store, &unfinished).expect("it has not its name yet");
+    let (mut store, opened) = open(&directory);
+    assert_eq!(opened.previous, None);
+    assert!(!unfinished.exists());
+    store.begin_run(&record(100), Durability::Always, WHOLE).expect("begun");
+    drop(store);
+    fs::rename(directory.path().join(STORE), &unfinished).expect("renamed");
+    let error = Store::open(directory.path(), NODE_ID).map(drop).expect_err("a run had begun in it");
+    assert!(error.to_string().contains("the whole directory is missing"), "{error}");
+    let repaired = Store::repair(directory.path(), NODE_ID).expect("repaired");
+    assert_eq!((repaired.saved, repaired.losses.len()), (0, 1));
+    let (_, opened) = open(&directory);
+    assert_eq!((opened.previous, opened.standing), (None, Standing { whole: false, stale: true }));
+}
+
+#[test]
+fn assignments_of_one_knowledge_share_it_when_they_are_loaded() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut store, _) = open(&directory);
+    store.begin_run(&record(100), Durability::Always, WHOLE).expect("begun");
+    let assignment = |number: u64| Assignment {
+        stamp: Stamp { time: HybridTime(number), replica: record(1).own, number },
+        origin: ReplicaIndex(0),
+        base: Amount::ONE,
+        cut: Vec::new(),
+        context: Context::new(vec![number / 50, 9]),
+        deleted: false,
+    };
+    let mut changes = Changes::default();
+    for number in 1..100 {
+        let counter = StoredCounter { assignment: Some(Arc::new(assignment(number))), ..StoredCounter::default() };
+        changes.push(format!("set:{number:03}").as_bytes(), Some(&counter));
+    }
+    store.commit(&mut changes, None).expect("committed");
+    let all = loaded(&store, 1);
+    let context = |number: u64| {
+        let counter = &all[format!("set:{number:03}").as_bytes()];
+        let found = counter.assignment.as_ref().expect("it was set");
+        assert_eq!(**found, assignment(number));
+        found.context.clone()
+    };
+    assert!(context(1).is_shared_with(&context(49)) && context(50).is_shared_with(&context(99)));
+    assert!(!context(1).is_shared_with(&context(99)));
 }
 
 #[test]

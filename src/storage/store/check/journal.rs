@@ -61,24 +61,18 @@ pub(in super::super) struct Scan {
     /// Up to here everything is right.
     pub(in super::super) good: usize,
     pub(in super::super) tail: Tail,
-    /// The number of its last good batch.
-    pub(in super::super) last_number: Option<u64>,
 }
 
 /// Reads a journal, and shows each batch that is right, up to the first that is not.
 pub(in super::super) fn scan(bytes: &[u8], mut visit: impl FnMut(&Batch)) -> Scan {
-    let (mut at, mut last_number) = (0, None);
+    let mut at = 0;
     loop {
         match read_batch(bytes, at) {
-            Ok(batch) if last_number.is_some_and(|last| batch.number <= last) => {
-                let what = format!("the batch at byte {at} is older than the one before it");
-                return Scan { good: at, tail: Tail::Damaged(what), last_number };
-            }
             Ok(batch) => {
                 visit(&batch);
-                (at, last_number) = (batch.end, Some(batch.number));
+                at = batch.end;
             }
-            Err(what) => return Scan { good: at, tail: judge_tail(bytes, at, &what), last_number },
+            Err(what) => return Scan { good: at, tail: judge_tail(bytes, at, &what) },
         }
     }
 }
@@ -134,7 +128,9 @@ fn has_hole(bytes: &[u8], from: usize, to: usize) -> bool {
     let mut begin = from;
     while begin < to {
         let end = ((begin / SECTOR_BYTES + 1) * SECTOR_BYTES).min(to);
-        if end - begin >= HOLE_BYTES && bytes[begin..end].iter().all(|byte| *byte == 0) {
+        // No batch begins with a zero, so of the first sector any part tells.
+        let is_enough = begin == from || end - begin >= HOLE_BYTES;
+        if is_enough && bytes[begin..end].iter().all(|byte| *byte == 0) {
             return true;
         }
         begin = end;
@@ -198,4 +194,101 @@ fn read_item(bytes: &[u8], at: usize) -> Result<(Item, usize), String> {
     }
     let value = (kind == VALUE).then_some(value_from..end);
     Ok((Item { keyspace, key: key_from..value_from, value }, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A batch that puts one value.
+    fn batch(number: u64, key: &[u8], value: &[u8]) -> Vec<u8> {
+        let mut item = vec![TAG_ITEM, VALUE, 0];
+        item.extend_from_slice(&1_u64.to_le_bytes());
+        item.extend_from_slice(&(key.len() as u16).to_le_bytes());
+        item.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        item.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        item.extend_from_slice(key);
+        item.extend_from_slice(value);
+        let mut bytes = vec![TAG_START, 1, 0, 0, 0];
+        bytes.extend_from_slice(&number.to_le_bytes());
+        bytes.extend_from_slice(&item);
+        bytes.push(TAG_END);
+        bytes.extend_from_slice(&xxh3_64(&item).to_le_bytes());
+        bytes.extend_from_slice(TRAILER);
+        bytes
+    }
+
+    fn journal() -> (Vec<u8>, usize) {
+        let mut bytes = batch(5, b"a", b"first");
+        let first = bytes.len();
+        bytes.extend_from_slice(&batch(7, b"b", &[0xaa; 1500]));
+        (bytes, first)
+    }
+
+    fn tail(bytes: &[u8]) -> (usize, Tail) {
+        let scan = scan(bytes, |_| {});
+        (scan.good, scan.tail)
+    }
+
+    #[test]
+    fn zeros_behind_the_last_batch_are_nothing() {
+        let (mut bytes, _) = journal();
+        let length = bytes.len();
+        assert_eq!(tail(&bytes), (length, Tail::Whole));
+        bytes.resize(10_000, 0);
+        assert_eq!(tail(&bytes), (length, Tail::Whole));
+        assert_eq!(tail(&[]), (0, Tail::Whole));
+    }
+
+    #[test]
+    fn a_write_that_was_cut_short_is_torn_wherever_it_was_cut() {
+        let (bytes, first) = journal();
+        for length in first + 1..bytes.len() {
+            assert_eq!(tail(&bytes[..length]), (first, Tail::Torn), "{length}");
+            let mut padded = bytes[..length].to_vec();
+            padded.resize(10_000, 0);
+            let expected = if padded[first..length].iter().all(|byte| *byte == 0) { Tail::Whole } else { Tail::Torn };
+            // But for zeros at its end, which nobody can tell from what was never written.
+            if length + 4 < bytes.len() {
+                assert_eq!(tail(&padded), (first, expected), "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn sectors_that_were_left_out_are_torn_and_flipped_bits_are_damage() {
+        let (bytes, first) = journal();
+        let mut begin = first;
+        while begin < bytes.len() {
+            let end = ((begin / SECTOR_BYTES + 1) * SECTOR_BYTES).min(bytes.len());
+            let mut torn = bytes.clone();
+            torn[begin..end].fill(0);
+            assert_eq!(tail(&torn), (first, Tail::Torn), "{begin}");
+            begin = end;
+        }
+        let numbers = (first + 5) * 8..(first + START_BYTES) * 8;
+        for bit in (first * 8..bytes.len() * 8).filter(|bit| !numbers.contains(bit)) {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let (good, tail) = tail(&flipped);
+            assert!(good == first && matches!(tail, Tail::Damaged(_)), "bit {bit}: {tail:?}");
+        }
+    }
+
+    #[test]
+    fn damage_before_a_good_batch_is_never_torn_and_the_good_one_is_salvaged() {
+        let (bytes, first) = journal();
+        for at in 0..first {
+            let mut damaged = bytes.clone();
+            damaged[at] = damaged[at].wrapping_add(1);
+            let (good, tail) = tail(&damaged);
+            // The number of a batch is not covered by its checksum; what the store writes into each batch tells it.
+            let is_number = (5..START_BYTES).contains(&at);
+            assert!(matches!(tail, Tail::Damaged(_)) || is_number, "byte {at}: {tail:?}");
+            assert!(good == 0 || is_number);
+            let mut salvaged = Vec::new();
+            salvage(&damaged, |batch| salvaged.push(batch.number));
+            assert!(salvaged.contains(&7), "byte {at}");
+        }
+    }
 }

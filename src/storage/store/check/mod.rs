@@ -7,13 +7,16 @@
 pub(super) mod journal;
 pub(super) mod tables;
 
+use super::mark::Mark;
+use super::sealed::unseal;
 use super::{MARK_KEY, StorageError};
 use crate::storage::checked_file::io_error;
-use journal::Tail;
+use journal::{Batch, Item, Tail};
 use parking_lot::Mutex;
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use tables::TableFile;
 
@@ -28,6 +31,8 @@ const VERSION_FILE: &str = "version";
 const VERSION_WORD: &[u8; 3] = b"FJL";
 const ENGINE_VERSION: u8 = 3;
 const JOURNAL_SUFFIX: &str = "jnl";
+/// More numbers than the engine takes for itself while a batch is written.
+const NUMBERS_APART: u64 = 1 << 16;
 
 /// What the journals hold.
 #[derive(Debug, Default)]
@@ -73,25 +78,29 @@ pub(super) fn check_journals(store: &Path) -> Result<Journals, StorageError> {
     let Some((newest, _)) = paths.last() else {
         return Err(damaged(store, "its journal is missing".into()));
     };
-    let mut last_number = None;
+    let (mut last_number, mut last_commit) = (None, None);
     for ((number, path), expected) in paths.iter().zip(paths[0].0..) {
         if *number != expected {
             return Err(damaged(&store.join(format!("{expected}.{JOURNAL_SUFFIX}")), "it is missing".into()));
         }
         let bytes = read_file(path)?;
-        let mut first_number = None;
+        let (mut wrong, mut mark) = (None, None);
         let scan = journal::scan(&bytes, |batch| {
-            first_number.get_or_insert(batch.number);
-            for item in batch.items.iter().filter(|item| item.keyspace == NODE_TREE) {
-                if let Some(value) = item.value.clone().filter(|_| bytes[item.key.clone()] == *MARK_KEY) {
-                    journals.mark = Some(bytes[value].to_vec());
-                }
+            let is_next = last_number.is_none_or(|last| last < batch.number);
+            let checked = batch_mark(&bytes, batch, path).and_then(|(commit, range)| {
+                let is_next = is_next && last_commit.is_none_or(|last| last < commit);
+                is_next.then_some((commit, range)).ok_or("it is older than the one before it")
+            });
+            match checked {
+                Ok((commit, range)) => (last_commit, mark) = (Some(commit), Some(range)),
+                Err(what) => drop(wrong.get_or_insert(format!("the batch with the number {}: {what}", batch.number))),
             }
+            last_number = Some(batch.number);
         });
-        if first_number.zip(last_number).is_some_and(|(first, last)| first <= last) {
-            return Err(damaged(path, "it is older than the journal before it".into()));
+        if let Some(what) = wrong {
+            return Err(damaged(path, what));
         }
-        last_number = scan.last_number.or(last_number);
+        journals.mark = mark.map(|range| bytes[range].to_vec()).or(journals.mark);
         match scan.tail {
             Tail::Whole => {}
             Tail::Torn if number == newest => journals.torn = Some((path.clone(), scan.good as u64)),
@@ -100,6 +109,21 @@ pub(super) fn check_journals(store: &Path) -> Result<Journals, StorageError> {
         }
     }
     Ok(journals)
+}
+
+/// What each batch says of the store: the number of the commit, and where all of it is. It also tells which numbers the batch
+/// can have in the engine, whose checksum does not cover them: with a lower one it would be passed over unnoticed.
+fn batch_mark(bytes: &[u8], batch: &Batch, path: &Path) -> Result<(u64, Range<usize>), &'static str> {
+    let is_mark = |item: &&Item| item.keyspace == NODE_TREE && bytes[item.key.clone()] == *MARK_KEY;
+    let item = batch.items.iter().rev().find(is_mark).ok_or("it does not say whose it is")?;
+    let range = item.value.clone().ok_or("it does not say whose it is")?;
+    let mark = unseal(MARK_KEY, &bytes[range.clone()]).ok_or("what it says of itself has a wrong checksum")?;
+    let Ok(mark) = Mark::decode(mark, path) else {
+        // Of another version, perhaps: that is said where it is read.
+        return Ok((u64::MAX, range));
+    };
+    let numbers = mark.first_number..mark.first_number.saturating_add(NUMBERS_APART);
+    if numbers.contains(&batch.number) { Ok((mark.commit, range)) } else { Err("that is not its number") }
 }
 
 /// The journals with their numbers, the oldest first.
