@@ -252,7 +252,7 @@ impl Book {
                 // An old SAVE brings back what nobody remembers to have given up.
                 assigned.keepers.retain(|at| !fallen.contains(at) || world.disk(*at).mode != Durability::Memory);
                 if assigned.is_buried && assigned.keepers.is_empty() {
-                    assigned.is_buried = false;
+                    (assigned.is_buried, assigned.is_lost) = (false, true);
                     counter.doubtful |= assigned.observed;
                 }
             }
