@@ -7,6 +7,8 @@
 
 #![allow(clippy::print_stdout)] // The figures of a long run are what it is run for.
 
+#[path = "simulation/book.rs"]
+mod book;
 #[path = "simulation/bounds.rs"]
 mod bounds;
 #[path = "simulation/disk.rs"]

@@ -61,6 +61,7 @@ pub use error::CounterError;
 pub use examination::Examination;
 pub use fingerprint::Fingerprint;
 pub use forecast::Forecast;
+pub use predicted::Predicted;
 pub use prediction::{Look, Predictor};
 pub use progress::Progress;
 pub use remote::IncomingShare;

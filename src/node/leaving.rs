@@ -2,9 +2,10 @@
 
 use super::event::Event;
 use super::input::{CloseCause, Output, RequestNumber};
-use super::machine::{Node, NodeSettings};
+use super::machine::Node;
 use super::peer::Link;
 use super::sequence::Sequence;
+use super::settings::NodeSettings;
 use super::view::Phase;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId};
 use crate::membership::{MemberIdentity, Membership};
