@@ -207,14 +207,20 @@ impl Book {
                 counter.seen.remove(at);
             }
             let last = stamps.last().copied();
+            let mut forgotten = None;
             for (stamp, assigned) in &mut counter.assigned {
                 assigned.is_lost |= last.is_none_or(|last| last < *stamp);
                 // An old SAVE brings back what nobody remembers to have given up.
                 assigned.keepers.retain(|at| !fallen.contains(at) || world.disk(*at).mode != Durability::Memory);
                 if assigned.is_buried && assigned.keepers.is_empty() {
-                    (assigned.is_buried, assigned.is_lost) = (false, true);
+                    assigned.is_buried = false;
                     counter.doubtful |= assigned.observed;
+                    forgotten = Some(*stamp);
                 }
+            }
+            // With it goes what it had taken the place of.
+            for (_, assigned) in counter.assigned.iter_mut().filter(|(stamp, _)| Some(**stamp) <= forgotten) {
+                assigned.is_lost = true;
             }
         }
         lost
