@@ -14,7 +14,7 @@ mod records;
 mod store;
 
 pub use backup::{BACKUP_FILE, BackupError, BackupReader, BackupWriter, RestoreError, Restored, restore};
-pub use committer::{CommitError, CommitFigures, Commits, Committer, CommitterSettings, Complete};
+pub use committer::{CommitError, CommitFigures, Commits, Committed, Committer, CommitterSettings, Complete, Failing};
 pub use config::{Config, ConfigError};
 pub use directory::DataDirectory;
 pub use error::StorageError;

@@ -202,7 +202,7 @@ fn read_range(
         contexts.share(&mut counter);
         take(name, counter);
         loaded += 1;
-        if loaded as usize % STEP == 0 {
+        if (loaded as usize).is_multiple_of(STEP) {
             progress.loaded.fetch_add(loaded - noted, Ordering::Relaxed);
             noted = loaded;
             if work.failed.load(Ordering::Relaxed) {
