@@ -267,8 +267,8 @@ impl Book {
         let stamp = state.assignment().map(|assignment| assignment.stamp);
         // With a deletion that was given up goes all that came before it.
         let over = counter.assigned.iter().filter(|(_, one)| one.is_buried).map(|(stamp, _)| *stamp).next_back();
-        let later = counter.assigned.iter().filter(|(one, _)| Some(**one) > stamp.max(over));
-        if let Some((missing, _)) = later.filter(|(_, one)| !one.is_lost).next_back() {
+        let mut later = counter.assigned.iter().filter(|(one, _)| Some(**one) > stamp.max(over));
+        if let Some((missing, _)) = later.rfind(|(_, one)| !one.is_lost) {
             return Err(format!("{missing:?} gave way to {stamp:?}"));
         }
         let winner =
