@@ -60,7 +60,7 @@ fn a_killed_node_is_suspected_then_failed_within_the_timeout_and_cleared_when_it
     let returned = Instant::now();
     for node in [&first, &second] {
         let columns = eventually_shows(node, &id, "noflags");
-        assert_eq!(columns[6], "2", "a second life: {columns:?}");
+        assert_eq!(columns[6], "1", "the replica that it was: {columns:?}");
     }
     let took = returned.elapsed();
     assert!(took < CLEARED_WITHIN, "cleared after {took:?}");
