@@ -12,7 +12,7 @@ mod error;
 mod records;
 mod store;
 
-pub use committer::{CommitError, CommitFigures, Commits, Committer, CommitterSettings, Complete};
+pub use committer::{CommitError, CommitFigures, Commits, Committed, Committer, CommitterSettings, Complete, Failing};
 pub use config::{Config, ConfigError};
 pub use directory::DataDirectory;
 pub use error::StorageError;

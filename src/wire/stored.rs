@@ -66,7 +66,7 @@ pub fn decode_stored_counter(bytes: &[u8], replicas: &[ReplicaId]) -> Result<Sto
         return Err(WireError::Bounds("the length of a stored counter"));
     }
     let mut counter = StoredCounter::default();
-    let parts: [fn(&mut Reader<'_>, &mut StoredCounter) -> Result<(), WireError>; 6] = [
+    let parts: [ReadPart; 6] = [
         |reader, counter| reader.optional(Reader::own).map(|own| counter.own = own),
         |reader, counter| reader.list(4, MAX_CONTEXT_REPLICAS, Reader::share_of).map(|shares| counter.shares = shares),
         |reader, counter| reader.optional(Reader::assignment).map(|found| counter.assignment = found.map(Arc::new)),
@@ -207,6 +207,9 @@ fn encode_remainder(out: &mut Writer<'_>, remainder: &Remainder) {
     let _ = out.u32(remainder.replica.0).and_then(|out| out.u64(remainder.revision));
     encode_units(out, remainder.amount.units());
 }
+
+/// Reads the next part of a counter into its place.
+type ReadPart = fn(&mut Reader<'_>, &mut StoredCounter) -> Result<(), WireError>;
 
 /// Reads the parts of a counter, and holds every place against the list of replicas.
 struct Reader<'a> {

@@ -1,6 +1,6 @@
 //! One cycle: what changed in the table, and what the node knows, onto disk.
 
-use super::{ATTEMPTS_AT_STOP, Complete, FIRST_PAUSE, Outcome, Shared};
+use super::{ATTEMPTS_AT_STOP, Committed, Complete, FIRST_PAUSE, Failing, Outcome, Shared};
 use crate::base::{Durability, Monotonic};
 use crate::counter::Table;
 use crate::replication::NodeRecord;
@@ -22,8 +22,8 @@ pub(super) struct Cycles<'a> {
     pub(super) record: Box<dyn Fn() -> Arc<NodeRecord> + Send>,
     pub(super) complete: Complete,
     pub(super) now: Box<dyn Fn() -> Monotonic + Send>,
-    pub(super) committed: Box<dyn FnMut(u64, &Arc<NodeRecord>) + Send>,
-    pub(super) failing: Box<dyn FnMut(Option<&StorageError>) + Send>,
+    pub(super) committed: Committed,
+    pub(super) failing: Failing,
     pub(super) shared: &'a Shared,
     /// The record that is on disk.
     pub(super) last: Option<Arc<NodeRecord>>,

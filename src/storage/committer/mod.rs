@@ -31,6 +31,12 @@ const ATTEMPTS_AT_STOP: u32 = 3;
 /// Names in a record what the table has by now.
 pub type Complete = Box<dyn Fn(&Arc<NodeRecord>) -> Arc<NodeRecord> + Send>;
 
+/// Is told of a cycle and of the record that went with it.
+pub type Committed = Box<dyn FnMut(u64, &Arc<NodeRecord>) + Send>;
+
+/// Is told of an error, or that there is none any more.
+pub type Failing = Box<dyn FnMut(Option<&StorageError>) + Send>;
+
 /// What a committer works with.
 pub struct CommitterSettings {
     /// When cycles are due.
@@ -46,9 +52,9 @@ pub struct CommitterSettings {
     /// The node's clock.
     pub now: Box<dyn Fn() -> Monotonic + Send>,
     /// Told of every cycle, and the record that went with it, once both are on disk.
-    pub committed: Box<dyn FnMut(u64, &Arc<NodeRecord>) + Send>,
+    pub committed: Committed,
     /// Told of the first failure in a row, and with `None` of the success that ends it.
-    pub failing: Box<dyn FnMut(Option<&StorageError>) + Send>,
+    pub failing: Failing,
 }
 
 /// The thread that commits. Dropping this leaves it running: see [`Self::close_clean`] and [`Self::abandon`].

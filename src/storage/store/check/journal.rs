@@ -23,7 +23,7 @@ const SECTOR_BYTES: usize = 512;
 /// That many zeros in a row at the end or begin of a sector are taken for a sector that was not written.
 const HOLE_BYTES: usize = 32;
 /// A trailer with no more flipped bits than this is one that was written.
-const MOST_FLIPS: u32 = 8;
+const MOST_FLIPS: u32 = 3;
 
 /// One batch, whole and right.
 #[derive(Debug)]
