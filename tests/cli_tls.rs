@@ -142,3 +142,25 @@ fn what_is_missing_for_tls_is_said() {
     assert_eq!(ran.code, 2);
     assert!(ran.errors.contains("does the server speak TLS"), "{}", ran.errors);
 }
+
+#[test]
+fn an_import_from_redis_has_tls_options_of_its_own() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let authority = Authority::new("one");
+    let source = authority.server("127.0.0.1", false);
+    let target = Server::start(|_| bytes("+OK\r\n"));
+    let trusted = authority.write(&directory.path().join("ca.crt"));
+    let uri = format!("rediss://127.0.0.1:{}", source.port);
+    let import = ["import", "--from-redis", &uri];
+    let ran = target.run(&import, b"");
+    assert_eq!(ran.code, 2);
+    assert!(ran.errors.contains("give --from-cacert FILE, or --from-insecure"), "{}", ran.errors);
+    let ran = target.run(&[&import[..], &["--from-cacert", &trusted]].concat(), b"");
+    // It is no Redis, but it was understood.
+    assert_eq!(ran.code, 1);
+    assert!(ran.errors.contains("answered SCAN with something else than was expected: \"0.1\""), "{}", ran.errors);
+    assert_eq!(source.requests(), ["DBSIZE", "SCAN 0 COUNT 2000"]);
+    let plain = format!("redis://127.0.0.1:{}", source.port);
+    let ran = target.run(&["import", "--from-redis", &plain, "--from-cacert", &trusted], b"");
+    assert!(ran.errors.contains("of use with rediss:// only"), "{}", ran.errors);
+}

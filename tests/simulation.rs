@@ -7,6 +7,8 @@
 
 #![allow(clippy::print_stdout)] // The figures of a long run are what it is run for.
 
+#[path = "simulation/book.rs"]
+mod book;
 #[path = "simulation/bounds.rs"]
 mod bounds;
 #[path = "simulation/disk.rs"]
@@ -21,6 +23,8 @@ mod giving_up;
 mod history;
 #[path = "simulation/judge.rs"]
 mod judge;
+#[path = "simulation/last_words.rs"]
+mod last_words;
 #[path = "simulation/ledger.rs"]
 mod ledger;
 #[path = "simulation/links.rs"]
@@ -35,6 +39,8 @@ mod oracle;
 mod partings;
 #[path = "simulation/random.rs"]
 mod random;
+#[path = "simulation/restarts.rs"]
+mod restarts;
 #[path = "simulation/scenarios.rs"]
 mod scenarios;
 #[path = "simulation/staged.rs"]

@@ -74,6 +74,10 @@ fuzz_target!(|bytes: &[u8]| {
             let said = Message::encode_admissions(&admissions);
             assert_eq!(Message::decode(&said), Ok(Message::Admissions(admissions)));
         }
+        Ok(Message::Partings(clusters)) => {
+            let said = Message::encode_partings(&clusters);
+            assert_eq!(Message::decode(&said), Ok(Message::Partings(clusters)));
+        }
         Ok(Message::RepairEnd(time, lines)) => {
             let said = Message::encode_repair_end(time, &lines);
             assert_eq!(Message::decode(&said), Ok(Message::RepairEnd(time, lines)));

@@ -22,6 +22,9 @@ pub enum AmountError {
     /// The number is outside -1e20..=1e20.
     #[error("value is out of range, allowed is -1e20 to 1e20")]
     OutOfRange,
+    /// The number has digits that an amount cannot hold.
+    #[error("value has more than 17 digits after the point")]
+    Inexact,
 }
 
 /// A signed decimal with 17 fractional digits, always within -1e20..=1e20.
@@ -59,7 +62,18 @@ impl Amount {
         if let Some(small) = parse_small_integer(text) {
             return Ok(Self(i128::from(small) * UNITS_PER_ONE));
         }
-        parse_decimal(text)
+        parse_decimal(text).map(|(amount, _)| amount)
+    }
+
+    /// Parses decimal text as [`Self::parse`] does, and refuses what that would round.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], and [`AmountError::Inexact`] for a digit other than 0 behind the 17th after the point.
+    pub fn parse_exact(text: &[u8]) -> Result<Self, AmountError> {
+        match parse_decimal(text)? {
+            (amount, true) => Ok(amount),
+            (_, false) => Err(AmountError::Inexact),
+        }
     }
 
     /// The sum, or an error outside the range.
@@ -169,7 +183,8 @@ fn parse_small_integer(text: &[u8]) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
-fn parse_decimal(text: &[u8]) -> Result<Amount, AmountError> {
+/// The amount, and whether it is the number itself and not a rounded one.
+fn parse_decimal(text: &[u8]) -> Result<(Amount, bool), AmountError> {
     let (negative, rest) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -195,13 +210,15 @@ fn parse_decimal(text: &[u8]) -> Result<Amount, AmountError> {
         .saturating_sub(1)
         .saturating_add(exponent)
         .saturating_add(SCALE_DIGITS);
-    let magnitude = digits_to_units(whole.iter().chain(fraction), first)?;
+    let (magnitude, is_exact) = digits_to_units(whole.iter().chain(fraction), first)?;
     let units = if negative { -magnitude } else { magnitude };
-    Amount::from_units(units).ok_or(AmountError::OutOfRange)
+    let amount = Amount::from_units(units).ok_or(AmountError::OutOfRange)?;
+    Ok((amount, is_exact))
 }
 
 /// Sums digits whose first stands for `power` powers of ten, rounding what is below one unit half to even.
-fn digits_to_units<'a>(digits: impl Iterator<Item = &'a u8>, mut power: i64) -> Result<i128, AmountError> {
+/// Also answers whether there was nothing to round.
+fn digits_to_units<'a>(digits: impl Iterator<Item = &'a u8>, mut power: i64) -> Result<(i128, bool), AmountError> {
     let mut units = 0_i128;
     let mut half = 0_u8;
     let mut beyond_half = false;
@@ -230,7 +247,7 @@ fn digits_to_units<'a>(digits: impl Iterator<Item = &'a u8>, mut power: i64) -> 
         }
     }
     let round_up = half > 5 || (half == 5 && (beyond_half || units % 2 == 1));
-    Ok(units + i128::from(round_up))
+    Ok((units + i128::from(round_up), half == 0 && !beyond_half))
 }
 
 /// Parses the part after `e`; absurdly large exponents saturate, which the range check then catches.
@@ -298,6 +315,16 @@ mod tests {
             ("1.999999999999999999", "2"),
         ] {
             assert_eq!(parse(given).as_deref(), Ok(printed), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_would_be_rounded_can_be_refused() {
+        for text in ["3", "-0.10", "1e-17", "0.123456789012345670000", "5e-17", "1e20", "1e21"] {
+            assert_eq!(Amount::parse_exact(text.as_bytes()), Amount::parse(text.as_bytes()), "{text}");
+        }
+        for text in ["1e-18", "0.000000000000000010000001", "3.0000000000000000049", "1e-999", "-5e-18"] {
+            assert_eq!(Amount::parse_exact(text.as_bytes()), Err(AmountError::Inexact), "{text}");
         }
     }
 

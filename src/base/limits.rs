@@ -6,6 +6,9 @@ pub const MAX_NAME_BYTES: usize = 512;
 /// The most nodes a cluster is tested with; links beyond it are refused.
 pub const MAX_PEERS: usize = 32;
 
+/// The most nodes that one node remembers as parted from and not met again.
+pub const MAX_PARTED: usize = 1024;
+
 /// The most replicas (nodes and their earlier lives) that one assignment or digest may speak of.
 pub const MAX_CONTEXT_REPLICAS: usize = 4096;
 

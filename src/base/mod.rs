@@ -17,7 +17,7 @@ pub use amount::{Amount, AmountError};
 pub use durability::Durability;
 pub use glob::Glob;
 pub use ids::{IdError, Incarnation, Location, NodeId, ReplicaId, ReplicaIndex};
-pub use limits::{MAX_CONTEXT_REPLICAS, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_PEERS, REPAIR_CHUNK_BYTES};
+pub use limits::{MAX_CONTEXT_REPLICAS, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_PARTED, MAX_PEERS, REPAIR_CHUNK_BYTES};
 pub use name::{Name, NameError};
 pub use stamp::{HybridClock, HybridTime, Stamp};
 pub use sum::AmountSum;

@@ -11,9 +11,10 @@ use discnt::daemon::{Arguments, Launch, prepare, repair, serve};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    match prepare(&Arguments::parse(), std::env::vars_os(), &mut stdout(), &mut stderr()) {
+    let arguments = Arguments::parse();
+    match prepare(&arguments, std::env::vars_os(), &mut stdout(), &mut stderr()) {
         Ok(Launch::Done(code)) => code,
-        Ok(Launch::Serve(loaded)) => match serve(&loaded) {
+        Ok(Launch::Serve(loaded)) => match serve(&loaded, arguments.restore.as_deref()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 tracing::error!("{error}");

@@ -20,6 +20,11 @@ Commands of the client itself:
   certs init    Make an authority that issues certificates to nodes
   certs issue   Make a key and a certificate for a node
   certs show    Print what a certificate says
+  export        Write all counters to a file, as CSV or JSON lines
+  import        Set counters from a file, from Redis, or from a node of the C
+                program Discnt; `discnt-cli import --help` tells more
+  backup        Write all that a node holds into a directory, from which
+                `discnt-server --restore` makes a node again
 
 Examples:
   discnt-cli incrby visits 0.1
@@ -51,7 +56,7 @@ Exit status:
     after_help = EXAMPLES,
     disable_help_flag = true,
     disable_version_flag = true,
-    override_usage = "discnt-cli [OPTIONS] [COMMAND [ARGUMENT]...]\n       discnt-cli certs <init|issue|show> [OPTIONS]",
+    override_usage = "discnt-cli [OPTIONS] [COMMAND [ARGUMENT]...]\n       discnt-cli certs <init|issue|show> [OPTIONS]\n       discnt-cli [OPTIONS] <export|import|backup> [OPTIONS]",
     max_term_width = 110
 )]
 pub(super) struct Arguments {

@@ -125,11 +125,30 @@ impl Connection {
         arguments: &[A],
         on_push: &mut dyn FnMut(Value),
     ) -> Result<Value, ReplyError> {
-        self.request.clear();
-        write_request(arguments, &mut self.request);
+        let mut request = std::mem::take(&mut self.request);
+        request.clear();
+        write_request(arguments, &mut request);
+        let sent = self.send(&request);
+        self.request = request;
+        sent?;
+        self.receive(on_push)
+    }
+
+    /// Sends requests, written by [`write_request`], without waiting for their replies.
+    ///
+    /// # Errors
+    /// [`ReplyError`]; which of them the server carried out is not known then.
+    pub(super) fn send(&mut self, requests: &[u8]) -> Result<(), ReplyError> {
         let stream = self.reader.get_mut();
-        stream.write_all(&self.request)?;
-        stream.flush()?;
+        stream.write_all(requests)?;
+        Ok(stream.flush()?)
+    }
+
+    /// Waits for the next reply, as long as that takes. Messages that come before it are handed to `on_push`.
+    ///
+    /// # Errors
+    /// [`ReplyError`].
+    pub(super) fn receive(&mut self, on_push: &mut dyn FnMut(Value)) -> Result<Value, ReplyError> {
         loop {
             match read_reply(&mut self.reader)? {
                 push @ Value::Push(_) => on_push(push),

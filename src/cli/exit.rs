@@ -11,9 +11,22 @@ pub(super) enum Exit {
     Failed,
     /// No connection, wrong usage, or nowhere to write to.
     Unusable,
+    /// The user ended it before it was done.
+    Interrupted,
 }
 
 impl Exit {
+    /// The number for it.
+    pub(super) fn status(self) -> u8 {
+        match self {
+            Self::Answered => 0,
+            Self::Failed => 1,
+            Self::Unusable => 2,
+            // What shells make of a program that Ctrl-C ended.
+            Self::Interrupted => 130,
+        }
+    }
+
     /// Prints what clap says: help and version, or what is wrong with the usage.
     pub(super) fn of_usage(error: &clap::Error) -> Self {
         let printed = error.print();
@@ -23,10 +36,6 @@ impl Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Answered => 0,
-            Exit::Failed => 1,
-            Exit::Unusable => 2,
-        })
+        Self::from(exit.status())
     }
 }

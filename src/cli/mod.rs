@@ -26,6 +26,7 @@ mod quote;
 mod reason;
 mod settings;
 mod tls;
+mod transfer;
 mod uri;
 mod value;
 
@@ -44,6 +45,7 @@ pub fn main() -> ExitCode {
     let exit = match options::parse(env::args_os(), password_from_environment()) {
         Ok(Task::Talk(request)) => talk(*request),
         Ok(Task::Certificates(words)) => certs::run(words),
+        Ok(Task::Transfer { settings, words }) => transfer::run(settings, words),
         Err(error) => Exit::of_usage(&error),
     };
     exit.into()

@@ -10,6 +10,9 @@ use super::arguments::Arguments;
 use super::display::Format;
 use super::settings::{Credentials, Settings, TlsSettings, Version};
 
+/// The client's own commands that move counters.
+const TRANSFERS: [&str; 3] = ["export", "import", "backup"];
+
 /// What is to be done, and how.
 #[derive(Debug, PartialEq)]
 pub(super) struct Request {
@@ -34,6 +37,13 @@ pub(super) enum Task {
     Talk(Box<Request>),
     /// `certs`, with all words from that one on.
     Certificates(Vec<OsString>),
+    /// `export`, `import` or `backup`.
+    Transfer {
+        /// The server to export from or to import into.
+        settings: Settings,
+        /// All words from that one on.
+        words: Vec<OsString>,
+    },
 }
 
 /// Reads the command line, the program's name first. `password` is that of the environment.
@@ -57,7 +67,12 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>, password: Option<
     if first == "certs" {
         return Ok(Task::Certificates(arguments.command));
     }
-    arguments.into_request(password)
+    let transfer = TRANSFERS.iter().any(|name| first == name).then(|| arguments.command.clone());
+    let task = arguments.into_request(password)?;
+    match (task, transfer) {
+        (Task::Talk(request), Some(words)) => Ok(Task::Transfer { settings: request.settings, words }),
+        (task, _) => Ok(task),
+    }
 }
 
 fn usage_error(kind: ErrorKind, text: &str) -> clap::Error {
@@ -67,6 +82,10 @@ fn usage_error(kind: ErrorKind, text: &str) -> clap::Error {
 impl Arguments {
     fn into_request(self, environment_password: Option<String>) -> Result<Task, clap::Error> {
         let uri = self.uri.unwrap_or_default();
+        if let Some(database) = uri.database.filter(|number| *number != 0) {
+            let text = format!("there is one database only: /{database} cannot be chosen");
+            return Err(usage_error(ErrorKind::ValueValidation, &text));
+        }
         let user = self.user.or(uri.user);
         let password = self.password.or(uri.password).or(environment_password);
         let credentials = match (user, password) {
@@ -204,6 +223,7 @@ mod tests {
             ("-t x get a", "seconds"),
             ("-x", "-x"),
             ("-u redis://h -p 1 get a", "--port"),
+            ("-u redis://h/3 get a", "/3"),
         ] {
             let text = refusal(line);
             assert!(text.contains(word), "{line}: {text}");
@@ -214,6 +234,15 @@ mod tests {
     fn certs_is_the_clients_own() {
         let words: Vec<OsString> = ["certs", "init", "--help"].map(OsString::from).into();
         assert_eq!(parsed("certs init --help").expect("accepted"), Task::Certificates(words));
+    }
+
+    #[test]
+    fn counters_are_moved_between_files_and_the_server_that_was_given() {
+        let Ok(Task::Transfer { settings, words }) = parsed("-p 7711 export --format csv") else {
+            panic!("not a transfer");
+        };
+        assert_eq!(settings.address(), "127.0.0.1:7711");
+        assert_eq!(words, ["export", "--format", "csv"].map(OsString::from));
     }
 
     #[test]

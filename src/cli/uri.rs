@@ -15,6 +15,8 @@ pub(super) struct Uri {
     pub(super) host: Option<String>,
     /// The port.
     pub(super) port: Option<u16>,
+    /// The number of the database, of which only Redis has more than one.
+    pub(super) database: Option<u32>,
 }
 
 /// Why a text is no such address.
@@ -32,8 +34,8 @@ pub(super) enum UriError {
     /// A `%` that is not followed by two hex digits, or what they make is not UTF-8.
     #[error("'%' begins two hex digits of a UTF-8 text; write %25 for '%' itself")]
     Percent,
-    /// A database number other than 0.
-    #[error("there is one database only: '/{0}' cannot be chosen")]
+    /// Not the number of a database.
+    #[error("'/{0}' is not the number of a database")]
     Database(String),
 }
 
@@ -48,9 +50,8 @@ impl FromStr for Uri {
             _ => return Err(UriError::Scheme),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if !matches!(path, "" | "0") {
-            return Err(UriError::Database(path.to_owned()));
-        }
+        let database = Some(path).filter(|path| !path.is_empty());
+        let database = database.map(|number| number.parse().map_err(|_| UriError::Database(number.to_owned())));
         // The last @: a password may have been written with one of its own.
         let (login, place) = match authority.rsplit_once('@') {
             Some((login, place)) => (Some(login), place),
@@ -61,6 +62,7 @@ impl FromStr for Uri {
             tls,
             host: (!host.is_empty()).then(|| host.to_owned()),
             port: port.map(|port| port.parse().map_err(|_| UriError::Port(port.to_owned()))).transpose()?,
+            database: database.transpose()?,
             ..Self::default()
         };
         if let Some(login) = login {
@@ -121,6 +123,7 @@ mod tests {
             password: given(password),
             host: given(host),
             port: Some(port).filter(|port| *port != 0),
+            database: None,
         }
     }
 
@@ -130,7 +133,7 @@ mod tests {
             ("redis://", uri(false, "", "", "", 0)),
             ("redis://h", uri(false, "", "", "h", 0)),
             ("REDISS://h:1/", uri(true, "", "", "h", 1)),
-            ("redis://h:1/0", uri(false, "", "", "h", 1)),
+            ("redis://h:1/12", Uri { database: Some(12), ..uri(false, "", "", "h", 1) }),
             ("redis://p@h", uri(false, "", "p", "h", 0)),
             ("redis://:p@h", uri(false, "", "p", "h", 0)),
             ("redis://u:p%3A%2f@x@h:1", uri(false, "u", "p:/@x", "h", 1)),
@@ -151,7 +154,8 @@ mod tests {
             ("redis://::1:5262", UriError::Brackets),
             ("redis://[::1", UriError::Brackets),
             ("redis://[::1]5262", UriError::Brackets),
-            ("redis://h/3", UriError::Database("3".into())),
+            ("redis://h/x", UriError::Database("x".into())),
+            ("redis://h/-1", UriError::Database("-1".into())),
             ("redis://u:%4@h", UriError::Percent),
             ("redis://u:%+4@h", UriError::Percent),
             ("redis://u:%ff@h", UriError::Percent),

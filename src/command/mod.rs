@@ -6,6 +6,7 @@
 //! Never here: sockets, clocks, files, waiting. What cannot be answered at once leaves as [`Outcome::Wait`].
 
 mod authentication;
+mod backup;
 mod call;
 mod client;
 mod clients;

@@ -2,8 +2,8 @@
 
 use super::specification::CommandSpecification;
 use super::{
-    authentication, client, cluster, connection, counting, debug, introspection, keyspace, saving, server, values,
-    waiting,
+    authentication, backup, client, cluster, connection, counting, debug, introspection, keyspace, saving, server,
+    values, waiting,
 };
 
 const TABLE: &[CommandSpecification] = &[
@@ -39,6 +39,7 @@ const TABLE: &[CommandSpecification] = &[
     saving::BGSAVE,
     saving::LASTSAVE,
     saving::SHUTDOWN,
+    backup::BACKUP,
     debug::DEBUG,
     introspection::COMMAND,
     cluster::CLUSTER,

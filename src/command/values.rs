@@ -6,7 +6,7 @@ use super::error::CommandError;
 use super::outcome::Outcome;
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
 use crate::base::{Amount, Moment};
-use crate::counter::{BoundedReading, MemberStanding, Precision};
+use crate::counter::{BoundedReading, CounterState, MemberStanding, Precision};
 use crate::node::{LinkView, MemberView};
 use crate::resp::Reply;
 
@@ -34,16 +34,20 @@ pub(super) const SET: CommandSpecification = CommandSpecification {
 
 pub(super) const GET: CommandSpecification = CommandSpecification {
     name: "get",
-    summary: "Reads a counter; with STATE also whether all nodes are within reach, with BOUND how far from the truth it may be",
+    summary: "Reads a counter; with STATE also whether all nodes are within reach, with BOUND how far from the truth it may be, with ENTRY the precision that was set",
     arguments: &[
         NAME,
         Argument::new(
             "quality",
-            ArgumentKind::OneOf(&[Argument::word("state", "STATE"), Argument::word("bound", "BOUND")]),
+            ArgumentKind::OneOf(&[
+                Argument::word("state", "STATE"),
+                Argument::word("bound", "BOUND"),
+                Argument::word("entry", "ENTRY"),
+            ]),
         )
         .optional(),
     ],
-    replies: "The value as a bulk string, 0 if the counter does not exist. With STATE the value and CONSISTENT, or INCONSISTENT while some member of the cluster is not linked, is suspected or failed, was not heard within its lease, or while this node is still catching up. With BOUND four things: the value, the bound, the age in milliseconds, and the ids of the members that this node has not heard within their lease, or not caught up with yet. All that the other members had counted up to that age ago is in the value, to within the bound; what was counted later may be in it or not. Where a counter is predicted, the value is that of the last moment its owners vouched for, which GET alone extrapolates to the present.",
+    replies: "The value as a bulk string, 0 if the counter does not exist. With STATE the value and CONSISTENT, or INCONSISTENT while some member of the cluster is not linked, is suspected or failed, was not heard within its lease, or while this node is still catching up. With BOUND four things: the value, the bound, the age in milliseconds, and the ids of the members that this node has not heard within their lease, or not caught up with yet. All that the other members had counted up to that age ago is in the value, to within the bound; what was counted later may be in it or not. Where a counter is predicted, the value is that of the last moment its owners vouched for, which GET alone extrapolates to the present. With ENTRY two things, as an export needs them: the value, or nothing (null) if the counter does not exist, and the precision that was set for it, or nothing if the default one is in force.",
     handler: get,
     ..READING
 };
@@ -102,9 +106,15 @@ fn get(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         Some(option) if option.eq_ignore_ascii_case(b"BOUND") && call.arguments.len() == 3 => {
             Ok(bounded(&call.environment.table.read_bounded(name, call.now.monotonic), call.now).into())
         }
+        Some(option) if option.eq_ignore_ascii_case(b"ENTRY") && call.arguments.len() == 3 => {
+            let own = |state: &CounterState| state.precision().map(|register| register.precision.amount());
+            let precision = call.environment.table.inspect_with(name, own).flatten();
+            let parts = [call.read(name), precision];
+            Ok(Reply::Array(parts.into_iter().map(|part| part.map_or(Reply::Null, Reply::Amount)).collect()).into())
+        }
         Some(option) => {
             let surplus = call.arguments.get(3).unwrap_or(option);
-            let takes = "a name and, if wanted, STATE or BOUND";
+            let takes = "a name and, if wanted, STATE, BOUND or ENTRY";
             Err(CommandError::Option { command: "GET", takes, option: shown(surplus) })
         }
     }
@@ -184,8 +194,14 @@ mod tests {
             ("set a 1 get", "-ERR SET takes a name and a value; option 'get' is not supported"),
             ("set a one", "-ERR value is not a valid decimal number ('set' command)"),
             ("set a", "-ERR wrong number of arguments for 'set' command"),
-            ("get a WHAT", "-ERR GET takes a name and, if wanted, STATE or BOUND; option 'WHAT' is not supported"),
-            ("get a STATE x", "-ERR GET takes a name and, if wanted, STATE or BOUND; option 'x' is not supported"),
+            (
+                "get a WHAT",
+                "-ERR GET takes a name and, if wanted, STATE, BOUND or ENTRY; option 'WHAT' is not supported",
+            ),
+            (
+                "get a STATE x",
+                "-ERR GET takes a name and, if wanted, STATE, BOUND or ENTRY; option 'x' is not supported",
+            ),
             ("get", "-ERR wrong number of arguments for 'get' command"),
             ("mget a ", "-ERR a counter name must not be empty ('mget' command)"),
         ] {
@@ -237,6 +253,26 @@ mod tests {
         });
         assert_eq!(bench.run("get a BOUND"), format!("*4 $1 7 $1 0 :0 *1 $40 {away}"));
         assert_eq!(bench.run("get a STATE"), "*2 $1 7 $12 INCONSISTENT");
+    }
+
+    #[test]
+    fn an_entry_is_what_was_given_and_nothing_else() {
+        let mut bench = Bench::new();
+        for (line, reply) in [
+            ("get a ENTRY", "*2 $-1 $-1"),
+            ("precision a 2.50", "$3 2.5"),
+            ("get a entry", "*2 $-1 $3 2.5"),
+            ("set a 0", "+OK"),
+            ("get a entry", "*2 $1 0 $3 2.5"),
+            ("incr b", ":1"),
+            ("get b entry", "*2 $1 1 $-1"),
+            (
+                "get b entry x",
+                "-ERR GET takes a name and, if wanted, STATE, BOUND or ENTRY; option 'x' is not supported",
+            ),
+        ] {
+            assert_eq!(bench.run(line), reply, "{line}");
+        }
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Shard {
 
     /// Queues every own share that has moved since its last number, and wants it exact.
     pub(super) fn queue_all_moved(&mut self, shared: &Shared) {
-        for slot in 0..self.counters.end() {
+        for slot in self.moving() {
             let Some(counter) = self.counters.get_mut(slot) else { continue };
             if let Some(active) = &mut counter.active {
                 active.exact_wanted = true;

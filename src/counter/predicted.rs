@@ -6,9 +6,22 @@ use super::share::Share;
 use super::table::Table;
 use crate::base::{Location, Name, ReplicaIndex};
 
+/// An own share that peers extrapolate.
+#[derive(Clone, Copy, Debug)]
+pub struct Predicted<'a> {
+    /// The counter.
+    pub name: &'a [u8],
+    /// Where it lives here.
+    pub location: Location,
+    /// The share as it was last told.
+    pub share: Share,
+    /// How it is expected to move.
+    pub forecast: Forecast,
+}
+
 impl Table {
     /// Visits the own shares of one shard that peers extrapolate, each as it was last told.
-    pub fn visit_predicted(&self, shard: u8, visit: &mut dyn FnMut(&[u8], Location, Share, Forecast)) {
+    pub fn visit_predicted(&self, shard: u8, visit: &mut dyn FnMut(Predicted<'_>)) {
         if let Some(shard) = self.lock_at(Location(u32::from(shard))) {
             shard.visit_predicted(visit);
         }
@@ -31,13 +44,14 @@ impl Table {
 }
 
 impl Shard {
-    fn visit_predicted(&self, visit: &mut dyn FnMut(&[u8], Location, Share, Forecast)) {
+    fn visit_predicted(&self, visit: &mut dyn FnMut(Predicted<'_>)) {
         for slot in self.moving() {
             let Some(counter) = self.counters.get(slot) else { continue };
             let Some((share, active)) = counter.state.own.zip(counter.active.as_ref()) else { continue };
             let believed = *active.predictor.believed();
             if share.born != 0 && !believed.is_exact() {
-                visit(&counter.name, self.location(slot), Share { total: believed.total, ..share }, believed);
+                let share = Share { total: believed.total, ..share };
+                visit(Predicted { name: &counter.name, location: self.location(slot), share, forecast: believed });
             }
         }
     }

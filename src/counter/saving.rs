@@ -110,6 +110,10 @@ impl Table {
     /// Puts a counter into the table as it was kept by the replica `kept_by`. What that had counted and never said is
     /// counted again if it is the present replica, and waits for [`Self::count_remainders`] if not.
     pub fn restore(&self, name: Name<'_>, stored: StoredCounter, kept_by: ReplicaIndex) {
+        let assigned = stored.assignment.as_ref().map(|assignment| assignment.stamp);
+        for stamp in assigned.into_iter().chain(stored.precision.map(|register| register.stamp)) {
+            self.observe(stamp.time);
+        }
         let hash = self.shared.hash(name.as_bytes());
         let mut shard = self.lock(hash);
         let slot = shard.find_or_create(&self.shared, hash, name.as_bytes());
@@ -328,7 +332,7 @@ impl Shard {
 
 impl Counter {
     /// The own share as it last left under its revision; the caller has numbered one of which nothing remembers that.
-    fn told(&self) -> Option<Share> {
+    pub(super) fn told(&self) -> Option<Share> {
         let share = self.state.own.filter(|share| share.born != 0)?;
         let total = self.active.as_ref().map_or(share.total, |active| active.predictor.believed().total);
         Some(Share { total, ..share })

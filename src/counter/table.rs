@@ -256,7 +256,7 @@ impl Table {
     }
 
     /// Makes news of every own share that has moved since it was last announced, to be told exactly.
-    /// Walks all counters, a shard at a time.
+    /// Costs as much as there are such shares.
     pub fn queue_all_moved(&self) {
         for shard in &self.shards {
             shard.lock().queue_all_moved(&self.shared);

@@ -50,6 +50,10 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     pub certs_dir: Option<PathBuf>,
 
+    /// Begin with the counters of a backup that `discnt-cli backup` made; the data directory must have none
+    #[arg(long, value_name = "DIR", conflicts_with = "repair")]
+    pub restore: Option<PathBuf>,
+
     /// Set any key of the configuration; may be repeated
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub settings: Vec<String>,

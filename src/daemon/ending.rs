@@ -74,11 +74,20 @@ impl Signals {
 ///
 /// # Errors
 /// [`ServeError::LastCommit`].
-pub(super) fn stop(running: Running, node: NodeThread, report: &StartReport, ended: Ended) -> Result<(), ServeError> {
+pub(super) fn stop(
+    running: Running,
+    node: Option<NodeThread>,
+    report: &StartReport,
+    ended: Ended,
+) -> Result<(), ServeError> {
     let stopped = running.stop(CLIENTS_MAY_TAKE);
     if stopped.clients_cut_off > 0 {
         tracing::warn!("{} clients did not read their last replies in time", stopped.clients_cut_off);
     }
+    let Some(node) = node else {
+        tracing::info!("stopped before anything was loaded; no counter on disk was changed");
+        return Ok(());
+    };
     let view = node.state.view();
     // CLUSTER RESET HARD has changed it, perhaps.
     let id = view.members.iter().find(|member| member.myself).map_or(report.node, |member| member.id);

@@ -5,6 +5,7 @@
 mod arguments;
 mod beginning;
 mod config;
+mod early;
 mod ending;
 mod launch;
 mod logging;

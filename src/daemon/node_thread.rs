@@ -19,37 +19,38 @@ use crate::storage::DataDirectory;
 /// Mesh events that may wait for the node; datagrams beyond are dropped and counted.
 const EVENT_QUEUE: usize = 4096;
 /// Calls of clients that may wait for the node; clients beyond wait.
-const CALL_QUEUE: usize = 16;
+pub(super) const CALL_QUEUE: usize = 16;
 
 /// The node on its own thread, and the ways to reach it.
 pub(super) struct NodeThread {
     pub(super) thread: JoinHandle<LastCommit>,
     pub(super) table: Arc<Table>,
     pub(super) state: Arc<ClusterState>,
-    pub(super) calls: mpsc::Sender<NodeCall>,
     pub(super) stop: oneshot::Sender<()>,
     pub(super) clock: Clock,
 }
 
+/// What a node is made of, beside what is on disk.
+pub(super) struct NodeParts<'a> {
+    pub(super) configuration: &'a Configuration,
+    pub(super) opened: &'a OpenedIdentity,
+    pub(super) directory: Arc<DataDirectory>,
+    pub(super) members: Vec<KnownMember>,
+    pub(super) clock: Clock,
+    pub(super) calls: mpsc::Receiver<NodeCall>,
+    pub(super) socket: UdpSocket,
+}
+
 impl NodeThread {
     /// Makes the node and lets it run. It serves once `disk` has said that all is loaded.
-    pub(super) fn start(
-        configuration: &Configuration,
-        opened: &OpenedIdentity,
-        directory: Arc<DataDirectory>,
-        members: Vec<KnownMember>,
-        beginning: &Beginning,
-        disk: DiskParts,
-        socket: UdpSocket,
-    ) -> Result<Self, ServeError> {
-        let clock = Clock::new();
+    pub(super) fn start(parts: NodeParts<'_>, beginning: &Beginning, disk: DiskParts) -> Result<Self, ServeError> {
+        let NodeParts { configuration, opened, directory, members, clock, calls, socket } = parts;
         let wake = Arc::new(Notify::new());
         let settings = node_settings(configuration, opened, &directory, members, beginning, &wake)?;
         let node = Node::new(settings, clock.monotonic())?;
         let (table, state) = (node.table(), node.state());
         let keeper =
             Keeper::start(Arc::clone(&directory)).map_err(|error| ServeError::System { what: "a thread", error })?;
-        let (calls, received_calls) = mpsc::channel(CALL_QUEUE);
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = std::sync::mpsc::channel();
         let (mesh_config, identity) = (configuration.mesh.clone(), opened.identity.clone());
@@ -71,7 +72,6 @@ impl NodeThread {
                     }
                 };
                 drop(ready.send(Ok(())));
-                let calls = received_calls;
                 let disk = Some(disk);
                 let parts =
                     DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper, disk };
@@ -83,7 +83,7 @@ impl NodeThread {
             .spawn(run)
             .map_err(|error| ServeError::System { what: "a thread", error })?;
         started.recv().map_err(|_| ServeError::MeshThread)??;
-        Ok(Self { thread, table, state, calls, stop, clock })
+        Ok(Self { thread, table, state, stop, clock })
     }
 }
 

@@ -2,26 +2,26 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::net::UdpSocket;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
 use super::LoadedConfiguration;
-use super::beginning::Beginning;
 use super::config::Configuration;
+use super::early::early_environment;
 use super::ending::{End, Ended, Signals, stop};
 use super::logging::{self, LoggingError};
-use super::node_thread::NodeThread;
+use super::node_thread::{CALL_QUEUE, NodeParts, NodeThread};
 use super::report::{Authority, CountersLoaded, StartReport};
 use super::storing::Storing;
-use crate::command::{Clients, Environment, ProcessFigures, Settings, Statistics};
-use crate::driver::{raise_file_limit, watch_process};
+use crate::driver::{Clock, DiskParts, raise_file_limit, watch_process};
 use crate::listener::{Commands, Listener, ListenerError, Ways};
 use crate::mesh::{self, Identity, IdentityError, IdentitySource, MeshError, OpenedIdentity};
 use crate::node::{KnownMember, StartError};
-use crate::storage::{DataDirectory, StorageError};
+use crate::storage::{self, DataDirectory, RestoreError, Restored, StorageError};
 
 /// How often a pair of free ports is looked for when the system chooses.
 const PORT_ATTEMPTS: usize = 16;
@@ -38,6 +38,9 @@ pub enum ServeError {
     /// The data directory.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The backup.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// The certificates.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -69,15 +72,15 @@ pub enum ServeError {
     LastCommit(#[source] StorageError),
 }
 
-/// Runs a node until a signal or SHUTDOWN stops it.
+/// Runs a node until a signal or SHUTDOWN stops it. `restore` is the directory of a backup to begin with.
 ///
-/// The order is what keeps counts: sockets first, so that a second server is refused before it touches anything; then the
-/// store is opened and checked; clients are answered, mostly that the counters are being loaded, while they are; the node
+/// The order is what keeps counts: sockets first, so that a second server is refused before it touches anything; clients are
+/// answered from then on, mostly that the counters are being loaded; the store is opened, checked and loaded; the node
 /// finds out whether it may go on as the replica it was; and only then it serves and writes.
 ///
 /// # Errors
 /// [`ServeError`] when it cannot start, or could not write its counters at the end.
-pub fn serve(loaded: &LoadedConfiguration) -> Result<(), ServeError> {
+pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(), ServeError> {
     let mut configuration = loaded.configuration.clone();
     logging::start(&configuration.log)?;
     let files = raise_file_limit();
@@ -91,24 +94,30 @@ pub fn serve(loaded: &LoadedConfiguration) -> Result<(), ServeError> {
     for warning in &opened.warnings {
         tracing::warn!("{warning}");
     }
+    if let Some(backup) = restore {
+        restore_backup(&directory, &opened, backup)?;
+    }
     let members = remembered(&directory)?;
-    let beginning = Beginning::find(&directory, opened.identity.id, configuration.storage.durability)?;
     let report = start_report(&configuration, &listener, &socket, &opened, members.len(), &directory);
+    let clock = Clock::new();
     let (storing, disk) = Storing::new(&configuration.storage, directory.path());
-    let node = NodeThread::start(&configuration, &opened, directory, members, &beginning, disk, socket)?;
-    let environment = environment(&configuration, &node, &listener, &storing);
-    let watched = watch_process(Arc::clone(&environment.process), Arc::clone(&environment.statistics), node.clock);
-    let clock = node.clock;
+    let environment = early_environment(&configuration, &report, &storing, clock);
+    let watched = watch_process(Arc::clone(&environment.process), Arc::clone(&environment.statistics), clock);
     let (stopping, is_stopping) = watch::channel(false);
     let (shutdowns, shutdown) = mpsc::channel(1);
+    let (node_calls, calls) = mpsc::channel(CALL_QUEUE);
     let session_disk = Arc::new(storing.session_disk(clock));
-    let ways = Ways { node_calls: node.calls.clone(), disk: session_disk, shutdowns, stopping: is_stopping };
-    let commands = Commands::new(environment, move || clock.moment(), ways);
-    let running = listener.serve(Arc::new(commands))?;
+    let ways = Ways { node_calls, disk: session_disk, shutdowns, stopping: is_stopping };
+    let commands = Arc::new(Commands::new(environment, move || clock.moment(), ways));
+    let running = listener.serve(Arc::clone(&commands))?;
+    let mut node = None;
     let result = runtime.block_on(async {
         let mut end = End { signals: &mut signals, shutdown };
+        let parts =
+            NodeParts { configuration: &configuration, opened: &opened, directory, members, clock, calls, socket };
+        let begin = |node: &NodeThread| commands.begin(Arc::clone(&node.table), Arc::clone(&node.state));
         tokio::select! {
-            result = run(beginning, storing, &node, report.clone(), &mut end) => result,
+            result = run(parts, disk, &storing, report.clone(), &mut end, &mut node, begin) => result,
             () = watched => Ok(Ended::default()),
         }
     });
@@ -119,26 +128,44 @@ pub fn serve(loaded: &LoadedConfiguration) -> Result<(), ServeError> {
     result.and(stopped)
 }
 
-/// Loads, waits until the node serves, says so, and waits for the end.
+fn restore_backup(directory: &DataDirectory, opened: &OpenedIdentity, backup: &Path) -> Result<(), ServeError> {
+    // A clock before 1970 has no seconds since then.
+    let now_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let Restored { counters, of } = storage::restore(directory, opened.identity.id, backup, now_seconds)?;
+    tracing::info!(counters, %of, "restored the backup in {}", backup.display());
+    Ok(())
+}
+
+/// Opens the store, makes the node, loads, waits until the node serves, says so, and waits for the end. The node is put
+/// where it is found when this ends early.
 async fn run(
-    beginning: Beginning,
-    storing: Storing,
-    node: &NodeThread,
+    parts: NodeParts<'_>,
+    disk: DiskParts,
+    storing: &Storing,
     mut report: StartReport,
     end: &mut End<'_>,
+    place: &mut Option<NodeThread>,
+    begin: impl Fn(&NodeThread),
 ) -> Result<Ended, ServeError> {
+    let clock = parts.clock;
+    let beginning = tokio::select! {
+        beginning = storing.open(Arc::clone(&parts.directory), report.node, clock) => beginning?,
+        ended = end.wait(storing) => return Ok(ended),
+    };
     tracing::info!(node = %report.node, "discnt-server {} starts: {}", report.version, beginning.words());
+    let node = place.insert(NodeThread::start(parts, &beginning, disk)?);
+    begin(node);
     tokio::select! {
         loaded = storing.load(beginning, node) => report.counters = loaded?,
-        ended = end.wait(&storing) => return Ok(ended),
+        ended = end.wait(storing) => return Ok(ended),
     }
     tokio::select! {
         () = storing.serves() => announce(&report),
-        ended = end.wait(&storing) => return Ok(ended),
+        ended = end.wait(storing) => return Ok(ended),
     }
     tokio::select! {
-        () = storing.watch(node.clock) => Ok(Ended::default()),
-        ended = end.wait(&storing) => Ok(ended),
+        () = storing.watch(clock) => Ok(Ended::default()),
+        ended = end.wait(storing) => Ok(ended),
     }
 }
 
@@ -222,41 +249,5 @@ fn announce(report: &StartReport) {
     if output.is_terminal() || !logging::stderr_is_the_journal() {
         // Whoever closed the output does not want to read it.
         let _ = write!(output, "{report}").and_then(|()| output.flush());
-    }
-}
-
-fn environment(
-    configuration: &Configuration,
-    node: &NodeThread,
-    listener: &Listener,
-    storing: &Storing,
-) -> Environment {
-    let threads = configuration.resp.thread_count();
-    let process = ProcessFigures::default();
-    let port = listener.local_addresses().first().map_or(0, |address| address.port());
-    for (figure, value) in [
-        (&process.process_id, u64::from(std::process::id())),
-        (&process.tcp_port, u64::from(port)),
-        (&process.mesh_port, u64::from(configuration.mesh.port)),
-        (&process.started_nanos, node.clock.monotonic().as_nanos()),
-        (&process.session_threads, threads as u64),
-    ] {
-        figure.store(value, Ordering::Relaxed);
-    }
-    Environment {
-        table: Arc::clone(&node.table),
-        cluster: Arc::clone(&node.state),
-        clients: Arc::new(Clients::default()),
-        statistics: Arc::new(Statistics::new(threads)),
-        settings: Settings {
-            shape: configuration.resp.replies,
-            password: configuration.resp.password.as_ref().map(|password| password.reveal().to_owned()),
-            config: configuration.pairs(),
-            max_clients: configuration.resp.max_clients as u64,
-            debug: configuration.debug.clone(),
-            ..Settings::default()
-        },
-        process: Arc::new(process),
-        persistence: storing.figures(),
     }
 }

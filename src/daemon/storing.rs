@@ -13,10 +13,11 @@ use super::beginning::{Beginning, tell_progress};
 use super::node_thread::NodeThread;
 use super::report::CountersLoaded;
 use super::serve::ServeError;
+use crate::base::NodeId;
 use crate::command::{PersistenceFigures, Stage};
 use crate::driver::{Clock, DiskParts};
 use crate::listener::{Disk, DiskFuture};
-use crate::storage::{Commits, Config, LoadProgress, Store};
+use crate::storage::{Commits, Config, DataDirectory, LoadProgress, Store};
 
 /// How often figures are brought up to date, and every how many times the size on disk is.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -68,11 +69,30 @@ impl Storing {
         self.abandon.store(true, Ordering::Relaxed);
     }
 
+    /// Opens the store, on a thread of its own, as it is read through.
+    pub(super) async fn open(
+        &self,
+        directory: Arc<DataDirectory>,
+        node: NodeId,
+        clock: Clock,
+    ) -> Result<Beginning, ServeError> {
+        self.figures.loading_since_millis.store(clock.moment().wall.0, Ordering::Relaxed);
+        let (result, opened) = oneshot::channel();
+        let durability = self.figures.durability();
+        let open = move || {
+            // Nobody waits any more if the server is stopping.
+            let _ = result.send(Beginning::find(&directory, node, durability));
+        };
+        let spawned = std::thread::Builder::new().name("discnt-open".to_owned()).spawn(open);
+        spawned.map_err(|error| ServeError::System { what: "a thread", error })?;
+        let beginning = opened.await.map_err(|_| ServeError::LoadThread)??;
+        self.figures.counters_to_load.store(beginning.counters(), Ordering::Relaxed);
+        Ok(beginning)
+    }
+
     /// Loads all counters and hands the store to the driver.
     pub(super) async fn load(&self, beginning: Beginning, node: &NodeThread) -> Result<CountersLoaded, ServeError> {
         let figures = self.figures();
-        figures.loading_since_millis.store(node.clock.moment().wall.0, Ordering::Relaxed);
-        figures.counters_to_load.store(beginning.counters(), Ordering::Relaxed);
         let progress = Arc::new(LoadProgress::default());
         let loading = beginning.load(Arc::clone(&node.table), Arc::clone(&progress))?;
         let loaded = tokio::select! {

@@ -1,6 +1,6 @@
 //! The service of a node: requests go to the commands, and changes of the cluster to whoever makes them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -11,12 +11,17 @@ use crate::command::{
     self, Acknowledged, AcknowledgementRequest, BACKGROUND_SAVE_STARTED, ClientAddress, ClusterRequest, Environment,
     Outcome, Pending, Shutdown, Stage, StorageRequest,
 };
+use crate::counter::Table;
 use crate::driver::{AcknowledgementCall, ClusterCall, NodeCall};
+use crate::node::ClusterState;
 use crate::resp::{Arguments, Protocol, Reply};
 
 /// Runs the commands of a node.
 pub struct Commands<C> {
-    environment: Environment,
+    /// Before the node is there: without counters, and with a gate that lets pass only what needs none.
+    early: Environment,
+    /// With the node.
+    ready: OnceLock<Environment>,
     clock: C,
     ways: Ways,
 }
@@ -34,10 +39,21 @@ pub struct Ways {
 }
 
 impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
-    /// A service over what all sessions of the node share. `clock` must be cheap and never go back on its
-    /// monotonic side.
-    pub fn new(environment: Environment, clock: C, ways: Ways) -> Self {
-        Self { environment, clock, ways }
+    /// A service over what all sessions of the node share; its table and cluster may be replaced once, when the node is
+    /// there. `clock` must be cheap and never go back on its monotonic side.
+    pub fn new(early: Environment, clock: C, ways: Ways) -> Self {
+        Self { early, ready: OnceLock::new(), clock, ways }
+    }
+
+    /// The node is there. The gate has not let anything through to the table until now.
+    pub fn begin(&self, table: Arc<Table>, cluster: Arc<ClusterState>) {
+        // There is one node.
+        let _ = self.ready.set(Environment { table, cluster, ..self.early.clone() });
+    }
+
+    #[inline]
+    fn environment(&self) -> &Environment {
+        self.ready.get().unwrap_or(&self.early)
     }
 
     async fn change_cluster(&self, request: ClusterRequest) -> Reply {
@@ -77,7 +93,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
 
     /// Writes first, while it can still be told that it did not work.
     async fn shut_down(&self, shutdown: Shutdown) -> Option<Reply> {
-        let has_something = self.environment.persistence.stage() == Stage::Serving;
+        let has_something = self.environment().persistence.stage() == Stage::Serving;
         if shutdown.save && has_something {
             let saved = tokio::select! {
                 biased;
@@ -100,7 +116,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
 
     /// Who has what was counted before, once they are as many as asked for or the time is over.
     async fn acknowledged(&self, request: AcknowledgementRequest) -> Acknowledged {
-        let commits = self.environment.table.commits();
+        let commits = self.environment().table.commits();
         let ticket = commits.ticket();
         let deadline = request.timeout.map(|timeout| tokio::time::Instant::now() + timeout);
         let (answer, answered) = oneshot::channel();
@@ -144,11 +160,11 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     fn open(&self, connection: Connection) -> command::Session {
         let Connection { peer, local, thread } = connection;
         let address = ClientAddress { remote: peer.to_string(), local: local.to_string() };
-        command::Session::new(&self.environment, address, thread, self.now().monotonic)
+        command::Session::new(self.environment(), address, thread, self.now().monotonic)
     }
 
     fn refused(&self) {
-        self.environment.statistics.count_rejected_connection();
+        self.environment().statistics.count_rejected_connection();
     }
 
     fn protocol(&self, session: &command::Session) -> Protocol {
@@ -165,7 +181,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
 
     #[inline]
     fn execute(&self, session: &mut command::Session, arguments: Arguments<'_>, now: Moment) -> Response<Pending> {
-        match command::execute(&self.environment, session, arguments, now) {
+        match command::execute(self.environment(), session, arguments, now) {
             Outcome::Reply(reply) => Response::Reply(reply),
             Outcome::Close(reply) => Response::Close(reply),
             Outcome::Wait(request) => Response::Wait(request),
@@ -173,7 +189,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     }
 
     fn transferred(&self, session: &command::Session, read: usize, written: usize) {
-        self.environment.statistics.count_transferred(session, read, written);
+        self.environment().statistics.count_transferred(session, read, written);
     }
 
     async fn wait(&self, pending: Pending) -> Option<Reply> {
@@ -187,7 +203,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     #[inline]
     fn take_hold(&self, session: &mut command::Session) -> Option<u64> {
         // Read after the change: it belongs to this cycle or an earlier one.
-        session.take_awaits_disk().then(|| self.environment.table.commits().ticket())
+        session.take_awaits_disk().then(|| self.environment().table.commits().ticket())
     }
 
     async fn released(&self, ticket: u64) {

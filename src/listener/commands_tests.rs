@@ -53,16 +53,8 @@ fn bench(settings: Settings) -> Bench<impl Fn() -> Moment> {
 }
 
 fn bench_with(settings: Settings, persistence: PersistenceFigures) -> Bench<impl Fn() -> Moment> {
-    let table = Table::new(TableSettings {
-        config: crate::counter::Config::default(),
-        lease: std::time::Duration::from_secs(3),
-        replica: ReplicaId { node: NodeId::new([1; 20]), incarnation: Incarnation(1) },
-        replica_index: ReplicaIndex::default(),
-        hash_seeds: [1, 2, 3, 4],
-        wake: Box::new(|| {}),
-    });
     let environment = Environment {
-        table: Arc::new(table),
+        table: Arc::new(table()),
         cluster: Arc::default(),
         clients: Arc::default(),
         statistics: Arc::new(Statistics::new(1)),
@@ -76,6 +68,17 @@ fn bench_with(settings: Settings, persistence: PersistenceFigures) -> Bench<impl
     let disk = Arc::new(TestDisk::default());
     let ways = Ways { node_calls, disk: Arc::clone(&disk) as Arc<dyn Disk>, shutdowns: sender, stopping: is_stopping };
     Bench { commands: Commands::new(environment, Moment::default, ways), calls, shutdowns, stopping, disk }
+}
+
+fn table() -> Table {
+    Table::new(TableSettings {
+        config: crate::counter::Config::default(),
+        lease: std::time::Duration::from_secs(3),
+        replica: ReplicaId { node: NodeId::new([1; 20]), incarnation: Incarnation(1) },
+        replica_index: ReplicaIndex::default(),
+        hash_seeds: [1, 2, 3, 4],
+        wake: Box::new(|| {}),
+    })
 }
 
 fn connection() -> Connection {
@@ -109,17 +112,33 @@ fn requests_reach_the_commands_and_sessions_are_listed_while_they_last() {
     let bench = bench(Settings::default());
     let commands = &bench.commands;
     let mut session = commands.open(connection());
-    assert_eq!(commands.environment.clients.len(), 1);
+    assert_eq!(commands.environment().clients.len(), 1);
     assert!(!commands.is_unauthenticated(&session));
     assert!(matches!(run(commands, &mut session, "INCR a"), Response::Reply(Reply::Integer(1))));
     assert!(matches!(run(commands, &mut session, "QUIT"), Response::Close(Reply::Simple("OK"))));
     run(commands, &mut session, "HELLO 3");
     assert_eq!(commands.protocol(&session), Protocol::Resp3);
     commands.transferred(&session, 7, 4);
-    assert_eq!(commands.environment.statistics.input_bytes(), 7);
-    assert_eq!(commands.environment.statistics.output_bytes(), 4);
+    assert_eq!(commands.environment().statistics.input_bytes(), 7);
+    assert_eq!(commands.environment().statistics.output_bytes(), 4);
     drop(session);
-    assert!(commands.environment.clients.is_empty());
+    assert!(commands.environment().clients.is_empty());
+}
+
+#[test]
+fn a_session_from_before_the_node_was_there_counts_in_the_nodes_table() {
+    let bench = bench(Settings::default());
+    let commands = &bench.commands;
+    commands.environment().persistence.set_stage(Stage::Loading);
+    let mut session = commands.open(connection());
+    assert!(matches!(run(commands, &mut session, "INCR a"), Response::Reply(Reply::Error(_))));
+    assert!(matches!(run(commands, &mut session, "PING"), Response::Reply(_)));
+    let the_nodes = Arc::new(table());
+    commands.begin(Arc::clone(&the_nodes), Arc::default());
+    commands.environment().persistence.set_stage(Stage::Serving);
+    assert!(matches!(run(commands, &mut session, "INCR a"), Response::Reply(Reply::Integer(1))));
+    assert_eq!(the_nodes.len(), 1);
+    assert_eq!(commands.environment().clients.len(), 1);
 }
 
 #[test]
@@ -206,7 +225,7 @@ async fn a_shutdown_that_cannot_save_stops_nothing_unless_it_is_forced() {
     };
     assert_eq!(tokio::join!(finish(&bench.commands, "SHUTDOWN FORCE"), server).0, None);
     // Nothing has been counted while the counters are loaded.
-    bench.commands.environment.persistence.set_stage(Stage::Loading);
+    bench.commands.environment().persistence.set_stage(Stage::Loading);
     assert_eq!(finish(&bench.commands, "SHUTDOWN").await, None);
     assert_eq!(bench.disk.saves.load(Ordering::Relaxed), 2);
 }
@@ -224,7 +243,7 @@ async fn replies_to_changes_are_held_until_their_commit_with_always_alone() {
     assert_eq!(bench.commands.take_hold(&mut session), None);
     run(&bench.commands, &mut session, "INCR a");
     let hold = bench.commands.take_hold(&mut session).expect("it changed something");
-    assert_eq!(hold, bench.commands.environment.table.commits().ticket());
+    assert_eq!(hold, bench.commands.environment().table.commits().ticket());
     assert_eq!(bench.commands.take_hold(&mut session), None);
     let released = async {
         bench.disk.go.notify_one();
@@ -249,7 +268,7 @@ async fn acknowledgements_are_counted_here_and_elsewhere_until_the_time_is_over(
         };
         assert_eq!(tokio::join!(finish(&bench.commands, line), node).0, Some(expected), "{line}");
     }
-    let commits = bench.commands.environment.table.commits();
+    let commits = bench.commands.environment().table.commits();
     let node = async {
         let Some(NodeCall::Acknowledgement(call)) = bench.calls.recv().await else { panic!("no question") };
         call.answer.send(0).expect("the session waits");
@@ -258,5 +277,5 @@ async fn acknowledgements_are_counted_here_and_elsewhere_until_the_time_is_over(
     };
     let (reply, ()) = tokio::join!(finish(&bench.commands, "WAITAOF 1 0 0"), node);
     assert_eq!(reply, Some(Reply::Array(vec![Reply::Integer(1), Reply::Integer(0)])));
-    assert_eq!(bench.commands.environment.persistence.last_save(), WallMillis(0));
+    assert_eq!(bench.commands.environment().persistence.last_save(), WallMillis(0));
 }

@@ -1,30 +1,61 @@
 //! From whom this node was parted: what it holds may have been given up by them since, so that it must take over all
 //! that one of them has, and drop what that one has not, before what it holds can be relied on.
 
-use crate::base::NodeId;
+use super::machine::Node;
+use crate::base::{MAX_PARTED, NodeId};
+use crate::wire::Message;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Nodes remembered as parted from. Who is forgotten here first is only asked later, as anybody else.
-const MAX_PARTED: usize = 1024;
+/// A parting from one node.
+#[derive(Clone, Copy, Debug)]
+struct Parting {
+    /// Nodes that were left together are one cluster still, as far as known.
+    number: u64,
+    /// It was this node that was parted, as against one that it has taken things over from.
+    is_own: bool,
+}
 
 /// The partings that were not made good yet.
 #[derive(Debug, Default)]
 pub(super) struct Doubt {
-    /// Each node with the parting it belongs to: nodes that were left together are one cluster still, as far as known.
-    parted: BTreeMap<NodeId, u64>,
+    parted: BTreeMap<NodeId, Parting>,
+    /// The number of the next parting.
     parting: u64,
-    /// Those that were asked though this node was never parted from them: they may belong to that cluster by now.
+    /// Those that were asked though this node was never parted from them: they may belong to that cluster by now. Or that
+    /// know no better.
     asked: BTreeSet<NodeId>,
 }
 
 impl Doubt {
     /// This node was parted from another.
     pub(super) fn part_from(&mut self, node: NodeId) {
-        self.parted.insert(node, self.parting);
+        self.note(node, Parting { number: self.parting, is_own: true });
+    }
+
+    /// Somebody whom this node meets was parted from this cluster.
+    fn share(&mut self, cluster: &[NodeId]) {
+        self.parting += 1;
+        for node in cluster {
+            self.note(*node, Parting { number: self.parting, is_own: false });
+        }
+        self.parting += 1;
+    }
+
+    fn note(&mut self, node: NodeId, parting: Parting) {
+        self.parted.insert(node, parting);
         if self.parted.len() > MAX_PARTED {
-            let oldest = self.parted.iter().min_by_key(|(_, parting)| **parting).map(|(node, _)| *node);
+            let oldest = self.parted.iter().min_by_key(|(_, parting)| parting.number).map(|(node, _)| *node);
             oldest.map(|node| self.parted.remove(&node));
         }
+    }
+
+    /// The clusters in question, each by its nodes.
+    fn clusters(&self) -> Vec<Vec<NodeId>> {
+        let mut clusters = BTreeMap::<u64, Vec<NodeId>>::new();
+        for (node, parting) in &self.parted {
+            clusters.entry(parting.number).or_default().push(*node);
+        }
+        clusters.into_values().collect()
     }
 
     /// This node has met somebody: whoever it is parted from after this may be of another cluster than those before.
@@ -42,6 +73,11 @@ impl Doubt {
         !self.parted.is_empty()
     }
 
+    /// Whether some of it came of this node's own partings: what it deletes those others must hear of.
+    pub(super) fn is_own(&self) -> bool {
+        self.parted.values().any(|parting| parting.is_own)
+    }
+
     /// Whether all that this node has is to be taken.
     pub(super) fn wants(&self, node: NodeId) -> bool {
         self.parted.contains_key(&node) || (self.is_open() && !self.asked.contains(&node))
@@ -55,12 +91,67 @@ impl Doubt {
     /// All that a node had was taken, and what it had not was dropped.
     pub(super) fn made_good_with(&mut self, node: NodeId) {
         match self.parted.get(&node).copied() {
-            Some(with) => self.parted.retain(|_, parting| *parting != with),
+            Some(with) => self.parted.retain(|_, parting| parting.number != with.number),
             None => drop(self.asked.insert(node)),
         }
         if self.parted.is_empty() {
             self.asked.clear();
         }
+    }
+}
+
+impl Node {
+    /// Tells peers from whom this node was parted: what it has they will have, too.
+    pub(super) fn send_partings_to(&mut self, peers: &[NodeId]) {
+        // While it is stale nobody takes anything from here.
+        if self.doubt.is_open() && !self.is_stale() {
+            let bytes = Message::encode_partings(&self.doubt.clusters());
+            for peer in peers {
+                self.message(*peer, bytes.clone());
+            }
+        }
+    }
+
+    pub(super) fn linked(&self) -> Vec<NodeId> {
+        self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect()
+    }
+
+    /// A peer may have what these clusters have given up since it was parted from them.
+    pub(super) fn take_partings(&mut self, from: NodeId, clusters: &[Vec<NodeId>]) {
+        let was_open = self.doubt.is_open();
+        let mut is_news = false;
+        for cluster in clusters.iter().filter(|cluster| !self.knows_what_was_given_up_by(cluster)).collect::<Vec<_>>() {
+            let is_new = |node: &&NodeId| **node != self.own.node && !self.doubt.parted.contains_key(node);
+            let new: Vec<NodeId> = cluster.iter().filter(is_new).copied().collect();
+            if !new.is_empty() {
+                self.doubt.share(&new);
+                is_news = true;
+            }
+        }
+        if is_news && !was_open {
+            // Those that were with this node so far had nothing of it.
+            self.doubt.asked.extend(self.peers.keys());
+        }
+        let knows_no_better = |node: &NodeId| clusters.iter().any(|cluster| cluster.contains(node));
+        if self.doubt.is_open() && self.doubt.parted.keys().all(knows_no_better) {
+            self.doubt.asked.insert(from);
+        }
+        if is_news {
+            let mut others = self.linked();
+            others.retain(|peer| *peer != from);
+            self.send_partings_to(&others);
+            self.members_changed();
+        }
+    }
+
+    /// Whether this node is of that cluster, and no longer catching up with it.
+    fn knows_what_was_given_up_by(&self, cluster: &[NodeId]) -> bool {
+        let mut members = cluster.iter().filter_map(|node| self.peers.get(node)).peekable();
+        if members.peek().is_none() {
+            // If it is, nobody else is there any more.
+            return cluster.contains(&self.own.node);
+        }
+        members.all(|peer| peer.was_caught_up_with && !self.doubt.parted.contains_key(&peer.id))
     }
 }
 
@@ -101,6 +192,21 @@ mod tests {
     }
 
     #[test]
+    fn what_another_was_parted_from_is_in_question_but_no_parting_of_this_node() {
+        let mut doubt = Doubt::default();
+        doubt.share(&[id(1), id(2)]);
+        assert!(doubt.is_open() && !doubt.is_own() && doubt.wants(id(2)));
+        doubt.part_from(id(3));
+        assert!(doubt.is_own());
+        assert_eq!(doubt.clusters(), [vec![id(1), id(2)], vec![id(3)]]);
+        doubt.made_good_with(id(3));
+        assert!(doubt.is_open() && !doubt.is_own());
+        doubt.part_from(id(1));
+        doubt.made_good_with(id(2));
+        assert!(doubt.is_own() && doubt.clusters() == [vec![id(1)]]);
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let mut doubt = Doubt::default();
         for number in 0..2 * MAX_PARTED {
@@ -110,6 +216,6 @@ mod tests {
             doubt.met_somebody();
         }
         assert_eq!(doubt.parted.len(), MAX_PARTED);
-        assert!(doubt.parted.values().all(|parting| *parting >= MAX_PARTED as u64));
+        assert!(doubt.parted.values().all(|parting| parting.number >= MAX_PARTED as u64));
     }
 }

@@ -5,7 +5,8 @@
 //! never held back.
 
 use super::input::Output;
-use super::machine::{Node, NodeSettings};
+use super::machine::Node;
+use super::settings::NodeSettings;
 use super::start::Start;
 use super::view::Phase;
 use crate::base::{Durability, Monotonic, NodeId, ReplicaIndex};
@@ -181,19 +182,8 @@ impl Node {
         self.keeping.irrevocable = self.ask_commit(now);
     }
 
-    /// Sends what says something of counters, as soon as that may be said.
-    pub(super) fn state_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool, now: Monotonic) {
-        self.count_message(&bytes);
-        self.say(Output::Message { to, bytes: bytes.into(), wants_sent }, now);
-    }
-
-    /// As [`Self::state_message`], and it may get lost.
-    pub(super) fn state_datagram(&mut self, to: NodeId, bytes: bytes::Bytes, now: Monotonic) {
-        self.count_datagram(&bytes);
-        self.say(Output::Datagram { to, bytes }, now);
-    }
-
-    fn say(&mut self, output: Output, now: Monotonic) {
+    /// Puts out what says something of counters, or holds it back.
+    pub(super) fn say(&mut self, output: Output, now: Monotonic) {
         match self.waits_for(now) {
             Some(ticket) => self.keeping.hold(ticket, output),
             None => self.outputs.push_back(output),

@@ -2,9 +2,10 @@
 
 use super::event::Event;
 use super::input::{CloseCause, Output, RequestNumber};
-use super::machine::{Node, NodeSettings};
+use super::machine::Node;
 use super::peer::Link;
 use super::sequence::Sequence;
+use super::settings::NodeSettings;
 use super::view::Phase;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId};
 use crate::membership::{MemberIdentity, Membership};
@@ -98,7 +99,8 @@ impl Node {
         };
         let is_stopped = self.may_resume();
         let mut last_words = Vec::new();
-        if is_stopped || self.has_told || node != self.own.node {
+        // What stood on disk may have been told by a process that came after.
+        if self.is_restored || self.has_told || node != self.own.node {
             // The ended replica's last words still go out under its name.
             self.table.begin_replica((replica, index), self.keeping.first_number_limit(), now, &mut last_words);
             self.announce(last_words, now);

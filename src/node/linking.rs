@@ -196,6 +196,11 @@ impl Node {
             // Its counters have other places now, and what it foresaw before holds no more.
             self.sequence_of(index).places = None;
             self.table.progress().set_void(index, hello.drawn_before);
+            // What it vouched for rested on that.
+            self.table.progress().update_standings(|standings| {
+                let member = standings.members.iter_mut().find(|member| member.node == from);
+                member.map(|member| member.told.take())
+            });
         }
         self.emit(Event::Linked { peer: from, host, port });
         self.membership.allow(from);
@@ -203,6 +208,7 @@ impl Node {
         self.refresh_standings(now);
         self.send_heartbeat_to(&[from], now);
         self.send_admissions_to(from);
+        self.send_partings_to(&[from]);
         self.send_first_digest(from, now);
         self.ask_for_predictions(from);
         self.remember_members();

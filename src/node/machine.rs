@@ -4,7 +4,7 @@ use super::confirming::Confirming;
 use super::doubt::Doubt;
 use super::early::EarlyRetirements;
 use super::event::Event;
-use super::input::{CloseCause, DialNumber, Input, KnownMember, Output, RequestNumber};
+use super::input::{DialNumber, Input, Output, RequestNumber};
 use super::keeping::Keeping;
 use super::leaving::{Farewell, identity};
 use super::peer::Peer;
@@ -12,59 +12,21 @@ use super::rejoining::{Reconciling, Rejoining};
 use super::repair::Pulling;
 use super::sequence::Sequence;
 use super::serving::Serving;
-use super::start::{Replicas, Start, StartError};
+use super::settings::NodeSettings;
+use super::start::{Replicas, StartError};
 use super::taking_over::TakingOver;
 use super::view::{ClusterState, Phase};
-use crate::base::{Durability, Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
-use crate::counter::{Announcement, Config as CounterConfig, Table, TableSettings, Wake};
-use crate::membership::{Admission, Admissions, Config as MembershipConfig, Membership};
-use crate::replication::{Config as ReplicationConfig, Registry};
+use crate::base::{Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
+use crate::counter::{Announcement, Table, TableSettings};
+use crate::membership::{Admissions, Membership};
+use crate::replication::Registry;
 use crate::wire::Packed;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often a node says what it has.
 pub(super) const DIGEST_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What a node is made with.
-pub struct NodeSettings {
-    /// The node's id.
-    pub node: NodeId,
-    /// Larger than every one that this id had before. Not used by a node that goes on as the replica it was.
-    pub incarnation: Incarnation,
-    /// When what is counted is on disk.
-    pub durability: Durability,
-    /// What it begins with.
-    pub start: Start,
-    /// Numbers of the own sequence up to this one are reserved on disk.
-    pub reserved: u64,
-    /// Where others reach it; empty for "where you see me".
-    pub host: String,
-    /// Its port for clients.
-    pub client_port: u16,
-    /// Its port for nodes.
-    pub mesh_port: u16,
-    /// The `[counters]` section.
-    pub counters: CounterConfig,
-    /// The `[cluster]` section.
-    pub cluster: MembershipConfig,
-    /// The `[replication]` section.
-    pub replication: ReplicationConfig,
-    /// The members of before.
-    pub members: Vec<KnownMember>,
-    /// The nodes that this one alone keeps out.
-    pub barred: Vec<NodeId>,
-    /// Who was forgotten and who was met again.
-    pub admissions: Vec<Admission>,
-    /// Secret seeds of the hash of names.
-    pub hash_seeds: [u64; 4],
-    /// Decides whom the membership probes, and spreads dials.
-    pub seed: u64,
-    /// Called from any thread when [`Node::tick`] should look at the table.
-    pub wake: Wake,
-}
 
 /// A node of a cluster, as a value.
 pub struct Node {
@@ -368,52 +330,8 @@ impl Node {
         self.is_gone = true;
     }
 
-    /// Takes an input apart that is not for a node that is not there yet, or there no more.
-    fn unless_deaf<'a>(&mut self, input: Input<'a>) -> Option<Input<'a>> {
-        if !self.is_gone && self.state.phase() != Phase::Loading {
-            return Some(input);
-        }
-        let what = if self.is_gone { "stopping" } else { "loading what it has on disk" };
-        match input {
-            Input::Loaded | Input::Committed { .. } => return Some(input),
-            Input::LinkUp { peer, .. } if !self.is_gone => {
-                self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
-            }
-            Input::Meet { request, .. } | Input::Forget { request, .. } | Input::Reset { request, .. } => {
-                self.answer(Some(request), Err(format!("this node is {what}; nothing was changed")));
-            }
-            _ => {}
-        }
-        None
-    }
-
     pub(super) fn emit(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
-    }
-
-    pub(super) fn message(&mut self, to: NodeId, bytes: Vec<u8>) {
-        self.send_message(to, bytes, false);
-    }
-
-    /// As [`Self::message`]; with `wants_sent` the node hears of it when it has left.
-    pub(super) fn send_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool) {
-        self.count_message(&bytes);
-        self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent });
-    }
-
-    pub(super) fn datagram(&mut self, to: NodeId, bytes: bytes::Bytes) {
-        self.count_datagram(&bytes);
-        self.outputs.push_back(Output::Datagram { to, bytes });
-    }
-
-    pub(super) fn count_datagram(&self, bytes: &[u8]) {
-        self.state.traffic.datagrams_sent.fetch_add(1, Ordering::Relaxed);
-        self.state.traffic.kinds.count_sent(bytes);
-    }
-
-    pub(super) fn count_message(&self, bytes: &[u8]) {
-        self.state.traffic.messages_sent.fetch_add(1, Ordering::Relaxed);
-        self.state.traffic.kinds.count_sent(bytes);
     }
 
     /// The sequence of a replica in the registry.

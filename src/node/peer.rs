@@ -44,6 +44,8 @@ pub(super) struct Peer {
     pub(super) default_precision: Precision,
     /// How that process' clock stands to this one's.
     pub(super) offset: ClockOffset,
+    /// This node has had all that it spoke of on some link.
+    pub(super) was_caught_up_with: bool,
     /// The newest of its digests of which it is known to go by what is in it.
     pub(super) confirmed: Option<Digest>,
     /// The process that has said since this node's start how its shares move.
@@ -156,6 +158,7 @@ impl Peer {
             instance: None,
             default_precision: Precision::default(),
             offset: ClockOffset::default(),
+            was_caught_up_with: false,
             confirmed: None,
             predictions_of: None,
             pause: FIRST_PAUSE,

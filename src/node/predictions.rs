@@ -47,8 +47,8 @@ impl Node {
         let next = first + SHARDS_A_STEP;
         let mut found: Vec<(Location, Vec<u8>, Share, Forecast)> = Vec::new();
         for shard in (first..next).filter_map(|shard| u8::try_from(shard).ok()) {
-            self.table.visit_predicted(shard, &mut |name, location, share, forecast| {
-                found.push((location, name.to_vec(), share, forecast));
+            self.table.visit_predicted(shard, &mut |own| {
+                found.push((own.location, own.name.to_vec(), own.share, own.forecast));
             });
         }
         found.sort_unstable_by_key(|(_, _, share, _)| share.revision);

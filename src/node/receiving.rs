@@ -57,6 +57,7 @@ impl Node {
             Message::RepairItems(clock, items) => self.take_repair_items(from, clock, &items, now),
             Message::RepairEnd(time, lines) => self.take_repair_end(from, time, &lines, now),
             Message::Admissions(admissions) => self.take_admissions(from, &admissions, now),
+            Message::Partings(clusters) => self.take_partings(from, &clusters),
             Message::Records(records) => self.take_records(from, &records, now),
             Message::TellPredictions => self.tell_predictions(from, now),
             Message::PredictionsTold => self.take_predictions_told(from, now),

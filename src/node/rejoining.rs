@@ -158,7 +158,7 @@ impl Node {
             }
             return;
         }
-        if self.state.phase() == Phase::Serving && !self.doubt.is_open() {
+        if self.state.phase() == Phase::Serving && !self.doubt.is_own() {
             self.reconciling = None;
             self.count_past(now);
         }
@@ -194,7 +194,7 @@ impl Node {
     /// Goes on when nothing more is to be found out, or when there is no more time for it.
     pub(super) fn mind_rejoining(&mut self, now: Monotonic) {
         let Some(rejoining) = &self.rejoining else { return };
-        let is_settled = !rejoining.may_resume && !self.doubt.is_open();
+        let is_settled = !rejoining.may_resume && !self.doubt.is_own();
         let is_busy =
             self.reconciling.as_ref().is_some_and(|reconciling| reconciling.is_complete) && !self.peers.is_empty();
         let wait = self.settings.cluster.rejoin_wait();

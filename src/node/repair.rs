@@ -173,8 +173,7 @@ impl Node {
         if is_outnumbered {
             self.emit(Event::Outnumbered { replica, heard, said });
         }
-        if self.may_resume() && (is_outnumbered || is_unknown) {
-            // It asks for another incarnation itself, above those that it has heard of.
+        if self.is_restored && (is_outnumbered || is_unknown) {
             self.learn_that_it_is_stale();
         }
         if is_outnumbered || is_unknown {
@@ -230,13 +229,15 @@ impl Node {
         }
         let voices = self.voices(now);
         let mut is_any_reached = false;
-        for link in self.peers.values_mut().filter_map(|peer| peer.link.as_mut()) {
+        for peer in self.peers.values_mut() {
+            let Some(link) = peer.link.as_mut() else { continue };
             // A later digest speaks of all that the first did, and perhaps of more that this node has, too.
             let speaks_of_nothing_else = |digest: &Option<Digest>| {
                 digest.as_ref().is_some_and(|one| !one.has_news_for(mine, link.voice(&voices)))
             };
             if speaks_of_nothing_else(&link.goal) || (link.goal.is_some() && speaks_of_nothing_else(&link.digest)) {
                 link.goal = None;
+                peer.was_caught_up_with = true;
                 is_any_reached = true;
             }
         }
@@ -397,8 +398,11 @@ impl Node {
         }
         let milliseconds = u64::try_from(now.since(pulling.since).as_millis()).unwrap_or(u64::MAX);
         // All that it had told of when it was asked is here.
-        let link = self.peers.get_mut(&from).and_then(|peer| peer.link.as_mut());
-        let is_first = link.and_then(|link| link.goal.take()).is_some();
+        let peer = self.peers.get_mut(&from);
+        let is_first = peer.is_some_and(|peer| {
+            peer.was_caught_up_with = true;
+            peer.link.as_mut().and_then(|link| link.goal.take()).is_some()
+        });
         self.note_pulled(from, pulling.round);
         self.emit(Event::Repaired { peer: from, items: pulling.items, milliseconds, is_first });
         self.verify_digests(now);

@@ -1,8 +1,10 @@
 //! How a node begins: with nothing, or with what it has on disk, and as which replica.
 
 use super::event::Event;
-use super::machine::{Node, NodeSettings};
+use super::input::{CloseCause, Input, Output};
+use super::machine::Node;
 use super::sequence::Sequence;
+use super::settings::NodeSettings;
 use super::view::Phase;
 use crate::base::{Incarnation, Location, Monotonic, NodeId, ReplicaId, ReplicaIndex};
 use crate::counter::NumberedItem;
@@ -149,6 +151,25 @@ impl Node {
         }
     }
 
+    /// Takes an input apart that is not for a node that is not there yet, or there no more.
+    pub(super) fn unless_deaf<'a>(&mut self, input: Input<'a>) -> Option<Input<'a>> {
+        if !self.is_gone && self.state.phase() != Phase::Loading {
+            return Some(input);
+        }
+        let what = if self.is_gone { "stopping" } else { "loading what it has on disk" };
+        match input {
+            Input::Loaded | Input::Committed { .. } => return Some(input),
+            Input::LinkUp { peer, .. } if !self.is_gone => {
+                self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
+            }
+            Input::Meet { request, .. } | Input::Forget { request, .. } | Input::Reset { request, .. } => {
+                self.answer(Some(request), Err(format!("this node is {what}; nothing was changed")));
+            }
+            _ => {}
+        }
+        None
+    }
+
     /// All that was kept is in the table.
     pub(super) fn loaded(&mut self, now: Monotonic) {
         if self.state.phase() != Phase::Loading {
@@ -231,6 +252,7 @@ impl Node {
     pub(super) fn begin_serving(&mut self, now: Monotonic) {
         self.state.set_phase(Phase::Serving);
         self.publish_record(now);
+        self.send_partings_to(&self.linked());
         self.members_changed();
     }
 

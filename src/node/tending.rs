@@ -46,7 +46,7 @@ impl Node {
     fn tend(&mut self, now: Monotonic) -> Tended {
         let mut done = Tended::default();
         // Those that this node was parted from may come back, and must hear of what was deleted meanwhile.
-        if self.doubt.is_open() || self.is_holding_much() || !self.agrees_on_members() {
+        if self.doubt.is_own() || self.is_holding_much() || !self.agrees_on_members() {
             return done;
         }
         let others: Option<Vec<&Digest>> =

@@ -4,6 +4,7 @@
 //! barred. Every file carries a version and a checksum; a damaged file is an error that says so, never an
 //! empty one. It never deletes what it did not write.
 
+mod backup;
 mod checked_file;
 mod committer;
 mod config;
@@ -12,6 +13,7 @@ mod error;
 mod records;
 mod store;
 
+pub use backup::{BACKUP_FILE, BackupError, BackupReader, BackupWriter, RestoreError, Restored, restore};
 pub use committer::{CommitError, CommitFigures, Commits, Committed, Committer, CommitterSettings, Complete, Failing};
 pub use config::{Config, ConfigError};
 pub use directory::DataDirectory;

@@ -38,6 +38,7 @@ kinds! {
     RepairItems = 19, "repair_items", "A part of what was asked for.";
     Admissions = 21, "admissions", "Who was forgotten, and who was met again.";
     RepairBegin = 22, "repair_begin", "How much there will be of what was asked for.";
+    Partings = 27, "partings", "From whom the sender was parted.";
     RepairEnd = 20, "repair_end", "The end of what was asked for.";
     TellPredictions = 23, "tell_predictions", "Asks for the forecasts of the receiver's shares.";
     PredictionsTold = 24, "predictions_told", "The end of the forecasts that were asked for.";

@@ -9,7 +9,7 @@ use super::ids::{
 use super::packer::sealed;
 use super::record::{RECORDS, Records, decode_head, decode_precision};
 use super::repair::{RepairItem, RepairWriter, decode_items};
-use crate::base::{HybridTime, Incarnation, MAX_MESSAGE_BYTES, ReplicaId};
+use crate::base::{HybridTime, Incarnation, MAX_MESSAGE_BYTES, MAX_PARTED, NodeId, ReplicaId};
 use crate::counter::Precision;
 use crate::membership::{Admission, MAX_ADMISSIONS};
 use minicbor::Decoder;
@@ -25,6 +25,7 @@ const TELL_PREDICTIONS: u8 = 23;
 const PREDICTIONS_TOLD: u8 = 24;
 const DIGEST_WANTED: u8 = 25;
 const DIGEST_GIVEN: u8 = 26;
+const PARTINGS: u8 = 27;
 
 /// The longest host name in a greeting.
 const MAX_HOST_BYTES: usize = 255;
@@ -107,6 +108,9 @@ pub enum Message<'a> {
     RepairEnd(HybridTime, Vec<HeldLine>),
     /// Who was forgotten and who was met again: all that the sender knows on a new link, and later what is new.
     Admissions(Vec<Admission>),
+    /// Clusters, each by those of its nodes that the sender knows: it may have what they have given up since it was parted
+    /// from them, or have taken it from whoever was.
+    Partings(Vec<Vec<NodeId>>),
     /// Records that fit no datagram.
     Records(Records<'a>),
     /// The sender came back without what it is to extrapolate, and asks the receiver to say that of its own shares again.
@@ -151,6 +155,7 @@ impl<'a> Message<'a> {
             PREDICTIONS_TOLD => Self::PredictionsTold,
             DIGEST_WANTED => Self::DigestWanted(input.u64()?, input.u64()?),
             DIGEST_GIVEN => Self::DigestGiven(input.u64()?),
+            PARTINGS => Self::Partings(decode_partings(&mut input)?),
             RECORDS => {
                 let records = Records::decode(&mut input)?;
                 expect_end(&input)?;
@@ -244,6 +249,19 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// Encodes from whom the sender was parted.
+    pub fn encode_partings(clusters: &[Vec<NodeId>]) -> Vec<u8> {
+        sealed(PARTINGS, |out| {
+            let _ = out.array(clusters.len() as u64);
+            for nodes in clusters {
+                let _ = out.array(nodes.len() as u64);
+                for node in nodes {
+                    let _ = out.bytes(node.as_bytes());
+                }
+            }
+        })
+    }
+
     /// Encodes a part of a repair with nothing in it.
     pub fn encode_empty_repair(clock: u64) -> Vec<u8> {
         RepairWriter::default().finish(clock)
@@ -329,4 +347,16 @@ fn decode_admissions(input: &mut Decoder<'_>) -> Result<Vec<Admission>, WireErro
         admissions.push(Admission { node, forgotten, met });
     }
     Ok(admissions)
+}
+
+fn decode_partings(input: &mut Decoder<'_>) -> Result<Vec<Vec<NodeId>>, WireError> {
+    let mut room = MAX_PARTED;
+    let length = bounded_array(input, MAX_PARTED)?;
+    let mut clusters = Vec::with_capacity(length.min(16));
+    for _ in 0..length {
+        let nodes = bounded_array(input, room)?;
+        room -= nodes;
+        clusters.push((0..nodes).map(|_| decode_node(input)).collect::<Result<_, _>>()?);
+    }
+    Ok(clusters)
 }

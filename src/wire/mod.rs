@@ -3,6 +3,7 @@
 //! Decoding validates everything once, into types, and borrows names from the packet. It must never panic or
 //! allocate more than a small multiple of what arrived, whatever arrived.
 
+mod backup;
 mod decimal;
 mod error;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod stored;
 #[cfg(test)]
 mod stored_tests;
 
+pub use backup::{encode_backup_entry, take_backup_entry};
 pub use error::WireError;
 pub use heartbeat::Heartbeat;
 pub use kind::MessageKind;

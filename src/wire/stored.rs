@@ -208,7 +208,7 @@ fn encode_remainder(out: &mut Writer<'_>, remainder: &Remainder) {
     encode_units(out, remainder.amount.units());
 }
 
-/// Reads the next part of a counter into its place.
+/// Reads one part of a counter.
 type ReadPart = fn(&mut Reader<'_>, &mut StoredCounter) -> Result<(), WireError>;
 
 /// Reads the parts of a counter, and holds every place against the list of replicas.

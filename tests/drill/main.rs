@@ -22,7 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use agreement::{TARGET, agree};
-use ledger::{Figures, Request, lost, ranges};
+use ledger::{Durability, Figures, Request, lost, ranges};
 use load::{COUNTERS, Heard, Term, WRITERS_A_NODE, Watched, name, names, observe, owner, write};
 use nodes::{Nodes, sleep_until};
 use plan::{Fault, NODES, Round};
@@ -50,10 +50,14 @@ fn every_acknowledged_increment_is_counted_once_and_every_other_at_most_once() {
     let begin = Instant::now();
     let ahead = random.below(NODES as u64) as usize;
     let behind = (ahead + random.between(1, NODES as u64 - 1) as usize) % NODES;
-    let nodes = Nodes::start(network, ahead, behind);
-    say!("\ndrill: DISCNT_DRILL_SEED={seed} DISCNT_DRILL_SECONDS={seconds}");
+    let durability = durability(seed);
+    let nodes = Nodes::start(network, ahead, behind, durability);
+    say!(
+        "\ndrill: DISCNT_DRILL_SEED={seed} DISCNT_DRILL_SECONDS={seconds} DISCNT_DRILL_DURABILITY={}",
+        durability.name()
+    );
     say!("drill: {NODES} nodes linked; node {} an hour ahead, node {} an hour behind", ahead + 1, behind + 1);
-    let mut history = History::new(&nodes);
+    let mut history = History::new(&nodes, durability);
     let (round, stop) = if seconds >= LONG_SECONDS { (20, 40) } else { (7, 8) };
     while history.rounds == 0 || begin.elapsed() < Duration::from_secs(seconds) {
         for round in plan::rounds(&mut random, Duration::from_secs(round), Duration::from_secs(stop)) {
@@ -68,8 +72,20 @@ fn number_from(variable: &str) -> Option<u64> {
     Some(given.parse().unwrap_or_else(|_| panic!("{variable}={given}: a whole number is expected")))
 }
 
+/// The mode that was asked for, or one that follows from the seed.
+fn durability(seed: u64) -> Durability {
+    match std::env::var("DISCNT_DRILL_DURABILITY") {
+        Ok(given) => {
+            let found = Durability::ALL.into_iter().find(|mode| mode.name() == given);
+            found.unwrap_or_else(|| panic!("DISCNT_DRILL_DURABILITY={given}: always, everysec or memory is expected"))
+        }
+        Err(_) => Durability::ALL[(seed % 3) as usize],
+    }
+}
+
 /// What happened so far.
 struct History {
+    durability: Durability,
     rounds: usize,
     /// Of every counter, as all nodes agreed on last.
     values: Vec<i64>,
@@ -85,7 +101,7 @@ struct History {
 }
 
 impl History {
-    fn new(nodes: &Nodes) -> Self {
+    fn new(nodes: &Nodes, durability: Durability) -> Self {
         let mut client = nodes.client(0, Duration::from_secs(30)).expect("a node that was just linked");
         for counter in 0..COUNTERS {
             // Of precision 0 every change is told: what is read elsewhere was certainly heard.
@@ -93,6 +109,7 @@ impl History {
             client.ask(&format!("PRECISION {} {precision}", name(counter)));
         }
         Self {
+            durability,
             rounds: 0,
             values: vec![0; COUNTERS],
             total: Figures::default(),
@@ -154,7 +171,7 @@ impl History {
     /// Holds what the nodes agreed on against what the writers were told.
     fn check(&mut self, nodes: &Nodes, requests: &[Request], heard: &[Heard], values: &[i64]) -> Figures {
         let lives = nodes.lives();
-        let (ranges, figures) = ranges(&self.values, requests, &lives);
+        let (ranges, figures) = ranges(&self.values, requests, &nodes.ends(), self.durability);
         let mut wrong = Vec::new();
         for (counter, (range, value)) in ranges.iter().zip(values).enumerate() {
             let proven =
@@ -187,7 +204,7 @@ impl History {
         count("requests", &requests);
         count("acknowledged", &acknowledged);
         count("indeterminate: counted at most once", &indeterminate);
-        count("acknowledged by a node that was killed before the next agreement: counted at most once", &at_risk);
+        count("acknowledged by a node that was killed, when its kill may lose them: counted at most once", &at_risk);
         count("of those on writers' own counters, not read elsewhere before the kill", &self.own_at_risk);
         count("of those lost", &self.own_lost);
         count("milliseconds: the longest stretch lost of one writer's", &self.longest_lost.as_millis());

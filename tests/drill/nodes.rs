@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::Signal;
 
+use crate::ledger::Durability;
 use crate::plan::{Fault, NODES};
 use crate::server_support::{Client, Ground, Network, Server, Start, link, skewed_clock};
 
@@ -24,6 +25,8 @@ struct Place {
     process: Mutex<Process>,
     /// Grows when a killed process is dead, before the next is started.
     life: AtomicU64,
+    /// When each of its lives ended, at the earliest: right before the kill.
+    ends: Mutex<Vec<Instant>>,
 }
 
 enum Process {
@@ -34,11 +37,12 @@ enum Process {
 
 impl Nodes {
     /// Five linked nodes, of which one's clock is an hour ahead and another's an hour behind.
-    pub(crate) fn start(network: Network, ahead: usize, behind: usize) -> Self {
+    pub(crate) fn start(network: Network, ahead: usize, behind: usize, durability: Durability) -> Self {
         let ground = Ground::new();
         let servers: Vec<Server> = (0..NODES)
             .map(|node| {
                 let start = ground.server().on(network.host(node)).port(PORT);
+                let start = start.set(format!("storage.durability={}", durability.name()));
                 let skew = HOUR * (i64::from(node == ahead) - i64::from(node == behind));
                 let start = if skew == 0 { start } else { start.variables(skewed_clock(skew)) };
                 let server = start.run();
@@ -47,7 +51,11 @@ impl Nodes {
             })
             .collect();
         link(&servers.iter().collect::<Vec<_>>());
-        let place = |server| Place { process: Mutex::new(Process::Running(server)), life: AtomicU64::new(0) };
+        let place = |server| Place {
+            process: Mutex::new(Process::Running(server)),
+            life: AtomicU64::new(0),
+            ends: Mutex::default(),
+        };
         Self { places: servers.into_iter().map(place).collect(), network, _ground: ground }
     }
 
@@ -61,6 +69,12 @@ impl Nodes {
 
     pub(crate) fn lives(&self) -> Vec<u64> {
         (0..NODES).map(|node| self.life(node)).collect()
+    }
+
+    /// When each node's lives ended.
+    pub(crate) fn ends(&self) -> Vec<Vec<Instant>> {
+        let ends = |place: &Place| place.ends.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.places.iter().map(ends).collect()
     }
 
     pub(crate) fn client(&self, node: usize, patience: Duration) -> Result<Client, String> {
@@ -106,6 +120,7 @@ impl Nodes {
     fn kill(&self, node: usize) {
         self.change(node, |process| match process {
             Process::Running(server) | Process::Stopped(server) => {
+                self.places[node].ends.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
                 let start = server.kill();
                 self.places[node].life.fetch_add(1, Ordering::SeqCst);
                 Process::Dead(Some(start))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Set to `required`, tests that cannot have a disk of their own fail instead of doing nothing.
-const VARIABLE: &str = "DISCNT_TEST_NETWORKS";
+const VARIABLE: &str = "DISCNT_TEST_MOUNTS";
 
 /// A disk, unmounted when dropped.
 pub(crate) struct SmallDisk {

@@ -112,6 +112,8 @@ fn a_cluster_that_is_killed_as_a_whole_has_its_counts() {
         for server in &servers {
             eventually_answers(server, "MGET total set:1 set:10 set:100", "[111 1 0 100]");
             eventually_answers(server, "GET total STATE", "[111 CONSISTENT]");
+        }
+        for server in &servers {
             server.ask("INCRBY total 1000");
         }
         for server in &servers {

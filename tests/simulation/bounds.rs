@@ -7,8 +7,9 @@
 use crate::Tally;
 use crate::random::Random;
 use crate::world::{Witness, World};
-use discnt::base::{Amount, Monotonic, Name, NodeId, ReplicaId};
+use discnt::base::{Amount, Durability, Monotonic, Name, NodeId, ReplicaId};
 use discnt::counter::Precision;
+use discnt::node::Phase;
 use std::time::Duration;
 
 const KEY: &str = "clicks";
@@ -21,6 +22,8 @@ impl Witness for Nobody {
 
 struct Made {
     at: Monotonic,
+    /// The commit cycle that it is on disk with.
+    ticket: u64,
     by: ReplicaId,
     amount: i128,
 }
@@ -56,6 +59,8 @@ struct Bounds {
     paces: Vec<(u64, i64)>,
     precision: Amount,
     readings: Readings,
+    /// All nodes write down what they count before they answer.
+    on_disks: bool,
 }
 
 fn name() -> Name<'static> {
@@ -67,7 +72,11 @@ impl Bounds {
         let node = self.world.node(at);
         let amount = Amount::from(amount);
         node.table().increment(name(), amount, self.world.clock(at)).expect("in range");
-        self.made.push(Made { at: self.world.now, by: node.replica(), amount: amount.units() });
+        let (by, ticket) = (node.replica(), node.table().commits().ticket());
+        self.made.push(Made { at: self.world.now, ticket, by, amount: amount.units() });
+        if self.on_disks {
+            self.world.commit(at);
+        }
     }
 
     /// A hundredth of a second, in small steps.
@@ -75,14 +84,34 @@ impl Bounds {
         for _ in 0..10 {
             for at in 0..self.paces.len() {
                 let (pace, amount) = self.paces[at];
-                if self.random.below(1000) < pace && !self.world.is_paused(at) {
+                if self.random.below(1000) < pace && self.is_serving(at) {
                     self.increment(at, amount);
                 }
             }
             self.world.run_for(Duration::from_millis(1), &mut Nobody);
         }
         let at = self.random.below(self.world.nodes() as u64) as usize;
-        if self.world.is_paused(at) { Ok(()) } else { self.check(at) }
+        if self.is_serving(at) { self.check(at) } else { Ok(()) }
+    }
+
+    fn is_serving(&self, at: usize) -> bool {
+        !self.world.is_paused(at) && self.world.node(at).state().phase() == Phase::Serving
+    }
+
+    /// The process dies. With a disk, the next goes on as it; what was not on disk yet was not acknowledged.
+    fn crash(&mut self, at: usize) {
+        let noticed_at_once = self.random.unit() < 0.5;
+        if !self.on_disks {
+            self.world.restart(at, noticed_at_once);
+        } else if !self.world.is_paused(at) {
+            let node = self.world.node(at);
+            let (by, commits) = (node.replica(), node.table());
+            self.made.retain(|made| made.by != by || commits.commits().is_durable(made.ticket));
+            // Cycles are counted anew by every process.
+            self.made.iter_mut().filter(|made| made.by == by).for_each(|made| made.ticket = 0);
+            let down_for = Duration::from_millis(self.random.pick(&[0, 30, 500, 4000]));
+            self.world.kill(at, down_for, noticed_at_once);
+        }
     }
 
     fn check(&mut self, at: usize) -> Result<(), String> {
@@ -133,7 +162,7 @@ impl Bounds {
         let nodes = self.world.nodes() as u64;
         let (a, b) = (self.random.below(nodes) as usize, self.random.below(nodes) as usize);
         match self.random.below(60) {
-            0 if crashes => self.world.restart(a, self.random.unit() < 0.5),
+            0 if crashes => self.crash(a),
             8 if !self.world.is_paused(a) => {
                 let (seconds, at_once) = (self.random.pick(&[1, 2, 4]), self.random.unit() < 0.3);
                 self.world.pause(a, Duration::from_secs(seconds), at_once);
@@ -149,12 +178,13 @@ impl Bounds {
             }
             2 => self.world.flap(a, b),
             3 | 4 => self.world.heal_all(),
-            5 => {
+            5 if self.is_serving(a) => {
                 let precision = self.random.pick(&[0, 3, 20, 200]);
                 let set = Precision::new(Amount::from(precision)).expect("not negative");
                 let moment = self.world.moment(a);
-                self.world.node(a).table().set_precision(name(), set, moment).expect("room");
-                self.precision = self.precision.max(set.amount());
+                if self.world.node(a).table().set_precision(name(), set, moment).is_ok() {
+                    self.precision = self.precision.max(set.amount());
+                }
             }
             6 | 7 => {
                 let pace = self.random.pick(&[0, 0, 20, 300, 900]);
@@ -171,7 +201,11 @@ pub(crate) fn live(seed: u64) -> Result<Readings, String> {
     let nodes = random.between(2, 5) as usize;
     let loss = random.pick(&[0.0, 0.0, 0.05, 0.3]);
     let (crashes, breaks) = (random.unit() < 0.5, random.unit() < 0.8);
+    let on_disks = random.unit() < 0.5;
     let mut world = World::new(seed, nodes, loss);
+    if on_disks {
+        world = world.with_disks(&[Durability::Always]);
+    }
     for at in 1..nodes {
         world.meet(at, 0);
     }
@@ -181,7 +215,7 @@ pub(crate) fn live(seed: u64) -> Result<Readings, String> {
     let set = Precision::new(precision).expect("not negative");
     world.node(0).table().set_precision(name(), set, world.moment(0)).expect("room");
     let readings = Readings::default();
-    let mut history = Bounds { random, world, made: Vec::new(), paces, precision, readings };
+    let mut history = Bounds { random, world, made: Vec::new(), paces, precision, readings, on_disks };
     for _ in 0..600 {
         history.pass()?;
         if breaks {

@@ -282,18 +282,30 @@ impl History {
         self.figures.partings += 1;
     }
 
-    /// Nodes that have never met the others may meet each other first. Whoever was parted may not meet those: they would
-    /// take from it what the others have given up meanwhile, and would not know that they have to ask for that.
+    /// Nodes that have never met the others, and those that were parted from them, may meet each other first.
     fn introduce_one(&mut self) {
         if self.strangers.is_empty() {
             return;
         }
         let (stranger, other) = (self.random.pick(&self.strangers), self.any_node());
-        let is_of_first = |at: usize| at == 0 || (self.world.are_members(0, at) && !self.strangers.contains(&at));
-        let may_meet = if self.world.is_away(stranger) { is_of_first(other) } else { !self.world.is_away(other) };
-        if stranger != other && may_meet && !self.world.is_paused(stranger) {
+        if stranger != other && !self.world.is_paused(stranger) {
+            if self.world.is_away(stranger) || self.world.is_away(other) {
+                self.send_away_all_with([stranger, other]);
+            }
             self.world.meet(stranger, other);
             self.met_at = self.world.now;
+        }
+    }
+
+    /// What one of those that meet has that the others have given up meanwhile, all of them have then.
+    fn send_away_all_with(&mut self, those: [usize; 2]) {
+        let mut company: Vec<usize> = those.into_iter().filter(|at| self.strangers.contains(at)).collect();
+        while let Some(at) = company.pop() {
+            self.world.send_away(at);
+            let knows =
+                |one: usize, other: usize| self.world.are_members(one, other) || self.world.are_members(other, one);
+            let is_with = |other: &&usize| !self.world.is_away(**other) && knows(at, **other);
+            company.extend(self.strangers.iter().filter(is_with));
         }
     }
 

@@ -36,7 +36,8 @@ impl World {
                 Output::NewIncarnation(_) => panic!("node {at} wants another incarnation"),
                 Output::CommitNow => self.commit(at),
                 Output::Answer { result: Err(_), request: RequestNumber(2) } => panic!("node {at} could not be reset"),
-                Output::Confirmed { .. } | Output::Answer { .. } | Output::Event(_) => {}
+                Output::Confirmed { here, members, .. } => self.hosts[at].confirmed = Some((here, members)),
+                Output::Answer { .. } | Output::Event(_) => {}
             }
         }
     }

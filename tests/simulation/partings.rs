@@ -186,6 +186,58 @@ fn all_agree_after_any_parting_and_nothing_counted_is_lost() {
     }
 }
 
+/// Nobody of the other cluster was ever parted from the first, and what they take from who was is deleted there by now.
+#[test]
+fn what_a_parted_node_brought_to_others_goes_when_they_meet_the_cluster_that_gave_it_up() {
+    for (turn, parting) in PARTINGS.into_iter().enumerate() {
+        // Whom of the two the cluster meets first, and whether the parted node is still there.
+        for (first, falls) in [(1, false), (3, false), (4, false), (3, true)] {
+            let mut world = World::new(50 + turn as u64, 5, 0.0);
+            for (at, other) in [(1, 0), (2, 0), (4, 3)] {
+                world.meet(at, other);
+            }
+            run(&mut world, 3000);
+            add(&world, 0, "gone", 1);
+            add(&world, 2, "gone", 2);
+            add(&world, 0, "set and gone", 1);
+            add(&world, 3, "kept", 4);
+            set(&world, 2, "set", 50);
+            set(&world, 2, "set and gone", 70);
+            run(&mut world, 2500);
+            part(&mut world, 1, parting);
+            for key in ["gone", "set and gone"] {
+                delete(&world, 0, key);
+            }
+            set(&world, 2, "set", 60);
+            run(&mut world, 5000);
+            world.heal_all();
+            run(&mut world, 2000);
+            world.meet(1, 3);
+            run(&mut world, 4000);
+            assert_eq!(world.read(4, "gone"), Some(Amount::from(3)), "{parting:?}");
+            add(&world, 4, "set", 7);
+            if falls {
+                world.restart(1, true);
+            }
+            world.meet(first, 0);
+            run(&mut world, 9000);
+            if !world.are_members(0, 1) {
+                // By the clocks it was forgotten after the others had met it.
+                assert_eq!(parting, Parting::ForgottenUnheard);
+                world.meet(1, 0);
+                run(&mut world, 5000);
+            }
+            for key in ["gone", "set and gone"] {
+                all_read(&world, key, None);
+            }
+            all_read(&world, "kept", Some(4));
+            all_read(&world, "set", Some(67));
+            assert!((0..5).all(|at| !world.node(at).state().view().catching_up), "{parting:?}, {first}");
+            assert!((0..5).all(|at| world.inspect(at, "gone").is_none()), "{parting:?}, {first}");
+        }
+    }
+}
+
 /// A deletion that nobody else is to hear of any more is given up, and with it its place in the order of assignments: one
 /// with an earlier stamp, which nobody had heard of when its node was forgotten, holds then.
 #[test]

@@ -100,6 +100,8 @@ pub(crate) struct Host {
     /// No process runs.
     pub(crate) is_down: bool,
     pub(crate) disk: Option<Disk>,
+    /// The last answer to a client that asked who has on disk what it counted.
+    pub(crate) confirmed: Option<(bool, usize)>,
     pub(crate) members: Vec<KnownMember>,
     pub(crate) barred: Vec<NodeId>,
     pub(crate) admissions: Vec<Admission>,
@@ -189,6 +191,7 @@ impl World {
                 life: 1,
                 is_down: false,
                 disk: None,
+                confirmed: None,
                 members: Vec::new(),
                 barred: Vec::new(),
                 admissions: Vec::new(),

@@ -32,8 +32,8 @@ pub(crate) fn counter(number: u64) -> StoredCounter {
     let remainder = Remainder { replica: ReplicaIndex(0), revision: number, amount: Total::from_units(5) };
     StoredCounter {
         own: Some(share(number)),
-        shares: if number % 2 == 0 { vec![(ReplicaIndex(1), share(number + 7))] } else { Vec::new() },
-        remainders: if number % 5 == 0 { vec![remainder] } else { Vec::new() },
+        shares: if number.is_multiple_of(2) { vec![(ReplicaIndex(1), share(number + 7))] } else { Vec::new() },
+        remainders: if number.is_multiple_of(5) { vec![remainder] } else { Vec::new() },
         ..StoredCounter::default()
     }
 }

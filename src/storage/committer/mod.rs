@@ -31,10 +31,10 @@ const ATTEMPTS_AT_STOP: u32 = 3;
 /// Names in a record what the table has by now.
 pub type Complete = Box<dyn Fn(&Arc<NodeRecord>) -> Arc<NodeRecord> + Send>;
 
-/// Is told of a cycle and of the record that went with it.
+/// Told of a cycle, and the record that went with it.
 pub type Committed = Box<dyn FnMut(u64, &Arc<NodeRecord>) + Send>;
 
-/// Is told of an error, or that there is none any more.
+/// Told of a failure, or of the end of one.
 pub type Failing = Box<dyn FnMut(Option<&StorageError>) + Send>;
 
 /// What a committer works with.

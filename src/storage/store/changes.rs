@@ -4,13 +4,13 @@ use super::sealed::seal;
 use crate::counter::StoredCounter;
 use crate::wire::encode_stored_counter;
 
-/// A name, and a sealed value or that there is none any more.
-type Change = (Box<[u8]>, Option<Vec<u8>>);
+/// A name and its record, or none where it is to be removed.
+type Item = (Box<[u8]>, Option<Vec<u8>>);
 
 /// Counters that changed, each under its name, or gone.
 #[derive(Debug, Default)]
 pub struct Changes {
-    items: Vec<Change>,
+    items: Vec<Item>,
     bytes: usize,
 }
 
@@ -49,7 +49,7 @@ impl Changes {
     }
 
     /// In order, one word a name: all of a batch have one number in the engine, which would take either of two.
-    pub(super) fn settle(&mut self) -> &[Change] {
+    pub(super) fn settle(&mut self) -> &[Item] {
         // Stable: of one name, the last word is the last.
         self.items.sort_by(|a, b| a.0.cmp(&b.0));
         self.items.reverse();

@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
-pub(super) const FILE_NAME: &str = "commits";
+pub(in crate::storage) const FILE_NAME: &str = "commits";
 /// Far enough apart to be in different blocks of any disk.
 const SLOT_OFFSETS: [u64; 2] = [0, 4096];
 const SLOT_BYTES: usize = 32;

@@ -22,6 +22,7 @@ use super::error::StorageError;
 use crate::base::{Durability, NodeId};
 use crate::replication::NodeRecord;
 use crate::wire::{WireError, decode_node_record, encode_node_record};
+pub(super) use commits_file::FILE_NAME as COMMITS;
 use commits_file::{CommitsFile, Said};
 use engine::Engine;
 use mark::{Mark, weaker};
