@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// After so many counters a thread notes its progress, and looks whether another has nothing to do.
-const STEP: usize = 1024;
+const STEP: u64 = 1024;
 
 /// How far a load is.
 #[derive(Debug, Default)]
@@ -202,7 +202,7 @@ fn read_range(
         contexts.share(&mut counter);
         take(name, counter);
         loaded += 1;
-        if (loaded as usize).is_multiple_of(STEP) {
+        if loaded.is_multiple_of(STEP) {
             progress.loaded.fetch_add(loaded - noted, Ordering::Relaxed);
             noted = loaded;
             if work.failed.load(Ordering::Relaxed) {
