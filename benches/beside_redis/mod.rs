@@ -8,12 +8,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub type Outcome<T> = Result<T, Box<dyn Error>>;
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Clients at once, redis-benchmark's own default.
-pub const CLIENTS: u32 = 50;
+pub(crate) const CLIENTS: u32 = 50;
 /// Different counters.
-pub const NAMES: u32 = 100_000;
+pub(crate) const NAMES: u32 = 100_000;
 /// Longest wait for a server to answer, or for a cluster to be linked.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// redis-benchmark writes twelve digits for `__rand_int__`: names of 16 bytes.
@@ -21,15 +21,15 @@ const NAME: &str = "key:__rand_int__";
 
 /// What one run of redis-benchmark showed.
 #[derive(Clone, Copy)]
-pub struct Run {
-    pub requests_per_second: f64,
+pub(crate) struct Run {
+    pub(crate) requests_per_second: f64,
     /// Of a hundred requests, 99 took no longer.
-    pub p99_millis: f64,
+    pub(crate) p99_millis: f64,
     /// Processor time of the server, user and kernel, in microseconds a request.
-    pub cpu_micros: f64,
+    pub(crate) cpu_micros: f64,
 }
 
-pub fn run_benchmark(server: &Server, command: &str, pipeline: u32, requests: u32) -> Outcome<Run> {
+pub(crate) fn run_benchmark(server: &Server, command: &str, pipeline: u32, requests: u32) -> Outcome<Run> {
     let cpu_before = server.cpu_seconds();
     let output = Command::new("redis-benchmark")
         .args(["-h", "127.0.0.1", "-p", &server.port.to_string(), "--csv"])
@@ -57,30 +57,30 @@ pub fn run_benchmark(server: &Server, command: &str, pipeline: u32, requests: u3
     }
 }
 
-pub fn median(figures: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = figures.collect();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
     if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
 }
 
-pub fn least(figures: &[f64]) -> f64 {
+pub(crate) fn least(figures: &[f64]) -> f64 {
     figures.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
-pub fn most(figures: &[f64]) -> f64 {
+pub(crate) fn most(figures: &[f64]) -> f64 {
     figures.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }
 
 /// A server that ends with this value.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Server {
     /// Processor time so far, user and kernel; not a number where the system does not tell.
-    pub fn cpu_seconds(&self) -> f64 {
+    pub(crate) fn cpu_seconds(&self) -> f64 {
         // The 14th and 15th field of the line, counted in ticks of 10 ms on all of Linux; the second is a name in parentheses.
         let ticks = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok().and_then(|line| {
             let mut fields = line.rsplit(')').next()?.split_whitespace().skip(11);
@@ -100,12 +100,12 @@ impl Drop for Server {
     }
 }
 
-pub fn is_installed(tool: &str) -> bool {
+pub(crate) fn is_installed(tool: &str) -> bool {
     Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
 /// Starts redis-server without snapshots, with these settings, in a directory of its own.
-pub fn start_redis(scratch: &Path, settings: &[&str]) -> Outcome<Server> {
+pub(crate) fn start_redis(scratch: &Path, settings: &[&str]) -> Outcome<Server> {
     let port = free_port()?;
     let directory = scratch.join(format!("redis-{port}"));
     std::fs::create_dir_all(&directory)?;
@@ -120,7 +120,7 @@ pub fn start_redis(scratch: &Path, settings: &[&str]) -> Outcome<Server> {
 }
 
 /// Starts nodes and, if there are several, waits until the first is linked with all others.
-pub fn start_nodes(scratch: &Path, count: usize, settings: &[&str]) -> Outcome<Vec<Server>> {
+pub(crate) fn start_nodes(scratch: &Path, count: usize, settings: &[&str]) -> Outcome<Vec<Server>> {
     let mut nodes = Vec::new();
     for _ in 0..count {
         let port = free_port()?;

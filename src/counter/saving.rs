@@ -96,6 +96,12 @@ impl Table {
         shard.take_unsaved(&self.shared, limit, now, visit)
     }
 
+    /// Whether a counter was passed over since this was last asked, as there was no number for it. It is still to be handed
+    /// over, so whoever finishes a cycle must not finish that one.
+    pub fn take_passed_over(&self) -> bool {
+        self.shared.passed_over.swap(false, Ordering::AcqRel)
+    }
+
     /// What was handed over could not be kept: it is to be handed over again. Of a counter that is gone, its record is to
     /// be removed.
     pub fn mark_unsaved(&self, name: &[u8]) {
@@ -245,6 +251,7 @@ impl Shard {
         if is_unborn || is_to_be_exact || (counter.queued && counter.active.is_none()) {
             if !self.own.has_numbers() {
                 self.saving.touched.push(slot);
+                shared.passed_over.store(true, Ordering::Release);
                 return;
             }
             self.announce_now(shared, slot, now);

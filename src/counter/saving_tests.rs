@@ -306,7 +306,7 @@ fn without_numbers_nothing_is_said_and_nothing_is_lost() {
     assert_eq!(flush(&table, at(1)).len(), 0);
     let mut disk = Disk::new();
     save(&table, &mut disk, at(1));
-    assert!(disk.is_empty() && table.has_unsaved());
+    assert!(disk.is_empty() && table.has_unsaved() && table.take_passed_over());
     table.set_number_limit(1 << 20);
     assert_eq!(flush(&table, at(2)).len(), 1);
     save(&table, &mut disk, at(2));

@@ -71,6 +71,7 @@ pub(super) struct Shared {
     pub(super) unsettled_precisions: AtomicU64,
     /// Counters that changed since they were last handed over to be kept, and records of counters that are gone.
     pub(super) unsaved: AtomicU64,
+    pub(super) passed_over: AtomicBool,
     pub(super) commits: CommitClock,
     /// Nothing of an own share is kept apart as counted and never said.
     pub(super) saves_exactly: AtomicBool,
@@ -101,6 +102,7 @@ impl Shared {
             counters: AtomicU64::new(0),
             unsettled_precisions: AtomicU64::new(0),
             unsaved: AtomicU64::new(0),
+            passed_over: AtomicBool::new(false),
             commits: CommitClock::default(),
             saves_exactly: AtomicBool::new(false),
             members: AtomicU32::new(1),

@@ -87,7 +87,7 @@ impl Cycles<'_> {
     fn finish(&mut self, cycle: u64, record: &Arc<NodeRecord>) {
         self.last = Some(Arc::clone(record));
         // What lacks a number is still in the table. The record may bring numbers; a later cycle then takes the rest.
-        if self.table.has_numbers() || !self.table.has_unsaved() {
+        if !self.table.take_passed_over() {
             self.table.commits().finish(cycle);
         }
         let durable = self.table.commits().durable();
