@@ -41,6 +41,21 @@ impl Doubt {
         self.parting += 1;
     }
 
+    /// A node was itself parted from these, or knows no better of them: it makes good nothing of theirs, though they were
+    /// left together.
+    fn tell_apart(&mut self, from: NodeId, clusters: &[Vec<NodeId>]) {
+        let Some(together) = self.parted.get(&from).map(|parting| parting.number) else { return };
+        for cluster in clusters {
+            self.parting += 1;
+            for node in cluster.iter().filter(|node| **node != from) {
+                if let Some(parting) = self.parted.get_mut(node).filter(|parting| parting.number == together) {
+                    parting.number = self.parting;
+                }
+            }
+        }
+        self.parting += 1;
+    }
+
     fn note(&mut self, node: NodeId, parting: Parting) {
         self.parted.insert(node, parting);
         if self.parted.len() > MAX_PARTED {
@@ -90,10 +105,10 @@ impl Doubt {
 
     /// All that a node had was taken, and what it had not was dropped.
     pub(super) fn made_good_with(&mut self, node: NodeId) {
-        match self.parted.get(&node).copied() {
-            Some(with) => self.parted.retain(|_, parting| parting.number != with.number),
-            None => drop(self.asked.insert(node)),
+        if let Some(with) = self.parted.get(&node).copied() {
+            self.parted.retain(|_, parting| parting.number != with.number);
         }
+        self.asked.insert(node);
         if self.parted.is_empty() {
             self.asked.clear();
         }
@@ -118,6 +133,7 @@ impl Node {
 
     /// A peer may have what these clusters have given up since it was parted from them.
     pub(super) fn take_partings(&mut self, from: NodeId, clusters: &[Vec<NodeId>]) {
+        self.doubt.tell_apart(from, clusters);
         let was_open = self.doubt.is_open();
         let mut is_news = false;
         for cluster in clusters.iter().filter(|cluster| !self.knows_what_was_given_up_by(cluster)).collect::<Vec<_>>() {
@@ -137,9 +153,8 @@ impl Node {
             self.doubt.asked.insert(from);
         }
         if is_news {
-            let mut others = self.linked();
-            others.retain(|peer| *peer != from);
-            self.send_partings_to(&others);
+            // Also whoever said so: it may have taken this node for one that knows better.
+            self.send_partings_to(&self.linked());
             self.members_changed();
         }
     }
@@ -204,6 +219,24 @@ mod tests {
         doubt.part_from(id(1));
         doubt.made_good_with(id(2));
         assert!(doubt.is_own() && doubt.clusters() == [vec![id(1)]]);
+    }
+
+    #[test]
+    fn one_that_was_parted_later_makes_good_nothing_of_those_that_it_was_parted_from() {
+        let mut doubt = Doubt::default();
+        for number in 1..=4 {
+            doubt.part_from(id(number));
+        }
+        doubt.met_somebody();
+        doubt.tell_apart(id(2), &[vec![id(3)], vec![id(1), id(9)]]);
+        doubt.made_good_with(id(2));
+        assert_eq!(doubt.clusters(), [vec![id(3)], vec![id(1)]]);
+        assert!(doubt.is_own() && !doubt.wants(id(2)) && doubt.wants(id(1)));
+        // What a stranger was parted from says nothing of those that this node was parted from.
+        doubt.tell_apart(id(9), &[vec![id(1)]]);
+        doubt.made_good_with(id(3));
+        doubt.made_good_with(id(1));
+        assert!(!doubt.is_open());
     }
 
     #[test]

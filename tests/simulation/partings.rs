@@ -238,6 +238,73 @@ fn what_a_parted_node_brought_to_others_goes_when_they_meet_the_cluster_that_gav
     }
 }
 
+/// The one that was parted first takes over what the other has, who knows no better what the cluster gave up since.
+#[test]
+fn what_two_parted_nodes_told_each_other_goes_when_they_meet_the_cluster_that_gave_it_up() {
+    let heard = PARTINGS.into_iter().filter(|parting| *parting != Parting::ForgottenUnheard);
+    for (turn, parting) in heard.enumerate() {
+        for first in [1, 2] {
+            let mut world = joined(60 + turn as u64, 3);
+            add(&world, 2, "kept", 4);
+            run(&mut world, 1500);
+            part(&mut world, 1, Parting::Left);
+            add(&world, 0, "gone", 5);
+            set(&world, 0, "set and gone", 70);
+            run(&mut world, 1500);
+            part(&mut world, 2, parting);
+            for key in ["gone", "set and gone"] {
+                delete(&world, 0, key);
+            }
+            run(&mut world, 5000);
+            world.heal_all();
+            world.cut(0, 2, false, true);
+            world.meet(1, 2);
+            run(&mut world, 4000);
+            assert_eq!(world.read(1, "gone"), Some(Amount::from(5)), "{parting:?}");
+            world.heal_all();
+            for at in [first, 3 - first] {
+                world.meet(at, 0);
+                run(&mut world, 6000);
+            }
+            for key in ["gone", "set and gone"] {
+                all_read(&world, key, None);
+            }
+            all_read(&world, "kept", Some(4));
+            assert!((0..3).all(|at| world.inspect(at, "gone").is_none()), "{parting:?}, {first}");
+            assert!((0..3).all(|at| !world.node(at).state().view().catching_up), "{parting:?}, {first}");
+        }
+    }
+}
+
+/// It meets a member that has just lost its memory, and has not heard from the others again.
+#[test]
+fn a_member_that_remembers_nothing_makes_no_parting_good() {
+    for (turn, parting) in PARTINGS.into_iter().enumerate() {
+        let mut world = joined(70 + turn as u64, 3);
+        add(&world, 0, "gone", 5);
+        run(&mut world, 1500);
+        part(&mut world, 1, parting);
+        delete(&world, 0, "gone");
+        run(&mut world, 5000);
+        world.heal_all();
+        run(&mut world, 1500);
+        world.cut(0, 2, false, true);
+        world.cut(0, 1, false, true);
+        world.restart(2, true);
+        world.meet(1, 2);
+        run(&mut world, 4000);
+        assert_eq!(world.read(1, "gone"), Some(Amount::from(5)), "{parting:?}");
+        world.heal_all();
+        for at in [2, 1] {
+            world.meet(at, 0);
+            run(&mut world, 6000);
+        }
+        all_read(&world, "gone", None);
+        assert!((0..3).all(|at| world.inspect(at, "gone").is_none()), "{parting:?}");
+        assert!((0..3).all(|at| !world.node(at).state().view().catching_up), "{parting:?}");
+    }
+}
+
 /// A deletion that nobody else is to hear of any more is given up, and with it its place in the order of assignments: one
 /// with an earlier stamp, which nobody had heard of when its node was forgotten, holds then.
 #[test]
