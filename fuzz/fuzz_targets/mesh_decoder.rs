@@ -74,6 +74,20 @@ fuzz_target!(|bytes: &[u8]| {
             let said = Message::encode_admissions(&admissions);
             assert_eq!(Message::decode(&said), Ok(Message::Admissions(admissions)));
         }
+        Ok(Message::TellPredictions) => {
+            assert_eq!(Message::decode(&Message::encode_tell_predictions()), Ok(Message::TellPredictions));
+        }
+        Ok(Message::PredictionsTold) => {
+            assert_eq!(Message::decode(&Message::encode_predictions_told()), Ok(Message::PredictionsTold));
+        }
+        Ok(Message::DigestWanted(token, number)) => {
+            let said = Message::encode_digest_wanted(token, number);
+            assert_eq!(Message::decode(&said), Ok(Message::DigestWanted(token, number)));
+        }
+        Ok(Message::DigestGiven(token)) => {
+            let said = Message::encode_digest_given(token);
+            assert_eq!(Message::decode(&said), Ok(Message::DigestGiven(token)));
+        }
         Ok(Message::Partings(clusters)) => {
             let said = Message::encode_partings(&clusters);
             assert_eq!(Message::decode(&said), Ok(Message::Partings(clusters)));

@@ -275,6 +275,11 @@ impl Witness for Ledger {
     /// Who was parted from the others relies on nothing until it has taken over what they have, and says so.
     fn look(&mut self, world: &World, at: usize) {
         if world.is_away(at) {
+            // What it hears on its way home it may have given up by the time it is there.
+            for (key, counter) in &mut self.counters {
+                let present = |state: &CounterState| state.assignment().map(|assignment| assignment.stamp);
+                counter.won[at].extend(world.node(at).table().inspect_with(name(key), present).flatten());
+            }
             return;
         }
         let received: Vec<u64> = self.writers.iter().map(|writer| world.node(at).received(*writer)).collect();
