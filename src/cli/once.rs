@@ -39,6 +39,8 @@ pub(super) fn run(mut client: Client, output: Output, mut request: Request) -> E
         };
         let reply = match client.run(&request.command, &mut on_push) {
             Ok(reply) => reply,
+            // A server that shuts down has no other answer.
+            Err(ClientError::Lost { .. }) if is_shutdown(&request.command) => return exit,
             Err(error) => {
                 warn(&error);
                 return match error {
@@ -56,4 +58,8 @@ pub(super) fn run(mut client: Client, output: Output, mut request: Request) -> E
         }
     }
     exit
+}
+
+fn is_shutdown(command: &[Vec<u8>]) -> bool {
+    command.first().is_some_and(|name| name.eq_ignore_ascii_case(b"SHUTDOWN"))
 }

@@ -248,9 +248,8 @@ fn it_asks_the_owner_for_what_is_said_to_be_there_and_others_when_the_owner_is_s
     assert_eq!((until(1), until(2), until(3)), (Some(0), Some(u64::MAX), Some(0)));
 }
 
-/// Whoever says that it has a number must pass on what was said under it, even if it cannot act on it yet.
-#[test]
-fn what_was_given_up_is_passed_on_while_it_waits_for_what_came_before() {
+/// Number 7 of node 2 gives its share of `a` up, and number 5 has not come yet.
+fn with_waiting_retirement() -> Bench {
     let mut bench = Bench::new(100);
     bench.link(2);
     bench.digest(2, &[(2, 9)]);
@@ -261,6 +260,13 @@ fn what_was_given_up_is_passed_on_while_it_waits_for_what_came_before() {
     writer.push(&RepairItem { name: name("a"), replica: replica(2), number: 7, kind: retirement });
     bench.hear(2, &writer.finish(0));
     bench.hear(2, &Message::encode_repair_end(HybridTime(1), &[held(2, 4, &[(6, 7)])]));
+    bench
+}
+
+/// Whoever says that it has a number must pass on what was said under it, even if it cannot act on it yet.
+#[test]
+fn what_was_given_up_is_passed_on_while_it_waits_for_what_came_before() {
+    let mut bench = with_waiting_retirement();
     assert_eq!(bench.node.received(replica(2)), 4);
     bench.link(3);
     bench.said_to(3);
@@ -273,16 +279,7 @@ fn what_was_given_up_is_passed_on_while_it_waits_for_what_came_before() {
 /// A gap may be filled by the owner's own word, and no repair comes after that.
 #[test]
 fn what_was_given_up_goes_as_soon_as_what_came_before_is_here() {
-    let mut bench = Bench::new(100);
-    bench.link(2);
-    bench.digest(2, &[(2, 9)]);
-    bench.wait(200);
-    let mut writer = RepairWriter::default();
-    writer.push(&share(2, 3));
-    let retirement = RepairKind::Retirement { of: replica(2), born: 3 };
-    writer.push(&RepairItem { name: name("a"), replica: replica(2), number: 7, kind: retirement });
-    bench.hear(2, &writer.finish(0));
-    bench.hear(2, &Message::encode_repair_end(HybridTime(1), &[held(2, 4, &[(6, 7)])]));
+    let mut bench = with_waiting_retirement();
     let (mut packer, mut packed) = (RecordPacker::new(Incarnation(1), 5, 1000), Vec::new());
     let record = Record::Precision { name: name("b"), time: HybridTime(3), precision: Precision::ONE };
     packer.push(5, &record, &mut packed);

@@ -123,3 +123,12 @@ fn the_configuration_is_told_in_the_words_of_redis() {
         assert_eq!(server.ask("CONFIG GET storage.durability"), format!("[storage.durability {mode}]"));
     }
 }
+
+#[test]
+fn the_client_takes_the_end_of_a_server_for_the_answer_to_shutdown() {
+    let ground = Ground::new();
+    let mut server = ground.start();
+    let ran = ground.cli(&["-p", &server.port().to_string(), "shutdown"]);
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""), "{}", ran.out);
+    assert_eq!(server.wait().code(), Some(0));
+}
