@@ -11,6 +11,8 @@
 mod book;
 #[path = "simulation/bounds.rs"]
 mod bounds;
+#[path = "simulation/copies.rs"]
+mod copies;
 #[path = "simulation/disk.rs"]
 mod disk;
 #[path = "simulation/durable.rs"]

@@ -185,6 +185,8 @@ impl Shard {
                 }
                 counter.state.end_own_replica(ended.index);
                 counter.active = None;
+                // The next replica has nothing to say of it yet.
+                counter.queued = false;
             }
         }
     }

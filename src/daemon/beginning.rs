@@ -96,7 +96,7 @@ impl Beginning {
     pub(super) fn words(&self) -> String {
         let how = match &self.start {
             Start::Fresh => return "there are no counters on disk".to_owned(),
-            Start::Whole(_) => "all that it ever told is here, and it goes on as it was",
+            Start::Whole(_) => "all that it ever told is here, and it goes on as it was unless a member has heard more",
             Start::Rejoining(_) => "others may have heard more of it, so they are asked before it serves",
             Start::Stale(_) => "what is here may be old, so a member's state is taken over before it serves",
         };

@@ -29,8 +29,9 @@ pub struct Config {
     pub gossip_interval_ms: u64,
     /// Pause between two introductions to a linked node that is not an active member yet. 50 to 60,000.
     pub announce_interval_ms: u64,
-    /// After an unclean stop a node waits so long for its members, to find out what they have heard of it and to go on as
-    /// the replica it was; then it begins a new one. Its clients are told to wait meanwhile. 0 to 600,000.
+    /// A node that starts again waits so long for its members, to find out what they have heard of it and to go on as
+    /// the replica it was; then it begins a new one, unless all that it ever said is on its disk. Its clients are told to
+    /// wait meanwhile. 0 to 600,000.
     pub rejoin_wait_ms: u64,
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Keeping {
     /// What the last commit wrote beside the counters.
     committed: Option<Arc<NodeRecord>>,
     published_at: Monotonic,
+    /// The last number drawn then.
+    published_number: u64,
     /// Numbers up to this one may be used; and those that the next record reserves.
     reserved: u64,
     wanted: u64,
@@ -63,6 +65,7 @@ impl Keeping {
             mode: settings.durability,
             committed: kept.cloned().map(Arc::new),
             published_at: Monotonic::ZERO,
+            published_number: 0,
             reserved,
             wanted: reserved,
             block,
@@ -134,7 +137,7 @@ impl Node {
     ///
     /// A node that does not serve yet holds its old replica's shares as another's: nothing of that is to be written.
     pub(super) fn publish_record(&mut self, now: Monotonic) {
-        self.keeping.published_at = now;
+        (self.keeping.published_at, self.keeping.published_number) = (now, self.table.last_number());
         if self.state.phase() != Phase::Serving {
             return;
         }
@@ -202,7 +205,14 @@ impl Node {
         }
         if self.keeping.mode == Durability::Always {
             let ticket = self.table.commits().ticket();
-            return Some(if ticket > self.keeping.asked { self.ask_commit(now) } else { ticket });
+            if ticket > self.keeping.asked {
+                return Some(self.ask_commit(now));
+            }
+            // The record on disk knows of every number that anybody has heard of, or a start would take it for a copy's.
+            if self.table.last_number() != self.keeping.published_number {
+                self.publish_record(now);
+            }
+            return Some(ticket);
         }
         let irrevocable = self.keeping.irrevocable;
         (!self.keeping.held.is_empty() || !self.table.commits().is_durable(irrevocable)).then_some(irrevocable)

@@ -7,7 +7,7 @@ use super::peer::Link;
 use super::sequence::Sequence;
 use super::settings::NodeSettings;
 use super::view::Phase;
-use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId};
+use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId, ReplicaIndex};
 use crate::membership::{MemberIdentity, Membership};
 use std::time::Duration;
 
@@ -25,6 +25,13 @@ pub(super) struct Farewell {
     since: Monotonic,
     /// The number of the last word.
     last: u64,
+}
+
+/// Somebody has heard more of the present replica than this process has said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Contested {
+    /// This process has said nothing.
+    pub(super) is_untold: bool,
 }
 
 impl Node {
@@ -99,8 +106,12 @@ impl Node {
         };
         let is_stopped = self.may_resume();
         let mut last_words = Vec::new();
+        let contested = self.contested.take().filter(|_| !is_stopped && (self.is_restored || self.has_told));
         // What stood on disk may have been told by a process that came after.
-        if self.is_restored || self.has_told || node != self.own.node {
+        if let Some(Contested { is_untold }) = contested {
+            self.table.begin_apart(replica, index, self.keeping.first_number_limit(), is_untold);
+            self.forget_numbers_of(self.own_index);
+        } else if self.is_restored || self.has_told || node != self.own.node {
             // The ended replica's last words still go out under its name.
             self.table.begin_replica((replica, index), self.keeping.first_number_limit(), now, &mut last_words);
             self.announce(last_words, now);
@@ -109,16 +120,16 @@ impl Node {
             }
         } else {
             self.table.begin_instead(replica, index, self.keeping.first_number_limit());
-            // What others heard under the old numbers is to be heard here, too.
-            let capacity = self.settings.replication.backlog_numbers;
-            let old = self.own_index;
-            *self.sequence_of(old) = Sequence::new(capacity);
+            self.forget_numbers_of(self.own_index);
         }
         self.has_told = false;
         self.drawn_before = 0;
         self.own = replica;
         self.own_index = index;
         self.keeping.begin_replica();
+        if contested.is_some() {
+            self.claim_what_is_held(now);
+        }
         (self.settings.node, self.settings.incarnation) = (node, incarnation);
         self.end_rejoining(now);
         self.publish_record(now);
@@ -131,6 +142,12 @@ impl Node {
             self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
         }
         self.members_changed();
+    }
+
+    /// What others heard under a replica's numbers is to be heard here, too.
+    fn forget_numbers_of(&mut self, replica: ReplicaIndex) {
+        let capacity = self.settings.replication.backlog_numbers;
+        *self.sequence_of(replica) = Sequence::new(capacity);
     }
 
     pub(super) fn not_reborn(&mut self, reason: &str) {

@@ -248,7 +248,12 @@ impl Node {
                 News::Suspected(node) => self.mark(node, true, false, Event::Suspected(node)),
                 News::Cleared(node) => self.mark(node, false, false, Event::Recovered(node)),
                 News::Down(node) => self.mark(node, false, true, Event::Failed(node)),
-                News::Left(node) => self.mark(node, false, true, Event::SaidGoodbye(node)),
+                News::Left(node) => {
+                    if let Some(peer) = self.peers.get_mut(&node) {
+                        peer.twins.said_goodbye();
+                    }
+                    self.mark(node, false, true, Event::SaidGoodbye(node));
+                }
                 News::Renewed(_) => {}
                 News::Defunct => self.emit(Event::Membership("this node is held for failed for good".to_owned())),
                 News::Trouble(error) => self.emit(Event::Membership(error.to_string())),

@@ -6,7 +6,7 @@ use super::early::EarlyRetirements;
 use super::event::Event;
 use super::input::{DialNumber, Input, Output, RequestNumber};
 use super::keeping::Keeping;
-use super::leaving::{Farewell, identity};
+use super::leaving::{Contested, Farewell, identity};
 use super::peer::Peer;
 use super::rejoining::{Reconciling, Rejoining};
 use super::repair::Pulling;
@@ -92,6 +92,8 @@ pub struct Node {
     pub(super) rejoining: Option<Rejoining>,
     /// While it is not known whether the others have heard more of this node's replicas than it has.
     pub(super) reconciling: Option<Reconciling>,
+    /// Another process has spoken in the name of the present replica.
+    pub(super) contested: Option<Contested>,
     /// It came back from disk, and so without what it is to extrapolate.
     pub(super) is_restored: bool,
     pub(super) confirming: Vec<Confirming>,
@@ -165,6 +167,7 @@ impl Node {
             drawn_before: 0,
             rejoining: None,
             reconciling: None,
+            contested: None,
             is_restored: false,
             confirming: Vec::new(),
             is_gone: false,

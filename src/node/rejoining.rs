@@ -24,6 +24,10 @@ pub(super) struct Rejoining {
     pub(super) until: Monotonic,
     /// It may go on as the replica it was.
     may_resume: bool,
+    /// All that its replica ever told is numbered up to this, if what is on disk is no copy of something older.
+    all_told: Option<u64>,
+    /// What is on disk is older than what it once said to have.
+    is_found_stale: bool,
 }
 
 /// Asking all members, once all are there.
@@ -42,10 +46,11 @@ impl Reconciling {
 }
 
 impl Node {
-    /// Others may have heard more of the replica that this node was than it holds.
-    pub(super) fn begin_rejoining(&mut self, now: Monotonic) {
+    /// Others may have heard more of the replica that this node was than it holds: at any rate, or only if what is on disk
+    /// is a copy of something older, and `all_told` not the last number that it used.
+    pub(super) fn begin_rejoining(&mut self, all_told: Option<u64>, now: Monotonic) {
         let until = now.after(self.settings.cluster.rejoin_wait());
-        self.rejoining = Some(Rejoining { since: now, until, may_resume: true });
+        self.rejoining = Some(Rejoining { since: now, until, may_resume: true, all_told, is_found_stale: false });
         self.reconciling = Some(Reconciling::default());
         self.state.set_phase(Phase::Rejoining);
     }
@@ -53,7 +58,8 @@ impl Node {
     /// What this node holds may have been given up. It has begun a new replica already.
     pub(super) fn begin_taking_back(&mut self, now: Monotonic) {
         let until = now.after(self.settings.cluster.rejoin_wait());
-        self.rejoining = Some(Rejoining { since: now, until, may_resume: false });
+        let is_found_stale = true;
+        self.rejoining = Some(Rejoining { since: now, until, may_resume: false, all_told: None, is_found_stale });
         self.reconciling = Some(Reconciling::default());
         self.state.set_phase(Phase::Rejoining);
     }
@@ -73,6 +79,18 @@ impl Node {
     /// Whether it is not known yet whether this node may go on as the replica that it greets as.
     pub(super) fn may_resume(&self) -> bool {
         self.rejoining.as_ref().is_some_and(|rejoining| rejoining.may_resume)
+    }
+
+    /// The last number of the own replica that anybody can have heard of, as far as is known from the disk, while it is not
+    /// known whether this node may go on as that.
+    pub(super) fn last_told_before(&self) -> Option<u64> {
+        let rejoining = self.rejoining.as_ref().filter(|rejoining| rejoining.may_resume)?;
+        Some(rejoining.all_told.unwrap_or(self.drawn_before))
+    }
+
+    /// It is known already that this node cannot go on as the replica it was.
+    pub(super) fn awaits_incarnation(&self) -> bool {
+        self.rejoining.as_ref().is_some_and(|rejoining| rejoining.may_resume && rejoining.is_found_stale)
     }
 
     /// What is said by a node that may hold what everybody else has given up leads nobody to take it from there.
@@ -153,8 +171,9 @@ impl Node {
     fn reconciled(&mut self, now: Monotonic) {
         if self.may_resume() {
             // Whoever remembers nobody and has told somebody does not know whom to ask: somebody may be dialling.
-            if !self.peers.is_empty() {
-                self.resume(now);
+            if !self.peers.is_empty() && self.resume(now) {
+                self.count_past(now);
+                self.send_digests(now);
             }
             return;
         }
@@ -164,10 +183,19 @@ impl Node {
         }
     }
 
-    /// Goes on as the replica that this node was.
-    fn resume(&mut self, now: Monotonic) {
-        let Some(index) = self.registry.index(self.own) else { return };
-        let Some(rejoining) = self.rejoining.take() else { return };
+    /// Goes on as the replica that this node was, unless what is on disk turned out to be older than that.
+    fn resume(&mut self, now: Monotonic) -> bool {
+        let Some(index) = self.registry.index(self.own) else { return false };
+        if self.awaits_incarnation() {
+            return false;
+        }
+        let (heard, said) = (self.sequence_of(index).held.newest(), self.last_told_before());
+        if let Some(said) = said.filter(|said| heard > *said) {
+            let later = self.find_itself_outnumbered(heard, said, now);
+            self.outputs.push_back(Output::NewIncarnation(later));
+            return false;
+        }
+        let Some(rejoining) = self.rejoining.take() else { return false };
         self.reconciling = None;
         let limit = self.keeping.number_limit();
         self.table.adopt_replica((self.own, index), self.drawn_before, limit);
@@ -177,8 +205,7 @@ impl Node {
         let milliseconds = u64::try_from(now.since(rejoining.since).as_millis()).unwrap_or(u64::MAX);
         self.emit(Event::Resumed { replica: self.own, milliseconds });
         self.count_remainders_of([index]);
-        self.count_past(now);
-        self.send_digests(now);
+        true
     }
 
     /// Counts what earlier replicas had counted and told nobody. That is irrevocable, or the next process would do it again:
@@ -204,7 +231,13 @@ impl Node {
             }
             return;
         }
-        if rejoining.may_resume {
+        if rejoining.all_told.is_some() {
+            // Nobody that is there has heard more than is on disk.
+            if self.resume(now) {
+                self.reconcile_if_needed();
+                self.send_digests(now);
+            }
+        } else if rejoining.may_resume {
             // Should there be none to be had, it is asked for again.
             self.look_again_at(now.after(wait.max(Duration::from_secs(1))));
             self.give_up_resuming();
@@ -230,17 +263,28 @@ impl Node {
 
     /// Somebody has heard of a later life of this node, or more of this one than it can have said: what it has on disk is
     /// older than what it once said to have.
-    pub(super) fn learn_that_it_is_stale(&mut self) {
+    pub(super) fn learn_that_it_is_stale(&mut self, now: Monotonic) {
         self.doubt_all();
-        if let Some(rejoining) = &mut self.rejoining {
-            rejoining.until = Monotonic::ZERO;
+        let wait = self.settings.cluster.rejoin_wait().max(Duration::from_secs(1));
+        if let Some(rejoining) = self.rejoining.as_mut().filter(|rejoining| rejoining.may_resume) {
+            // A new incarnation was asked for.
+            (rejoining.all_told, rejoining.is_found_stale, rejoining.until) = (None, true, now.after(wait));
+        }
+    }
+
+    /// Another process runs as this node: what that says is not on this one's disk.
+    pub(super) fn learn_that_it_is_a_copy(&mut self, now: Monotonic) {
+        if let Some(rejoining) = self.rejoining.as_mut().filter(|rejoining| rejoining.all_told.is_some()) {
+            (rejoining.all_told, rejoining.until) = (None, now);
         }
     }
 
     /// The new replica begins.
     pub(super) fn end_rejoining(&mut self, now: Monotonic) {
-        if self.rejoining.take().is_some() {
-            self.begin_serving(now);
+        match self.rejoining.take() {
+            Some(rejoining) if rejoining.is_found_stale => self.begin_taking_back(now),
+            Some(_) => self.begin_serving(now),
+            None => {}
         }
     }
 }

@@ -6,11 +6,13 @@
 use super::announcing::ANNOUNCEMENTS_A_FLUSH;
 use super::clock_offset::clock_micros;
 use super::event::Event;
+use super::input::Output;
+use super::leaving::Contested;
 use super::machine::Node;
 use super::peer::{Link, Peer};
 use super::start::NOBODY;
 use super::view::RepairView;
-use crate::base::{HybridTime, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, Stamp};
+use crate::base::{HybridTime, Incarnation, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, Stamp};
 use crate::counter::{Forecast, IncomingShare, PrecisionRegister, Retired, Share};
 use crate::replication::{Digest, DigestEntry, NumberSet, Voice};
 use crate::wire::{DigestLine, HeldLine, Message, PullLine, RepairItem, RepairKind};
@@ -144,8 +146,10 @@ impl Node {
         let link = self.peers.get(&from).and_then(|peer| peer.link.as_ref());
         let is_untold = link.is_some_and(|link| link.digest.is_none() && link.was_untold);
         let said = if is_untold { 0 } else { self.table.last_number() };
+        if let Some(later) = self.look_out_for_own(lines, said, now) {
+            self.outputs.push_back(Output::NewIncarnation(later));
+        }
         for line in lines {
-            self.look_out_for_own(line.replica, line.received, said);
             let entry = DigestEntry { received: line.received, durable: line.durable, beyond: line.beyond };
             if let Some(index) = self.enter(line.replica) {
                 digest.set(index, entry);
@@ -163,22 +167,38 @@ impl Node {
         self.confirm(now);
     }
 
-    /// Somebody has heard of a life of this node that it does not know itself, or more of the present one than it has
-    /// said: its own must come after that.
-    fn look_out_for_own(&mut self, replica: ReplicaId, heard: u64, said: u64) {
-        let is_later = replica.node == self.own.node && replica.incarnation > self.own.incarnation;
-        let said = if self.may_resume() { self.drawn_before } else { said };
-        let is_outnumbered = replica == self.own && heard > said;
-        let is_unknown = is_later && self.registry.index(replica).is_none();
-        if is_outnumbered {
-            self.emit(Event::Outnumbered { replica, heard, said });
+    /// Finds lines that speak of a life of this node that it does not know itself, or of more of the present one than it has
+    /// said: its own must come after that. Answers the last such incarnation.
+    fn look_out_for_own(&mut self, lines: &[DigestLine], said: u64, now: Monotonic) -> Option<Incarnation> {
+        if self.awaits_incarnation() {
+            return None;
         }
-        if self.is_restored && (is_outnumbered || is_unknown) {
-            self.learn_that_it_is_stale();
+        let (own, said) = (self.own, self.last_told_before().unwrap_or(said));
+        let is_outnumbered = |line: &&DigestLine| line.replica == own && line.received > said;
+        let is_unknown = |line: &&DigestLine| {
+            let replica = line.replica;
+            replica.node == own.node && replica.incarnation > own.incarnation && self.registry.index(replica).is_none()
+        };
+        let outnumbered = lines.iter().find(is_outnumbered);
+        let later = lines.iter().filter(is_unknown).chain(outnumbered).map(|line| line.replica.incarnation).max()?;
+        match outnumbered.map(|line| line.received) {
+            Some(heard) => {
+                self.find_itself_outnumbered(heard, said, now);
+            }
+            None if self.is_restored => self.learn_that_it_is_stale(now),
+            None => {}
         }
-        if is_outnumbered || is_unknown {
-            self.outputs.push_back(super::Output::NewIncarnation(replica.incarnation));
+        Some(later)
+    }
+
+    /// Somebody has heard more of the present replica than this process said. Answers the incarnation to come after.
+    pub(super) fn find_itself_outnumbered(&mut self, heard: u64, said: u64, now: Monotonic) -> Incarnation {
+        self.contested = Some(Contested { is_untold: said == 0 && self.is_restored });
+        self.emit(Event::Outnumbered { replica: self.own, heard, said });
+        if self.is_restored {
+            self.learn_that_it_is_stale(now);
         }
+        self.own.incarnation
     }
 
     /// Compares the digests whose time has come, and pulls from the first peer that has what this node lacks.

@@ -23,7 +23,8 @@ pub enum Start {
     /// Nothing that it holds, and a replica that never was.
     #[default]
     Fresh,
-    /// All that its replica ever told anybody: it goes on as that.
+    /// All that its replica ever told anybody, unless this is a copy or an older state of that: it goes on as that
+    /// replica, after asking the members that it finds.
     Whole(NodeRecord),
     /// Others may have heard more of its replica than it has on disk: it finds out, and goes on as that or as another.
     Rejoining(NodeRecord),
@@ -42,6 +43,16 @@ impl Start {
     /// The record of the replica that the node is still, or may be again.
     pub(super) fn goes_on_as(&self) -> Option<&NodeRecord> {
         self.record().filter(|_| !matches!(self, Self::Stale(_)))
+    }
+
+    /// Whether others are asked before the node goes on as the replica it was.
+    fn asks_first(&self, settings: &NodeSettings) -> bool {
+        match self {
+            Self::Fresh | Self::Stale(_) => false,
+            // Whoever knows nobody has nobody to ask.
+            Self::Whole(_) => settings.members.iter().any(|member| member.id != settings.node),
+            Self::Rejoining(_) => true,
+        }
     }
 }
 
@@ -101,7 +112,7 @@ impl Replicas {
         if sequences.len() < registry.len() {
             sequences.push(Sequence::new(capacity));
         }
-        let own_index = if matches!(settings.start, Start::Rejoining(_)) { NOBODY } else { home };
+        let own_index = if settings.start.asks_first(settings) { NOBODY } else { home };
         Ok(Self { own, own_index, registry, sequences })
     }
 }
@@ -183,12 +194,17 @@ impl Node {
         }
         match std::mem::take(&mut self.settings.start) {
             Start::Fresh => {}
-            Start::Whole(record) => {
+            Start::Whole(record) if self.own_index != NOBODY => {
                 self.hold_own_up_to(record.reserved);
                 self.begin_serving(now);
                 self.reconcile_if_needed();
             }
-            Start::Rejoining(_) => self.begin_rejoining(now),
+            Start::Whole(_) => {
+                let home = self.registry.index(self.own).and_then(|home| self.sequences.get(home.as_usize()));
+                let all_told = home.map_or(0, |sequence| sequence.held.newest());
+                self.begin_rejoining(Some(all_told), now);
+            }
+            Start::Rejoining(_) => self.begin_rejoining(None, now),
             Start::Stale(record) => {
                 self.write_again_as_anothers(record.own);
                 self.begin_taking_back(now);
@@ -199,7 +215,7 @@ impl Node {
 
     /// What is in the table and not yet among the numbers that this node says to hold: it changed after they were written
     /// down, and perhaps nobody else has it.
-    fn claim_what_is_held(&mut self, now: Monotonic) {
+    pub(super) fn claim_what_is_held(&mut self, now: Monotonic) {
         let mut found: Vec<(ReplicaIndex, u64)> = Vec::new();
         let sequences = &self.sequences;
         let has = |replica: ReplicaIndex, number: u64| {

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use rustix::process::Signal;
+
 use crate::server_support::{Ground, eventually, eventually_answers, eventually_linked};
 
 fn copy(from: &Path, to: &Path) {
@@ -19,7 +21,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn the_copy_of_a_node_that_runs_is_refused() {
+fn the_copy_of_a_node_that_runs_is_refused_until_that_one_has_stopped() {
     let ground = Ground::new();
     let [first, second, third] = ground.three();
     assert_eq!(third.ask("INCRBY a 5"), "5");
@@ -50,6 +52,19 @@ fn the_copy_of_a_node_that_runs_is_refused() {
         assert_eq!(node.ask("EXISTS alone"), "0");
     }
     eventually_linked(&[&first, &second, &third]);
+    // Once it has stopped, the other is the node.
+    let again = third.stop(Signal::TERM);
+    eventually_linked(&[&first, &second, &clone]);
+    eventually_answers(&clone, "GET a", "2005");
+    assert_eq!(clone.ask("INCRBY a 1"), "2006");
+    for node in [&first, &second, &clone] {
+        eventually_answers(node, "MGET a alone", "[2006 7]");
+    }
+    // And now the first is the later of the two.
+    let third = again.run();
+    third.eventually_logs(&["ERROR", "another server runs as node", &format!("port {}", clone.port())]);
+    eventually_linked(&[&first, &second, &clone]);
+    eventually_answers(&first, "MGET a alone", "[2006 7]");
 }
 
 #[test]
@@ -80,11 +95,65 @@ fn a_restored_directory_overwrites_nothing() {
     drop(third.kill());
     let third = ground.server().data_directory(backup).port(port).run();
     third.eventually_logs(&["WARN", "counting as a new replica"]);
+    eventually_answers(&third, "INCRBY b 1", "1");
     eventually_linked(&[&first, &second, &third]);
-    eventually_answers(&third, "GET a", "5");
-    assert_eq!(third.ask("INCRBY b 1"), "1");
     third.ask("INCRBY a 10");
     for node in [&first, &second, &third] {
         eventually_answers(node, "MGET a b", "[15 1]");
+    }
+}
+
+/// What is copied is whole as far as it can know: all that the node had said was on disk.
+#[test]
+fn the_copy_of_a_directory_that_runs_in_the_place_of_its_node_overwrites_nothing() {
+    for setting in ["storage.durability=always", "storage.durability=everysec"] {
+        let ground = Ground::new();
+        let [first, second, third] = ground.three_with(&[setting]);
+        assert_eq!(third.ask("INCRBY a 5"), "5");
+        eventually_answers(&first, "GET a", "5");
+        let backup = ground.path("backup");
+        copy(&third.data_directory(), &backup);
+        for turn in 1..=20 {
+            assert_eq!(third.ask("INCRBY a 100"), (5 + 100 * turn).to_string());
+        }
+        for node in [&first, &second] {
+            eventually_answers(node, "GET a", "2005");
+        }
+        let port = third.port();
+        drop(third.kill());
+        let third = ground.server().set(setting).data_directory(backup).port(port).run();
+        eventually_answers(&third, "INCRBY a 1", "2006");
+        eventually_linked(&[&first, &second, &third]);
+        for node in [&first, &second, &third] {
+            eventually_answers(node, "GET a", "2006");
+        }
+    }
+}
+
+#[test]
+fn a_directory_copied_after_an_orderly_stop_and_used_later_overwrites_nothing() {
+    let ground = Ground::new();
+    let [first, second, third] = ground.three();
+    assert_eq!(third.ask("INCRBY a 5"), "5");
+    let again = third.stop(Signal::TERM);
+    let third = again.run();
+    let stopped = ground.path("stopped");
+    let port = third.port();
+    let directory = third.data_directory();
+    let again = third.stop(Signal::TERM);
+    copy(&directory, &stopped);
+    let third = again.run();
+    eventually_linked(&[&first, &second, &third]);
+    assert_eq!(third.ask("INCRBY a 1000"), "1005");
+    for node in [&first, &second] {
+        eventually_answers(node, "GET a", "1005");
+    }
+    drop(third.stop(Signal::TERM));
+    let third = ground.server().data_directory(stopped).port(port).run();
+    third.eventually_logs(&["WARN", "counting as a new replica"]);
+    eventually_linked(&[&first, &second, &third]);
+    assert_eq!(third.ask("INCRBY a 1"), "1006");
+    for node in [&first, &second, &third] {
+        eventually_answers(node, "GET a", "1006");
     }
 }

@@ -4,7 +4,7 @@
 use crate::world::{Event, OnlyIf, World, make_node};
 use discnt::base::{Durability, Incarnation, Name, ReplicaId, ReplicaIndex};
 use discnt::counter::StoredCounter;
-use discnt::node::{Input, NodeRecord, Start};
+use discnt::node::{Input, KnownMember, NodeRecord, Start};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,14 @@ struct Cycle {
     number: u64,
     record: Arc<NodeRecord>,
     changes: Vec<(Vec<u8>, Option<StoredCounter>)>,
+}
+
+/// What was on a disk once.
+pub(crate) struct Copy {
+    counters: BTreeMap<Vec<u8>, StoredCounter>,
+    record: Option<NodeRecord>,
+    clean: bool,
+    members: Vec<KnownMember>,
 }
 
 pub(crate) struct Disk {
@@ -123,6 +131,20 @@ impl World {
         }
         self.drop_links(at, true);
         self.stay_down(at, down_for);
+    }
+
+    /// A copy of what is on disk.
+    pub(crate) fn copy_of_disk(&self, at: usize) -> Copy {
+        let (disk, members) = (self.disk(at), self.hosts[at].members.clone());
+        Copy { counters: disk.counters.clone(), record: disk.record.clone(), clean: disk.clean, members }
+    }
+
+    /// The disk is what it was when this copy was made.
+    pub(crate) fn put_back(&mut self, at: usize, copy: Copy) {
+        let disk = self.disk_mut(at);
+        (disk.counters, disk.record, disk.clean) = (copy.counters, copy.record, copy.clean);
+        disk.cycle = None;
+        self.hosts[at].members = copy.members;
     }
 
     /// The disk is empty, but for who the node is and whom it knows.
