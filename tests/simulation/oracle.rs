@@ -82,14 +82,21 @@ impl Oracle {
         let assignment = state.assignment().expect("it was just assigned");
         let counter = self.counters.get_mut(key).expect("a known key");
         let replicas = counter.increments.keys().copied();
+        // What is there no more of a share was given up, and had been seen: an assignment brings its writer's shares along,
+        // and their numbers need not count as received where the last words of a replica came only that way.
+        let known = counter.assigned.iter().filter(|one| is_heard(world, &[at], key, one.stamp));
+        let known: Vec<&Assigned> = known.collect();
+        let had = |replica: ReplicaId| {
+            let seen = known.iter().filter_map(|one| one.observed.get(&replica)).copied().max();
+            seen.unwrap_or(0).max(node.received(replica))
+        };
         let cut: BTreeMap<ReplicaId, u64> = assignment
             .cut
             .iter()
             .map(|(index, share)| (node.replica_at(*index).expect("known"), share.revision))
             .collect();
-        let observed = replicas
-            .map(|replica| (replica, cut.get(&replica).copied().unwrap_or_else(|| node.received(replica))))
-            .collect();
+        let observed =
+            replicas.map(|replica| (replica, cut.get(&replica).copied().unwrap_or_else(|| had(replica)))).collect();
         let (stamp, base, deleted) = (assignment.stamp, assignment.base, assignment.deleted);
         counter.assigned.push(Assigned { stamp, base, deleted, observed, doubtful: false });
     }
