@@ -121,11 +121,17 @@ impl Node {
         if let Err(error) = self.membership.forget(node, now) {
             self.emit(Event::Membership(error.to_string()));
         }
-        if self.peers.contains_key(&node) {
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        let (is_member, stranger) = (peer.has_greeted(), peer.take_greeting(now));
+        if is_member || stranger.is_none() {
             self.emit(Event::Forgotten(node));
             self.drop_peer(node, CloseCause::Forgotten);
-            self.remember_members();
         }
+        if let Some(stranger) = stranger {
+            // Perhaps somebody has said to meet it, later than what has just been heard: that is in its greeting.
+            self.peers.insert(node, stranger);
+        }
+        self.remember_members();
     }
 
     /// Takes a node out of the members, and closes the link to it if there is one.

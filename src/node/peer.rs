@@ -165,6 +165,12 @@ impl Peer {
         }
     }
 
+    /// Takes out a link on which it has not greeted, as that of a stranger: the greeting decides what becomes of it.
+    pub(super) fn take_greeting(&mut self, now: Monotonic) -> Option<Self> {
+        let link = self.link.take_if(|link| link.replica.is_none())?;
+        Some(Self { link: Some(link), seen_at: self.seen_at, last_heard: self.last_heard, ..Self::new(self.id, now) })
+    }
+
     pub(super) fn remembered(member: &KnownMember, now: Monotonic) -> Self {
         let mut peer = Self::new(member.id, now);
         peer.set_address(&member.host, member.client_port, member.mesh_port);

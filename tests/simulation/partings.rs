@@ -2,9 +2,12 @@
 //! nothing that was counted is lost.
 
 use crate::random::Random;
-use crate::staged::{joined, run};
+use crate::staged::{Nobody, joined, run};
 use crate::world::World;
 use discnt::base::{Amount, Name};
+use discnt::membership::Admission;
+use discnt::node::LinkView;
+use std::time::Duration;
 
 const KEYS: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 
@@ -324,6 +327,57 @@ fn what_was_set_unheard_holds_over_a_deletion_that_was_given_up_meanwhile() {
         meet(&mut world, 1, 0, true);
         all_read(&world, "set", Some(103));
     }
+}
+
+/// Two have forgotten it apart from each other, and one of them hears of the other's word while it greets the node that an
+/// operator has it meet: that word is older than the meeting, which is said in a greeting that is on its way.
+#[test]
+fn news_of_a_forgetting_does_not_end_a_later_meeting_that_is_under_way() {
+    let mut staged = 0;
+    for seed in 0..60 {
+        let mut world = joined(seed, 3);
+        if world.moment(0).wall != world.moment(2).wall {
+            // The later word may be older by the clocks.
+            continue;
+        }
+        for peer in 1..3 {
+            world.cut(0, peer, false, true);
+        }
+        world.forget(0, 1);
+        run(&mut world, 20);
+        world.forget(2, 1);
+        run(&mut world, 1000);
+        world.heal_all();
+        let link = |world: &World, at: usize, peer: usize| {
+            let members = world.node(at).state().view().members.clone();
+            members.iter().find(|member| member.id == world.hosts[peer].id).map(|member| member.link)
+        };
+        let step = |world: &mut World| world.run_for(Duration::from_micros(200), &mut Nobody);
+        while link(&world, 0, 2) != Some(LinkView::Linked) {
+            step(&mut world);
+        }
+        let (known, id) = (world.hosts[0].admissions.clone(), world.hosts[1].id);
+        let heard = |world: &World| {
+            let of_it =
+                |admissions: &[Admission]| admissions.iter().find(|one| one.node == id).map(|one| one.forgotten);
+            of_it(&world.hosts[0].admissions) != of_it(&known)
+        };
+        world.meet(1, 0);
+        while link(&world, 0, 1) != Some(LinkView::Handshake) {
+            step(&mut world);
+        }
+        if !heard(&world) {
+            while link(&world, 0, 1) == Some(LinkView::Handshake) && !heard(&world) {
+                step(&mut world);
+            }
+            staged += usize::from(link(&world, 0, 1) != Some(LinkView::Linked) && heard(&world));
+        }
+        run(&mut world, 4000);
+        for at in [0, 2] {
+            assert!(world.are_members(at, 1) && world.are_members(1, at), "seed {seed}: {at} keeps it out");
+        }
+    }
+    assert!(staged > 2, "{staged} times");
 }
 
 /// The member that it takes everything from falls in the middle of it.
