@@ -298,7 +298,8 @@ impl Node {
 
     /// Tells the keeper of the data directory who the members are, and splits precision over them.
     pub(super) fn remember_members(&mut self) {
-        let known = self.peers.values().map(Peer::to_known).collect();
+        // After a restart a stranger would be waited for, and nobody would know where it is.
+        let known = self.peers.values().filter(|peer| peer.has_greeted()).map(Peer::to_known).collect();
         self.outputs.push_back(Output::Remember(known));
         self.members_changed();
     }

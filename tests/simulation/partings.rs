@@ -329,6 +329,11 @@ fn what_was_set_unheard_holds_over_a_deletion_that_was_given_up_meanwhile() {
     }
 }
 
+fn link(world: &World, at: usize, peer: usize) -> Option<LinkView> {
+    let view = world.node(at).state().view();
+    view.members.iter().find(|member| member.id == world.hosts[peer].id).map(|member| member.link)
+}
+
 /// Two have forgotten it apart from each other, and one of them hears of the other's word while it greets the node that an
 /// operator has it meet: that word is older than the meeting, which is said in a greeting that is on its way.
 #[test]
@@ -348,10 +353,6 @@ fn news_of_a_forgetting_does_not_end_a_later_meeting_that_is_under_way() {
         world.forget(2, 1);
         run(&mut world, 1000);
         world.heal_all();
-        let link = |world: &World, at: usize, peer: usize| {
-            let members = world.node(at).state().view().members.clone();
-            members.iter().find(|member| member.id == world.hosts[peer].id).map(|member| member.link)
-        };
         let step = |world: &mut World| world.run_for(Duration::from_micros(200), &mut Nobody);
         while link(&world, 0, 2) != Some(LinkView::Linked) {
             step(&mut world);
@@ -378,6 +379,25 @@ fn news_of_a_forgetting_does_not_end_a_later_meeting_that_is_under_way() {
         }
     }
     assert!(staged > 2, "{staged} times");
+}
+
+/// Whoever is remembered is waited for after a restart.
+#[test]
+fn a_stranger_that_has_not_greeted_is_not_remembered_as_a_member() {
+    for seed in 0..8 {
+        let mut world = World::new(seed, 3, 0.0);
+        world.meet(1, 0);
+        run(&mut world, 2000);
+        world.meet(2, 0);
+        while link(&world, 0, 2).is_none() {
+            world.run_for(Duration::from_micros(200), &mut Nobody);
+        }
+        assert_eq!(link(&world, 0, 2), Some(LinkView::Handshake), "seed {seed}");
+        world.forget(0, 1);
+        assert!(!world.are_members(0, 1) && !world.are_members(0, 2), "seed {seed}");
+        run(&mut world, 2000);
+        assert!(world.are_members(0, 2), "seed {seed}");
+    }
 }
 
 /// The member that it takes everything from falls in the middle of it.
