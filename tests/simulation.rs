@@ -81,6 +81,11 @@ impl Plan {
         Self { first, count, ends: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)) }
     }
 
+    /// One history that is lived through again need not have everything in it.
+    fn is_short(&self) -> bool {
+        self.count < 10
+    }
+
     fn is_over(&self, seed: u64) -> bool {
         seed - self.first >= self.count || self.ends.is_some_and(|ends| Instant::now() >= ends)
     }
@@ -135,20 +140,24 @@ fn live_all<T: Tally>(plan: &Plan, live: impl Fn(u64) -> Result<T, String> + Ref
 
 #[test]
 fn all_nodes_agree_with_the_oracles_after_loss_cuts_and_crashes() {
-    let all = live_all(&Plan::of(1000), history::live);
-    assert!(all.increments > 0 && all.assignments > 0);
+    let plan = Plan::of(1000);
+    let all = live_all(&plan, history::live);
+    assert!(plan.is_short() || (all.increments > 0 && all.assignments > 0));
 }
 
 #[test]
 fn every_bounded_reading_is_true() {
-    let all = live_all(&Plan::of(40), bounds::live);
-    assert!(all.whole * 4 > all.readings && all.predicted > 0 && all.within_precision * 2 > all.whole, "{all:?}");
+    let plan = Plan::of(40);
+    let all = live_all(&plan, bounds::live);
+    let is_telling = all.whole * 4 > all.readings && all.predicted > 0 && all.within_precision * 2 > all.whole;
+    assert!(plan.is_short() || is_telling, "{all:?}");
 }
 
 #[test]
 fn what_is_on_disk_or_was_heard_survives_every_crash() {
-    let all = live_all(&Plan::of(300), durable::live);
-    assert!(all.is_eventful(), "{all:?}");
+    let plan = Plan::of(300);
+    let all = live_all(&plan, durable::live);
+    assert!(plan.is_short() || all.is_eventful(), "{all:?}");
 }
 
 #[test]
