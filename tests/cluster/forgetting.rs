@@ -38,6 +38,7 @@ fn a_node_that_is_forgotten_is_out_everywhere_and_its_counts_stay() {
     assert_eq!(third.ask("INCRBY a 100"), "105");
     assert_eq!(first.ask("INCRBY a 1"), "6");
     eventually_answers(&second, "GET a", "6");
+    assert_eq!(third.ask("SAVE"), "OK");
     // No restart of anybody brings it back.
     let (first, third) = (first.kill().run(), third.kill().run());
     eventually_linked(&[&first, &second]);
@@ -46,9 +47,9 @@ fn a_node_that_is_forgotten_is_out_everywhere_and_its_counts_stay() {
     third.ask("INCRBY a 1000");
     assert_eq!(meet(&second, &third), "OK");
     eventually_linked(&[&first, &second, &third]);
-    // What it counted alone before it was killed was only in its memory.
+    // What it counted alone before it was killed was on its disk.
     for node in [&first, &second, &third] {
-        eventually_answers(node, "GET a STATE", "[1006 CONSISTENT]");
+        eventually_answers(node, "GET a STATE", "[1106 CONSISTENT]");
     }
 }
 
