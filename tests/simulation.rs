@@ -35,6 +35,8 @@ mod network;
 mod odds;
 #[path = "simulation/oracle.rs"]
 mod oracle;
+#[path = "simulation/outsiders.rs"]
+mod outsiders;
 #[path = "simulation/partings.rs"]
 mod partings;
 #[path = "simulation/random.rs"]
@@ -147,6 +149,12 @@ fn every_bounded_reading_is_true() {
 fn what_is_on_disk_or_was_heard_survives_every_crash() {
     let all = live_all(&Plan::of(300), durable::live);
     assert!(all.is_eventful(), "{all:?}");
+}
+
+#[test]
+fn all_agree_whomever_a_parted_node_met_before_it_came_home() {
+    let all = live_all(&Plan::of(60), outsiders::live);
+    assert!(all.behind > 0, "{all:?}");
 }
 
 #[test]

@@ -6,6 +6,64 @@ use crate::base::{MAX_PARTED, NodeId};
 use crate::wire::Message;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Whether a peer takes over again what this node has, after something was dropped here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Following {
+    /// It has done so, or need not.
+    #[default]
+    Done,
+    /// It has to be told.
+    Due,
+    /// It was told on this link.
+    Told,
+}
+
+impl Following {
+    /// Perhaps the word did not arrive.
+    pub(super) fn note_link_lost(&mut self) {
+        if *self == Self::Told {
+            *self = Self::Due;
+        }
+    }
+
+    /// The peer takes over all that this node has.
+    pub(super) fn note_followed(&mut self) {
+        if *self == Self::Told {
+            *self = Self::Done;
+        }
+    }
+}
+
+/// Whether a peer knew by itself that this node was parted: then it took nothing from here that was given up by then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum PartingKnown {
+    #[default]
+    Unknown,
+    /// It was told in this node's greeting, and its own is to come.
+    Greeted,
+    /// What it says of it now it may have from here.
+    Told,
+    Knew,
+}
+
+impl PartingKnown {
+    /// The peer is told of the parting.
+    pub(super) fn note_told(&mut self, is_greeting: bool) {
+        if *self == Self::Unknown {
+            *self = if is_greeting { Self::Greeted } else { Self::Told };
+        }
+    }
+
+    /// The peer has said what it knows of partings.
+    pub(super) fn note_says(&mut self, knows: bool) {
+        *self = match self {
+            Self::Unknown | Self::Greeted if knows => Self::Knew,
+            Self::Greeted => Self::Told,
+            _ => *self,
+        };
+    }
+}
+
 /// A parting from one node.
 #[derive(Clone, Copy, Debug)]
 struct Parting {
@@ -24,6 +82,10 @@ pub(super) struct Doubt {
     /// Those that were asked though this node was never parted from them: they may belong to that cluster by now. Or that
     /// know no better.
     asked: BTreeSet<NodeId>,
+    /// Those whose state is to be taken once more: they have dropped something since they were asked.
+    again: BTreeSet<NodeId>,
+    /// Something was given up here of which those in question may have heard, and not that it was.
+    gave_up: bool,
 }
 
 impl Doubt {
@@ -105,6 +167,9 @@ impl Doubt {
 
     /// All that a node had was taken, and what it had not was dropped.
     pub(super) fn made_good_with(&mut self, node: NodeId) {
+        if self.again.remove(&node) {
+            return;
+        }
         if let Some(with) = self.parted.get(&node).copied() {
             self.parted.retain(|_, parting| parting.number != with.number);
         }
@@ -119,11 +184,81 @@ impl Node {
     /// Tells peers from whom this node was parted: what it has they will have, too.
     pub(super) fn send_partings_to(&mut self, peers: &[NodeId]) {
         // While it is stale nobody takes anything from here.
-        if self.doubt.is_open() && !self.is_stale() {
-            let bytes = Message::encode_partings(&self.doubt.clusters());
-            for peer in peers {
+        if self.is_stale() {
+            return;
+        }
+        let bytes = self.doubt.is_open().then(|| Message::encode_partings(&self.doubt.clusters()));
+        for peer in peers {
+            if let Some(bytes) = &bytes {
                 self.message(*peer, bytes.clone());
             }
+            self.have_followed_by(*peer);
+        }
+    }
+
+    /// All that one of those had was taken, and what it had not was dropped here. Whoever else has that from here is to drop
+    /// it, too, and may never meet the one that knew better.
+    pub(super) fn made_good_with(&mut self, from: NodeId, dropped: u64) {
+        let before: BTreeSet<NodeId> = self.doubt.parted().collect();
+        self.doubt.made_good_with(from);
+        let gave_up = self.doubt.gave_up;
+        self.doubt.gave_up &= self.doubt.is_open();
+        if (dropped == 0 && !gave_up) || self.is_stale() {
+            return;
+        }
+        for peer in self.peers.values_mut() {
+            // Those with whom it was made good have none of what was dropped.
+            let is_made_good = before.contains(&peer.id) && !self.doubt.parted.contains_key(&peer.id);
+            let needs_not = peer.id == from || is_made_good || peer.parting_known == PartingKnown::Knew;
+            if gave_up || !needs_not {
+                peer.following = Following::Due;
+            }
+        }
+        for peer in self.linked() {
+            self.have_followed_by(peer);
+        }
+    }
+
+    /// Something was given up here with the consent of all present members.
+    pub(super) fn note_given_up(&mut self) {
+        let is_member = |node: &NodeId| self.peers.contains_key(node);
+        if self.doubt.clusters().iter().any(|cluster| !cluster.iter().any(is_member)) {
+            self.doubt.gave_up = true;
+        }
+    }
+
+    /// Tells a peer that something was dropped here since it may have taken it, if it was not told.
+    fn have_followed_by(&mut self, peer: NodeId) {
+        let due = self.peers.get_mut(&peer).filter(|peer| peer.following == Following::Due);
+        if let Some(due) = due {
+            due.following = Following::Told;
+            self.message(peer, Message::encode_partings(&[vec![self.own.node]]));
+        }
+    }
+
+    /// A peer has dropped what this node may have from it. Answers whether that is news.
+    fn follow(&mut self, peer: NodeId) -> bool {
+        if self.is_taking_over_from(peer) {
+            self.doubt.again.insert(peer);
+        }
+        let is_new = !self.doubt.parted.contains_key(&peer);
+        if is_new {
+            self.doubt.share(&[peer]);
+        }
+        is_new
+    }
+
+    /// A peer was heard of as forgotten by somebody with whom this node was not so far: they may have given up since what
+    /// came to this node from the forgotten one.
+    pub(super) fn doubt_stranger(&mut self, from: NodeId) {
+        let is_stranger = self.peers.get(&from).is_some_and(|peer| !peer.was_caught_up_with);
+        if is_stranger && !self.doubt.parted.contains_key(&from) {
+            if !self.doubt.is_open() {
+                self.doubt.asked.extend(self.peers.keys());
+            }
+            self.doubt.share(&[from]);
+            self.send_partings_to(&self.linked());
+            self.members_changed();
         }
     }
 
@@ -136,9 +271,18 @@ impl Node {
         self.doubt.tell_apart(from, clusters);
         let was_open = self.doubt.is_open();
         let mut is_news = false;
-        for cluster in clusters.iter().filter(|cluster| !self.knows_what_was_given_up_by(cluster)).collect::<Vec<_>>() {
+        for cluster in clusters {
+            if cluster.contains(&from) {
+                is_news |= self.follow(from);
+                continue;
+            }
+            // One of those that know better is this node, unless it has lost its memory: then others are.
+            let instead = if cluster.contains(&self.own.node) { self.unheard_members(from) } else { Vec::new() };
+            if instead.is_empty() && self.knows_what_was_given_up_by(cluster) {
+                continue;
+            }
             let is_new = |node: &&NodeId| **node != self.own.node && !self.doubt.parted.contains_key(node);
-            let new: Vec<NodeId> = cluster.iter().filter(is_new).copied().collect();
+            let new: Vec<NodeId> = cluster.iter().chain(&instead).filter(is_new).copied().collect();
             if !new.is_empty() {
                 self.doubt.share(&new);
                 is_news = true;
@@ -157,6 +301,15 @@ impl Node {
             self.send_partings_to(&self.linked());
             self.members_changed();
         }
+    }
+
+    /// Those that this node remembers as members, while it has heard of none of them again what it had before it fell.
+    fn unheard_members(&self, but: NodeId) -> Vec<NodeId> {
+        let others = self.peers.values().filter(|peer| peer.id != but);
+        if self.is_restored || others.clone().any(|peer| peer.was_caught_up_with) {
+            return Vec::new();
+        }
+        others.map(|peer| peer.id).collect()
     }
 
     /// Whether this node is of that cluster, and no longer catching up with it.
