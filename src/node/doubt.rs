@@ -2,67 +2,9 @@
 //! that one of them has, and drop what that one has not, before what it holds can be relied on.
 
 use super::machine::Node;
-use crate::base::{MAX_PARTED, NodeId};
+use crate::base::{HybridTime, MAX_PARTED, NodeId};
 use crate::wire::Message;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Whether a peer takes over again what this node has, after something was dropped here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Following {
-    /// It has done so, or need not.
-    #[default]
-    Done,
-    /// It has to be told.
-    Due,
-    /// It was told on this link.
-    Told,
-}
-
-impl Following {
-    /// Perhaps the word did not arrive.
-    pub(super) fn note_link_lost(&mut self) {
-        if *self == Self::Told {
-            *self = Self::Due;
-        }
-    }
-
-    /// The peer takes over all that this node has.
-    pub(super) fn note_followed(&mut self) {
-        if *self == Self::Told {
-            *self = Self::Done;
-        }
-    }
-}
-
-/// Whether a peer knew by itself that this node was parted: then it took nothing from here that was given up by then.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum PartingKnown {
-    #[default]
-    Unknown,
-    /// It was told in this node's greeting, and its own is to come.
-    Greeted,
-    /// What it says of it now it may have from here.
-    Told,
-    Knew,
-}
-
-impl PartingKnown {
-    /// The peer is told of the parting.
-    pub(super) fn note_told(&mut self, is_greeting: bool) {
-        if *self == Self::Unknown {
-            *self = if is_greeting { Self::Greeted } else { Self::Told };
-        }
-    }
-
-    /// The peer has said what it knows of partings.
-    pub(super) fn note_says(&mut self, knows: bool) {
-        *self = match self {
-            Self::Unknown | Self::Greeted if knows => Self::Knew,
-            Self::Greeted => Self::Told,
-            _ => *self,
-        };
-    }
-}
 
 /// A parting from one node.
 #[derive(Clone, Copy, Debug)]
@@ -83,9 +25,9 @@ pub(super) struct Doubt {
     /// know no better.
     asked: BTreeSet<NodeId>,
     /// Those whose state is to be taken once more: they have dropped something since they were asked.
-    again: BTreeSet<NodeId>,
+    pub(super) again: BTreeSet<NodeId>,
     /// Something was given up here of which those in question may have heard, and not that it was.
-    gave_up: bool,
+    pub(super) gave_up: bool,
 }
 
 impl Doubt {
@@ -95,7 +37,7 @@ impl Doubt {
     }
 
     /// Somebody whom this node meets was parted from this cluster.
-    fn share(&mut self, cluster: &[NodeId]) {
+    pub(super) fn share(&mut self, cluster: &[NodeId]) {
         self.parting += 1;
         for node in cluster {
             self.note(*node, Parting { number: self.parting, is_own: false });
@@ -118,6 +60,15 @@ impl Doubt {
         self.parting += 1;
     }
 
+    /// A node has lost its memory: it makes good nothing of the others that it was left together with.
+    pub(super) fn set_apart(&mut self, node: NodeId) {
+        self.parting += 1;
+        if let Some(parting) = self.parted.get_mut(&node) {
+            parting.number = self.parting;
+        }
+        self.parting += 1;
+    }
+
     fn note(&mut self, node: NodeId, parting: Parting) {
         self.parted.insert(node, parting);
         if self.parted.len() > MAX_PARTED {
@@ -127,7 +78,7 @@ impl Doubt {
     }
 
     /// The clusters in question, each by its nodes.
-    fn clusters(&self) -> Vec<Vec<NodeId>> {
+    pub(super) fn clusters(&self) -> Vec<Vec<NodeId>> {
         let mut clusters = BTreeMap::<u64, Vec<NodeId>>::new();
         for (node, parting) in &self.parted {
             clusters.entry(parting.number).or_default().push(*node);
@@ -143,6 +94,10 @@ impl Doubt {
     /// Those that this node was parted from.
     pub(super) fn parted(&self) -> impl Iterator<Item = NodeId> {
         self.parted.keys().copied()
+    }
+
+    pub(super) fn is_parted_from(&self, node: NodeId) -> bool {
+        self.parted.contains_key(&node)
     }
 
     /// Whether there is anything to make good.
@@ -196,58 +151,6 @@ impl Node {
         }
     }
 
-    /// All that one of those had was taken, and what it had not was dropped here. Whoever else has that from here is to drop
-    /// it, too, and may never meet the one that knew better.
-    pub(super) fn made_good_with(&mut self, from: NodeId, dropped: u64) {
-        let before: BTreeSet<NodeId> = self.doubt.parted().collect();
-        self.doubt.made_good_with(from);
-        let gave_up = self.doubt.gave_up;
-        self.doubt.gave_up &= self.doubt.is_open();
-        if (dropped == 0 && !gave_up) || self.is_stale() {
-            return;
-        }
-        for peer in self.peers.values_mut() {
-            // Those with whom it was made good have none of what was dropped.
-            let is_made_good = before.contains(&peer.id) && !self.doubt.parted.contains_key(&peer.id);
-            let needs_not = peer.id == from || is_made_good || peer.parting_known == PartingKnown::Knew;
-            if gave_up || !needs_not {
-                peer.following = Following::Due;
-            }
-        }
-        for peer in self.linked() {
-            self.have_followed_by(peer);
-        }
-    }
-
-    /// Something was given up here with the consent of all present members.
-    pub(super) fn note_given_up(&mut self) {
-        let is_member = |node: &NodeId| self.peers.contains_key(node);
-        if self.doubt.clusters().iter().any(|cluster| !cluster.iter().any(is_member)) {
-            self.doubt.gave_up = true;
-        }
-    }
-
-    /// Tells a peer that something was dropped here since it may have taken it, if it was not told.
-    fn have_followed_by(&mut self, peer: NodeId) {
-        let due = self.peers.get_mut(&peer).filter(|peer| peer.following == Following::Due);
-        if let Some(due) = due {
-            due.following = Following::Told;
-            self.message(peer, Message::encode_partings(&[vec![self.own.node]]));
-        }
-    }
-
-    /// A peer has dropped what this node may have from it. Answers whether that is news.
-    fn follow(&mut self, peer: NodeId) -> bool {
-        if self.is_taking_over_from(peer) {
-            self.doubt.again.insert(peer);
-        }
-        let is_new = !self.doubt.parted.contains_key(&peer);
-        if is_new {
-            self.doubt.share(&[peer]);
-        }
-        is_new
-    }
-
     /// A peer was heard of as forgotten by somebody with whom this node was not so far: they may have given up since what
     /// came to this node from the forgotten one.
     pub(super) fn doubt_stranger(&mut self, from: NodeId) {
@@ -270,10 +173,10 @@ impl Node {
     pub(super) fn take_partings(&mut self, from: NodeId, clusters: &[Vec<NodeId>]) {
         self.doubt.tell_apart(from, clusters);
         let was_open = self.doubt.is_open();
-        let mut is_news = false;
+        let (mut is_news, mut follows) = (false, false);
         for cluster in clusters {
             if cluster.contains(&from) {
-                is_news |= self.follow(from);
+                follows |= self.follow(from);
                 continue;
             }
             // One of those that know better is this node, unless it has lost its memory: then others are.
@@ -288,7 +191,7 @@ impl Node {
                 is_news = true;
             }
         }
-        if is_news && !was_open {
+        if (is_news || follows) && !was_open {
             // Those that were with this node so far had nothing of it.
             self.doubt.asked.extend(self.peers.keys());
         }
@@ -299,8 +202,8 @@ impl Node {
         if is_news {
             // Also whoever said so: it may have taken this node for one that knows better.
             self.send_partings_to(&self.linked());
-            self.members_changed();
         }
+        self.members_changed();
     }
 
     /// Those that this node remembers as members, while it has heard of none of them again what it had before it fell.
@@ -316,8 +219,8 @@ impl Node {
     fn knows_what_was_given_up_by(&self, cluster: &[NodeId]) -> bool {
         let mut members = cluster.iter().filter_map(|node| self.peers.get(node)).peekable();
         if members.peek().is_none() {
-            // If it is, nobody else is there any more.
-            return cluster.contains(&self.own.node);
+            // If it is, nobody else is there any more; unless it has forgotten that it was parted from them.
+            return cluster.contains(&self.own.node) && self.parted_at() == HybridTime(0);
         }
         members.all(|peer| peer.was_caught_up_with && !self.doubt.parted.contains_key(&peer.id))
     }

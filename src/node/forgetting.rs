@@ -1,7 +1,7 @@
 //! Who is kept out: CLUSTER FORGET, the word of it that every member passes on, and the meeting that ends it.
 
-use super::doubt::PartingKnown;
 use super::event::Event;
+use super::following::PartingKnown;
 use super::input::{CloseCause, Output, RequestNumber};
 use super::machine::Node;
 use super::peer::Peer;
@@ -110,7 +110,7 @@ impl Node {
     }
 
     /// When this node was last forgotten, or left; zero for never.
-    fn parted_at(&self) -> HybridTime {
+    pub(super) fn parted_at(&self) -> HybridTime {
         self.admissions.of(self.own.node).map_or(HybridTime(0), |own| own.forgotten)
     }
 
