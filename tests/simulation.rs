@@ -37,6 +37,8 @@ mod network;
 mod odds;
 #[path = "simulation/oracle.rs"]
 mod oracle;
+#[path = "simulation/outsiders.rs"]
+mod outsiders;
 #[path = "simulation/partings.rs"]
 mod partings;
 #[path = "simulation/random.rs"]
@@ -158,6 +160,12 @@ fn what_is_on_disk_or_was_heard_survives_every_crash() {
     let plan = Plan::of(300);
     let all = live_all(&plan, durable::live);
     assert!(plan.is_short() || all.is_eventful(), "{all:?}");
+}
+
+#[test]
+fn all_agree_whomever_a_parted_node_met_before_it_came_home() {
+    let all = live_all(&Plan::of(60), outsiders::live);
+    assert!(all.behind > 0, "{all:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! that one of them has, and drop what that one has not, before what it holds can be relied on.
 
 use super::machine::Node;
-use crate::base::{MAX_PARTED, NodeId};
+use crate::base::{HybridTime, MAX_PARTED, NodeId};
 use crate::wire::Message;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +24,10 @@ pub(super) struct Doubt {
     /// Those that were asked though this node was never parted from them: they may belong to that cluster by now. Or that
     /// know no better.
     asked: BTreeSet<NodeId>,
+    /// Those whose state is to be taken once more: they have dropped something since they were asked.
+    pub(super) again: BTreeSet<NodeId>,
+    /// Something was given up here of which those in question may have heard, and not that it was.
+    pub(super) gave_up: bool,
 }
 
 impl Doubt {
@@ -33,7 +37,7 @@ impl Doubt {
     }
 
     /// Somebody whom this node meets was parted from this cluster.
-    fn share(&mut self, cluster: &[NodeId]) {
+    pub(super) fn share(&mut self, cluster: &[NodeId]) {
         self.parting += 1;
         for node in cluster {
             self.note(*node, Parting { number: self.parting, is_own: false });
@@ -56,6 +60,15 @@ impl Doubt {
         self.parting += 1;
     }
 
+    /// A node has lost its memory: it makes good nothing of the others that it was left together with.
+    pub(super) fn set_apart(&mut self, node: NodeId) {
+        self.parting += 1;
+        if let Some(parting) = self.parted.get_mut(&node) {
+            parting.number = self.parting;
+        }
+        self.parting += 1;
+    }
+
     fn note(&mut self, node: NodeId, parting: Parting) {
         self.parted.insert(node, parting);
         if self.parted.len() > MAX_PARTED {
@@ -65,7 +78,7 @@ impl Doubt {
     }
 
     /// The clusters in question, each by its nodes.
-    fn clusters(&self) -> Vec<Vec<NodeId>> {
+    pub(super) fn clusters(&self) -> Vec<Vec<NodeId>> {
         let mut clusters = BTreeMap::<u64, Vec<NodeId>>::new();
         for (node, parting) in &self.parted {
             clusters.entry(parting.number).or_default().push(*node);
@@ -81,6 +94,10 @@ impl Doubt {
     /// Those that this node was parted from.
     pub(super) fn parted(&self) -> impl Iterator<Item = NodeId> {
         self.parted.keys().copied()
+    }
+
+    pub(super) fn is_parted_from(&self, node: NodeId) -> bool {
+        self.parted.contains_key(&node)
     }
 
     /// Whether there is anything to make good.
@@ -105,6 +122,9 @@ impl Doubt {
 
     /// All that a node had was taken, and what it had not was dropped.
     pub(super) fn made_good_with(&mut self, node: NodeId) {
+        if self.again.remove(&node) {
+            return;
+        }
         if let Some(with) = self.parted.get(&node).copied() {
             self.parted.retain(|_, parting| parting.number != with.number);
         }
@@ -119,11 +139,29 @@ impl Node {
     /// Tells peers from whom this node was parted: what it has they will have, too.
     pub(super) fn send_partings_to(&mut self, peers: &[NodeId]) {
         // While it is stale nobody takes anything from here.
-        if self.doubt.is_open() && !self.is_stale() {
-            let bytes = Message::encode_partings(&self.doubt.clusters());
-            for peer in peers {
+        if self.is_stale() {
+            return;
+        }
+        let bytes = self.doubt.is_open().then(|| Message::encode_partings(&self.doubt.clusters()));
+        for peer in peers {
+            if let Some(bytes) = &bytes {
                 self.message(*peer, bytes.clone());
             }
+            self.have_followed_by(*peer);
+        }
+    }
+
+    /// A peer was heard of as forgotten by somebody with whom this node was not so far: they may have given up since what
+    /// came to this node from the forgotten one.
+    pub(super) fn doubt_stranger(&mut self, from: NodeId) {
+        let is_stranger = self.peers.get(&from).is_some_and(|peer| !peer.was_caught_up_with);
+        if is_stranger && !self.doubt.parted.contains_key(&from) {
+            if !self.doubt.is_open() {
+                self.doubt.asked.extend(self.peers.keys());
+            }
+            self.doubt.share(&[from]);
+            self.send_partings_to(&self.linked());
+            self.members_changed();
         }
     }
 
@@ -135,16 +173,25 @@ impl Node {
     pub(super) fn take_partings(&mut self, from: NodeId, clusters: &[Vec<NodeId>]) {
         self.doubt.tell_apart(from, clusters);
         let was_open = self.doubt.is_open();
-        let mut is_news = false;
-        for cluster in clusters.iter().filter(|cluster| !self.knows_what_was_given_up_by(cluster)).collect::<Vec<_>>() {
+        let (mut is_news, mut follows) = (false, false);
+        for cluster in clusters {
+            if cluster.contains(&from) {
+                follows |= self.follow(from);
+                continue;
+            }
+            // One of those that know better is this node, unless it has lost its memory: then others are.
+            let instead = if cluster.contains(&self.own.node) { self.unheard_members(from) } else { Vec::new() };
+            if instead.is_empty() && self.knows_what_was_given_up_by(cluster) {
+                continue;
+            }
             let is_new = |node: &&NodeId| **node != self.own.node && !self.doubt.parted.contains_key(node);
-            let new: Vec<NodeId> = cluster.iter().filter(is_new).copied().collect();
+            let new: Vec<NodeId> = cluster.iter().chain(&instead).filter(is_new).copied().collect();
             if !new.is_empty() {
                 self.doubt.share(&new);
                 is_news = true;
             }
         }
-        if is_news && !was_open {
+        if (is_news || follows) && !was_open {
             // Those that were with this node so far had nothing of it.
             self.doubt.asked.extend(self.peers.keys());
         }
@@ -155,16 +202,25 @@ impl Node {
         if is_news {
             // Also whoever said so: it may have taken this node for one that knows better.
             self.send_partings_to(&self.linked());
-            self.members_changed();
         }
+        self.members_changed();
+    }
+
+    /// Those that this node remembers as members, while it has heard of none of them again what it had before it fell.
+    fn unheard_members(&self, but: NodeId) -> Vec<NodeId> {
+        let others = self.peers.values().filter(|peer| peer.id != but);
+        if self.is_restored || others.clone().any(|peer| peer.was_caught_up_with) {
+            return Vec::new();
+        }
+        others.map(|peer| peer.id).collect()
     }
 
     /// Whether this node is of that cluster, and no longer catching up with it.
     fn knows_what_was_given_up_by(&self, cluster: &[NodeId]) -> bool {
         let mut members = cluster.iter().filter_map(|node| self.peers.get(node)).peekable();
         if members.peek().is_none() {
-            // If it is, nobody else is there any more.
-            return cluster.contains(&self.own.node);
+            // If it is, nobody else is there any more; unless it has forgotten that it was parted from them.
+            return cluster.contains(&self.own.node) && self.parted_at() == HybridTime(0);
         }
         members.all(|peer| peer.was_caught_up_with && !self.doubt.parted.contains_key(&peer.id))
     }

@@ -1,6 +1,7 @@
 //! Who is kept out: CLUSTER FORGET, the word of it that every member passes on, and the meeting that ends it.
 
 use super::event::Event;
+use super::following::PartingKnown;
 use super::input::{CloseCause, Output, RequestNumber};
 use super::machine::Node;
 use super::peer::Peer;
@@ -75,11 +76,19 @@ impl Node {
     /// Takes what a peer has heard of who is in and who is out.
     pub(super) fn take_admissions(&mut self, from: NodeId, admissions: &[Admission], now: Monotonic) {
         let mut news = Vec::new();
+        let parted = self.parted_at();
+        if let Some(peer) = self.peers.get_mut(&from).filter(|_| parted > HybridTime(0)) {
+            let is_it = |admission: &Admission| admission.node == self.own.node && admission.forgotten >= parted;
+            peer.parting_known.note_says(admissions.iter().any(is_it));
+        }
         for admission in admissions {
             let known = self.admissions.of(admission.node).map_or(HybridTime(0), |known| known.forgotten);
-            if admission.node == self.own.node && admission.forgotten > known {
+            let is_own = admission.node == self.own.node;
+            if is_own && admission.forgotten > known {
                 // Meanwhile they gave up what this node may still hold.
                 self.part_from(from);
+            } else if admission.forgotten > known {
+                self.doubt_stranger(from);
             }
             if self.apply(*admission, now) {
                 news.push(admission.node);
@@ -96,6 +105,20 @@ impl Node {
         let all: Vec<Admission> = self.admissions.iter().copied().collect();
         if !all.is_empty() {
             self.message(to, Message::encode_admissions(&all));
+            self.note_told_of_parting(to, true);
+        }
+    }
+
+    /// When this node was last forgotten, or left; zero for never.
+    pub(super) fn parted_at(&self) -> HybridTime {
+        self.admissions.of(self.own.node).map_or(HybridTime(0), |own| own.forgotten)
+    }
+
+    fn note_told_of_parting(&mut self, peer: NodeId, is_greeting: bool) {
+        if self.parted_at() > HybridTime(0)
+            && let Some(peer) = self.peers.get_mut(&peer)
+        {
+            peer.parting_known.note_told(is_greeting);
         }
     }
 
@@ -165,6 +188,13 @@ impl Node {
     /// What this node holds may have been given up by that one from now on.
     pub(super) fn part_from(&mut self, node: NodeId) {
         self.doubt.part_from(node);
+        for peer in self.peers.values_mut() {
+            // It may be of that cluster, and have given up things, too.
+            peer.was_caught_up_with = false;
+            peer.parting_known = PartingKnown::Unknown;
+        }
+        // Before anybody hears from here that this node is out: they may have from it what that one gives up.
+        self.send_partings_to(&self.linked());
         self.members_changed();
     }
 
@@ -173,6 +203,9 @@ impl Node {
         let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();
         for peer in linked.into_iter().filter(|peer| Some(*peer) != but) {
             self.message(peer, Message::encode_admissions(&news));
+            if news.iter().any(|admission| admission.node == self.own.node) {
+                self.note_told_of_parting(peer, false);
+            }
         }
     }
 

@@ -72,6 +72,8 @@ impl Node {
         self.rule_out_oneself();
         for peer in &left {
             self.drop_peer(*peer, CloseCause::Left);
+        }
+        for peer in &left {
             self.part_from(*peer);
         }
         if hard {

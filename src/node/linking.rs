@@ -77,6 +77,8 @@ impl Node {
         let Some(entry) = self.peers.get_mut(&peer) else { return };
         let link = entry.link.take();
         entry.back_off(now, spread);
+        entry.following.note_link_lost();
+        entry.parting_known.note_says(false);
         let (is_member, host, port) = (entry.has_greeted(), entry.address(), entry.mesh_port);
         match link.and_then(|link| Some((link.meeting?, link.met_late))) {
             Some((request, true)) if is_member => self.meet(request, host, port),
@@ -207,8 +209,9 @@ impl Node {
         self.membership.link_up(from, now);
         self.refresh_standings(now);
         self.send_heartbeat_to(&[from], now);
-        self.send_admissions_to(from);
+        // In this order: whoever hears that this node was forgotten must know by then by whom.
         self.send_partings_to(&[from]);
+        self.send_admissions_to(from);
         self.send_first_digest(from, now);
         self.ask_for_predictions(from);
         self.remember_members();

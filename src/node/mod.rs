@@ -9,6 +9,7 @@ mod confirming;
 mod doubt;
 mod early;
 mod event;
+mod following;
 mod forgetting;
 mod input;
 mod keeping;

@@ -2,6 +2,7 @@
 
 use super::clock_offset::ClockOffset;
 use super::confirming::WantedDigest;
+use super::following::{Following, PartingKnown};
 use super::input::{DialNumber, KnownMember, RequestNumber};
 use super::refusing::Refusals;
 use super::standing::Vouching;
@@ -46,6 +47,10 @@ pub(super) struct Peer {
     pub(super) offset: ClockOffset,
     /// This node has had all that it spoke of on some link.
     pub(super) was_caught_up_with: bool,
+    pub(super) following: Following,
+    pub(super) parting_known: PartingKnown,
+    /// It was a member when something was given up here that others may have heard of.
+    pub(super) has_consented: bool,
     /// The newest of its digests of which it is known to go by what is in it.
     pub(super) confirmed: Option<Digest>,
     /// The process that has said since this node's start how its shares move.
@@ -159,6 +164,9 @@ impl Peer {
             default_precision: Precision::default(),
             offset: ClockOffset::default(),
             was_caught_up_with: false,
+            following: Following::default(),
+            parting_known: PartingKnown::default(),
+            has_consented: false,
             confirmed: None,
             predictions_of: None,
             pause: FIRST_PAUSE,

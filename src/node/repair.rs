@@ -155,6 +155,9 @@ impl Node {
                 digest.set(index, entry);
             }
         }
+        if self.peers.get(&from).and_then(|peer| peer.link.as_ref()).is_some_and(|link| link.digest.is_none()) {
+            self.mind_lost_memory(from, &digest);
+        }
         let Some(link) = self.peers.get_mut(&from).and_then(|peer| peer.link.as_mut()) else { return };
         // The first digest of a link speaks of what was before it, which no datagram will bring.
         let wait = if link.digest.is_none() || is_waiting { Duration::ZERO } else { COMPARE_AFTER };

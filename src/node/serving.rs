@@ -66,6 +66,11 @@ impl Node {
     /// Begins to send a peer what it lacks.
     pub(super) fn serve(&mut self, to: NodeId, lines: &[PullLine], now: Monotonic) {
         self.has_told = true;
+        if lines.is_empty()
+            && let Some(peer) = self.peers.get_mut(&to)
+        {
+            peer.following.note_followed();
+        }
         let mut wanted = Wanted::default();
         for line in lines {
             let Some(index) = self.enter(line.held.replica) else { continue };

@@ -48,6 +48,10 @@ impl Node {
             || (self.doubt.is_open() && self.peers.values().any(|peer| peer.is_linked() && self.doubt.wants(peer.id)))
     }
 
+    pub(super) fn is_taking_over_from(&self, node: NodeId) -> bool {
+        self.taking_over.as_ref().is_some_and(|taking| taking.from == node)
+    }
+
     /// Begins to take over a member's state where that is wanted. Answers whether other repairs have to wait.
     pub(super) fn is_taking_over(&mut self, now: Monotonic) -> bool {
         if self.taking_over.is_some() {
@@ -131,7 +135,7 @@ impl Node {
             self.taking_over = Some(taking);
             return;
         }
-        self.doubt.made_good_with(taking.from);
+        self.made_good_with(taking.from, dropping.dropped);
         self.emit(Event::Reconciled { peer: taking.from, dropped: dropping.dropped });
         self.members_changed();
     }

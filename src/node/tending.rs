@@ -35,6 +35,9 @@ impl Node {
         if done.shares_retired > 0 {
             self.note_irrevocable(now.monotonic);
         }
+        if self.doubt.is_open() && done.is_more_than(Tended::default()) {
+            self.note_given_up();
+        }
         self.forget_places();
         if self.state.phase() == Phase::Serving {
             self.collect_zeros(now);
