@@ -126,7 +126,7 @@ impl Beginning {
         let counters = match &start {
             Start::Fresh => 0,
             Start::Whole(record) | Start::Rejoining(record) | Start::Stale(record) => {
-                let kept_by = place_of(record);
+                let kept_by = record.index_of(record.own).unwrap_or(ReplicaIndex(u32::MAX));
                 let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
                 store.load(threads, progress, |name, counter| table.restore(name, counter, kept_by))?
             }
@@ -145,12 +145,6 @@ fn first_record(own: ReplicaId, reserved: u64) -> NodeRecord {
 /// written down first.
 fn is_stale(opened: &Opened) -> bool {
     opened.standing.stale || (!opened.clean && opened.mode_was == Durability::Memory)
-}
-
-/// The place in the record of the replica that the counters were kept by.
-fn place_of(record: &NodeRecord) -> ReplicaIndex {
-    let place = record.replicas.iter().position(|(replica, _)| *replica == record.own);
-    place.and_then(|place| u32::try_from(place).ok()).map_or(ReplicaIndex(u32::MAX), ReplicaIndex)
 }
 
 /// Tells how far loading has come, for ever: INFO and clients all the time, the log each second.
@@ -202,7 +196,7 @@ mod tests {
         let begun = find(path.path(), Durability::EverySecond);
         assert_eq!((begun.start, begun.incarnation), (Start::Fresh, Incarnation(1)));
         assert_eq!((begun.reserved, begun.run.record.reserved), (RESERVED_AT_ONCE, RESERVED_AT_ONCE));
-        assert_eq!(place_of(&begun.run.record), ReplicaIndex(0));
+        assert_eq!(begun.run.record.index_of(begun.run.record.own), Some(ReplicaIndex(0)));
     }
 
     #[test]

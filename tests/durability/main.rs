@@ -12,6 +12,7 @@ mod disks;
 mod killing;
 mod loading;
 mod refusing;
+mod reloading;
 mod replicas;
 mod saving;
 mod waiting;

@@ -96,10 +96,7 @@ impl Store {
             // Only ever made, and not to the end: nothing was in it.
             (Some((_, said)), false) if said.commit <= FIRST_COMMIT => make(data_directory, node)?,
             (None, true) => {
-                return Err(StorageError::StoreDamaged {
-                    path: data_directory.join(commits_file::FILE_NAME),
-                    what: "it is missing, so nobody can say whether the store beside it is complete".into(),
-                });
+                return Err(commits_missing(data_directory));
             }
             (Some(_), false) => {
                 return Err(StorageError::StoreDamaged { path, what: "the whole directory is missing".into() });
@@ -163,6 +160,31 @@ impl Store {
             Some(engine) => load::load(engine, &replicas, threads, progress, take),
             None => Err(self.not_open()),
         }
+    }
+
+    /// Closes the store, opens it again as a start does, with every file checked, and hands every counter to `take`.
+    ///
+    /// # Errors
+    /// [`StorageError`]: what is on disk cannot be read, or is not what was written. The next write opens it again.
+    pub(super) fn read_again(
+        &mut self,
+        threads: usize,
+        take: impl Fn(crate::base::Name<'_>, crate::counter::StoredCounter) + Sync,
+    ) -> Result<u64, StorageError> {
+        // Only one can be open.
+        self.engine = None;
+        let said = CommitsFile::open(&self.data_directory)?.map(|(_, said)| said);
+        let said = said.ok_or_else(|| commits_missing(&self.data_directory))?;
+        check::check(&self.path, threads)?.cut_torn_end()?;
+        let engine = Engine::open(&self.path)?;
+        let (mark, record) = read_node(&engine)?;
+        check_mark(&self.path, &mark, self.mark.node, said)?;
+        if (mark.store, mark.commit) != (self.mark.store, self.durable) || record != self.record {
+            let what = "it is not what was written: what it says of the node is another".into();
+            return Err(StorageError::StoreDamaged { path: self.path.clone(), what });
+        }
+        self.engine = Some(engine);
+        self.load(threads, &LoadProgress::default(), take)
     }
 
     /// Writes changes and, in one go with them, the node's record. On disk when it returns.
@@ -364,6 +386,13 @@ fn check_mark(path: &Path, mark: &Mark, node: NodeId, said: Said) -> Result<(), 
         return Err(damaged(format!("its last {lost} of {} commits are missing", said.commit)));
     }
     Ok(())
+}
+
+fn commits_missing(data_directory: &Path) -> StorageError {
+    StorageError::StoreDamaged {
+        path: data_directory.join(commits_file::FILE_NAME),
+        what: "it is missing, so nobody can say whether the store beside it is complete".into(),
+    }
 }
 
 fn opened(mark: &Mark, previous: Option<NodeRecord>, counters: u64) -> Opened {
