@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::manager;
 use super::serve::ServeError;
 use crate::base::{Durability, Incarnation, NodeId, ReplicaId, ReplicaIndex};
 use crate::command::PersistenceFigures;
@@ -147,7 +148,8 @@ fn is_stale(opened: &Opened) -> bool {
     opened.standing.stale || (!opened.clean && opened.mode_was == Durability::Memory)
 }
 
-/// Tells how far loading has come, for ever: INFO and clients all the time, the log each second.
+/// Tells how far loading has come, for ever: INFO and clients all the time, the service manager soon and then, as the log,
+/// each second.
 pub(super) async fn tell_progress(progress: &LoadProgress, figures: &PersistenceFigures) {
     let begin = Instant::now();
     for turn in 1_u32.. {
@@ -156,13 +158,18 @@ pub(super) async fn tell_progress(progress: &LoadProgress, figures: &Persistence
         let total = progress.total.load(Ordering::Relaxed).max(loaded);
         figures.counters_loaded.store(loaded, Ordering::Relaxed);
         figures.counters_to_load.store(total, Ordering::Relaxed);
-        if turn % LOGGED_EVERY == 0 {
-            tracing::info!("{}", progress_text(loaded, total, begin.elapsed()));
+        let is_logged = turn % LOGGED_EVERY == 0;
+        if is_logged || turn == 1 {
+            let text = progress_text(loaded, total, begin.elapsed());
+            manager::tell_status(&text);
+            if is_logged {
+                tracing::info!("{text}");
+            }
         }
     }
 }
 
-/// One line on how far loading has come; also what a service manager can show.
+/// One line on how far loading has come.
 fn progress_text(loaded: u64, total: u64, elapsed: Duration) -> String {
     let rate = loaded as f64 / elapsed.as_secs_f64().max(0.001);
     let percent = if total == 0 { 0.0 } else { loaded as f64 * 100.0 / total as f64 };

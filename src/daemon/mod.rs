@@ -9,6 +9,7 @@ mod early;
 mod ending;
 mod launch;
 mod logging;
+mod manager;
 mod node_thread;
 mod repairing;
 mod report;

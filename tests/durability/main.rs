@@ -15,4 +15,5 @@ mod refusing;
 mod reloading;
 mod replicas;
 mod saving;
+mod service_manager;
 mod waiting;
