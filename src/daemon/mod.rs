@@ -11,6 +11,7 @@ mod launch;
 mod logging;
 mod manager;
 mod node_thread;
+mod renewing;
 mod repairing;
 mod report;
 mod serve;

@@ -16,6 +16,7 @@ use super::ending::{End, Ended, Signals, stop};
 use super::logging::{self, LoggingError};
 use super::manager;
 use super::node_thread::{CALL_QUEUE, NodeParts, NodeThread};
+use super::renewing::settle_identity;
 use super::report::{Authority, CountersLoaded, StartReport};
 use super::storing::Storing;
 use crate::driver::{Clock, DiskParts, raise_file_limit, watch_process};
@@ -91,6 +92,7 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     let mut signals = runtime.block_on(async { Signals::catch() })?;
     let (listener, socket) = bind(&mut configuration)?;
     let directory = Arc::new(DataDirectory::open(configuration.data_directory())?);
+    settle_identity(&directory)?;
     let opened = Identity::open(&configuration.mesh, directory.path())?;
     for warning in &opened.warnings {
         tracing::warn!("{warning}");

@@ -9,6 +9,7 @@ mod server_support;
 mod counting;
 mod damage;
 mod disks;
+mod identities;
 mod killing;
 mod loading;
 mod refusing;
