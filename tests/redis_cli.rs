@@ -91,7 +91,7 @@ const DEBUGGING: &[(&str, &str)] = &[
     ("debug counter a", "(error) ERR no such key…"),
     ("incrby a 5", "(integer) 5"),
     ("debug counter a", "…\"exists\"\n…\"value\"\n…\"5\"…\"own-share\"…\"replica\"…"),
-    ("debug reload", "(error) ERR DEBUG RELOAD is refused: …"),
+    ("debug reload", "OK"),
     ("debug help", "1) \"DEBUG <subcommand>…"),
 ];
 

@@ -4,7 +4,7 @@ use super::call::{Call, bulk};
 use super::counter_report::CounterReport;
 use super::error::CommandError;
 use super::help;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, StorageRequest};
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
 
 const SUBCOMMAND: CommandSpecification =
@@ -38,11 +38,13 @@ pub(super) const DEBUG: CommandSpecification = CommandSpecification {
         help::specification(Group::Server),
         CommandSpecification {
             name: "reload",
-            summary: "Is refused: a running node cannot load its counters again",
-            replies: "An error that says why, and what to do instead.",
+            summary: "Writes all that changed to disk, reads all of it back as a start does, and holds it against memory",
+            flags: &[Flag::Admin, Flag::NoScript],
+            complexity: "O(N) for N counters: as long as a start takes to load them. Other clients are served meanwhile, but nothing else is written: with durability always, replies to changes wait",
+            replies: "OK once all is on disk, every file there has been checked, and every counter read back is what is in memory. Memory is not replaced by what was read: where both agree that would change nothing, and where they do not, memory is what clients were told. Of a counter that was changed meanwhile, nothing on disk may be newer than what is in memory. An error says that it could not be written or read, or names the first counter, by name, that differs; memory is as it was then, and discnt-cli backup keeps what is in it.",
             handler: |call| {
                 check_allowed(call)?;
-                Err(CommandError::NoReload)
+                Ok(StorageRequest::Reload.into())
             },
             ..SUBCOMMAND
         },
@@ -74,6 +76,7 @@ fn digest(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 mod tests {
     use super::super::config::Config;
     use super::super::environment::Settings;
+    use super::super::outcome::{Pending, StorageRequest};
     use super::super::testing::{Bench, member};
     use crate::base::{Amount, Incarnation, Name, NodeId, ReplicaId, ReplicaIndex, Total};
     use crate::counter::{Announcement, Forecast, IncomingShare, Share};
@@ -147,7 +150,7 @@ mod tests {
     fn nothing_but_help_is_answered_unless_the_configuration_allows_it() {
         let mut bench = Bench::new();
         let refusal = "-ERR DEBUG command not allowed. To allow it, set enabled = true in the section [debug]";
-        for line in ["debug digest", "DEBUG COUNTER a"] {
+        for line in ["debug digest", "DEBUG COUNTER a", "debug reload"] {
             assert!(bench.run(line).starts_with(refusal), "{}", bench.run(line));
         }
         assert!(bench.run("debug help").contains("COUNTER name"));
@@ -155,8 +158,7 @@ mod tests {
         assert_eq!(bench.run("debug segfault"), "-ERR unknown subcommand 'segfault'. Try DEBUG HELP.");
         assert_eq!(bench.run("debug counter"), "-ERR wrong number of arguments for 'debug|counter' command");
         let mut bench = self::bench();
-        let reload = bench.run("debug reload");
-        assert!(reload.starts_with("-ERR DEBUG RELOAD is refused: the other nodes know"), "{reload}");
+        assert_eq!(bench.pending("debug reload"), Pending::Storage(StorageRequest::Reload));
         assert_eq!(bench.run("debug counter nothing"), "-ERR no such key ('debug|counter' command)");
         assert!(bench.run("debug counter ").starts_with("-ERR a counter name must not be empty"));
     }

@@ -79,10 +79,6 @@ pub(super) enum CommandError {
     TimeoutNegative,
     #[error("WAITAOF cannot be used when numlocal is set but durability is \"memory\": nothing is written by itself.")]
     NothingWritten,
-    #[error(
-        "DEBUG RELOAD is refused: the other nodes know this node's counters by their places in memory, which would be others after it. To see what is on disk, SAVE and start the server again; nothing was changed."
-    )]
-    NoReload,
     #[error("Unknown node {0}: a node's id is 40 hexadecimal digits; nothing was changed")]
     NodeId(String),
     #[error("{error}; {state}")]
@@ -123,7 +119,6 @@ impl CommandError {
                     | Self::HelloOption(_)
                     | Self::Option { .. }
                     | Self::DebugNotAllowed
-                    | Self::NoReload
                     | Self::NothingWritten
             )
     }

@@ -71,6 +71,8 @@ pub enum ClusterRequest {
 pub enum StorageRequest {
     /// Write all that changed; OK once it is on disk.
     Save,
+    /// Write all that changed and read all back; OK once what is on disk is known to be what is in memory.
+    Reload,
     /// Write all that changed; [`BACKGROUND_SAVE_STARTED`] at once.
     SaveInBackground,
     /// Write what is to be written and stop; no reply, the connection is closed with all others.

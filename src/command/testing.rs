@@ -120,21 +120,9 @@ impl Bench {
 
 /// A linked member; number 1 is this node.
 pub(super) fn member(number: u8) -> MemberView {
-    let myself = number == 1;
-    MemberView {
-        id: NodeId::new([number; 20]),
-        myself,
-        host: format!("10.0.0.{number}"),
-        client_port: 7710 + u16::from(number),
-        mesh_port: 8810 + u16::from(number),
-        link: if myself { LinkView::Myself } else { LinkView::Linked },
-        suspected: false,
-        failed: false,
-        linked_since: None,
-        last_heard: None,
-        round_trip: None,
-        incarnation: None,
-    }
+    let (id, host) = (NodeId::new([number; 20]), format!("10.0.0.{number}"));
+    let view = MemberView::myself(id, host, 7710 + u16::from(number), 8810 + u16::from(number));
+    if number == 1 { view } else { MemberView { myself: false, link: LinkView::Linked, ..view } }
 }
 
 fn table_settings() -> TableSettings {

@@ -75,9 +75,9 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{AnnouncementBody, Config, Precision, Share, TableSettings};
+    use super::super::{AnnouncementBody, Config, Precision, Remainder, Share, TableSettings};
     use super::*;
-    use crate::base::{Amount, Incarnation, Moment, Name, NodeId, ReplicaId, ReplicaIndex, WallMillis};
+    use crate::base::{Amount, Incarnation, Moment, Name, NodeId, ReplicaId, ReplicaIndex, Total, WallMillis};
     use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
@@ -175,5 +175,29 @@ mod tests {
         assert_eq!(copy_all(&table, 64, 64).err(), Some(CounterError::Busy));
         table.set_number_limit(2 * last);
         assert_eq!(copy_all(&table, 64, 64).map(|copies| copies.len()), Ok(COUNTERS));
+    }
+
+    #[test]
+    fn what_an_earlier_life_had_told_nobody_is_left_out_as_long_as_it_does_not_count_here() {
+        let ended = ReplicaIndex(1);
+        let share = Share { born: 1, revision: 4, total: Total::from_units(Amount::from(5).units()) };
+        let amount = Total::from_units(Amount::from(2).units());
+        let remainder = Remainder { replica: ended, revision: share.revision, amount };
+        let table = table();
+        let name = Name::new(b"name:1").expect("a name");
+        let kept = StoredCounter { own: Some(share), remainders: vec![remainder], ..StoredCounter::default() };
+        table.restore(name, kept, ended);
+        let copy = || {
+            let copies = copy_all(&table, 64, 64).expect("there are numbers");
+            let found = copies.into_iter().find(|(of, _)| of == b"name:1").expect("it is there").1;
+            let shares = found.own.into_iter().chain(found.shares.iter().map(|(_, share)| *share));
+            (shares.map(|share| share.total.units()).sum::<i128>(), found.remainders.len())
+        };
+        let reads = || table.read(name, at(20).monotonic).expect("it exists").units();
+        assert_eq!((reads(), copy()), (share.total.units(), (share.total.units(), 0)));
+        // Nobody has heard more of that life: it counts again, and is in the copy.
+        assert_eq!(table.count_remainders(ended), 1);
+        let all = share.total.units() + amount.units();
+        assert_eq!((reads(), copy()), (all, (all, 0)));
     }
 }

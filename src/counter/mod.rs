@@ -17,6 +17,7 @@ mod collecting;
 #[cfg(test)]
 mod collecting_tests;
 mod commits;
+mod comparing;
 mod config;
 mod copying;
 mod dropping;
@@ -56,6 +57,7 @@ pub use announcement::{Announcement, AnnouncementBody};
 pub use assignment::{Assignment, Context, PrecisionRegister};
 pub use band::{Band, Precision, PrecisionError};
 pub use commits::CommitClock;
+pub use comparing::{Agreement, Comparison, Difference, Discord};
 pub use config::{Config, ConfigError};
 pub use error::CounterError;
 pub use examination::Examination;

@@ -52,6 +52,11 @@ impl Saving {
         }
     }
 
+    /// Whether the record of a counter that is gone is still to be removed.
+    pub(super) fn is_removed(&self, name: &[u8]) -> bool {
+        self.removed.contains(name)
+    }
+
     #[cfg(test)]
     pub(super) fn length(&self) -> usize {
         self.touched.len() + self.leaving.len()

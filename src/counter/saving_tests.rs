@@ -1,15 +1,15 @@
 use super::{
-    AnnouncementBody, Config, CounterState, IncomingShare, Precision, Retired, Share, Stability, StoredCounter, Table,
-    TableSettings,
+    Agreement, AnnouncementBody, Config, CounterState, Difference, IncomingShare, Precision, Retired, Share, Stability,
+    StoredCounter, Table, TableSettings,
 };
 use crate::base::{Amount, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, Total, WallMillis};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const OWN: ReplicaIndex = ReplicaIndex(0);
+pub(super) const OWN: ReplicaIndex = ReplicaIndex(0);
 const OTHER: ReplicaIndex = ReplicaIndex(1);
-const NAMES: [&str; 3] = ["a", "b", "a counter whose name is too long to lie in the counter itself"];
+pub(super) const NAMES: [&str; 3] = ["a", "b", "a counter whose name is too long to lie in the counter itself"];
 
 fn replica(incarnation: u64) -> ReplicaId {
     ReplicaId { node: NodeId::new([1; 20]), incarnation: Incarnation(incarnation) }
@@ -41,7 +41,7 @@ fn at(millis: u64) -> Moment {
     }
 }
 
-type Disk = BTreeMap<Vec<u8>, StoredCounter>;
+pub(super) type Disk = BTreeMap<Vec<u8>, StoredCounter>;
 
 /// Brings the disk up to what the table holds.
 fn save(table: &Table, disk: &mut Disk, now: Moment) {
@@ -81,7 +81,7 @@ fn flush(table: &Table, now: Moment) -> BTreeMap<u64, (u64, Total)> {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Increment(usize, i64),
     Assign(usize, i64),
     Delete(usize),
@@ -111,21 +111,30 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// A table and its disk, and what another replica has said.
-struct Bench {
-    table: Table,
-    disk: Disk,
+pub(super) struct Bench {
+    pub(super) table: Table,
+    pub(super) disk: Disk,
     now: u64,
     said: u64,
 }
 
 impl Bench {
-    fn new(members: u32) -> Self {
+    pub(super) fn new(members: u32) -> Self {
         let table = table_of(OWN);
         table.set_members(members);
         Self { table, disk: Disk::new(), now: 0, said: 0 }
     }
 
-    fn take(&mut self, step: &Step) {
+    /// Holds what is kept against the table.
+    pub(super) fn compare_with(&self, disk: &Disk) -> Result<Agreement, Difference> {
+        let comparison = self.table.compare(OWN);
+        for (key, stored) in disk {
+            comparison.take(Name::new(key).expect("a name"), stored);
+        }
+        comparison.finish()
+    }
+
+    pub(super) fn take(&mut self, step: &Step) {
         self.now += 1;
         let (table, now) = (&self.table, at(self.now));
         match *step {
@@ -197,9 +206,12 @@ proptest! {
         let mut bench = Bench::new(members);
         for step in &steps {
             bench.take(step);
+            prop_assert_eq!(bench.compare_with(&bench.disk).err(), None, "{:?}", step);
         }
         let now = at(bench.now);
         save(&bench.table, &mut bench.disk, now);
+        let agreement = Agreement { same: bench.disk.len() as u64, changed: 0 };
+        prop_assert_eq!(bench.compare_with(&bench.disk), Ok(agreement));
         prop_assert_eq!(bench.table.unsaved(), 0);
         // A replica that is whole goes on as if nothing had been.
         let again = load(&bench.disk, OWN, OWN);

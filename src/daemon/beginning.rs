@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::manager;
 use super::serve::ServeError;
 use crate::base::{Durability, Incarnation, NodeId, ReplicaId, ReplicaIndex};
 use crate::command::PersistenceFigures;
@@ -126,7 +127,7 @@ impl Beginning {
         let counters = match &start {
             Start::Fresh => 0,
             Start::Whole(record) | Start::Rejoining(record) | Start::Stale(record) => {
-                let kept_by = place_of(record);
+                let kept_by = record.index_of(record.own).unwrap_or(ReplicaIndex(u32::MAX));
                 let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
                 store.load(threads, progress, |name, counter| table.restore(name, counter, kept_by))?
             }
@@ -147,13 +148,8 @@ fn is_stale(opened: &Opened) -> bool {
     opened.standing.stale || (!opened.clean && opened.mode_was == Durability::Memory)
 }
 
-/// The place in the record of the replica that the counters were kept by.
-fn place_of(record: &NodeRecord) -> ReplicaIndex {
-    let place = record.replicas.iter().position(|(replica, _)| *replica == record.own);
-    place.and_then(|place| u32::try_from(place).ok()).map_or(ReplicaIndex(u32::MAX), ReplicaIndex)
-}
-
-/// Tells how far loading has come, for ever: INFO and clients all the time, the log each second.
+/// Tells how far loading has come, for ever: INFO and clients all the time, the service manager soon and then, as the log,
+/// each second.
 pub(super) async fn tell_progress(progress: &LoadProgress, figures: &PersistenceFigures) {
     let begin = Instant::now();
     for turn in 1_u32.. {
@@ -162,13 +158,18 @@ pub(super) async fn tell_progress(progress: &LoadProgress, figures: &Persistence
         let total = progress.total.load(Ordering::Relaxed).max(loaded);
         figures.counters_loaded.store(loaded, Ordering::Relaxed);
         figures.counters_to_load.store(total, Ordering::Relaxed);
-        if turn % LOGGED_EVERY == 0 {
-            tracing::info!("{}", progress_text(loaded, total, begin.elapsed()));
+        let is_logged = turn % LOGGED_EVERY == 0;
+        if is_logged || turn == 1 {
+            let text = progress_text(loaded, total, begin.elapsed());
+            manager::tell_status(&text);
+            if is_logged {
+                tracing::info!("{text}");
+            }
         }
     }
 }
 
-/// One line on how far loading has come; also what a service manager can show.
+/// One line on how far loading has come.
 fn progress_text(loaded: u64, total: u64, elapsed: Duration) -> String {
     let rate = loaded as f64 / elapsed.as_secs_f64().max(0.001);
     let percent = if total == 0 { 0.0 } else { loaded as f64 * 100.0 / total as f64 };
@@ -202,7 +203,7 @@ mod tests {
         let begun = find(path.path(), Durability::EverySecond);
         assert_eq!((begun.start, begun.incarnation), (Start::Fresh, Incarnation(1)));
         assert_eq!((begun.reserved, begun.run.record.reserved), (RESERVED_AT_ONCE, RESERVED_AT_ONCE));
-        assert_eq!(place_of(&begun.run.record), ReplicaIndex(0));
+        assert_eq!(begun.run.record.index_of(begun.run.record.own), Some(ReplicaIndex(0)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::base::{Incarnation, ReplicaId, ReplicaIndex};
 use crate::command::{Clients, Environment, ProcessFigures, Settings, Statistics};
 use crate::counter::{Table, TableSettings};
 use crate::driver::Clock;
-use crate::node::{ClusterState, ClusterView, LinkView, MemberView};
+use crate::node::{ClusterState, ClusterView, MemberView};
 
 /// What all sessions share, with a table and a cluster that stand in for those of the node.
 pub(super) fn early_environment(
@@ -63,20 +63,8 @@ fn empty_table(configuration: &Configuration, report: &StartReport) -> Table {
 /// A cluster that has this node in it, and nobody else yet.
 fn alone(configuration: &Configuration, report: &StartReport) -> ClusterState {
     let state = ClusterState::default();
-    let myself = MemberView {
-        id: report.node,
-        myself: true,
-        host: report.mesh.ip().to_string(),
-        client_port: configuration.resp.port,
-        mesh_port: configuration.mesh.port,
-        link: LinkView::Myself,
-        suspected: false,
-        failed: false,
-        linked_since: None,
-        last_heard: None,
-        round_trip: None,
-        incarnation: None,
-    };
+    let (host, ports) = (report.mesh.ip().to_string(), (configuration.resp.port, configuration.mesh.port));
+    let myself = MemberView::myself(report.node, host, ports.0, ports.1);
     state.publish(ClusterView { members: vec![myself], ..ClusterView::default() });
     state
 }

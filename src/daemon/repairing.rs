@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::LoadedConfiguration;
+use super::renewing::settle_identity;
 use super::serve::ServeError;
 use crate::mesh::Identity;
 use crate::storage::{DataDirectory, Repaired, StorageError, Store};
@@ -31,6 +32,7 @@ pub fn repair(loaded: &LoadedConfiguration) -> Result<RepairReport, ServeError> 
         return Err(StorageError::Io { operation: "repair", path, error }.into());
     }
     let directory = DataDirectory::open(path)?;
+    settle_identity(&directory)?;
     let opened = Identity::open(&loaded.configuration.mesh, directory.path())?;
     let repaired = Store::repair(directory.path(), opened.identity.id)?;
     Ok(RepairReport { directory: directory.path().to_owned(), repaired })

@@ -14,7 +14,9 @@ use super::config::Configuration;
 use super::early::early_environment;
 use super::ending::{End, Ended, Signals, stop};
 use super::logging::{self, LoggingError};
+use super::manager;
 use super::node_thread::{CALL_QUEUE, NodeParts, NodeThread};
+use super::renewing::settle_identity;
 use super::report::{Authority, CountersLoaded, StartReport};
 use super::storing::Storing;
 use crate::driver::{Clock, DiskParts, raise_file_limit, watch_process};
@@ -90,6 +92,7 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     let mut signals = runtime.block_on(async { Signals::catch() })?;
     let (listener, socket) = bind(&mut configuration)?;
     let directory = Arc::new(DataDirectory::open(configuration.data_directory())?);
+    settle_identity(&directory)?;
     let opened = Identity::open(&configuration.mesh, directory.path())?;
     for warning in &opened.warnings {
         tracing::warn!("{warning}");
@@ -121,6 +124,7 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
             () = watched => Ok(Ended::default()),
         }
     });
+    manager::tell_stopping();
     // What takes its time, as a dial does, is not waited for.
     stopping.send_replace(true);
     let ended = result.as_ref().map_or_else(|_| Ended::default(), |ended| *ended);
@@ -152,13 +156,16 @@ async fn run(
         beginning = storing.open(Arc::clone(&parts.directory), report.node, clock) => beginning?,
         ended = end.wait(storing) => return Ok(ended),
     };
-    tracing::info!(node = %report.node, "discnt-server {} starts: {}", report.version, beginning.words());
+    let words = beginning.words();
+    tracing::info!(node = %report.node, "discnt-server {} starts: {words}", report.version);
+    manager::tell_status(&words);
     let node = place.insert(NodeThread::start(parts, &beginning, disk)?);
     begin(node);
     tokio::select! {
         loaded = storing.load(beginning, node) => report.counters = loaded?,
         ended = end.wait(storing) => return Ok(ended),
     }
+    manager::tell_status("all counters are loaded; finding out what other nodes have heard of this one");
     tokio::select! {
         () = storing.serves() => announce(&report),
         ended = end.wait(storing) => return Ok(ended),
@@ -245,6 +252,7 @@ fn start_report(
 /// On a terminal or in a pipe a few lines on the standard output; in any case a line in the log.
 fn announce(report: &StartReport) {
     tracing::info!(node = %report.node, "discnt-server {} is ready", report.version);
+    manager::tell_ready(report.counters.counters);
     let mut output = io::stdout();
     if output.is_terminal() || !logging::stderr_is_the_journal() {
         // Whoever closed the output does not want to read it.

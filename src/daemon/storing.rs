@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -15,6 +15,7 @@ use super::report::CountersLoaded;
 use super::serve::ServeError;
 use crate::base::NodeId;
 use crate::command::{PersistenceFigures, Stage};
+use crate::counter::Agreement;
 use crate::driver::{Clock, DiskParts};
 use crate::listener::{Disk, DiskFuture};
 use crate::storage::{Commits, Config, DataDirectory, LoadProgress, Store};
@@ -175,6 +176,18 @@ impl Disk for SessionDisk {
         Box::pin(save(commits, Arc::clone(&self.figures), self.clock))
     }
 
+    fn reload(&self) -> DiskFuture<'_, Result<(), String>> {
+        let commits = self.commits.get().cloned();
+        Box::pin(async move {
+            save(commits.clone(), Arc::clone(&self.figures), self.clock).await?;
+            // Without commits nothing was saved.
+            match commits {
+                Some(commits) => read_again(&commits).await,
+                None => Ok(()),
+            }
+        })
+    }
+
     fn begin_save(&self) {
         // Seen in INFO as soon as it is answered.
         self.figures.save_began();
@@ -191,4 +204,22 @@ async fn save(commits: Option<Commits>, figures: Arc<PersistenceFigures>, clock:
         tracing::error!("a save came to nothing: {error}");
     }
     saved
+}
+
+/// Holds what is on disk against what is in memory, and says in the log how that went.
+async fn read_again(commits: &Commits) -> Result<(), String> {
+    let begin = Instant::now();
+    match commits.read_again().await {
+        Ok(Agreement { same, changed }) => {
+            let seconds = begin.elapsed().as_secs_f64();
+            tracing::info!(
+                "read back what is on disk in {seconds:.1} s: {same} counters are as in memory, {changed} changed meanwhile"
+            );
+            Ok(())
+        }
+        Err(error) => {
+            tracing::error!("{error}");
+            Err(error.to_string())
+        }
+    }
 }

@@ -94,6 +94,11 @@ impl Disk {
         }
     }
 
+    /// Whether anything is ever on disk.
+    pub(super) fn is_kept(&self) -> bool {
+        self.parts.is_some()
+    }
+
     /// Asks for a cycle; where there can be none yet, the first one will do.
     pub(super) fn request(&mut self) {
         match &self.committer {

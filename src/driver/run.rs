@@ -77,6 +77,9 @@ pub struct DriverParts {
     pub disk: Option<DiskParts>,
 }
 
+/// An answer that waits, and where it goes.
+type Unsettled = (oneshot::Sender<Result<(), String>>, Result<(), String>);
+
 /// Owns the node while it runs.
 pub struct Driver {
     parts: DriverParts,
@@ -86,6 +89,9 @@ pub struct Driver {
     tickets: HashMap<MessageTicket, NodeId>,
     confirmations: Confirmations,
     disk: Disk,
+    /// The id whose key takes the place of the old once the counters are on disk under it.
+    renewed: Option<NodeId>,
+    unsettled: Vec<Unsettled>,
     next_figures: tokio::time::Instant,
     refusals: u32,
 }
@@ -100,6 +106,8 @@ impl Driver {
             confirmations: Confirmations::default(),
             waiting: HashMap::new(),
             last_request: 0,
+            renewed: None,
+            unsettled: Vec::new(),
             tickets: HashMap::new(),
             next_figures: tokio::time::Instant::now(),
             refusals: 0,
@@ -142,7 +150,7 @@ impl Driver {
         let last = self.disk.close().await;
         // What was held back until it is on disk may leave now.
         if let Some((cycle, record)) = self.disk.take_committed() {
-            self.input(Input::Committed { cycle, record });
+            self.take_from_disk(FromDisk::Committed { cycle, record });
             self.carry_out();
         }
         self.parts.mesh.shutdown(CloseReason::Shutdown).await;
@@ -159,7 +167,12 @@ impl Driver {
     fn take_from_disk(&mut self, happened: FromDisk) {
         match happened {
             FromDisk::Loaded => self.input(Input::Loaded),
-            FromDisk::Committed { cycle, record } => self.input(Input::Committed { cycle, record }),
+            FromDisk::Committed { cycle, record } => {
+                if self.renewed == Some(record.own.node) {
+                    self.take_next_key();
+                }
+                self.input(Input::Committed { cycle, record });
+            }
         }
     }
 
@@ -272,7 +285,11 @@ impl Driver {
                 Output::KeepOut { barred, admissions } => self.parts.keeper.keep_out(KeptOut { barred, admissions }),
                 Output::Answer { request, result } => {
                     if let Some(answer) = self.waiting.remove(&request) {
-                        self.parts.keeper.answer(answer, result);
+                        // An identity that a crash would take back is not answered for.
+                        match self.renewed {
+                            Some(_) => self.unsettled.push((answer, result)),
+                            None => self.parts.keeper.answer(answer, result),
+                        }
                     }
                 }
                 Output::CommitNow => self.disk.request(),
@@ -317,15 +334,32 @@ impl Driver {
     fn renew_identity(&mut self) {
         match self.try_renew_identity() {
             Ok((node, incarnation)) => {
+                self.renewed = Some(node);
                 self.input(Input::Reborn { node, incarnation });
-                // What is on disk belongs to the node that its key says.
-                self.disk.request();
+                match self.disk.is_kept() {
+                    true => self.disk.request(),
+                    false => self.take_next_key(),
+                }
             }
             Err(reason) => self.input(Input::NotReborn { reason }),
         }
     }
 
+    /// The counters are on disk under the new id.
+    fn take_next_key(&mut self) {
+        self.renewed = None;
+        if let Err(error) = Identity::take_next(self.parts.directory.path()) {
+            tracing::warn!("the new key has not taken the place of the old, which the next start will see to: {error}");
+        }
+        for (answer, result) in self.unsettled.drain(..) {
+            self.parts.keeper.answer(answer, result);
+        }
+    }
+
     fn try_renew_identity(&mut self) -> Result<(NodeId, crate::base::Incarnation), String> {
+        if self.renewed.is_some() {
+            return Err("the identity before this is not on disk yet".to_owned());
+        }
         let parts = &self.parts;
         let incarnation = parts.directory.next_incarnation().map_err(|error| error.to_string())?;
         let opened = Identity::renew(&parts.mesh_config, parts.directory.path()).map_err(|error| error.to_string())?;

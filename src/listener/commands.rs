@@ -83,6 +83,14 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
                 };
                 Some(command::answer(result))
             }
+            StorageRequest::Reload => {
+                let result = tokio::select! {
+                    biased;
+                    result = self.ways.disk.reload() => result,
+                    () = self.stopped() => Err("the node is stopping; nothing was read".to_owned()),
+                };
+                Some(command::answer(result))
+            }
             StorageRequest::SaveInBackground => {
                 self.ways.disk.begin_save();
                 Some(BACKGROUND_SAVE_STARTED)

@@ -34,6 +34,10 @@ impl Disk for TestDisk {
         Box::pin(async move { if failed { Err("no space".to_owned()) } else { Ok(()) } })
     }
 
+    fn reload(&self) -> DiskFuture<'_, Result<(), String>> {
+        self.save()
+    }
+
     fn begin_save(&self) {
         self.saves.fetch_add(1, Ordering::Relaxed);
     }

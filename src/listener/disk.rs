@@ -13,6 +13,10 @@ pub trait Disk: Send + Sync + 'static {
     /// Writes everything that changed before this call; done when it is on disk, or with a line for an operator.
     fn save(&self) -> DiskFuture<'_, Result<(), String>>;
 
+    /// Writes everything that changed before this call, reads all that is on disk back, and holds it against what is in
+    /// memory; done when they agree, or with a line for an operator.
+    fn reload(&self) -> DiskFuture<'_, Result<(), String>>;
+
     /// Begins what [`Disk::save`] does.
     fn begin_save(&self);
 }

@@ -182,7 +182,7 @@ impl Authority {
         let pem = self.issue(&pair, valid_days)?;
         files::replace(certificate, &pem, Secrecy::Public)?;
         Ok(IssuedCertificate {
-            node_id: node_id_of_public_key(&pair.subject_public_key_info()),
+            node_id: id_of(&pair),
             certificate: certificate.to_owned(),
             key: key.to_owned(),
             key_was_kept,
@@ -201,6 +201,11 @@ pub(super) fn load_or_make_key(path: &Path) -> Result<(KeyPair, bool), IdentityE
         return Ok((pair, true));
     }
     make_key(path).map(|pair| (pair, false))
+}
+
+/// The id of the node that has this key.
+pub(super) fn id_of(key: &KeyPair) -> NodeId {
+    node_id_of_public_key(&key.subject_public_key_info())
 }
 
 /// Makes a key in a file of mode 0600, in place of one that may be there.

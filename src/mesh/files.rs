@@ -40,6 +40,19 @@ pub(super) fn replace(path: &Path, text: &str, secrecy: Secrecy) -> Result<(), I
     written.map_err(io_error("write", path))
 }
 
+/// Gives a file another name in the same directory, durably.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), IdentityError> {
+    fs::rename(from, to).and_then(|()| sync_parent(to)).map_err(io_error("rename", from))
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), IdentityError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Makes a directory and those above it; a new one is for its owner alone.
 pub(super) fn make_directory(path: &Path) -> Result<(), IdentityError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error("make the directory", path))

@@ -18,6 +18,9 @@ use time::{Duration, OffsetDateTime};
 pub const NODE_KEY_FILE: &str = "node.key";
 /// The node's certificate in its data directory.
 pub const NODE_CERTIFICATE_FILE: &str = "node.crt";
+/// A key that takes the place of the node's as soon as the counters on disk are those of its id.
+pub const NEXT_KEY_FILE: &str = "node.key.next";
+const NEXT_CERTIFICATE_FILE: &str = "node.crt.next";
 
 /// A certificate that this node can issue itself is replaced when it has less than this left.
 const RENEWAL_MARGIN: Duration = Duration::days(30);
@@ -82,11 +85,12 @@ impl Identity {
     pub fn open(config: &Config, data_directory: &Path) -> Result<OpenedIdentity, IdentityError> {
         match config.certificate_files()? {
             Some(files) => open_configured(files),
-            None => open_development(config, data_directory),
+            None => open_development(config, &KeyPaths::present(data_directory)),
         }
     }
 
-    /// Gives the node a new key and so a new id, under the development authority.
+    /// Makes the node a new key and so a new id, under the development authority. It is kept beside the present one until
+    /// [`Self::take_next`].
     ///
     /// # Errors
     /// [`IdentityError`]; the old identity stays, also when it comes from configured files, which only their
@@ -102,8 +106,58 @@ impl Identity {
         }
         // Looked at first, so that the old key stays when no certificate can be had for a new one.
         authority::load_or_make_development(&config.certs_dir)?;
-        authority::make_key(&data_directory.join(NODE_KEY_FILE))?;
-        open_development(config, data_directory)
+        let next = KeyPaths::next(data_directory);
+        authority::make_key(&next.key)?;
+        open_development(config, &next)
+    }
+
+    /// The id of the key that [`Self::renew`] made, if it has not taken its place.
+    ///
+    /// # Errors
+    /// [`IdentityError`] when it is there and cannot be read.
+    pub fn next_id(data_directory: &Path) -> Result<Option<NodeId>, IdentityError> {
+        let path = KeyPaths::next(data_directory).key;
+        if files::read(&path)?.is_none() {
+            return Ok(None);
+        }
+        authority::load_or_make_key(&path).map(|(pair, _)| Some(authority::id_of(&pair)))
+    }
+
+    /// The new key takes the place of the old one.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; it can be tried again.
+    pub fn take_next(data_directory: &Path) -> Result<(), IdentityError> {
+        let (present, next) = (KeyPaths::present(data_directory), KeyPaths::next(data_directory));
+        files::rename(&next.key, &present.key)?;
+        // Without it, it is issued anew.
+        if next.certificate.exists() { files::rename(&next.certificate, &present.certificate) } else { Ok(()) }
+    }
+
+    /// Nothing came of the new key.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; it is still there.
+    pub fn drop_next(data_directory: &Path) -> Result<(), IdentityError> {
+        let next = KeyPaths::next(data_directory);
+        files::remove(&next.certificate)?;
+        files::remove(&next.key)
+    }
+}
+
+/// Where a key and its certificate are.
+struct KeyPaths {
+    key: PathBuf,
+    certificate: PathBuf,
+}
+
+impl KeyPaths {
+    fn present(directory: &Path) -> Self {
+        Self { key: directory.join(NODE_KEY_FILE), certificate: directory.join(NODE_CERTIFICATE_FILE) }
+    }
+
+    fn next(directory: &Path) -> Self {
+        Self { key: directory.join(NEXT_KEY_FILE), certificate: directory.join(NEXT_CERTIFICATE_FILE) }
     }
 }
 
@@ -124,12 +178,12 @@ fn open_configured(paths: CertificateFiles) -> Result<OpenedIdentity, IdentityEr
     Ok(OpenedIdentity { identity, source: IdentitySource::Configured(paths), warnings })
 }
 
-fn open_development(config: &Config, data_directory: &Path) -> Result<OpenedIdentity, IdentityError> {
+fn open_development(config: &Config, paths: &KeyPaths) -> Result<OpenedIdentity, IdentityError> {
     let directory = &config.certs_dir;
     let ca_certificate = directory.join(authority::AUTHORITY_CERTIFICATE_FILE);
     let ca_key = directory.join(authority::AUTHORITY_KEY_FILE);
     if ca_certificate.exists() && !ca_key.exists() {
-        return open_without_authority_key(config, data_directory);
+        return open_without_authority_key(config, paths);
     }
     let (authority, made_now) = authority::load_or_make_development(directory)?;
     let mut roots = RootCertStore::empty();
@@ -138,13 +192,13 @@ fn open_development(config: &Config, data_directory: &Path) -> Result<OpenedIden
         what: format!("it cannot be an authority ({error})"),
         remedy: "make another one in an empty directory with `discnt-cli certs init`".into(),
     })?;
-    let identity = own_certificate(&authority, Arc::new(roots), data_directory)?;
+    let identity = own_certificate(&authority, Arc::new(roots), paths)?;
     let mut warnings = vec![format!(
         "the mesh uses the {}development authority in {}: whoever can read its ca.key can join as a node; for a real deployment use `discnt-cli certs` and set [mesh] ca_cert, cert and key",
         if made_now { "newly made " } else { "" },
         directory.display()
     )];
-    warnings.extend(key_warning(&data_directory.join(NODE_KEY_FILE)));
+    warnings.extend(key_warning(&paths.key));
     warnings.extend(key_warning(&ca_key));
     Ok(OpenedIdentity {
         identity,
@@ -153,29 +207,27 @@ fn open_development(config: &Config, data_directory: &Path) -> Result<OpenedIden
     })
 }
 
-/// The node's certificate from its data directory, issued anew when it is missing, damaged, near its end or
+/// The node's certificate, issued anew when it is missing, damaged, near its end or
 /// of another authority.
 fn own_certificate(
     authority: &Authority,
     roots: Arc<RootCertStore>,
-    data_directory: &Path,
+    KeyPaths { key: key_path, certificate: certificate_path }: &KeyPaths,
 ) -> Result<Identity, IdentityError> {
-    let key_path = data_directory.join(NODE_KEY_FILE);
-    let certificate_path = data_directory.join(NODE_CERTIFICATE_FILE);
-    refuse_lost_key(&key_path, &certificate_path)?;
-    let (pair, _) = authority::load_or_make_key(&key_path)?;
+    refuse_lost_key(key_path, certificate_path)?;
+    let (pair, _) = authority::load_or_make_key(key_path)?;
     let key = || PrivateKeyDer::Pkcs8(pair.serialize_der().into());
-    if let Ok(chain) = certificate::read_certificates(&certificate_path)
+    if let Ok(chain) = certificate::read_certificates(certificate_path)
         && has_time_left(&chain)
         && let Ok(identity) = assemble(chain, key(), Arc::clone(&roots))
     {
         return Ok(identity);
     }
     let pem = authority.issue(&pair, DEVELOPMENT_VALIDITY_DAYS)?;
-    files::replace(&certificate_path, &pem, Secrecy::Public)?;
-    let chain = certificate::read_certificates(&certificate_path)?;
+    files::replace(certificate_path, &pem, Secrecy::Public)?;
+    let chain = certificate::read_certificates(certificate_path)?;
     assemble(chain, key(), roots).map_err(|what| IdentityError::File {
-        path: certificate_path,
+        path: certificate_path.clone(),
         what,
         remedy: format!("look at the authority in {} with `discnt-cli certs show`", authority.directory().display()),
     })
@@ -183,11 +235,11 @@ fn own_certificate(
 
 /// `ca.crt` alone: this machine may check nodes but not make them. A certificate put into the data directory
 /// by hand serves.
-fn open_without_authority_key(config: &Config, data_directory: &Path) -> Result<OpenedIdentity, IdentityError> {
+fn open_without_authority_key(config: &Config, own: &KeyPaths) -> Result<OpenedIdentity, IdentityError> {
     let paths = CertificateFiles {
         ca_cert: config.certs_dir.join(authority::AUTHORITY_CERTIFICATE_FILE),
-        cert: data_directory.join(NODE_CERTIFICATE_FILE),
-        key: data_directory.join(NODE_KEY_FILE),
+        cert: own.certificate.clone(),
+        key: own.key.clone(),
     };
     if paths.cert.exists() && paths.key.exists() {
         return open_configured(paths);

@@ -34,6 +34,6 @@ pub use config::{CertificateFiles, Config, ConfigError};
 pub use endpoint::Mesh;
 pub use error::{DialError, IdentityError, MeshError, SendError};
 pub use event::{CloseReason, DialId, DownReason, MeshEvent, MessageTicket};
-pub use identity::{Identity, IdentitySource, NODE_CERTIFICATE_FILE, NODE_KEY_FILE, OpenedIdentity};
+pub use identity::{Identity, IdentitySource, NEXT_KEY_FILE, NODE_CERTIFICATE_FILE, NODE_KEY_FILE, OpenedIdentity};
 pub use shared::MeshCounts;
 pub use socket::bind_socket;

@@ -310,19 +310,10 @@ impl Node {
     pub(super) fn publish_view(&mut self, now: Monotonic) {
         self.refresh_standings(now);
         self.table.set_members(u32::try_from(self.peers.len()).unwrap_or(u32::MAX).saturating_add(1));
+        let own = &self.settings;
         let myself = MemberView {
-            id: self.own.node,
-            myself: true,
-            host: self.settings.host.clone(),
-            client_port: self.settings.client_port,
-            mesh_port: self.settings.mesh_port,
-            link: LinkView::Myself,
-            suspected: false,
-            failed: false,
-            linked_since: None,
-            last_heard: None,
-            round_trip: None,
             incarnation: Some(self.own.incarnation),
+            ..MemberView::myself(self.own.node, own.host.clone(), own.client_port, own.mesh_port)
         };
         let others = self.peers.values().map(|peer| MemberView {
             id: peer.id,

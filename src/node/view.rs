@@ -37,6 +37,26 @@ pub struct MemberView {
     pub incarnation: Option<Incarnation>,
 }
 
+impl MemberView {
+    /// This node, as it is before it counts as any replica.
+    pub fn myself(id: NodeId, host: String, client_port: u16, mesh_port: u16) -> Self {
+        Self {
+            id,
+            myself: true,
+            host,
+            client_port,
+            mesh_port,
+            link: LinkView::Myself,
+            suspected: false,
+            failed: false,
+            linked_since: None,
+            last_heard: None,
+            round_trip: None,
+            incarnation: None,
+        }
+    }
+}
+
 /// How a member is linked with this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkView {

@@ -1,7 +1,7 @@
 //! What a node knew of all replicas when it last wrote to disk.
 
 use super::numbers::NumberSet;
-use crate::base::{HybridTime, Incarnation, NodeId, ReplicaId};
+use crate::base::{HybridTime, Incarnation, NodeId, ReplicaId, ReplicaIndex};
 
 /// What has to be on disk beside the counters, to go on from there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,14 @@ pub struct NodeRecord {
     pub time: HybridTime,
     /// The nodes that it was parted from, while it has not taken over what one of them has.
     pub parted: Vec<NodeId>,
+}
+
+impl NodeRecord {
+    /// The index of a replica, which is its place in the list.
+    pub fn index_of(&self, replica: ReplicaId) -> Option<ReplicaIndex> {
+        let place = self.replicas.iter().position(|(known, _)| *known == replica)?;
+        u32::try_from(place).ok().map(ReplicaIndex)
+    }
 }
 
 impl Default for NodeRecord {

@@ -14,7 +14,9 @@ mod records;
 mod store;
 
 pub use backup::{BACKUP_FILE, BackupError, BackupReader, BackupWriter, RestoreError, Restored, restore};
-pub use committer::{CommitError, CommitFigures, Commits, Committed, Committer, CommitterSettings, Complete, Failing};
+pub use committer::{
+    CommitError, CommitFigures, Commits, Committed, Committer, CommitterSettings, Complete, Failing, RereadError,
+};
 pub use config::{Config, ConfigError};
 pub use directory::DataDirectory;
 pub use error::StorageError;

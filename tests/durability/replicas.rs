@@ -1,6 +1,8 @@
 //! Restarts do not pile up replicas.
 
-use crate::server_support::{Ground, Server, eventually, eventually_answers, eventually_linked};
+use rustix::process::Signal;
+
+use crate::server_support::{Ground, Server, eventually, eventually_answers, eventually_linked, link};
 
 const QUICK: [&str; 2] = ["cluster.node_timeout_ms=2000", "mesh.idle_timeout_ms=2000"];
 const RESTARTS: u64 = 30;
@@ -90,5 +92,39 @@ fn a_node_that_comes_back_with_an_empty_disk_costs_nobody_a_count() {
     third.ask("INCRBY total 1000");
     for node in [&first, &second, &third] {
         eventually_answers(node, "GET total", "1111");
+    }
+}
+
+#[test]
+fn a_restored_node_that_is_alone_begins_one_replica_and_goes_on_as_that() {
+    for mode in ["memory", "everysec", "always"] {
+        let ground = Ground::new();
+        let setting = format!("storage.durability={mode}");
+        let [first, second] = [(); 2].map(|()| ground.server().set(&setting).run());
+        link(&[&first, &second]);
+        first.ask("INCRBY total 5");
+        second.ask("INCRBY total 7");
+        eventually_answers(&first, "GET total", "12");
+        let backup = ground.path("backup");
+        let ran = ground.cli(&["-p", &first.port().to_string(), "backup", &backup.display().to_string()]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        // Both are lost.
+        drop((first, second));
+        let restored = ground.server().set(&setting).argument("--restore").argument(&backup).run();
+        let directory = restored.data_directory();
+        let known = replicas(&restored);
+        assert_eq!(restored.ask("INCR total"), "13");
+        assert_eq!(restored.ask("SAVE"), "OK");
+        restored.stop(Signal::TERM);
+
+        let mut node = ground.server().set(&setting).data_directory(directory).run();
+        for restart in 1..=5_u64 {
+            assert_eq!(replicas(&node), known, "{mode}, {restart}: {}", node.log());
+            assert_eq!(node.ask("INCR total"), (13 + restart).to_string(), "{mode}");
+            // A crash in memory mode always ends a replica, as nothing says what it had told.
+            let is_stopped = mode == "memory" || restart % 2 == 0;
+            assert_eq!(node.ask("SAVE"), "OK");
+            node = if is_stopped { node.stop(Signal::TERM) } else { node.kill() }.run();
+        }
     }
 }

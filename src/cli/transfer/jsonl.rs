@@ -112,6 +112,7 @@ pub(super) fn end(seal: &Seal) -> String {
 mod tests {
     use super::*;
     use crate::base::Amount;
+    use crate::cli::transfer::record::any_record;
     use proptest::prelude::*;
 
     fn amount(text: &str) -> Amount {
@@ -161,12 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(
-            name in prop::collection::vec(any::<u8>(), 1..40), units in -10_i128.pow(37)..=10_i128.pow(37),
-            precision in proptest::option::of(0..=10_i128.pow(37))
-        ) {
-            let amount = |units| Amount::from_units(units).expect("in range");
-            let written = Record { name, value: amount(units), precision: precision.map(amount) };
+        fn what_was_written_is_read(written in any_record()) {
             let mut line = Vec::new();
             record(&written, &mut line);
             prop_assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1));

@@ -178,3 +178,18 @@ pub(super) fn shown(bytes: &[u8]) -> String {
         _ => quote(bytes),
     }
 }
+
+/// Any record that there can be.
+#[cfg(test)]
+pub(super) fn any_record() -> impl proptest::strategy::Strategy<Value = Record> {
+    use proptest::prelude::*;
+    let amount = |units| Amount::from_units(units).expect("in range");
+    let most = 10_i128.pow(37);
+    let name = prop::collection::vec(any::<u8>(), 1..40);
+    let parts = (name, -most..=most, proptest::option::of(0..=most));
+    parts.prop_map(move |(name, value, precision)| Record {
+        name,
+        value: amount(value),
+        precision: precision.map(amount),
+    })
+}

@@ -188,12 +188,28 @@ fn an_expired_certificate_is_refused_with_the_day() {
 }
 
 #[test]
-fn renewing_gives_a_new_id_that_stays() {
+fn renewing_gives_a_new_id_that_stays_once_it_is_taken() {
     let place = Place::new();
     let id = place.id();
-    let renewed = Identity::renew(&place.config, &place.data).expect("it is renewed");
-    assert_ne!(renewed.identity.id, id);
-    assert_eq!(place.id(), renewed.identity.id);
+    assert_eq!(Identity::next_id(&place.data).expect("readable"), None);
+    let renewed = Identity::renew(&place.config, &place.data).expect("it is renewed").identity.id;
+    assert_ne!(renewed, id);
+    assert_eq!((place.id(), Identity::next_id(&place.data).expect("readable")), (id, Some(renewed)));
+    Identity::take_next(&place.data).expect("taken");
+    assert_eq!((place.id(), Identity::next_id(&place.data).expect("readable")), (renewed, None));
+    let another = Identity::renew(&place.config, &place.data).expect("it is renewed").identity.id;
+    assert_ne!(another, renewed);
+    Identity::drop_next(&place.data).expect("dropped");
+    assert_eq!((place.id(), Identity::next_id(&place.data).expect("readable")), (renewed, None));
+}
+
+#[test]
+fn a_crash_between_a_new_key_and_its_certificate_costs_neither() {
+    let place = Place::new();
+    place.id();
+    let renewed = Identity::renew(&place.config, &place.data).expect("it is renewed").identity.id;
+    fs::rename(place.data.join(NEXT_KEY_FILE), place.data.join(NODE_KEY_FILE)).expect("renamed");
+    assert_eq!(place.id(), renewed);
 }
 
 #[test]

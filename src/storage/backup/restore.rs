@@ -9,7 +9,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::file::{BACKUP_FILE, BackupError, BackupReader, check_states, joined};
-use crate::base::{Durability, Incarnation, NodeId, ReplicaId, ReplicaIndex};
+use crate::base::{Durability, Incarnation, NodeId, ReplicaId};
 use crate::replication::{NodeRecord, NumberSet};
 use crate::storage::checked_file::{io_error, sync_directory};
 use crate::storage::store::{COMMITS, Changes, STORE, Standing, Store};
@@ -138,8 +138,7 @@ fn read(path: &Path, take: &mut dyn FnMut(&[u8]) -> Result<(), RestoreError>) ->
 /// Writes what replica `of` held into a new store.
 fn fill(work: &Path, of: ReplicaId, path: &Path, record: &NodeRecord) -> Result<u64, RestoreError> {
     let replicas: Vec<_> = record.replicas.iter().map(|(replica, _)| *replica).collect();
-    let place = replicas.iter().position(|replica| *replica == of).and_then(|place| u32::try_from(place).ok());
-    let place = ReplicaIndex(place.ok_or_else(|| unfit(path, "its own replica is not in its list".to_owned()))?);
+    let place = record.index_of(of).ok_or_else(|| unfit(path, "its own replica is not in its list".to_owned()))?;
     let (mut store, _) = Store::open(work, record.own.node)?;
     // From the first on, the store is that of this node.
     store.begin_run(record, Durability::Always, Standing { whole: false, stale: true })?;
@@ -170,7 +169,7 @@ fn fill(work: &Path, of: ReplicaId, path: &Path, record: &NodeRecord) -> Result<
 mod tests {
     use super::super::file::BackupWriter;
     use super::*;
-    use crate::base::Total;
+    use crate::base::{ReplicaIndex, Total};
     use crate::counter::{Share, StoredCounter};
     use crate::storage::LoadProgress;
     use crate::wire::{encode_backup_entry, encode_node_record};

@@ -5,8 +5,10 @@
 
 mod cycle;
 mod figures;
+mod rereading;
 
 pub use figures::CommitFigures;
+pub use rereading::RereadError;
 
 use super::error::StorageError;
 use super::store::{Standing, Store};
@@ -84,6 +86,8 @@ struct Control {
     wanted: u64,
     standing: Option<Standing>,
     durability: Option<Durability>,
+    /// They want to know whether what is on disk is what is in memory.
+    readers: Vec<rereading::Reader>,
     stop: Option<Stop>,
 }
 
@@ -253,12 +257,14 @@ fn run(store: Store, settings: CommitterSettings, shared: &Shared) -> Result<(),
             break stop;
         }
         last = Instant::now();
-        let told = {
+        let (told, readers) = {
             let mut control = shared.control.lock();
-            (control.standing.take(), control.durability.take())
+            ((control.standing.take(), control.durability.take()), std::mem::take(&mut control.readers))
         };
         durability = cycles.take_in(told).unwrap_or(durability);
-        match cycles.run() {
+        let written = cycles.run();
+        cycles.answer(readers, &written);
+        match written {
             Ok(is_complete) => {
                 pause = FIRST_PAUSE;
                 if !is_complete {
@@ -272,6 +278,7 @@ fn run(store: Store, settings: CommitterSettings, shared: &Shared) -> Result<(),
         }
     };
     let result = if stop == Stop::Clean { cycles.close() } else { Ok(()) };
+    shared.control.lock().readers.clear();
     shared.outcome.send_modify(|outcome| outcome.stopped = true);
     result
 }

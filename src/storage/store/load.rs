@@ -1,8 +1,9 @@
 //! Reading all counters, by several threads that share the work out among themselves.
 
+use super::MARKER_KEY;
 use super::engine::{Engine, engine_error};
+use super::said::wire_error;
 use super::sealed::unseal;
-use super::{MARKER_KEY, wire_error};
 use crate::base::{Name, ReplicaId};
 use crate::counter::{Context, StoredCounter};
 use crate::storage::StorageError;

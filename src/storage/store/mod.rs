@@ -10,6 +10,8 @@ mod engine;
 mod load;
 mod mark;
 mod repair;
+mod replacement;
+mod said;
 mod salvage;
 mod sealed;
 
@@ -21,12 +23,13 @@ use super::checked_file::{io_error, sync_directory};
 use super::error::StorageError;
 use crate::base::{Durability, NodeId};
 use crate::replication::NodeRecord;
-use crate::wire::{WireError, decode_node_record, encode_node_record};
+use crate::wire::encode_node_record;
 pub(super) use commits_file::FILE_NAME as COMMITS;
 use commits_file::{CommitsFile, Said};
 use engine::Engine;
 use mark::{Mark, weaker};
-use sealed::{seal, unseal};
+use said::{check_mark, commits_missing, opened, read_mark, read_node};
+use sealed::seal;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -85,8 +88,9 @@ impl Store {
     /// Opens the store in a data directory that the caller has locked, or makes a new one.
     ///
     /// # Errors
-    /// [`StorageError`] says what is wrong, where, and what to do. Nothing was changed.
+    /// [`StorageError`] says what is wrong, where, and what to do. Nothing was changed but what a repair before this had begun.
     pub fn open(data_directory: &Path, node: NodeId) -> Result<(Self, Opened), StorageError> {
+        replacement::complete(data_directory)?;
         let path = data_directory.join(STORE);
         let said = CommitsFile::open(data_directory)?;
         let is_there = path.try_exists().map_err(io_error("look for", &path))?;
@@ -96,10 +100,7 @@ impl Store {
             // Only ever made, and not to the end: nothing was in it.
             (Some((_, said)), false) if said.commit <= FIRST_COMMIT => make(data_directory, node)?,
             (None, true) => {
-                return Err(StorageError::StoreDamaged {
-                    path: data_directory.join(commits_file::FILE_NAME),
-                    what: "it is missing, so nobody can say whether the store beside it is complete".into(),
-                });
+                return Err(commits_missing(data_directory));
             }
             (Some(_), false) => {
                 return Err(StorageError::StoreDamaged { path, what: "the whole directory is missing".into() });
@@ -129,6 +130,18 @@ impl Store {
             },
             opened,
         ))
+    }
+
+    /// Whose counters are in a data directory, as far as that can be read; whether they are damaged is not looked at.
+    ///
+    /// # Errors
+    /// [`StorageError`] when the system refuses, or the store is of a newer version.
+    pub fn owner(data_directory: &Path) -> Result<Option<NodeId>, StorageError> {
+        let path = data_directory.join(STORE);
+        if !path.is_dir() {
+            return Ok(None);
+        }
+        Ok(salvage::Salvage::new(&path).node_state()?.mark.map(|mark| mark.node))
     }
 
     /// Notes that a run begins, which counts as `record.own` and may use numbers up to `record.reserved`. Durable when it
@@ -163,6 +176,31 @@ impl Store {
             Some(engine) => load::load(engine, &replicas, threads, progress, take),
             None => Err(self.not_open()),
         }
+    }
+
+    /// Closes the store, opens it again as a start does, with every file checked, and hands every counter to `take`.
+    ///
+    /// # Errors
+    /// [`StorageError`]: what is on disk cannot be read, or is not what was written. The next write opens it again.
+    pub(super) fn read_again(
+        &mut self,
+        threads: usize,
+        take: impl Fn(crate::base::Name<'_>, crate::counter::StoredCounter) + Sync,
+    ) -> Result<u64, StorageError> {
+        // Only one can be open.
+        self.engine = None;
+        let said = CommitsFile::open(&self.data_directory)?.map(|(_, said)| said);
+        let said = said.ok_or_else(|| commits_missing(&self.data_directory))?;
+        check::check(&self.path, threads)?.cut_torn_end()?;
+        let engine = Engine::open(&self.path)?;
+        let (mark, record) = read_node(&engine)?;
+        check_mark(&self.path, &mark, self.mark.node, said)?;
+        if (mark.store, mark.commit) != (self.mark.store, self.durable) || record != self.record {
+            let what = "it is not what was written: what it says of the node is another".into();
+            return Err(StorageError::StoreDamaged { path: self.path.clone(), what });
+        }
+        self.engine = Some(engine);
+        self.load(threads, &LoadProgress::default(), take)
     }
 
     /// Writes changes and, in one go with them, the node's record. On disk when it returns.
@@ -311,73 +349,6 @@ fn make_unfinished(data_directory: &Path, node: NodeId) -> Result<(Engine, Mark)
     let said = seal(MARK_KEY, |out| mark.encode(out));
     engine.write([(&MARKER_KEY[..], Some(&marker[..]))].into_iter(), [(MARK_KEY, said)].into_iter())?;
     Ok((engine, mark))
-}
-
-/// What the store says of itself and of the node.
-fn read_node(engine: &Engine) -> Result<(Mark, Option<NodeRecord>), StorageError> {
-    let get = |key: &[u8]| engine.node.get(key).map_err(engine::engine_error("read", &engine.path));
-    let damaged = |what: &str| StorageError::StoreDamaged { path: engine.path.clone(), what: what.to_owned() };
-    let mark = get(MARK_KEY)?.ok_or_else(|| damaged("it does not say whose it is"))?;
-    let mark = read_mark(&engine.path, &mark)?;
-    let record = match get(RECORD_KEY)? {
-        None => None,
-        Some(bytes) => {
-            let bytes = unseal(RECORD_KEY, &bytes).ok_or_else(|| damaged("the node's record has a wrong checksum"))?;
-            Some(decode_node_record(bytes).map_err(|error| wire_error(&engine.path, "the node's record", &error))?)
-        }
-    };
-    Ok((mark, record))
-}
-
-fn read_mark(path: &Path, sealed: &[u8]) -> Result<Mark, StorageError> {
-    let mark = unseal(MARK_KEY, sealed).ok_or_else(|| StorageError::StoreDamaged {
-        path: path.to_owned(),
-        what: "what it says of itself has a wrong checksum".into(),
-    })?;
-    Mark::decode(mark, path)
-}
-
-fn wire_error(path: &Path, what: &str, error: &WireError) -> StorageError {
-    match error {
-        WireError::Version(found) => StorageError::Newer {
-            path: path.to_owned(),
-            found: (*found).into(),
-            known: crate::wire::STORED_VERSION.into(),
-        },
-        error => StorageError::StoreDamaged { path: path.to_owned(), what: format!("{what}: {error}") },
-    }
-}
-
-fn check_mark(path: &Path, mark: &Mark, node: NodeId, said: Said) -> Result<(), StorageError> {
-    if mark.node != node {
-        return Err(StorageError::OtherNode { path: path.to_owned(), found: mark.node, expected: node });
-    }
-    let damaged = |what: String| StorageError::StoreDamaged { path: path.to_owned(), what };
-    if mark.store != said.store {
-        return Err(damaged(format!(
-            "it is not the store that the file {} beside it speaks of",
-            commits_file::FILE_NAME
-        )));
-    }
-    if mark.commit < said.commit {
-        let lost = said.commit - mark.commit;
-        return Err(damaged(format!("its last {lost} of {} commits are missing", said.commit)));
-    }
-    Ok(())
-}
-
-fn opened(mark: &Mark, previous: Option<NodeRecord>, counters: u64) -> Opened {
-    let complete = mark.clean || mark.durability == Durability::Always;
-    let told = previous.as_ref().is_some_and(|record| record.has_told);
-    // In memory mode nothing is written down before it is said, so the record does not know what was told.
-    let stale = mark.stale || (!mark.clean && mark.durability == Durability::Memory);
-    Opened {
-        clean: mark.clean,
-        mode_was: mark.durability,
-        standing: Standing { whole: !stale && ((mark.whole && complete) || !told), stale },
-        counters,
-        previous,
-    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! The way back from damage: what can be read is written into a new store, and the damaged one is set aside. Nothing is
 //! ever deleted.
 
-use super::commits_file::{self, CommitsFile, Said};
+use super::commits_file::Said;
+use super::replacement::Replacement;
 use super::salvage::{NodeState, Salvage};
 use super::sealed::unseal;
-use super::{Changes, MARKER_KEY, Mark, STORE, Standing, Store, UNFINISHED, make_unfinished};
+use super::{Changes, MARKER_KEY, Mark, STORE, Standing, Store, make_unfinished};
 use crate::base::{Durability, NodeId, ReplicaId};
 use crate::counter::StoredCounter;
 use crate::replication::{NodeRecord, NumberSet};
 use crate::storage::StorageError;
-use crate::storage::checked_file::{io_error, sync_directory};
+use crate::storage::checked_file::io_error;
 use crate::wire::decode_stored_counter;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,14 +58,8 @@ impl Store {
         };
         let aside = free_name(data_directory)?;
         fs::create_dir(&aside).map_err(io_error("make", &aside))?;
-        for name in [STORE, commits_file::FILE_NAME] {
-            move_if_there(&data_directory.join(name), &aside.join(name))?;
-        }
-        let unfinished = data_directory.join(UNFINISHED);
-        fs::rename(&unfinished, &damaged).map_err(io_error("rename", &unfinished))?;
-        CommitsFile::create(data_directory, Said { store: mark.store, commit: mark.commit })?;
-        sync_directory(&aside)?;
-        sync_directory(data_directory)?;
+        Replacement { aside: aside.clone(), said: Said { store: mark.store, commit: mark.commit } }
+            .begin(data_directory)?;
         repaired.set_aside = Some(aside);
         Ok(repaired)
     }
@@ -171,13 +166,6 @@ fn free_name(data_directory: &Path) -> Result<PathBuf, StorageError> {
     }
     let path = data_directory.join(format!("{DAMAGED}{MOST_DAMAGED}"));
     Err(StorageError::Engine { operation: "use", path, what: "every number up to this is taken".into() })
-}
-
-fn move_if_there(from: &Path, to: &Path) -> Result<(), StorageError> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("set aside", from)(error)),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
