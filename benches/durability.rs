@@ -12,7 +12,8 @@
 mod beside_redis;
 
 use beside_redis::{
-    CLIENTS, NAMES, Outcome, Run, Server, is_installed, least, median, most, run_benchmark, start_nodes, start_redis,
+    CLIENTS, NAMES, Options, Outcome, Run, Server, is_redis_installed, least, median, most, run_benchmark, start_nodes,
+    start_redis,
 };
 
 /// Our mode, and what Redis is told.
@@ -29,11 +30,8 @@ const FIRST_REQUESTS: u32 = 5_000;
 
 fn main() -> Outcome<()> {
     let (rounds, seconds) = read_options()?;
-    for tool in ["redis-server", "redis-benchmark"] {
-        if !is_installed(tool) {
-            println!("{tool} is not installed: nothing was measured.");
-            return Ok(());
-        }
+    if !is_redis_installed() {
+        return Ok(());
     }
     println!("INCR: {CLIENTS} clients, {NAMES} names of 16 bytes, {rounds} rounds of about {seconds} s; a node alone");
     println!(
@@ -100,21 +98,8 @@ fn measure(mode: &str, pipeline: u32, (rounds, seconds): (u32, u32), redis: &Ser
 
 /// Rounds, and seconds a round.
 fn read_options() -> Outcome<(u32, u32)> {
-    let (mut rounds, mut seconds) = (5, 3);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut number = || -> Outcome<u32> {
-            let text = arguments.next().ok_or_else(|| format!("{argument} takes a number"))?;
-            Ok(text.parse()?)
-        };
-        match argument.as_str() {
-            "--rounds" => rounds = number()?,
-            "--seconds" => seconds = number()?,
-            // What cargo bench adds.
-            "--bench" => {}
-            other => return Err(format!("unknown option '{other}'; known are --rounds N and --seconds N").into()),
-        }
-    }
+    let options = Options::read(&[("--rounds", 5), ("--seconds", 3)], &[])?;
+    let (rounds, seconds) = (options.number("--rounds"), options.number("--seconds"));
     if rounds == 0 || !(1..=3600).contains(&seconds) {
         return Err("there must be at least one round, of 1 to 3600 seconds".into());
     }

@@ -15,7 +15,8 @@
 mod beside_redis;
 
 use beside_redis::{
-    CLIENTS, NAMES, Outcome, Run, Server, is_installed, least, median, most, run_benchmark, start_nodes, start_redis,
+    CLIENTS, NAMES, Options, Outcome, Run, Server, is_redis_installed, least, median, most, run_benchmark, start_nodes,
+    start_redis,
 };
 
 /// Pipelined rounds take this many times the requests, so that they last about as long as the others.
@@ -25,36 +26,33 @@ const PIPELINED_FACTOR: u32 = 5;
 const ROWS: [(&str, u32, f64); 6] =
     [("INCR", 1, 1.0), ("INCR", 16, 1.6), ("INCR", 64, 2.0), ("GET", 1, 1.0), ("GET", 16, 1.6), ("GET", 64, 2.0)];
 
-struct Options {
-    rounds: usize,
+struct Plan {
+    rounds: u32,
     requests: u32,
     cluster: bool,
 }
 
 fn main() -> Outcome<()> {
-    let options = read_options()?;
-    for tool in ["redis-server", "redis-benchmark"] {
-        if !is_installed(tool) {
-            println!("{tool} is not installed: nothing was measured.");
-            return Ok(());
-        }
+    let plan = read_plan()?;
+    if !is_redis_installed() {
+        return Ok(());
     }
     let scratch = tempfile::tempdir()?;
     let redis = start_redis(scratch.path(), &["--appendonly", "no"])?;
-    let nodes = start_nodes(scratch.path(), if options.cluster { 3 } else { 1 }, &["storage.durability=memory"])?;
+    let nodes = start_nodes(scratch.path(), if plan.cluster { 3 } else { 1 }, &["storage.durability=memory"])?;
     let ours = nodes.first().ok_or("no node was started")?;
 
     println!(
         "{CLIENTS} clients, {NAMES} names of 16 bytes, {} rounds; discnt {}",
-        options.rounds,
-        if options.cluster { "in a cluster of three nodes" } else { "alone" }
+        plan.rounds,
+        if plan.cluster { "in a cluster of three nodes" } else { "alone" }
     );
     println!(
         "{:8} {:>8} {:>10} {:>10} {:>7} {:>13} {:>5} {:>14} {:>14}",
         "command", "pipeline", "redis/s", "discnt/s", "ratio", "spread", "aim", "redis us/req", "discnt us/req"
     );
     for (command, pipeline, aim) in ROWS {
-        let row = measure(&options, command, pipeline, &redis, ours)?;
+        let row = measure(&plan, command, pipeline, &redis, ours)?;
         let rate = |runs: &[Run]| median(runs.iter().map(|run| run.requests_per_second));
         let cpu = |runs: &[Run]| median(runs.iter().map(|run| run.cpu_micros));
         println!(
@@ -71,36 +69,20 @@ fn main() -> Outcome<()> {
 }
 
 /// Flags, or else the environment: `REDIS_RATIO_ROUNDS`, `REDIS_RATIO_REQUESTS`, `REDIS_RATIO_CLUSTER=1`.
-fn read_options() -> Outcome<Options> {
+fn read_plan() -> Outcome<Plan> {
     let from_environment = |name: &str| std::env::var(format!("REDIS_RATIO_{name}")).ok();
-    let mut options = Options {
-        rounds: from_environment("ROUNDS").map_or(Ok(5), |text| text.parse())?,
-        requests: from_environment("REQUESTS").map_or(Ok(200_000), |text| text.parse())?,
-        cluster: from_environment("CLUSTER").is_some_and(|text| text == "1"),
+    let number = |name, otherwise| from_environment(name).map_or(Ok(otherwise), |text| text.parse());
+    let numbers = [("--rounds", number("ROUNDS", 5)?), ("--requests", number("REQUESTS", 200_000)?)];
+    let options = Options::read(&numbers, &["--cluster"])?;
+    let plan = Plan {
+        rounds: options.number("--rounds"),
+        requests: options.number("--requests"),
+        cluster: options.has("--cluster") || from_environment("CLUSTER").is_some_and(|text| text == "1"),
     };
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut number = || -> Outcome<u32> {
-            let text = arguments.next().ok_or_else(|| format!("{argument} takes a number"))?;
-            Ok(text.parse()?)
-        };
-        match argument.as_str() {
-            "--rounds" => options.rounds = number()? as usize,
-            "--requests" => options.requests = number()?,
-            "--cluster" => options.cluster = true,
-            // What cargo bench adds.
-            "--bench" => {}
-            other => {
-                return Err(
-                    format!("unknown option '{other}'; known are --rounds N, --requests N and --cluster").into()
-                );
-            }
-        }
-    }
-    if options.rounds == 0 || !(100..=100_000_000).contains(&options.requests) {
+    if plan.rounds == 0 || !(100..=100_000_000).contains(&plan.requests) {
         return Err("there must be at least one round, and 100 to 100000000 requests".into());
     }
-    Ok(options)
+    Ok(plan)
 }
 
 /// The runs of all rounds, and their ratios.
@@ -111,14 +93,14 @@ struct Row {
     ratios: Vec<f64>,
 }
 
-fn measure(options: &Options, command: &str, pipeline: u32, redis: &Server, discnt: &Server) -> Outcome<Row> {
-    let requests = options.requests * if pipeline == 1 { 1 } else { PIPELINED_FACTOR };
+fn measure(plan: &Plan, command: &str, pipeline: u32, redis: &Server, discnt: &Server) -> Outcome<Row> {
+    let requests = plan.requests * if pipeline == 1 { 1 } else { PIPELINED_FACTOR };
     let run = |server| run_benchmark(server, command, pipeline, requests);
     // Neither server pays for its first requests in the figures.
     run_benchmark(redis, command, pipeline, requests / 10)?;
     run_benchmark(discnt, command, pipeline, requests / 10)?;
     let mut row = Row::default();
-    for round in 0..options.rounds {
+    for round in 0..plan.rounds {
         let (theirs, ours) = if round % 2 == 0 {
             let theirs = run(redis)?;
             (theirs, run(discnt)?)

@@ -70,6 +70,10 @@ impl Service for Counting {
         None
     }
 
+    fn is_released(&self, hold: Self::Hold) -> bool {
+        match hold {}
+    }
+
     async fn released(&self, hold: Self::Hold) {
         match hold {}
     }

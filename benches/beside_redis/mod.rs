@@ -100,7 +100,54 @@ impl Drop for Server {
     }
 }
 
-pub(crate) fn is_installed(tool: &str) -> bool {
+/// Options of the command line: `--NAME` alone, or with a number behind it.
+pub(crate) struct Options {
+    numbers: Vec<(&'static str, u32)>,
+    flags: Vec<&'static str>,
+}
+
+impl Options {
+    /// Reads what follows the program's name. `numbers` are the known options with a number, each with what it is if it is
+    /// not given; `flags` those without.
+    pub(crate) fn read(numbers: &[(&'static str, u32)], flags: &[&'static str]) -> Outcome<Self> {
+        let mut options = Self { numbers: numbers.to_vec(), flags: Vec::new() };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            if let Some((_, number)) = options.numbers.iter_mut().find(|(name, _)| *name == argument) {
+                let text = arguments.next().ok_or_else(|| format!("{argument} takes a number"))?;
+                *number = text.parse().map_err(|error| format!("{argument} {text}: {error}"))?;
+            } else if let Some(flag) = flags.iter().find(|name| **name == argument) {
+                options.flags.push(flag);
+            } else if argument != "--bench" {
+                // That one cargo bench adds.
+                let known: Vec<String> = numbers.iter().map(|(name, _)| format!("{name} N")).collect();
+                let known = [known, flags.iter().map(ToString::to_string).collect()].concat().join(", ");
+                return Err(format!("unknown option '{argument}'; known are {known}").into());
+            }
+        }
+        Ok(options)
+    }
+
+    pub(crate) fn number(&self, name: &str) -> u32 {
+        self.numbers.iter().find(|(known, _)| *known == name).map_or(0, |(_, number)| *number)
+    }
+
+    pub(crate) fn has(&self, flag: &str) -> bool {
+        self.flags.contains(&flag)
+    }
+}
+
+/// Whether both programs of Redis are there; says so if not.
+#[allow(clippy::print_stdout, reason = "the reader waits for figures, and is told why there are none")]
+pub(crate) fn is_redis_installed() -> bool {
+    let missing = ["redis-server", "redis-benchmark"].into_iter().find(|tool| !is_installed(tool));
+    if let Some(tool) = missing {
+        println!("{tool} is not installed: nothing was measured.");
+    }
+    missing.is_none()
+}
+
+fn is_installed(tool: &str) -> bool {
     Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 

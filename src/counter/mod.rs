@@ -29,6 +29,7 @@ mod fingerprint;
 #[cfg(test)]
 mod fingerprint_tests;
 mod forecast;
+mod marks;
 mod predicted;
 mod prediction;
 mod progress;

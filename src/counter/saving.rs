@@ -20,6 +20,8 @@ const SMALL: usize = 1024;
 /// What one shard has to have kept.
 #[derive(Debug, Default)]
 pub(super) struct Saving {
+    /// Which shard.
+    number: u8,
     /// Counters that changed, each once but for those that are gone again.
     touched: Vec<u32>,
     /// Those that are being handed over.
@@ -33,10 +35,15 @@ pub(super) struct Saving {
 }
 
 impl Saving {
+    pub(super) fn new(number: u8) -> Self {
+        Self { number, ..Self::default() }
+    }
+
     #[inline]
     pub(super) fn touch(&mut self, shared: &Shared, slot: u32, counter: &mut Counter) {
         if !std::mem::replace(&mut counter.unsaved, true) {
             shared.unsaved.fetch_add(1, Ordering::Relaxed);
+            shared.unsaved_shards.mark(self.number);
             self.touched.push(slot);
         }
     }
@@ -65,7 +72,13 @@ impl Saving {
     fn remove_record(&mut self, shared: &Shared, name: &[u8]) {
         if self.removed.insert(name.into()) {
             shared.unsaved.fetch_add(1, Ordering::Relaxed);
+            shared.unsaved_shards.mark(self.number);
         }
+    }
+
+    /// Whether nothing is left to be handed over.
+    fn is_empty(&self) -> bool {
+        self.touched.is_empty() && self.leaving.is_empty() && self.removed.is_empty()
     }
 }
 
@@ -97,6 +110,10 @@ impl Table {
         now: Monotonic,
         visit: &mut dyn FnMut(&[u8], Option<&StoredCounter>),
     ) -> bool {
+        // Most have none, and their locks are better left to others.
+        if !self.shared.unsaved_shards.is_marked(shard) {
+            return false;
+        }
         let Some(mut shard) = self.lock_at(Location(u32::from(shard))) else { return false };
         shard.take_unsaved(&self.shared, limit, now, visit)
     }
@@ -215,6 +232,8 @@ impl Shard {
         now: Monotonic,
         visit: &mut dyn FnMut(&[u8], Option<&StoredCounter>),
     ) -> bool {
+        // Set again below if it is not all.
+        shared.unsaved_shards.take(self.number);
         if self.saving.leaving.is_empty() {
             let Saving { touched, leaving, .. } = &mut self.saving;
             std::mem::swap(touched, leaving);
@@ -227,6 +246,9 @@ impl Shard {
         }
         if self.saving.leaving.is_empty() {
             self.saving.leaving.shrink_to(SMALL);
+        }
+        if !self.saving.is_empty() {
+            shared.unsaved_shards.mark(self.number);
         }
         !self.saving.leaving.is_empty()
     }

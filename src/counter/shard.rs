@@ -66,7 +66,7 @@ impl Shard {
             existing: 0,
             corrections: Corrections::default(),
             unsettled_precisions: Vec::new(),
-            saving: Saving::default(),
+            saving: Saving::new(number),
             signalled: false,
             default_band,
             alone: true,

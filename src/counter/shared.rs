@@ -1,5 +1,6 @@
 //! What all shards of a table have in common.
 
+use super::marks::Marks;
 use super::progress::Progress;
 use super::state::CounterState;
 use super::{Band, CommitClock, Precision};
@@ -71,13 +72,15 @@ pub(super) struct Shared {
     pub(super) unsettled_precisions: AtomicU64,
     /// Counters that changed since they were last handed over to be kept, and records of counters that are gone.
     pub(super) unsaved: AtomicU64,
+    /// Shards with such counters.
+    pub(super) unsaved_shards: Marks,
     pub(super) passed_over: AtomicBool,
     pub(super) commits: CommitClock,
     /// Nothing of an own share is kept apart as counted and never said.
     pub(super) saves_exactly: AtomicBool,
     members: AtomicU32,
-    /// A bit a shard that has news.
-    news: [AtomicU64; SHARDS / 64],
+    /// Shards with news.
+    news: Marks,
     drain_from: AtomicUsize,
     /// When each shard's next timer is due.
     due: Box<[AtomicU64]>,
@@ -102,11 +105,12 @@ impl Shared {
             counters: AtomicU64::new(0),
             unsettled_precisions: AtomicU64::new(0),
             unsaved: AtomicU64::new(0),
+            unsaved_shards: Marks::default(),
             passed_over: AtomicBool::new(false),
             commits: CommitClock::default(),
             saves_exactly: AtomicBool::new(false),
             members: AtomicU32::new(1),
-            news: Default::default(),
+            news: Marks::default(),
             drain_from: AtomicUsize::new(0),
             due: (0..SHARDS).map(|_| AtomicU64::new(u64::MAX)).collect(),
             earliest_due: AtomicU64::new(u64::MAX),
@@ -143,16 +147,13 @@ impl Shared {
     }
 
     pub(super) fn mark_news(&self, shard: u8) {
-        let (word, bit) = (usize::from(shard) / 64, shard % 64);
-        self.news[word].fetch_or(1 << bit, Ordering::AcqRel);
+        self.news.mark(shard);
         self.rouse();
     }
 
     /// Takes the mark of a shard. Answers whether it had news.
     pub(super) fn take_news(&self, shard: usize) -> bool {
-        let (word, bit) = (&self.news[shard / 64], 1 << (shard % 64));
-        // Most shards have none, and looking is cheaper than writing.
-        word.load(Ordering::Acquire) & bit != 0 && word.fetch_and(!bit, Ordering::AcqRel) & bit != 0
+        u8::try_from(shard).is_ok_and(|shard| self.news.take(shard))
     }
 
     /// The shard to drain first.
@@ -195,7 +196,7 @@ impl Shared {
     }
 
     pub(super) fn has_news(&self) -> bool {
-        self.news.iter().any(|word| word.load(Ordering::Acquire) != 0)
+        self.news.any()
     }
 
     fn rouse(&self) {

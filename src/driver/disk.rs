@@ -8,8 +8,9 @@ use crate::command::{PersistenceFigures, Stage};
 use crate::counter::Table;
 use crate::node::{ClusterState, NodeRecord, Phase};
 use crate::storage::{Commits, Committer, CommitterSettings, Standing, StorageError, Store};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
 /// What the driver needs to write counters.
@@ -37,6 +38,9 @@ pub enum LastCommit {
     Failed(StorageError),
 }
 
+/// While nobody at the node waits for a cycle, it hears of them not more often than this: it takes what it hears some work.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// A cycle that is on disk, with the node's record in it.
 type Finished = Option<(u64, Arc<NodeRecord>)>;
 
@@ -60,12 +64,25 @@ pub(super) struct Disk {
     committer: Option<Committer>,
     is_loading: bool,
     finished: (watch::Sender<Finished>, watch::Receiver<Finished>),
+    /// What the node has heard of last.
+    heard: Finished,
+    /// The last cycle that the node waits for.
+    awaited: Arc<AtomicU64>,
     is_wanted: bool,
 }
 
 impl Disk {
     pub(super) fn new(parts: Option<DiskParts>) -> Self {
-        Self { parts, store: None, committer: None, is_loading: true, finished: watch::channel(None), is_wanted: false }
+        Self {
+            parts,
+            store: None,
+            committer: None,
+            is_loading: true,
+            finished: watch::channel(None),
+            heard: None,
+            awaited: Arc::default(),
+            is_wanted: false,
+        }
     }
 
     /// Completes with the next thing that happens; what was not waited for to its end is not lost.
@@ -80,7 +97,7 @@ impl Disk {
         loop {
             // The sender is kept beside it.
             let _ = self.finished.1.changed().await;
-            if let Some((cycle, record)) = self.finished.1.borrow_and_update().clone() {
+            if let Some((cycle, record)) = self.take_committed() {
                 return FromDisk::Committed { cycle, record };
             }
         }
@@ -88,10 +105,13 @@ impl Disk {
 
     /// The last cycle on disk, if it was not taken yet.
     pub(super) fn take_committed(&mut self) -> Finished {
-        match self.finished.1.has_changed() {
-            Ok(true) => self.finished.1.borrow_and_update().clone(),
-            _ => None,
+        let finished = self.finished.1.borrow_and_update();
+        let (cycle, record) = finished.as_ref()?;
+        if self.heard.as_ref().is_some_and(|heard| heard.0 == *cycle && Arc::ptr_eq(&heard.1, record)) {
+            return None;
         }
+        self.heard = finished.clone();
+        self.heard.clone()
     }
 
     /// Whether anything is ever on disk.
@@ -102,7 +122,12 @@ impl Disk {
     /// Asks for a cycle; where there can be none yet, the first one will do.
     pub(super) fn request(&mut self) {
         match &self.committer {
-            Some(committer) => committer.commits().request(),
+            Some(committer) => {
+                let commits = committer.commits();
+                // First, as the cycle may be over in no time.
+                self.awaited.fetch_max(commits.ticket(), Ordering::SeqCst);
+                commits.request();
+            }
             None => self.is_wanted = true,
         }
     }
@@ -134,7 +159,7 @@ impl Disk {
         // Whoever serves has all that its replica told anybody. Of whom it is in doubt is in its record.
         store.set_standing(Standing { whole: true, stale: false });
         let (figures, telling) = (Arc::clone(&parts.persistence), Arc::clone(&parts.persistence));
-        let finished = self.finished.0.clone();
+        let mut news = News::new(self.finished.0.clone(), Arc::clone(&self.awaited));
         let (state, completing) = (Arc::clone(state), Arc::clone(state));
         let settings = CommitterSettings {
             durability: parts.durability,
@@ -144,7 +169,7 @@ impl Disk {
             now: Box::new(move || clock.monotonic()),
             committed: Box::new(move |cycle, record| {
                 figures.commit_succeeded(clock.moment().wall);
-                finished.send_replace(Some((cycle, Arc::clone(record))));
+                news.tell(cycle, record);
             }),
             failing: Box::new(move |error| tell_failing(&telling, error, clock.moment().wall)),
         };
@@ -178,6 +203,33 @@ impl Disk {
             }
         });
         closing.await.unwrap_or(LastCommit::Left)
+    }
+}
+
+/// What the committer tells the node, seen from the committer.
+struct News {
+    finished: watch::Sender<Finished>,
+    awaited: Arc<AtomicU64>,
+    last: Option<Instant>,
+    last_cycle: u64,
+}
+
+impl News {
+    fn new(finished: watch::Sender<Finished>, awaited: Arc<AtomicU64>) -> Self {
+        Self { finished, awaited, last: None, last_cycle: 0 }
+    }
+
+    /// Leaves word of a cycle, and wakes the node if that is due. It looks, too, whenever it does anything.
+    fn tell(&mut self, cycle: u64, record: &Arc<NodeRecord>) {
+        let is_awaited = self.awaited.load(Ordering::SeqCst) > self.last_cycle;
+        let wakes = is_awaited || self.last.is_none_or(|last| last.elapsed() >= PAUSE);
+        self.finished.send_if_modified(|finished| {
+            *finished = Some((cycle, Arc::clone(record)));
+            wakes
+        });
+        if wakes {
+            (self.last, self.last_cycle) = (Some(Instant::now()), cycle);
+        }
     }
 }
 

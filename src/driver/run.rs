@@ -122,10 +122,14 @@ impl Driver {
             if let Ok(call) = self.parts.calls.try_recv() {
                 self.take_call(call);
             }
-            // First ask to be woken, then look: news that comes in between is seen by one or the other.
-            self.parts.node.table().listen();
-            self.parts.node.tick(self.parts.clock.moment());
+            if let Some((cycle, record)) = self.disk.take_committed() {
+                self.input(Input::Committed { cycle, record });
+            }
+            let now = self.parts.clock.moment();
+            self.parts.node.tick(now);
             self.carry_out();
+            // First ask to be woken, then look: news that comes in between is seen by one or the other.
+            self.parts.node.listen(now.monotonic);
             let deadline = self.next_deadline();
             tokio::select! {
                 biased;

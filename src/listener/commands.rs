@@ -214,6 +214,11 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
         session.take_awaits_disk().then(|| self.environment().table.commits().ticket())
     }
 
+    #[inline]
+    fn is_released(&self, ticket: u64) -> bool {
+        self.environment().table.commits().is_durable(ticket)
+    }
+
     async fn released(&self, ticket: u64) {
         self.ways.disk.committed(ticket).await;
     }

@@ -255,6 +255,10 @@ async fn replies_to_changes_are_held_until_their_commit_with_always_alone() {
     };
     released.await;
     assert_eq!(*bench.disk.tickets.lock().expect("no panic"), [hold]);
+    let commits = bench.commands.environment().table.commits();
+    assert!(!bench.commands.is_released(hold), "nothing was committed, whatever this disk says");
+    commits.finish(commits.begin());
+    assert!(bench.commands.is_released(hold));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::accept::{Accepted, Acceptor};
 use super::buffers::BufferPool;
+use super::holds::Holds;
 use super::service::Service;
 use super::session::{Session, SessionSettings};
 use super::{Listener, ListenerError};
@@ -158,14 +159,21 @@ async fn serve_clients<S: Service>(
     stop: StopSignal,
 ) -> usize {
     let pool = Arc::new(BufferPool::default());
+    let holds = Arc::new(Holds::default());
     let mut sessions = JoinSet::new();
+    // Goes on while sessions finish; ends with the thread's event loop.
+    tokio::spawn({
+        let (service, holds) = (Arc::clone(&service), Arc::clone(&holds));
+        async move { holds.release_all(&*service).await }
+    });
     // Ends when the accepting thread does, so nobody who was accepted is forgotten.
     loop {
         tokio::select! {
             accepted = new_clients.recv() => match accepted {
                 Some(accepted) => {
-                    let (service, pool, stop) = (Arc::clone(&service), Arc::clone(&pool), stop.clone());
-                    sessions.spawn(serve_client(service, settings, pool, accepted, stop));
+                    let (service, stop) = (Arc::clone(&service), stop.clone());
+                    let shared = (Arc::clone(&pool), Arc::clone(&holds));
+                    sessions.spawn(serve_client(service, settings, shared, accepted, stop));
                 }
                 None => break,
             },
@@ -183,7 +191,7 @@ async fn serve_clients<S: Service>(
 async fn serve_client<S: Service>(
     service: Arc<S>,
     settings: SessionSettings,
-    pool: Arc<BufferPool>,
+    shared: (Arc<BufferPool>, Arc<Holds<S::Hold>>),
     accepted: Accepted,
     stop: StopSignal,
 ) {
@@ -192,7 +200,7 @@ async fn serve_client<S: Service>(
     let ended = match tokio::net::TcpStream::from_std(stream) {
         Ok(stream) => {
             let state = service.open(connection);
-            Session::new(&*service, state, stream, pool, settings).run(stop).await
+            Session::new(&*service, state, stream, shared, settings).run(stop).await
         }
         Err(error) => Err(error),
     };

@@ -34,7 +34,7 @@ pub trait Service: Send + Sync + 'static {
     /// What an answer may have to wait for.
     type Pending: Send;
     /// What replies that are ready may have to wait for before they leave.
-    type Hold: Send;
+    type Hold: Copy + Ord + Send + Sync;
 
     /// Begins a connection's session.
     fn open(&self, connection: Connection) -> Self::Session;
@@ -63,6 +63,9 @@ pub trait Service: Send + Sync + 'static {
     /// What the replies to the requests since the last call have to wait for; none where they may leave at once.
     fn take_hold(&self, session: &mut Self::Session) -> Option<Self::Hold>;
 
-    /// Completes when the replies may leave.
+    /// Whether replies that had to wait for this may leave by now.
+    fn is_released(&self, hold: Self::Hold) -> bool;
+
+    /// Completes when [`Self::is_released`] becomes true, and asks for that to happen; one caller a thread at a time.
     fn released(&self, hold: Self::Hold) -> impl Future<Output = ()> + Send;
 }

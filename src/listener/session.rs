@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::buffers::{BufferPool, Input};
+use super::holds::Holds;
 use super::serve::StopSignal;
 use super::service::{Response, Service};
 use crate::resp::{Decoder, ErrorReply, Limits, Reply, encode};
@@ -32,6 +33,7 @@ pub(super) struct Session<'a, S: Service, T> {
     state: S::Session,
     stream: T,
     pool: Arc<BufferPool>,
+    holds: Arc<Holds<S::Hold>>,
     decoder: Decoder,
     input: Input,
     output: Vec<u8>,
@@ -62,7 +64,7 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
         service: &'a S,
         state: S::Session,
         stream: T,
-        pool: Arc<BufferPool>,
+        (pool, holds): (Arc<BufferPool>, Arc<Holds<S::Hold>>),
         settings: SessionSettings,
     ) -> Self {
         let mut decoder = Decoder::new(settings.limits);
@@ -72,6 +74,7 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
             state,
             stream,
             pool,
+            holds,
             decoder,
             input: Input::default(),
             output: Vec::new(),
@@ -144,7 +147,7 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
             let batch = self.run_batch();
             if let Some(hold) = self.service.take_hold(&mut self.state) {
                 // Only this connection waits; its thread serves the others meanwhile.
-                self.service.released(hold).await;
+                self.holds.released(self.service, hold).await;
             }
             self.stream.write_all(&self.output).await?;
             self.service.transferred(&self.state, 0, self.output.len());

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::io::DuplexStream;
 use tokio::sync::{Notify, watch};
@@ -19,22 +19,35 @@ struct TestService {
     written: AtomicUsize,
     /// Lets WAIT go on.
     go: Notify,
-    /// Lets the replies of a batch with HOLD leave.
-    release: Notify,
+    /// What HOLD changes is on disk once so many commits are.
+    unfinished_commits: AtomicU64,
+    commits: AtomicU64,
+    /// How often a commit was asked for.
+    asked: AtomicUsize,
+    committed: Notify,
+}
+
+impl TestService {
+    /// Everything until now is on disk.
+    fn commit(&self) {
+        let commits = self.unfinished_commits.fetch_add(1, Ordering::Relaxed);
+        self.commits.store(commits, Ordering::Relaxed);
+        self.committed.notify_one();
+    }
 }
 
 #[derive(Default)]
 struct TestState {
     protocol: Protocol,
     unauthenticated: bool,
-    held: bool,
+    held: Option<u64>,
 }
 
 impl Service for TestService {
     type Session = TestState;
     /// Whether the connection goes on.
     type Pending = bool;
-    type Hold = ();
+    type Hold = u64;
 
     fn open(&self, _: Connection) -> TestState {
         TestState::default()
@@ -69,7 +82,7 @@ impl Service for TestService {
             b"WAIT" => return Response::Wait(true),
             b"END" => return Response::Wait(false),
             b"HOLD" => {
-                session.held = true;
+                session.held = Some(self.unfinished_commits.load(Ordering::Relaxed));
                 Reply::Simple("HELD")
             }
             b"DEAUTHENTICATE" => {
@@ -91,12 +104,19 @@ impl Service for TestService {
         goes_on.then_some(Reply::Simple("WAITED"))
     }
 
-    fn take_hold(&self, session: &mut TestState) -> Option<()> {
-        std::mem::take(&mut session.held).then_some(())
+    fn take_hold(&self, session: &mut TestState) -> Option<u64> {
+        session.held.take()
     }
 
-    async fn released(&self, (): ()) {
-        self.release.notified().await;
+    fn is_released(&self, hold: u64) -> bool {
+        self.commits.load(Ordering::Relaxed) >= hold
+    }
+
+    async fn released(&self, hold: u64) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        while !self.is_released(hold) {
+            self.committed.notified().await;
+        }
     }
 }
 
@@ -110,15 +130,33 @@ struct Client {
 
 /// A client with a session, over a pipe that holds `pipe_bytes` each way.
 fn connect(pipe_bytes: usize) -> Client {
+    let [client] = connect_all(pipe_bytes);
+    client
+}
+
+/// Clients of one thread.
+fn connect_all<const CLIENTS: usize>(pipe_bytes: usize) -> [Client; CLIENTS] {
+    let service = Arc::new(TestService { unfinished_commits: AtomicU64::new(1), ..TestService::default() });
+    let holds = Arc::new(Holds::default());
+    tokio::spawn({
+        let (service, holds) = (Arc::clone(&service), Arc::clone(&holds));
+        async move { holds.release_all(&*service).await }
+    });
+    std::array::from_fn(|_| connect_to(&service, &holds, pipe_bytes))
+}
+
+fn connect_to(service: &Arc<TestService>, holds: &Arc<Holds<u64>>, pipe_bytes: usize) -> Client {
     let (stream, server) = tokio::io::duplex(pipe_bytes);
-    let service = Arc::new(TestService::default());
+    let (service, holds) = (Arc::clone(service), Arc::clone(holds));
     let pool = Arc::new(BufferPool::default());
     let (stop, signal) = watch::channel(None);
     let served = tokio::spawn({
         let (service, pool) = (Arc::clone(&service), Arc::clone(&pool));
         async move {
             let settings = SessionSettings { limits: Limits::default(), output_buffer_bytes: 4096 };
-            Session::new(&*service, TestState::default(), server, pool, settings).run(StopSignal::new(signal)).await
+            Session::new(&*service, TestState::default(), server, (pool, holds), settings)
+                .run(StopSignal::new(signal))
+                .await
         }
     });
     Client { stream, service, pool, stop, served }
@@ -254,8 +292,54 @@ async fn all_replies_of_a_batch_are_held_until_what_one_of_them_tells_is_safe() 
     // What comes meanwhile waits, too.
     client.send(b"ECHO b\r\n").await;
     assert_eq!(client.settle().await, 3);
-    client.service.release.notify_one();
+    client.service.commit();
     client.expect(b"+PONG\r\n+HELD\r\n$1\r\na\r\n$1\r\nb\r\n").await;
+}
+
+#[tokio::test]
+async fn one_commit_is_asked_for_what_all_clients_of_a_thread_changed_in_one_turn() {
+    let mut clients = connect_all::<5>(4096);
+    for client in &mut clients {
+        client.send(b"HOLD\r\n").await;
+    }
+    assert_eq!(clients[0].settle().await, 5);
+    assert_eq!(clients[0].service.asked.load(Ordering::Relaxed), 1);
+    clients[0].service.commit();
+    for client in &mut clients {
+        client.expect(b"+HELD\r\n").await;
+    }
+    clients[3].send(b"HOLD\r\n").await;
+    assert_eq!(clients[3].settle().await, 6);
+    assert_eq!(clients[3].service.asked.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn replies_that_belong_to_a_later_commit_are_held_on() {
+    let [mut early, mut late] = connect_all(4096);
+    early.send(b"HOLD\r\n").await;
+    assert_eq!(early.settle().await, 1);
+    // It has begun; what is changed now is not in it.
+    early.service.unfinished_commits.store(2, Ordering::Relaxed);
+    late.send(b"HOLD\r\n").await;
+    assert_eq!(late.settle().await, 2);
+    early.service.commits.store(1, Ordering::Relaxed);
+    early.service.committed.notify_one();
+    early.expect(b"+HELD\r\n").await;
+    assert_eq!(late.service.written.load(Ordering::Relaxed), b"+HELD\r\n".len());
+    late.service.commit();
+    late.expect(b"+HELD\r\n").await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_cut_off_while_its_replies_are_held_holds_up_nobody() {
+    let [mut gone, mut stays] = connect_all(4096);
+    gone.send(b"HOLD\r\n").await;
+    assert_eq!(gone.settle().await, 1);
+    stays.send(b"HOLD\r\n").await;
+    assert_eq!(stays.settle().await, 2);
+    gone.served.abort();
+    stays.service.commit();
+    stays.expect(b"+HELD\r\n").await;
 }
 
 #[tokio::test]

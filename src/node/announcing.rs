@@ -12,6 +12,8 @@ use std::time::Duration;
 /// A pipeline of increments of one counter is mostly over within this time, and then costs one record. The runtime's timers
 /// add up to a millisecond.
 const BURST: Duration = Duration::from_micros(200);
+/// A flush that is due within this time needs no word that there is still more to say.
+const SOON: Duration = Duration::from_millis(10);
 /// What one flush announces at most, but for one shard's news: a node that counted millions alone tells of them over
 /// many flushes, and its clients' commands on the cluster do not wait for all that.
 pub(super) const ANNOUNCEMENTS_A_FLUSH: usize = 16_384;
@@ -47,6 +49,14 @@ impl Node {
             Some(since) => since.after(BURST.min(interval)).max(paced),
             None if self.table.has_news() => Monotonic::ZERO,
             None => Monotonic::NEVER,
+        }
+    }
+
+    /// Has the table ring at the next news or earlier timer, unless the node is about to look by itself. Whoever calls this
+    /// asks for [`Self::next_deadline`] afterwards.
+    pub fn listen(&self, now: Monotonic) {
+        if self.next_flush() > now.after(SOON) {
+            self.table.listen();
         }
     }
 

@@ -14,6 +14,8 @@ use std::time::Instant;
 const TAKE: usize = 512;
 /// A commit of more than this is made in several, the node's record with the last.
 const BATCH_BYTES: usize = 16 << 20;
+/// The clock is read again after so many counters.
+const TAKEN_AT_ONE_TIME: usize = 64;
 
 /// What the thread keeps from one cycle to the next.
 pub(super) struct Cycles<'a> {
@@ -55,10 +57,9 @@ impl Cycles<'_> {
         durability
     }
 
-    /// Runs a cycle and tells everybody how it went. Answers whether all that had changed is on disk.
-    pub(super) fn run(&mut self) -> Result<bool, StorageError> {
+    /// Runs a cycle that was begun, and tells everybody how it went. Answers whether all that had changed is on disk.
+    pub(super) fn run(&mut self, cycle: u64) -> Result<bool, StorageError> {
         let started = Instant::now();
-        let cycle = self.table.commits().begin();
         // Before the table is drained, so that all it claims to hold is among what is written now or was before.
         let record = (self.record)();
         self.shared.figures.writing.store(true, Ordering::Relaxed);
@@ -99,18 +100,21 @@ impl Cycles<'_> {
     fn write(&mut self, record: &Arc<NodeRecord>) -> Result<Written, StorageError> {
         let mut changes = Changes::default();
         let mut written = (0, 0);
-        let on_disk = self.store.record().cloned().map(Arc::new);
+        let (mut now, mut taken) = ((self.now)(), 0);
         // Own shares are those of the record's own replica: where that changes, it does so for all counters at once.
-        let may_split = on_disk.as_ref().is_some_and(|on_disk| on_disk.own == record.own);
+        let may_split = self.store.record().is_some_and(|on_disk| on_disk.own == record.own);
         // What was left over from a cycle that failed comes first, and only then what changed since.
         let rounds = if self.unfinished { 2 } else { 1 };
         self.unfinished = true;
         for shard in 0..=u8::MAX {
             for _ in 0..rounds {
-                while self.take(shard, &mut changes) {
+                if changes.len().abs_diff(taken) >= TAKEN_AT_ONE_TIME {
+                    (now, taken) = ((self.now)(), changes.len());
+                }
+                while self.take(shard, now, &mut changes) {
                     if may_split && changes.bytes() >= BATCH_BYTES {
                         // It claims no more than before, and names what these counters refer to.
-                        let named = on_disk.as_ref().map(&self.complete);
+                        let named = self.store.record().cloned().map(|record| (self.complete)(&Arc::new(record)));
                         self.commit(&mut changes, named.as_deref(), &mut written)?;
                     }
                 }
@@ -118,14 +122,17 @@ impl Cycles<'_> {
         }
         self.unfinished = false;
         let record = (self.complete)(record);
-        if !changes.is_empty() || self.last.as_ref().is_none_or(|last| !is_same(last, &record)) {
-            self.commit(&mut changes, Some(&record), &mut written)?;
+        let news = self.last.as_ref().is_none_or(|last| !is_same(last, &record));
+        if news || !changes.is_empty() {
+            // Most cycles are over before the node has published another.
+            let is_on_disk = self.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &record));
+            self.commit(&mut changes, (!is_on_disk).then_some(&record), &mut written)?;
         }
         Ok(Written { records: written.0, bytes: written.1, record })
     }
 
-    fn take(&self, shard: u8, changes: &mut Changes) -> bool {
-        self.table.take_unsaved(shard, TAKE, (self.now)(), &mut |name, counter| changes.push(name, counter))
+    fn take(&self, shard: u8, now: Monotonic, changes: &mut Changes) -> bool {
+        self.table.take_unsaved(shard, TAKE, now, &mut |name, counter| changes.push(name, counter))
     }
 
     fn commit(
@@ -147,13 +154,13 @@ impl Cycles<'_> {
     pub(super) fn close(mut self) -> Result<(), StorageError> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ATTEMPTS_AT_STOP {
-            if self.run().is_ok() {
+            if self.run(self.table.commits().begin()).is_ok() {
                 return self.store.close_clean();
             }
             std::thread::sleep(pause);
             pause *= 2;
         }
-        self.run()?;
+        self.run(self.table.commits().begin())?;
         self.store.close_clean()
     }
 }

@@ -1,10 +1,11 @@
 //! The committer: one thread that owns the store and brings what changed in the table onto disk, a cycle at a time.
 //!
-//! Many who wait share one cycle: what comes while one is written belongs to the next, which begins as soon as that one
-//! ends. Nothing that changed is ever forgotten: what could not be written is taken from the table again.
+//! Many who wait share one cycle: what comes while one is written belongs to the next, which begins when that one has ended and
+//! those it served have come again, or might have ([`gathering`]). Nothing that changed is ever forgotten: what could not be written is taken from the table again.
 
 mod cycle;
 mod figures;
+mod gathering;
 mod rereading;
 
 pub use figures::CommitFigures;
@@ -16,6 +17,7 @@ use crate::base::{Durability, Monotonic};
 use crate::counter::Table;
 use crate::replication::NodeRecord;
 use cycle::Cycles;
+use gathering::Gathering;
 use parking_lot::{Condvar, Mutex};
 use std::io;
 use std::sync::Arc;
@@ -84,6 +86,7 @@ struct Shared {
 struct Control {
     /// Somebody waits for this cycle.
     wanted: u64,
+    gathering: Gathering,
     standing: Option<Standing>,
     durability: Option<Durability>,
     /// They want to know whether what is on disk is what is in memory.
@@ -158,7 +161,12 @@ impl Committer {
 impl Commits {
     /// Asks for a cycle with everything until now.
     pub fn request(&self) {
-        self.request_ticket(self.shared.table.commits().ticket());
+        self.request_ticket(self.ticket());
+    }
+
+    /// The number of the cycle that has everything until now.
+    pub fn ticket(&self) -> u64 {
+        self.shared.table.commits().ticket()
     }
 
     /// Waits until a ticket's cycle is on disk, and asks for it. Goes on waiting while the disk fails; for ever when the
@@ -167,7 +175,7 @@ impl Commits {
         if self.shared.table.commits().is_durable(ticket) {
             return;
         }
-        self.request_ticket(ticket);
+        self.await_ticket(ticket);
         let mut outcome = self.shared.outcome.subscribe();
         if outcome.wait_for(|outcome| outcome.durable >= ticket).await.is_err() {
             std::future::pending().await
@@ -209,6 +217,18 @@ impl Commits {
         &self.shared.figures
     }
 
+    /// As [`Self::request_ticket`], for somebody who goes on only then.
+    fn await_ticket(&self, ticket: u64) {
+        let mut control = self.shared.control.lock();
+        let was_wanted = !self.shared.table.commits().is_durable(control.wanted);
+        control.wanted = control.wanted.max(ticket);
+        // The thread is waiting for the last one who was expected, if it is waiting and not writing.
+        if control.gathering.come(ticket, Instant::now()) || !was_wanted {
+            drop(control);
+            self.shared.changed.notify_one();
+        }
+    }
+
     fn request_ticket(&self, ticket: u64) {
         self.shared.tell(|control| control.wanted = control.wanted.max(ticket));
     }
@@ -223,11 +243,21 @@ impl Shared {
     /// Waits until a cycle is due.
     fn wait(&self, durability: Durability, last: Instant) -> Option<Stop> {
         let mut control = self.control.lock();
+        control.gathering.end(last.elapsed());
         loop {
             let is_due = durability != Durability::Memory && last.elapsed() >= INTERVAL;
             let is_wanted = !self.table.commits().is_durable(control.wanted);
-            if control.stop.is_some() || is_due || is_wanted {
+            if control.stop.is_some() || is_due {
                 return control.stop;
+            }
+            if is_wanted {
+                match control.gathering.until() {
+                    Some(until) if Instant::now() < until => {
+                        self.changed.wait_until(&mut control, until);
+                        continue;
+                    }
+                    _ => return None,
+                }
             }
             match durability {
                 Durability::Always | Durability::EverySecond => {
@@ -257,12 +287,16 @@ fn run(store: Store, settings: CommitterSettings, shared: &Shared) -> Result<(),
             break stop;
         }
         last = Instant::now();
-        let (told, readers) = {
+        let (cycle, told, readers);
+        {
             let mut control = shared.control.lock();
-            ((control.standing.take(), control.durability.take()), std::mem::take(&mut control.readers))
-        };
+            cycle = shared.table.commits().begin();
+            control.gathering.begin(cycle);
+            told = (control.standing.take(), control.durability.take());
+            readers = std::mem::take(&mut control.readers);
+        }
         durability = cycles.take_in(told).unwrap_or(durability);
-        let written = cycles.run();
+        let written = cycles.run(cycle);
         cycles.answer(readers, &written);
         match written {
             Ok(is_complete) => {

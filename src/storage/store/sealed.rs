@@ -5,9 +5,13 @@ use xxhash_rust::xxh3::Xxh3;
 /// The bytes of the checksum before the value.
 pub(super) const SEAL_BYTES: usize = 8;
 
+/// What most values take, so that they do not move while they grow.
+const USUAL_BYTES: usize = 192;
+
 /// Makes a sealed value of what `write` appends.
 pub(super) fn seal(key: &[u8], write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut bytes = vec![0; SEAL_BYTES];
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    bytes.extend_from_slice(&[0; SEAL_BYTES]);
     write(&mut bytes);
     let checksum = checksum(key, &bytes[SEAL_BYTES..]).to_le_bytes();
     bytes[..SEAL_BYTES].copy_from_slice(&checksum);
