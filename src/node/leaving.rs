@@ -106,6 +106,7 @@ impl Node {
             // The ended replica's last words still go out under its name.
             self.table.begin_replica((replica, index), self.keeping.first_number_limit(), now, &mut last_words);
             self.announce(last_words, now);
+            self.ended_here.push(self.own_index);
             if is_stopped {
                 self.write_again_as_anothers(self.own);
             }
