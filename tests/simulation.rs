@@ -15,6 +15,8 @@ mod bounds;
 mod disk;
 #[path = "simulation/durable.rs"]
 mod durable;
+#[path = "simulation/exiles.rs"]
+mod exiles;
 #[path = "simulation/faults.rs"]
 mod faults;
 #[path = "simulation/giving_up.rs"]
@@ -47,6 +49,8 @@ mod restarts;
 mod scenarios;
 #[path = "simulation/staged.rs"]
 mod staged;
+#[path = "simulation/waits.rs"]
+mod waits;
 #[path = "simulation/world.rs"]
 mod world;
 
