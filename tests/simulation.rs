@@ -17,6 +17,8 @@ mod copies;
 mod disk;
 #[path = "simulation/durable.rs"]
 mod durable;
+#[path = "simulation/exiles.rs"]
+mod exiles;
 #[path = "simulation/faults.rs"]
 mod faults;
 #[path = "simulation/giving_up.rs"]
@@ -49,6 +51,8 @@ mod restarts;
 mod scenarios;
 #[path = "simulation/staged.rs"]
 mod staged;
+#[path = "simulation/waits.rs"]
+mod waits;
 #[path = "simulation/world.rs"]
 mod world;
 

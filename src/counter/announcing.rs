@@ -46,6 +46,13 @@ impl Shard {
         }
     }
 
+    /// What waits while there is nobody to hear it is news now.
+    pub(super) fn signal_waiting(&mut self, shared: &Shared) {
+        if self.waiting() > 0 {
+            self.signal(shared);
+        }
+    }
+
     pub(super) fn waiting(&self) -> usize {
         self.announceable.len() + self.outbox.len()
     }

@@ -263,6 +263,13 @@ impl Table {
         }
     }
 
+    /// Has the next [`Self::drain`] number what waits while there is nobody to hear it, too.
+    pub fn number_waiting(&self) {
+        for shard in &self.shards {
+            shard.lock().signal_waiting(&self.shared);
+        }
+    }
+
     /// Goes by the precisions of which everybody is known to have heard.
     pub fn settle_precisions(&self, now: Monotonic) {
         if self.shared.unsettled_precisions.load(Ordering::Relaxed) == 0 {

@@ -68,6 +68,11 @@ impl Beginning {
         // A node that writes only when it is told to begins a new replica after each crash, and reserves nothing.
         let block = if durability == Durability::Memory { 0 } else { RESERVED_AT_ONCE };
         let (start, record, standing) = match opened.previous {
+            // What there was is lost: what the members have is taken over before anybody is served.
+            None if is_stale => {
+                let lost = NodeRecord { own: ReplicaId { node, incarnation: Incarnation(0) }, ..NodeRecord::default() };
+                (Start::Stale(lost.clone()), lost, Standing { whole: false, stale: true })
+            }
             None => {
                 let record = first_record(ReplicaId { node, incarnation }, block);
                 (Start::Fresh, record, Standing { whole: true, stale: false })

@@ -42,6 +42,8 @@ impl Node {
             return;
         }
         self.table.queue_all_moved();
+        // Members that come later may have all that is numbered, and not this.
+        self.table.number_waiting();
         self.flush_all_by_datagram(now);
         let ticket = self.ask_commit(now);
         let number = self.table.last_number();
@@ -69,8 +71,17 @@ impl Node {
         }
         let digests: Vec<&Digest> =
             self.peers.values().filter_map(|peer| peer.link.as_ref()?.digest.as_ref()).collect();
+        // What was counted here under another identity, or another incarnation, was written before, too.
+        let ended: Vec<(ReplicaIndex, u64)> = self
+            .ended_here
+            .iter()
+            .map(|ended| (*ended, self.sequences.get(ended.as_usize()).map_or(0, |one| one.held.contiguous())))
+            .collect();
         for confirming in &mut self.confirming {
-            let has = |digest: &&&Digest| digest.entry(confirming.replica).durable >= confirming.number;
+            let has = |digest: &&&Digest| {
+                let has_ended = ended.iter().all(|(replica, last)| digest.entry(*replica).durable >= *last);
+                has_ended && digest.entry(confirming.replica).durable >= confirming.number
+            };
             let here = confirming.ticket > 0 && self.table.commits().is_durable(confirming.ticket);
             let members = digests.iter().filter(has).count();
             if (here, members) != confirming.told {

@@ -87,6 +87,7 @@ impl Node {
             if is_own && admission.forgotten > known {
                 // Meanwhile they gave up what this node may still hold.
                 self.part_from(from);
+                self.ask_commit(now);
             } else if admission.forgotten > known {
                 self.doubt_stranger(from);
             }
@@ -177,6 +178,8 @@ impl Node {
         }
         self.emit(Event::ForgottenBy(node));
         self.part_from(node);
+        // A process that does not know this might bring back what that one gives up.
+        self.ask_commit(now);
         if let Err(error) = self.membership.forget(node, now) {
             self.emit(Event::Membership(error.to_string()));
         }

@@ -76,6 +76,8 @@ impl Node {
         for peer in &left {
             self.part_from(*peer);
         }
+        // A process that does not know this might bring back what those give up.
+        self.ask_commit(now);
         if hard {
             // Under its new id it is a stranger to all.
             self.barred.clear();
@@ -117,6 +119,7 @@ impl Node {
             // The ended replica's last words still go out under its name.
             self.table.begin_replica((replica, index), self.keeping.first_number_limit(), now, &mut last_words);
             self.announce(last_words, now);
+            self.ended_here.push(self.own_index);
             if is_stopped {
                 self.write_again_as_anothers(self.own);
             }

@@ -97,6 +97,8 @@ pub struct Node {
     /// It came back from disk, and so without what it is to extrapolate.
     pub(super) is_restored: bool,
     pub(super) confirming: Vec<Confirming>,
+    /// Replicas that this process has counted as before.
+    pub(super) ended_here: Vec<ReplicaIndex>,
     /// It has said goodbye, and takes nothing in any more.
     pub(super) is_gone: bool,
     last_dial: u64,
@@ -170,6 +172,7 @@ impl Node {
             contested: None,
             is_restored: false,
             confirming: Vec::new(),
+            ended_here: Vec::new(),
             is_gone: false,
             settings,
         };

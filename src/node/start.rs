@@ -150,6 +150,15 @@ impl Node {
         for node in parted {
             self.doubt.part_from(node);
         }
+        // It was parted, and fell before it had written from whom.
+        if let Some(record) = self.settings.start.record()
+            && self.parted_at() > record.time
+        {
+            let others = record.replicas.iter().map(|(replica, _)| replica.node);
+            for node in others.filter(|node| *node != self.own.node) {
+                self.doubt.part_from(node);
+            }
+        }
         if matches!(self.settings.start, Start::Stale(_)) {
             self.doubt_all();
         }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::server_support::{Ground, Ran, eventually_answers, eventually_linked};
+use crate::server_support::{Ground, Ran, eventually, eventually_answers, eventually_linked, link};
 
 /// The largest file below a directory.
 fn largest(directory: &Path) -> PathBuf {
@@ -75,6 +75,29 @@ fn a_damaged_store_is_refused_set_aside_and_made_good_by_the_members() {
     for node in [&first, &second, &third] {
         eventually_answers(node, "GET counter:0", "1111");
     }
+}
+
+#[test]
+fn a_node_that_lost_all_and_knows_members_says_nothing_before_it_has_what_they_have() {
+    let ground = Ground::new();
+    let (first, second) = (ground.start(), ground.start());
+    link(&[&first, &second]);
+    for number in 0..2000 {
+        first.ask(&format!("INCRBY counter:{number} 7"));
+    }
+    eventually_answers(&second, "GET counter:1999", "7");
+    let directory = second.data_directory();
+    let start = second.kill();
+    fs::remove_dir_all(directory.join("store")).expect("removed");
+    let repaired = repair(&directory, &ground);
+    assert_eq!(repaired.code, Some(0), "{repaired:?}");
+    let second = start.run_unready();
+    eventually("it has what the other has", || {
+        let answers: Vec<String> = (0..2000).step_by(97).map(|n| second.ask(&format!("GET counter:{n}"))).collect();
+        let is_known = |answer: &String| answer == "7" || answer.starts_with("-LOADING");
+        assert!(answers.iter().all(is_known), "{answers:?}");
+        if answers.iter().all(|answer| answer == "7") { Ok(()) } else { Err("it is loading".to_owned()) }
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! any disk, after the last crash; nothing of what was acknowledged once it was on disk is lost in a crash; what others have
 //! of a node that writes always is on its disk; and in the end all read the same.
 
+use crate::waits::Waits;
 use crate::world::{Witness, World};
 use discnt::base::{Amount, Durability, Name, ReplicaId, Stamp};
 use discnt::counter::{CounterState, StoredCounter};
@@ -16,19 +17,19 @@ pub(crate) const KEYS: [&str; 3] = ["apples", "pears", "plums"];
 const MOST: u32 = 52;
 const FIRST_DIGIT: u32 = 4;
 
-type Bits = u64;
+pub(crate) type Bits = u64;
 
 fn name(key: &str) -> Name<'_> {
     Name::new(key.as_bytes()).expect("short")
 }
 
-struct Made {
-    at: usize,
-    life: u64,
+pub(crate) struct Made {
+    pub(crate) at: usize,
+    pub(crate) life: u64,
     ticket: u64,
 }
 
-struct Assigned {
+pub(crate) struct Assigned {
     base: u64,
     deleted: bool,
     observed: Bits,
@@ -42,11 +43,11 @@ struct Assigned {
 
 #[derive(Default)]
 pub(crate) struct Counter {
-    made: Vec<Made>,
+    pub(crate) made: Vec<Made>,
     /// Increments that were in no memory and on no disk after some crash.
     doubtful: Bits,
     /// Increments in shares that were given up.
-    gone: Bits,
+    pub(crate) gone: Bits,
     assigned: BTreeMap<Stamp, Assigned>,
     /// By node: what it held when it was last looked at.
     seen: BTreeMap<usize, CounterState>,
@@ -57,6 +58,7 @@ pub(crate) struct Counter {
 pub(crate) struct Book {
     pub(crate) counters: BTreeMap<&'static str, Counter>,
     pub(crate) complaint: Option<String>,
+    pub(crate) waits: Waits,
 }
 
 /// The increments in a sum of some, and what SET wrote.
@@ -78,7 +80,7 @@ fn bits_of(units: i128) -> Bits {
 }
 
 impl Counter {
-    fn everything_in(state: &CounterState) -> Bits {
+    pub(crate) fn everything_in(state: &CounterState) -> Bits {
         let own = state.own.map_or(0, |share| bits_of(share.total.units()));
         let others = state.others().iter().fold(own, |bits, held| bits | bits_of(held.share.total.units()));
         let rest = state.remainders().iter().fold(others, |bits, one| bits | bits_of(one.amount.units()));
@@ -86,14 +88,14 @@ impl Counter {
         cut.fold(rest, |bits, (_, share)| bits | bits_of(share.total.units()))
     }
 
-    fn everything_stored(stored: &StoredCounter) -> Bits {
+    pub(crate) fn everything_stored(stored: &StoredCounter) -> Bits {
         let shares = stored.own.iter().chain(stored.shares.iter().map(|(_, share)| share));
         let cut = stored.assignment.iter().flat_map(|assignment| assignment.cut.iter().map(|(_, share)| share));
         let told = shares.chain(cut).fold(0, |bits, share| bits | bits_of(share.total.units()));
         stored.remainders.iter().fold(told, |bits, one| bits | bits_of(one.amount.units()))
     }
 
-    fn observed_by_any(&self) -> Bits {
+    pub(crate) fn observed_by_any(&self) -> Bits {
         self.assigned.values().fold(0, |bits, assigned| bits | assigned.observed)
     }
 }
@@ -164,18 +166,26 @@ impl Book {
             buried.is_buried = true;
         }
         let node = world.node(at);
-        let own_life = |replica: ReplicaId| replica.node == node.replica().node;
+        // Under whatever identity.
+        let own_life = |replica: ReplicaId| usize::from(replica.node.as_bytes()[0]) == at + 1;
         let shares = |state: &CounterState| {
             let own = state.own.map_or(0, |share| bits_of(share.total.units()));
             let past = state.others().iter().filter(|held| node.replica_at(held.replica).is_some_and(own_life));
             past.fold(own, |bits, held| bits | bits_of(held.share.total.units()))
         };
         counter.gone |= shares(&before) & !shares(&state);
+        let explained = counter.gone | counter.observed_by_any();
+        let less = Counter::everything_in(&before) & !Counter::everything_in(&state) & !explained;
+        if less != 0 {
+            let when = world.now.as_nanos() / 1_000_000;
+            self.complaint.get_or_insert(format!("{key}: {at} had {less:b} until {when} ms, and has it no more"));
+        }
     }
 
     /// What is anywhere, after a crash and before anything else happens.
     pub(crate) fn take_stock(&mut self, world: &World, fallen: &[usize]) -> u64 {
         let mut lost = 0;
+        self.waits.note_fallen(world, fallen);
         for (key, counter) in &mut self.counters {
             let (mut bits, mut stamps) = (0, BTreeSet::new());
             for at in 0..world.nodes() {
@@ -196,6 +206,12 @@ impl Book {
                     && world.node(made.at).table().commits().is_durable(made.ticket);
                 if bits & bit != 0 {
                     continue;
+                }
+                if (counter.observed_by_any() | counter.gone) & bit == 0
+                    && let Some(wait) = self.waits.who_has(key, bit)
+                {
+                    self.complaint
+                        .get_or_insert(format!("{key}: increment {index} by {} is gone, though {wait}", made.at));
                 }
                 if was_kept && (counter.observed_by_any() | counter.gone | counter.doubtful) & bit == 0 {
                     self.complaint.get_or_insert(format!("{key}: increment {index} by {} was on disk", made.at));
@@ -294,6 +310,9 @@ impl Book {
 
 impl Witness for Book {
     fn look(&mut self, world: &World, at: usize) {
+        if let Some(complaint) = self.waits.check(world, at, &self.counters) {
+            self.complaint.get_or_insert(complaint);
+        }
         if !world.hosts[at].is_down && world.node(at).state().phase() != Phase::Loading {
             for key in KEYS {
                 self.look_at(world, at, key);

@@ -118,17 +118,12 @@ impl World {
         self.hosts[at].node.say_goodbye(moment);
         self.carry_out(at);
         let is_serving = self.node(at).state().phase() == discnt::node::Phase::Serving;
-        let disk = self.disk_mut(at);
-        let unfinished = disk.cycle.take();
-        disk.asked = false;
         if is_serving {
-            if let Some(cycle) = unfinished {
-                self.write(at, cycle);
-            }
-            let cycle = self.take_cycle(at);
-            self.write(at, cycle);
+            self.write_all(at);
             self.disk_mut(at).clean = true;
         }
+        let disk = self.disk_mut(at);
+        (disk.cycle, disk.asked) = (None, false);
         self.drop_links(at, true);
         self.stay_down(at, down_for);
     }
@@ -145,6 +140,15 @@ impl World {
         (disk.counters, disk.record, disk.clean) = (copy.counters, copy.record, copy.clean);
         disk.cycle = None;
         self.hosts[at].members = copy.members;
+    }
+
+    /// Has all that there is on disk at once.
+    pub(crate) fn write_all(&mut self, at: usize) {
+        if let Some(cycle) = self.disk_mut(at).cycle.take() {
+            self.write(at, cycle);
+        }
+        let cycle = self.take_cycle(at);
+        self.write(at, cycle);
     }
 
     /// The disk is empty, but for who the node is and whom it knows.

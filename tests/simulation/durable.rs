@@ -3,6 +3,7 @@
 
 use crate::Tally;
 use crate::book::{Book, KEYS};
+use crate::exiles::Exiles;
 use crate::random::Random;
 use crate::world::{Witness, World};
 use discnt::base::Durability;
@@ -18,18 +19,28 @@ pub(crate) struct Figures {
     assignments: u64,
     kills: u64,
     stops: u64,
-    lost_disks: u64,
+    pub(crate) lost_disks: u64,
+    /// Nodes that were forgotten or left.
+    pub(crate) partings: u64,
+    /// Nodes that came back with nothing, and were looked at when they knew again what the others know.
+    pub(crate) restored: u64,
+    /// Clients that were told that another node has their writes, and that the own disk has.
+    waited: u64,
+    synced: u64,
     commits: u64,
     /// Increments that a crash took with it, rightly.
-    lost: u64,
+    pub(crate) lost: u64,
     /// Replicas beyond one a node.
     renewed: u64,
 }
 
 impl Figures {
     pub(crate) fn is_eventful(&self) -> bool {
-        let Self { increments, assignments, kills, stops, lost_disks, commits, lost, renewed } = *self;
-        [increments, assignments, kills, stops, lost_disks, commits, lost, renewed].iter().all(|figure| *figure > 0)
+        let Self { increments, assignments, kills, stops, lost_disks, commits, lost, renewed, .. } = *self;
+        let Self { partings, restored, waited, synced, .. } = *self;
+        let rest = [partings, restored, waited, synced];
+        let all = [increments, assignments, kills, stops, lost_disks, commits, lost, renewed];
+        all.iter().chain(&rest).all(|figure| *figure > 0)
     }
 }
 
@@ -40,6 +51,10 @@ impl Tally for Figures {
         self.kills += other.kills;
         self.stops += other.stops;
         self.lost_disks += other.lost_disks;
+        self.partings += other.partings;
+        self.restored += other.restored;
+        self.waited += other.waited;
+        self.synced += other.synced;
         self.commits += other.commits;
         self.lost += other.lost;
         self.renewed += other.renewed;
@@ -47,7 +62,7 @@ impl Tally for Figures {
 }
 
 #[derive(Clone, Copy)]
-struct Odds {
+pub(crate) struct Odds {
     kill: f64,
     stop: f64,
     lose_disk: f64,
@@ -55,14 +70,17 @@ struct Odds {
     pause: f64,
     assign: f64,
     delete: f64,
+    pub(crate) part: f64,
+    wait: f64,
 }
 
-struct History {
-    random: Random,
-    world: World,
-    book: Book,
-    odds: Odds,
-    figures: Figures,
+pub(crate) struct History {
+    pub(crate) random: Random,
+    pub(crate) world: World,
+    pub(crate) book: Book,
+    pub(crate) odds: Odds,
+    pub(crate) figures: Figures,
+    pub(crate) exiles: Exiles,
 }
 
 /// Lives through one history. Answers what disagreed.
@@ -88,11 +106,14 @@ pub(crate) fn live(seed: u64) -> Result<Figures, String> {
         pause: random.pick(&[0.0, 0.0, 0.01]),
         assign: random.pick(&[0.0, 0.02, 0.05]),
         delete: random.pick(&[0.0, 0.05, 0.2]),
+        part: random.pick(&[0.0, 0.0, 0.02, 0.05]),
+        wait: random.pick(&[0.0, 0.1]),
     };
     for at in 1..nodes {
         world.meet(at, 0);
     }
-    let mut history = History { random, world, book: Book::default(), odds, figures: Figures::default() };
+    let (book, figures, exiles) = (Book::default(), Figures::default(), Exiles::default());
+    let mut history = History { random, world, book, odds, figures, exiles };
     history.world.run_for(Duration::from_secs(2), &mut history.book);
     for _ in 0..200 {
         history.operate();
@@ -100,6 +121,8 @@ pub(crate) fn live(seed: u64) -> Result<Figures, String> {
         let pause = history.random.pick(&[0, 1, 3, 20, 100, 700, 1500]);
         history.world.run_for(Duration::from_millis(pause), &mut history.book);
         history.book.check_held_back(&history.world);
+        history.check_restored();
+        history.welcome();
         if let Some(complaint) = &history.book.complaint {
             return Err(history.report(complaint));
         }
@@ -116,7 +139,7 @@ impl History {
         format!("after {when} ms, {modes:?}: {complaint}\n{states}")
     }
 
-    fn is_serving(&self, at: usize) -> bool {
+    pub(crate) fn is_serving(&self, at: usize) -> bool {
         !self.world.is_paused(at) && self.world.node(at).state().phase() == Phase::Serving
     }
 
@@ -129,7 +152,10 @@ impl History {
         let choice = self.random.unit();
         let Odds { assign, delete, .. } = self.odds;
         // What was deleted and set apart from the others, by who does not know again what they did, has no common order.
-        let may_assign = !self.world.node(at).state().view().catching_up;
+        let may_assign = !self.world.node(at).state().view().catching_up && !self.exiles.is_away(at);
+        if self.random.unit() < self.odds.wait {
+            self.book.waits.begin(&mut self.world, at, &self.book.counters);
+        }
         if choice < assign && may_assign {
             let base = self.random.below(250);
             self.figures.assignments += u64::from(self.book.assign(&mut self.world, at, key, Some(base)));
@@ -148,6 +174,9 @@ impl History {
         let (at, other) = (self.random.below(nodes) as usize, self.random.below(nodes) as usize);
         if self.random.unit() < self.odds.kill {
             self.kill_some(at);
+        }
+        if self.random.unit() < self.odds.part {
+            self.part(at, other);
         }
         if self.random.unit() < self.odds.stop && !self.world.is_paused(at) {
             self.book.look(&self.world, at);
@@ -179,6 +208,7 @@ impl History {
         fallen.sort_unstable();
         fallen.dedup();
         fallen.retain(|at| !self.world.hosts[*at].is_down);
+        fallen.retain(|at| self.world.disk(*at).mode != Durability::Memory || self.exiles.may_forget(*at));
         for at in &fallen {
             self.book.look(&self.world, *at);
             let down_for = Duration::from_millis(self.random.pick(&[0, 0, 50, 400, 3000, 8000]));
@@ -189,10 +219,8 @@ impl History {
         // All are down: what is on disk or with the others is what there is.
         self.figures.lost += self.book.take_stock(&self.world, &fallen);
         for at in fallen {
-            if self.random.unit() < self.odds.lose_disk {
-                self.world.lose_disk(at);
-                self.figures.lost_disks += 1;
-                self.figures.lost += self.book.take_stock(&self.world, &[]);
+            if self.random.unit() < self.odds.lose_disk && self.exiles.may_forget(at) {
+                self.lose_disk(at);
             }
         }
     }
@@ -203,6 +231,7 @@ impl History {
         for at in 0..self.world.nodes() {
             self.world.disk_mut(at).failing = 0.0;
         }
+        self.call_home();
         self.world.run_for(HEALING, &mut self.book);
         self.agree("once all was well")?;
         for key in KEYS {
@@ -210,6 +239,7 @@ impl History {
         }
         self.world.run_for(Duration::from_secs(10), &mut self.book);
         self.agree("after all was deleted")?;
+        (self.figures.waited, self.figures.synced) = (self.book.waits.elsewhere, self.book.waits.here);
         for at in 0..self.world.nodes() {
             self.figures.commits += self.world.disk(at).commits;
         }

@@ -36,7 +36,10 @@ impl World {
                 Output::NewIncarnation(_) => panic!("node {at} wants another incarnation"),
                 Output::CommitNow => self.commit(at),
                 Output::Answer { result: Err(_), request: RequestNumber(2) } => panic!("node {at} could not be reset"),
-                Output::Confirmed { here, members, .. } => self.hosts[at].confirmed = Some((here, members)),
+                Output::Confirmed { request, here, members } => {
+                    self.hosts[at].confirmed = Some((here, members));
+                    self.hosts[at].confirmations.push((request.0, here, members));
+                }
                 Output::Answer { .. } | Output::Event(_) => {}
             }
         }
@@ -138,6 +141,10 @@ impl World {
         let (node, incarnation) = (host.id, Incarnation(host.incarnation));
         let moment = self.moment(at);
         self.hosts[at].node.handle(Input::Reborn { node, incarnation }, moment);
+        if self.hosts[at].disk.is_some() {
+            // What is on disk belongs to the node that its key says.
+            self.write_all(at);
+        }
     }
 
     /// The node takes another incarnation.

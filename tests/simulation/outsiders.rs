@@ -257,7 +257,7 @@ impl Scene {
         let is_behind = |key: &&str, at: usize| {
             self.world.inspect(0, key).is_none() && self.world.inspect(at, key).is_some_and(|state| state.own.is_none())
         };
-        self.figures.behind += outsiders.filter(|at| KEYS.iter().any(|key| is_behind(&key, *at))).count() as u64;
+        self.figures.behind += outsiders.filter(|at| KEYS.iter().any(|key| is_behind(key, *at))).count() as u64;
         self.world.heal_all();
         self.world.set_loss(0.0);
         // What was forgotten is heard of before the meetings that undo it.

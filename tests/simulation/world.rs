@@ -102,6 +102,8 @@ pub(crate) struct Host {
     pub(crate) disk: Option<Disk>,
     /// The last answer to a client that asked who has on disk what it counted.
     pub(crate) confirmed: Option<(bool, usize)>,
+    /// All of them, each with the client's number.
+    pub(crate) confirmations: Vec<(u64, bool, usize)>,
     pub(crate) members: Vec<KnownMember>,
     pub(crate) barred: Vec<NodeId>,
     pub(crate) admissions: Vec<Admission>,
@@ -192,6 +194,7 @@ impl World {
                 is_down: false,
                 disk: None,
                 confirmed: None,
+                confirmations: Vec::new(),
                 members: Vec::new(),
                 barred: Vec::new(),
                 admissions: Vec::new(),
