@@ -16,7 +16,7 @@ impl Table {
     pub fn read_bounded(&self, name: Name<'_>, now: Monotonic) -> BoundedReading {
         // Before the counter: what it holds then is at least what this says.
         let standings = self.shared.progress.standings().clone();
-        let (as_of, outside_lease) = self.as_of(&standings, now);
+        let (as_of, mut outside_lease) = self.as_of(&standings, now);
         let hash = self.shared.hash(name.as_bytes());
         let shard = self.lock(hash);
         let counter = shard.find(hash, name.as_bytes()).and_then(|slot| shard.counters.get(slot));
@@ -24,6 +24,9 @@ impl Table {
             None => (None, Amount::ZERO),
             Some(counter) => {
                 let (value, bound) = counter.bounded(shard.own.index, &standings, &self.shared.progress);
+                if counter.goes_by_unknown(&standings) {
+                    outside_lease = standings.members.iter().map(|member| member.node).collect();
+                }
                 (counter.exists.then_some(value), bound)
             }
         };
@@ -51,12 +54,19 @@ impl Table {
 }
 
 impl Counter {
+    fn is_precision_confirmed(&self, standings: &Standings) -> bool {
+        self.state.precision().is_none_or(|register| standings.is_confirmed(register.origin, register.stamp.number))
+    }
+
+    /// Everybody had heard of the precision, and now somebody is there, or there again, who has not: nobody remembers what
+    /// that one goes by.
+    fn goes_by_unknown(&self, standings: &Standings) -> bool {
+        !self.is_precision_confirmed(standings) && self.state.precisions_before().is_none()
+    }
+
     /// The value, and how far it may be from what the members had counted when they last told everything.
     fn bounded(&self, own: ReplicaIndex, standings: &Standings, progress: &Progress) -> (Amount, Amount) {
-        let confirmed = self
-            .state
-            .precision()
-            .is_none_or(|register| standings.is_confirmed(register.origin, register.stamp.number));
+        let confirmed = self.is_precision_confirmed(standings);
         let owner = |held: &HeldShare| standings.of(held.replica).filter(|_| !progress.has_ended(held.replica));
         let is_void = |held: &HeldShare| progress.is_void(held.replica, held.share.revision);
         let value = self.state.value(own, |held| match owner(held) {

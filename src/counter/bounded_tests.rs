@@ -163,6 +163,11 @@ fn until_all_have_heard_of_a_precision_its_owner_keeps_the_narrower_and_readers_
         table.progress().update_standings(|standings| standings.confirmed = vec![10, 10]);
         table.settle_precisions(ms(1_000));
         assert_eq!((keeps(&table), read(&table, 1_000).1), (precision(set), Amount::from(set / 2)));
+        let outside = |table: &Table| table.read_bounded(name(), ms(1_000)).outside_lease;
+        assert!(outside(&table).is_empty());
+        // One that was away comes back, and goes by what nobody remembers.
+        table.progress().update_standings(|standings| standings.confirmed = vec![0, 0]);
+        assert_eq!(outside(&table).len(), 1);
     }
 }
 

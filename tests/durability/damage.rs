@@ -93,7 +93,9 @@ fn a_node_that_lost_all_and_knows_members_says_nothing_before_it_has_what_they_h
     assert_eq!(repaired.code, Some(0), "{repaired:?}");
     let second = start.run_unready();
     eventually("it has what the other has", || {
-        let answers: Vec<String> = (0..2000).step_by(97).map(|n| second.ask(&format!("GET counter:{n}"))).collect();
+        let mut client = second.try_client()?;
+        let ask = |n| client.ask(&format!("GET counter:{n}"));
+        let answers: Vec<String> = (0..2000).step_by(97).map(ask).collect();
         let is_known = |answer: &String| answer == "7" || answer.starts_with("-LOADING");
         assert!(answers.iter().all(is_known), "{answers:?}");
         if answers.iter().all(|answer| answer == "7") { Ok(()) } else { Err("it is loading".to_owned()) }
