@@ -4,6 +4,8 @@
 mod backups;
 #[path = "cli_support/mod.rs"]
 mod cli_support;
+#[path = "transfer/crashes.rs"]
+mod crashes;
 #[path = "transfer/discnt.rs"]
 mod discnt;
 #[path = "transfer/files.rs"]

@@ -186,7 +186,7 @@ mod tests {
         let figures = Arc::new(PersistenceFigures::new(Durability::Always, Some(Duration::ZERO)));
         bench.environment.persistence = Arc::clone(&figures);
         bench.run("set a 5");
-        figures.commits_fail("No space left on device (os error 28)", bench.now.wall);
+        figures.commits_fail("No space left on device (os error 28)", bench.now.monotonic);
         for line in ["incr a", "set a 1", "del a", "mincrby 1 a b", "precision a 3"] {
             let error = bench.run(line);
             let expected = "-MISCONF Discnt cannot write to its disk: No space left on device (os error 28). With durability = \"always\" changes are refused until it can; nothing was changed, and reads go on.";

@@ -5,7 +5,7 @@
 use super::environment::figure;
 use super::error::CommandError;
 use super::specification::{CommandSpecification, Flag};
-use crate::base::{Durability, WallMillis};
+use crate::base::{Durability, Monotonic, WallMillis};
 use parking_lot::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -54,7 +54,9 @@ pub struct PersistenceFigures {
     last_save_millis: AtomicU64,
     save_failed: AtomicBool,
     save_running: AtomicBool,
-    failing_since_millis: AtomicU64,
+    is_failing: AtomicBool,
+    /// When the oldest cycle was begun that is not on disk, in nanoseconds of the monotonic clock; 0 for none.
+    pending_since_nanos: AtomicU64,
     failures: AtomicU64,
     failure: RwLock<Option<String>>,
 }
@@ -85,7 +87,8 @@ impl PersistenceFigures {
             last_save_millis: AtomicU64::default(),
             save_failed: AtomicBool::default(),
             save_running: AtomicBool::default(),
-            failing_since_millis: AtomicU64::default(),
+            is_failing: AtomicBool::default(),
+            pending_since_nanos: AtomicU64::default(),
             failures: AtomicU64::default(),
             failure: RwLock::default(),
         }
@@ -111,29 +114,38 @@ impl PersistenceFigures {
         self.set(NOT_SERVING, stage != Stage::Serving);
     }
 
-    /// A commit is on disk.
+    /// A commit is begun, of what has changed until now.
+    pub fn commit_began(&self, now: Monotonic) {
+        // What an earlier one was to write has waited longer.
+        let now = now.as_nanos().max(1);
+        let _ = self.pending_since_nanos.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// A commit is on disk, and all before it.
     pub fn commit_succeeded(&self, now: WallMillis) {
         self.last_commit_millis.store(now.0, Ordering::Relaxed);
-        if self.failing_since_millis.swap(0, Ordering::Relaxed) != 0 || self.refuses_changes() {
+        self.pending_since_nanos.store(0, Ordering::Relaxed);
+        if self.is_failing.swap(false, Ordering::Relaxed) || self.refuses_changes() {
             self.set(REFUSING, false);
             *self.failure.write() = None;
         }
     }
 
     /// Commits fail from now on, until one succeeds. The reason goes into replies: one line, for an operator.
-    pub fn commits_fail(&self, reason: &str, now: WallMillis) {
+    pub fn commits_fail(&self, reason: &str, now: Monotonic) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         *self.failure.write() = Some(reason.to_owned());
-        // Whoever failed before has failed since then.
-        let _ = self.failing_since_millis.compare_exchange(0, now.0.max(1), Ordering::Relaxed, Ordering::Relaxed);
+        self.commit_began(now);
+        self.is_failing.store(true, Ordering::Relaxed);
         self.refuse_if_due(now);
     }
 
-    /// Refuses changes once commits have failed for too long. To be called now and then.
-    pub fn refuse_if_due(&self, now: WallMillis) {
-        let Some(since) = self.failing_since() else { return };
-        let failing = Duration::from_millis(now.0.saturating_sub(since.0));
-        if self.max_unsynced.is_some_and(|longest| failing >= longest) {
+    /// Refuses changes once a commit has failed, or has not come back, for too long. To be called now and then.
+    pub fn refuse_if_due(&self, now: Monotonic) {
+        let (Some(longest), Some(pending)) = (self.max_unsynced, self.pending_for(now)) else { return };
+        // Where the first failure counts, a commit that takes its time is none: it holds the replies.
+        let counts = self.is_failing() || !longest.is_zero();
+        if counts && pending >= longest {
             self.set(REFUSING, true);
         }
     }
@@ -179,10 +191,15 @@ impl PersistenceFigures {
         WallMillis(figure(&self.last_commit_millis))
     }
 
-    /// Since when commits have failed; none while they succeed.
-    pub fn failing_since(&self) -> Option<WallMillis> {
-        let since = figure(&self.failing_since_millis);
-        (since != 0).then_some(WallMillis(since))
+    /// Whether the last commit failed.
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// The age of the oldest commit that is under way or has failed; none where all that were begun are on disk.
+    pub fn pending_for(&self, now: Monotonic) -> Option<Duration> {
+        let since = figure(&self.pending_since_nanos);
+        (since != 0).then(|| now.since(Monotonic::from_nanos(since)))
     }
 
     /// How often commits have begun to fail since the start.
@@ -211,7 +228,7 @@ impl PersistenceFigures {
             return Err(CommandError::Loading { progress: self.progress() });
         }
         if gate.has(REFUSING) && command.has(Flag::Write) {
-            let reason = self.failure().unwrap_or_else(|| "the last commit failed".to_owned());
+            let reason = self.failure().unwrap_or_else(|| "a write that was begun has not come back".to_owned());
             return Err(CommandError::NotOnDisk { durability: self.durability, reason });
         }
         Ok(())
@@ -268,22 +285,56 @@ impl Gate {
 mod tests {
     use super::*;
 
+    fn millis(since_origin: u64) -> Monotonic {
+        Monotonic::ZERO.after(Duration::from_millis(since_origin))
+    }
+
     #[test]
     fn changes_are_refused_once_nothing_could_be_written_for_long_enough() {
         let figures = PersistenceFigures::new(Durability::EverySecond, Some(Duration::from_secs(30)));
         assert!(figures.gate().is_open());
-        figures.commits_fail("No space left on device", WallMillis(1_000));
-        figures.refuse_if_due(WallMillis(30_999));
-        assert!(!figures.refuses_changes());
-        assert_eq!(figures.failing_since(), Some(WallMillis(1_000)));
-        figures.refuse_if_due(WallMillis(31_000));
+        figures.commit_began(millis(1_000));
+        figures.commits_fail("No space left on device", millis(1_010));
+        // It is tried again and again.
+        figures.commit_began(millis(1_500));
+        figures.refuse_if_due(millis(30_999));
+        assert!(!figures.refuses_changes() && figures.is_failing());
+        assert_eq!(figures.pending_for(millis(3_000)), Some(Duration::from_secs(2)));
+        figures.refuse_if_due(millis(31_000));
         assert!(figures.refuses_changes());
         assert_eq!(figures.failure().as_deref(), Some("No space left on device"));
         figures.commit_succeeded(WallMillis(32_000));
         assert!(figures.gate().is_open());
-        assert_eq!((figures.failing_since(), figures.failure(), figures.failures()), (None, None, 1));
+        assert_eq!((figures.pending_for(millis(32_000)), figures.failure(), figures.failures()), (None, None, 1));
         // The time that counts is that of the present failure.
-        figures.commits_fail("No space left on device", WallMillis(40_000));
+        figures.commits_fail("No space left on device", millis(40_000));
+        assert!(!figures.refuses_changes());
+    }
+
+    #[test]
+    fn a_disk_that_neither_writes_nor_fails_is_one_that_takes_nothing() {
+        let figures = PersistenceFigures::new(Durability::EverySecond, Some(Duration::from_secs(30)));
+        figures.commit_began(millis(500));
+        figures.commit_succeeded(WallMillis(7));
+        figures.refuse_if_due(millis(90_000));
+        assert!(!figures.refuses_changes(), "nothing is under way");
+        figures.commit_began(millis(100_000));
+        figures.refuse_if_due(millis(129_999));
+        assert!(!figures.refuses_changes());
+        figures.refuse_if_due(millis(130_000));
+        assert!(figures.refuses_changes() && !figures.is_failing());
+        let refusal = figures.admit(figures.gate(), &crate::command::counting::INCR).expect_err("refused");
+        assert!(refusal.to_string().contains("a write that was begun has not come back"), "{refusal}");
+        // Whatever the clock on the wall shows.
+        figures.commit_succeeded(WallMillis(0));
+        assert!(!figures.refuses_changes());
+    }
+
+    #[test]
+    fn with_always_a_commit_that_takes_its_time_is_waited_for() {
+        let figures = PersistenceFigures::new(Durability::Always, Some(Duration::ZERO));
+        figures.commit_began(millis(1_000));
+        figures.refuse_if_due(millis(1_000_000));
         assert!(!figures.refuses_changes());
     }
 
@@ -291,13 +342,13 @@ mod tests {
     fn always_refuses_changes_at_the_first_failure_and_others_never_without_a_limit() {
         let always = PersistenceFigures::new(Durability::Always, Some(Duration::ZERO));
         assert!(always.gate().holds_replies() && !always.refuses_changes());
-        always.commits_fail("I/O error", WallMillis(5));
+        always.commits_fail("I/O error", millis(5));
         assert!(always.refuses_changes() && always.gate().holds_replies());
         always.commit_succeeded(WallMillis(6));
         assert!(!always.refuses_changes() && always.gate().holds_replies());
         let patient = PersistenceFigures::new(Durability::EverySecond, None);
-        patient.commits_fail("I/O error", WallMillis(5));
-        patient.refuse_if_due(WallMillis(50_000_000));
+        patient.commits_fail("I/O error", millis(5));
+        patient.refuse_if_due(millis(50_000_000));
         assert!(!patient.refuses_changes());
     }
 

@@ -15,7 +15,7 @@ pub(super) fn persistence(call: &Call<'_>, text: &mut String) {
     }
     let unsaved = call.environment.table.unsaved();
     let writes_by_itself = figures.durability() != Durability::Memory;
-    let is_failing = figures.failing_since().is_some();
+    let is_failing = figures.is_failing() || figures.refuses_changes();
     put(
         text,
         &[
@@ -67,7 +67,8 @@ fn own_figures(call: &Call<'_>, text: &mut String) {
         0 => "never".to_owned(),
         _ => seconds_since(at, now).to_string(),
     };
-    let failing = figures.failing_since().map_or(0, |since| seconds_since(since, now).max(1));
+    let pending = figures.pending_for(call.now.monotonic).map_or(0, |pending| pending.as_secs());
+    let failing = if figures.is_failing() { pending.max(1) } else { 0 };
     let failure = figures.failure().unwrap_or_default();
     put(
         text,
@@ -78,6 +79,7 @@ fn own_figures(call: &Call<'_>, text: &mut String) {
             ("commits", &figure(&figures.commits)),
             ("counters_written", &figure(&figures.counters_written)),
             ("last_commit_usec", &figure(&figures.last_commit_micros)),
+            ("commit_pending_seconds", &pending),
             ("commit_failures", &figures.failures()),
             ("commits_failing_seconds", &failing),
             ("commit_failure", &failure),
@@ -99,6 +101,7 @@ fn status(is_ok: bool) -> &'static str {
 mod tests {
     use super::super::testing::Bench;
     use super::*;
+    use crate::base::Monotonic;
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
     use std::time::Duration;
@@ -151,20 +154,35 @@ mod tests {
     fn a_disk_that_takes_nothing_is_told() {
         let mut bench = Bench::new();
         bench.environment.persistence = Arc::new(PersistenceFigures::new(Durability::Always, Some(Duration::ZERO)));
-        let failed_at = WallMillis(bench.now.wall.0 - 4_000);
+        let failed_at = Monotonic::from_nanos(bench.now.monotonic.as_nanos() - 4_000_000_000);
         bench.environment.persistence.commits_fail("No space left on device", failed_at);
-        bench.environment.persistence.save_ended(false, failed_at);
+        bench.environment.persistence.save_ended(false, WallMillis(bench.now.wall.0 - 4_000));
         shows(
             &bench.text("info persistence"),
             &[
                 "aof_last_write_status:err",
                 "rdb_last_bgsave_status:err",
                 "commit_failures:1",
+                "commit_pending_seconds:4",
                 "commits_failing_seconds:4",
                 "commit_failure:No space left on device",
                 "refusing_writes:1",
             ],
         );
+    }
+
+    #[test]
+    fn a_commit_that_does_not_come_back_is_told() {
+        let mut bench = Bench::new();
+        let limit = Some(Duration::from_secs(30));
+        bench.environment.persistence = Arc::new(PersistenceFigures::new(Durability::EverySecond, limit));
+        let figures = Arc::clone(&bench.environment.persistence);
+        shows(&bench.text("info persistence"), &["commit_pending_seconds:0"]);
+        figures.commit_began(Monotonic::from_nanos(bench.now.monotonic.as_nanos() - 31_500_000_000));
+        shows(&bench.text("info persistence"), &["commit_pending_seconds:31", "aof_last_write_status:ok"]);
+        figures.refuse_if_due(bench.now.monotonic);
+        let fields = ["aof_last_write_status:err", "commits_failing_seconds:0", "refusing_writes:1"];
+        shows(&bench.text("info persistence"), &fields);
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) const SHUTDOWN: CommandSpecification = CommandSpecification {
         Argument::word("force", "FORCE").optional(),
         Argument::word("abort", "ABORT").optional(),
     ],
-    replies: "None: the connection is closed when the server has stopped. Before that all is written; NOSAVE leaves that out with durability = \"memory\", where what was counted since the last save is lost then if no other node has heard it, and changes nothing otherwise. An error says that it could not be written, and the server goes on; FORCE stops it all the same. NOW changes nothing, as a stop waits for nobody. ABORT always is an error: a stop that has begun is not taken back.",
+    replies: "None: the connection is closed when the server has stopped. Before that all is written. An error says that it could not be written, and the server goes on; FORCE stops it all the same, and so does NOSAVE. With durability = \"memory\" NOSAVE writes nothing: what was counted since the last save is lost then if no other node has heard it. Otherwise NOSAVE leaves nothing out: what changed is written at the end, but where the disk does not take it the server ends all the same, and loses it if no other node has heard it; the log says how many counters that are. NOW changes nothing, as a stop waits for nobody. ABORT always is an error: a stop that has begun is not taken back.",
     handler: shutdown,
     ..SAVING
 };

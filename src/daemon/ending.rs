@@ -1,5 +1,6 @@
 //! The end of the server: what calls for it, and what is said of the counters then.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,7 +28,8 @@ pub(super) struct End<'a> {
 /// How the end was called for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ended {
-    /// Nothing is to be written by a node that only writes when it is told to.
+    /// SHUTDOWN NOSAVE: nothing is to be written by a node that only writes when it is told to, and no other waits for its
+    /// disk.
     is_unsaved: bool,
 }
 
@@ -92,27 +94,18 @@ pub(super) fn stop(
     // CLUSTER RESET HARD has changed it, perhaps.
     let id = view.members.iter().find(|member| member.myself).map_or(report.node, |member| member.id);
     let linked = linked(&node.state);
-    let counters = node.table.len();
+    let (counters, table) = (node.table.len(), Arc::clone(&node.table));
     // A driver that is gone needs no word.
     let _ = node.stop.send(());
     let last = node.thread.join().unwrap_or_else(|_| {
         tracing::error!("the mesh's thread ended with a panic");
         LastCommit::Left
     });
+    // What a last commit did not write has changed still.
+    let unsaved = table.unsaved();
     let directory = report.data_directory.display();
     tracing::info!("the identity and the members of node {id} are saved in {directory}");
-    match &last {
-        LastCommit::Written => tracing::info!("{counters} counters are saved in {directory}"),
-        LastCommit::Left if ended.is_unsaved && report.durability == Durability::Memory => tracing::warn!(
-            "{counters} counters were not saved, as SHUTDOWN NOSAVE said: in {directory} is what was saved before{}",
-            held_by(linked)
-        ),
-        LastCommit::Left => tracing::info!("nothing was written to {directory}: the node had not begun to serve"),
-        LastCommit::Failed(error) => tracing::error!(
-            "{counters} counters could not be saved: in {directory} is what was committed before{}: {error}",
-            held_by(linked)
-        ),
-    }
+    tell(&last, ended, report, (counters, unsaved), linked);
     tracing::info!("stopped");
     match last {
         LastCommit::Failed(error) => Err(ServeError::LastCommit(error)),
@@ -120,12 +113,38 @@ pub(super) fn stop(
     }
 }
 
+/// Says what is on disk of how many counters; `unsaved` of them are in memory alone.
+fn tell(last: &LastCommit, ended: Ended, report: &StartReport, (counters, unsaved): (u64, u64), linked: usize) {
+    let directory = report.data_directory.display();
+    match last {
+        LastCommit::Written if ended.is_unsaved => tracing::info!(
+            "{counters} counters are saved in {directory}: NOSAVE leaves nothing out with durability = \"{}\"",
+            report.durability
+        ),
+        LastCommit::Written => tracing::info!("{counters} counters are saved in {directory}"),
+        LastCommit::Left if ended.is_unsaved && report.durability == Durability::Memory => tracing::warn!(
+            "what changed in {unsaved} counters was not saved, as SHUTDOWN NOSAVE said: in {directory} is what was saved before{}",
+            held_by(linked, report.durability)
+        ),
+        LastCommit::Left => tracing::info!("nothing was written to {directory}: the node had not begun to serve"),
+        LastCommit::Failed(error) if ended.is_unsaved => tracing::warn!(
+            "what changed in {unsaved} counters could not be saved, and SHUTDOWN NOSAVE ends the server all the same: in {directory} is what was committed before{}: {error}",
+            held_by(linked, report.durability)
+        ),
+        LastCommit::Failed(error) => tracing::error!(
+            "what changed in {unsaved} counters could not be saved: in {directory} is what was committed before{}: {error}",
+            held_by(linked, report.durability)
+        ),
+    }
+}
+
 fn linked(state: &ClusterState) -> usize {
     state.view().members.iter().filter(|member| member.link == LinkView::Linked).count()
 }
 
-fn held_by(linked: usize) -> String {
+fn held_by(linked: usize, durability: Durability) -> String {
     match linked {
+        _ if durability == Durability::Always => ", and no other node has heard of the rest".to_owned(),
         0 => ", and no other node was linked".to_owned(),
         1 => "; the other node that was linked holds all of them".to_owned(),
         nodes => format!("; the {nodes} other nodes that were linked hold all of them"),

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -122,6 +123,7 @@ impl Storing {
 
     /// Keeps the figures up to date, for ever.
     pub(super) async fn watch(&self, clock: Clock) {
+        let mut measuring = None;
         for turn in 0_u32.. {
             if let Some(commits) = self.commits.get() {
                 let written = commits.figures();
@@ -133,12 +135,28 @@ impl Storing {
                     to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
                 }
             }
-            self.figures.refuse_if_due(clock.moment().wall);
-            if turn % SIZE_EVERY == 0 {
-                self.figures.store_bytes.store(bytes_below(&self.directory), Ordering::Relaxed);
+            self.refuse_if_due(clock);
+            if turn % SIZE_EVERY == 0 && measuring.as_ref().is_none_or(JoinHandle::is_finished) {
+                measuring = self.measure();
             }
             tokio::time::sleep(WATCH_INTERVAL).await;
         }
+    }
+
+    fn refuse_if_due(&self, clock: Clock) {
+        let (refused_before, now) = (self.figures.refuses_changes(), clock.monotonic());
+        self.figures.refuse_if_due(now);
+        if !refused_before && self.figures.refuses_changes() {
+            let seconds = self.figures.pending_for(now).unwrap_or_default().as_secs();
+            tracing::error!("what was to be written {seconds} s ago is not on disk: changes are refused until it is");
+        }
+    }
+
+    /// Finds out the size on disk, on a thread of its own: a disk that does not answer is not to keep the watch from telling.
+    fn measure(&self) -> Option<JoinHandle<()>> {
+        let (figures, directory) = (self.figures(), self.directory.clone());
+        let measure = move || figures.store_bytes.store(bytes_below(&directory), Ordering::Relaxed);
+        std::thread::Builder::new().name("discnt-size".to_owned()).spawn(measure).ok()
     }
 }
 

@@ -3,7 +3,7 @@
 //! Before that, what is in the table is neither what was kept nor what will be.
 
 use super::clock::Clock;
-use crate::base::{Durability, WallMillis};
+use crate::base::{Durability, Monotonic};
 use crate::command::{PersistenceFigures, Stage};
 use crate::counter::Table;
 use crate::node::{ClusterState, NodeRecord, Phase};
@@ -158,20 +158,24 @@ impl Disk {
         let Some(parts) = &self.parts else { return };
         // Whoever serves has all that its replica told anybody. Of whom it is in doubt is in its record.
         store.set_standing(Standing { whole: true, stale: false });
-        let (figures, telling) = (Arc::clone(&parts.persistence), Arc::clone(&parts.persistence));
+        let [beginning, figures, telling] = [(); 3].map(|()| Arc::clone(&parts.persistence));
         let mut news = News::new(self.finished.0.clone(), Arc::clone(&self.awaited));
         let (state, completing) = (Arc::clone(state), Arc::clone(state));
         let settings = CommitterSettings {
             durability: parts.durability,
             table: Arc::clone(table),
-            record: Box::new(move || state.record()),
+            record: Box::new(move || {
+                // Read first in every cycle.
+                beginning.commit_began(clock.monotonic());
+                state.record()
+            }),
             complete: Box::new(move |record| completing.complete_record(record)),
             now: Box::new(move || clock.monotonic()),
             committed: Box::new(move |cycle, record| {
                 figures.commit_succeeded(clock.moment().wall);
                 news.tell(cycle, record);
             }),
-            failing: Box::new(move |error| tell_failing(&telling, error, clock.moment().wall)),
+            failing: Box::new(move |error| tell_failing(&telling, error, clock.monotonic())),
         };
         match Committer::start(store, settings) {
             Ok(committer) => {
@@ -233,7 +237,7 @@ impl News {
     }
 }
 
-fn tell_failing(figures: &PersistenceFigures, error: Option<&StorageError>, now: WallMillis) {
+fn tell_failing(figures: &PersistenceFigures, error: Option<&StorageError>, now: Monotonic) {
     match error {
         Some(error) => {
             figures.commits_fail(&error.to_string(), now);

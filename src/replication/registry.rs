@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 /// One replica too many. Nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} would be one replica too many, at most {MAX_CONTEXT_REPLICAS} are kept")]
+#[error(
+    "{0} would be one replica too many: there are {MAX_CONTEXT_REPLICAS}, one for each life of each node, and no more are kept. Nothing was changed, and nodes that run go on. To give up the old replicas, keep the counters with discnt-cli export on a node that runs, stop all nodes, start each with an empty --data-dir, link them by CLUSTER MEET, and import the counters into one"
+)]
 pub struct RegistryFull(pub ReplicaId);
 
 /// Replicas in the order in which they were first heard of. Grows only; bounded.
@@ -92,7 +94,11 @@ mod tests {
         for incarnation in 2..MAX_CONTEXT_REPLICAS as u64 {
             registry.enter(replica(1, incarnation)).expect("room");
         }
-        assert_eq!(registry.enter(replica(2, 0)), Err(RegistryFull(replica(2, 0))));
+        let full = registry.enter(replica(2, 0)).expect_err("full");
+        assert_eq!(full, RegistryFull(replica(2, 0)));
+        for words in ["4096", "discnt-cli export", "empty --data-dir", "Nothing was changed"] {
+            assert!(full.to_string().contains(words), "{full}");
+        }
         assert_eq!(registry.enter(replica(1, 1)), Ok(second));
     }
 }

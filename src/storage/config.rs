@@ -17,7 +17,7 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// When what is counted is on disk.
     pub durability: Durability,
-    /// With `everysec`, for how long nothing could be written before changes are refused; 0 never refuses.
+    /// With `everysec`, how long what is to be written may not be on disk before changes are refused; 0 never refuses.
     pub max_unsynced_seconds: u32,
 }
 

@@ -104,6 +104,41 @@ fn with_everysec_a_full_disk_refuses_changes_after_a_while() {
 }
 
 #[test]
+fn a_server_on_a_full_disk_is_ended_by_nosave_and_says_what_is_lost() {
+    let ground = Ground::new();
+    let name = "NOSAVE on a full disk";
+    let Some(disk) = SmallDisk::mount(ground.path("disk"), DISK_MEBIBYTES, name) else { return };
+    let mut server = server_on(&ground, &disk, &["storage.durability=everysec"]);
+    assert_eq!(server.ask("INCRBY a 5"), "5");
+    assert_eq!(server.ask("WAITAOF 1 0 20000"), "[1 0]");
+    disk.fill();
+    let mut client = server.client();
+    let mut counted = 0;
+    eventually("commits fail", || {
+        client.try_ask(&format!("INCR b:{counted}"))?;
+        counted += 1;
+        let info = client.try_ask("INFO persistence")?;
+        if info.contains("aof_last_write_status:err") { Ok(()) } else { Err(info) }
+    });
+    let refused = client.ask("SHUTDOWN");
+    assert!(refused.starts_with("-ERR Errors trying to SHUTDOWN: "), "{refused}");
+    client.ask("INCR last");
+    client.try_ask("SHUTDOWN NOSAVE").expect_err("no reply");
+    assert_eq!(server.wait().code(), Some(1), "{}", server.log());
+    let line =
+        server.eventually_logs(&["WARN", "could not be saved, and SHUTDOWN NOSAVE ends the server all the same"]);
+    assert!(line.contains("no other node was linked"), "{line}");
+    let number = line.split("what changed in ").nth(1).and_then(|rest| rest.split(' ').next());
+    let unsaved: usize = number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{line}"));
+    assert!((1..=counted + 1).contains(&unsaved), "{unsaved} of {counted}: {line}");
+    disk.free();
+    let server = server.kill().run();
+    assert_eq!(server.ask("MGET a last"), "[5 0]");
+    let kept: usize = server.ask("DBSIZE").parse().expect("a number");
+    assert_eq!(kept + unsaved, 1 + counted + 1, "{line}");
+}
+
+#[test]
 fn with_memory_a_full_disk_fails_saves_alone() {
     let ground = Ground::new();
     let name = "a full disk with memory";

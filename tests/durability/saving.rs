@@ -77,6 +77,13 @@ fn nosave_leaves_what_was_saved_before_and_means_memory_alone() {
         }
         server.client().try_ask("SHUTDOWN NOSAVE").expect_err("no reply");
         assert_eq!(server.wait().code(), Some(0));
+        let words = match mode {
+            "memory" => ["WARN", "what changed in 2 counters was not saved, as SHUTDOWN NOSAVE said"],
+            _ => ["INFO", "2 counters are saved in "],
+        };
+        let line = server.eventually_logs(&words);
+        let leaves_nothing_out = line.contains(&format!("NOSAVE leaves nothing out with durability = \"{mode}\""));
+        assert_eq!(leaves_nothing_out, mode != "memory", "{line}");
         let server = server.kill().run();
         assert_eq!(server.ask("MGET a b"), expected, "{mode}");
     }

@@ -48,6 +48,14 @@ pub(super) enum TransferError {
         /// How it begins.
         answer: String,
     },
+    /// Everything is set, and not on the server's disk.
+    #[error("{address} has not written to its disk within {seconds} s what was set")]
+    NotOnDisk {
+        /// Host and port.
+        address: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// A file cannot be read or written.
     #[error("{}: {error}", path.display())]
     File {

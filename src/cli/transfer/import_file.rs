@@ -1,9 +1,9 @@
 //! An import from a file: checked as a whole first, then set in batches.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::arguments::Import;
+use super::confirming::Confirming;
 use super::error::TransferError;
 use super::import::done;
 use super::input_file::InputFile;
@@ -21,8 +21,6 @@ use crate::cli::settings::Settings;
 
 /// How many faults are told one by one.
 const TOLD_FAULTS: u64 = 20;
-/// How often it is kept how far the import came.
-const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Imports a file.
 pub(super) fn run(
@@ -52,7 +50,17 @@ pub(super) fn run(
     let state = arguments.resume.then(|| State::new(path, sink.address(), &checked.seal));
     let done_before = state.as_ref().map_or(Ok(0), State::load)?;
     let progress = Progress::new("counters", checked.seal.counters);
-    let mut import = Importing { sink, state, saved: Instant::now(), done: 0, done_before, progress, interrupt, path };
+    let mut import = Importing {
+        sink,
+        state,
+        confirming: Confirming::new(),
+        done: 0,
+        done_before,
+        on_disk: OnDisk { counters: done_before, next_line: arguments.from_line.unwrap_or(1) },
+        progress,
+        interrupt,
+        path,
+    };
     match import.run(&mut input, arguments, &checked.seal) {
         Ok(()) => import.finish(),
         Err((next_line, error)) => {
@@ -116,13 +124,22 @@ fn check(
 struct Importing<'a> {
     sink: Sink,
     state: Option<State>,
-    saved: Instant,
+    confirming: Confirming,
     /// Counters of the file that are done, from the first on.
     done: u64,
     done_before: u64,
+    on_disk: OnDisk,
     progress: Progress,
     interrupt: &'a Interrupt,
     path: &'a Path,
+}
+
+/// What the server has said to be on its disk: only that is still done when it has crashed.
+struct OnDisk {
+    /// Counters of the file, from the first on.
+    counters: u64,
+    /// The line behind them, as far as it is known.
+    next_line: u64,
 }
 
 /// The line of the first counter that is not certainly done, and what happened.
@@ -136,7 +153,7 @@ impl Importing<'_> {
         let mut records: Vec<Record> = Vec::with_capacity(BATCH);
         let mut lines: Vec<u64> = Vec::with_capacity(BATCH);
         let mut last_line = first_line;
-        self.tell_last_words(first_line);
+        self.tell_last_words();
         loop {
             let next = reader.next().map_err(|error| {
                 let file = TransferError::File { path: self.path.to_owned(), error };
@@ -160,7 +177,11 @@ impl Importing<'_> {
                 let written = self.sink.write(&records);
                 let done = written.as_ref().map_or_else(|(done, _)| *done, |()| records.len());
                 self.done += done as u64;
-                written.map_err(|(done, error)| (lines.get(done).copied().unwrap_or(last_line), error))?;
+                if let Err((done, error)) = written {
+                    let line = lines.get(done).copied().unwrap_or(last_line);
+                    self.refused(line, &error);
+                    return Err((line, error));
+                }
                 records.clear();
                 lines.clear();
                 let next_line = last_line.saturating_add(1);
@@ -173,7 +194,13 @@ impl Importing<'_> {
         if reader.seal() != *expected {
             return Err((first_line, self.changed()));
         }
-        Ok(())
+        let next_line = last_line.saturating_add(1);
+        match self.confirming.ask_at_end(&mut self.sink, self.interrupt) {
+            Ok(true) => self.keep(next_line),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| (next_line, error))
     }
 
     fn changed(&self) -> TransferError {
@@ -182,15 +209,31 @@ impl Importing<'_> {
 
     fn came_so_far(&mut self, next_line: u64) -> Result<(), TransferError> {
         self.progress.at(self.done);
-        self.tell_last_words(next_line);
-        if let Some(state) = self.state.as_ref().filter(|_| self.saved.elapsed() >= SAVE_INTERVAL) {
-            state.save(self.done)?;
-            self.saved = Instant::now();
+        let is_asked = self.interrupt.is_asked();
+        if (is_asked || self.confirming.is_due()) && self.confirming.ask(&mut self.sink)? {
+            self.keep(next_line)?;
         }
-        if self.interrupt.is_asked() { Err(TransferError::Interrupted) } else { Ok(()) }
+        if is_asked { Err(TransferError::Interrupted) } else { Ok(()) }
     }
 
-    fn tell_last_words(&self, next_line: u64) {
+    /// A server that refuses one counter can still say that those before it are on its disk.
+    fn refused(&mut self, next_line: u64, error: &TransferError) {
+        let is_connected = matches!(error, TransferError::Refused { .. });
+        if is_connected && self.confirming.ask(&mut self.sink).is_ok_and(|is_on_disk| is_on_disk) {
+            // What cannot be kept is told with how to go on.
+            let _ = self.keep(next_line);
+        }
+    }
+
+    /// Everything so far is on the server's disk.
+    fn keep(&mut self, next_line: u64) -> Result<(), TransferError> {
+        self.on_disk = OnDisk { counters: self.done, next_line };
+        self.tell_last_words();
+        self.state.as_ref().map_or(Ok(()), |state| state.save(self.done))
+    }
+
+    fn tell_last_words(&self) {
+        let next_line = self.on_disk.next_line;
         self.interrupt.set_last_words(format!("lines before {next_line} are done, and perhaps some more"));
     }
 
@@ -204,23 +247,36 @@ impl Importing<'_> {
             count => format!("; the first {} of the file were left out", grouped(count)),
         };
         let seconds = self.progress.elapsed().as_secs_f64();
-        say(format_args!("{}{before}; it took {seconds:.1} s", done(&self.sink))).map_err(TransferError::Output)?;
+        let doubt = self.confirming.doubt();
+        say(format_args!("{}{before}; it took {seconds:.1} s{doubt}", done(&self.sink)))
+            .map_err(TransferError::Output)?;
         Ok(Exit::Answered)
     }
 
-    /// What is done, and how the rest is done.
-    fn how_to_go_on(&self, next_line: u64) -> String {
+    /// What is done, and how the rest is done. Nothing before `answered_line` is missing unless the server crashed.
+    fn how_to_go_on(&self, answered_line: u64) -> String {
         let done = done(&self.sink);
         let again = "what is set again gets the same values";
-        match &self.state {
-            Some(state) => match state.save(self.done) {
-                Ok(()) => format!("{done}; the same command goes on from here"),
-                Err(error) => format!(
-                    "{done}; that could not be kept in {} ({error}): go on with --from-line {next_line}",
-                    state.path().display()
-                ),
-            },
+        let OnDisk { counters, next_line } = self.on_disk;
+        let mut text = match self.state.as_ref().map(|state| (state, state.save(counters))) {
+            Some((_, Ok(()))) if counters == 0 => {
+                format!("{done}; the same command begins from the beginning: {again}")
+            }
+            Some((_, Ok(()))) => format!(
+                "{done}; the first {} of the file are on its disk, and the same command goes on behind them",
+                grouped(counters)
+            ),
+            Some((state, Err(error))) => format!(
+                "{done}; that could not be kept in {} ({error}): go on with --from-line {next_line}",
+                state.path().display()
+            ),
             None => format!("{done}; go on with --from-line {next_line}, or from the beginning: {again}"),
+        };
+        if answered_line > next_line && self.done > counters {
+            text.push_str(&format!(
+                "; --from-line {answered_line} is enough if the server has not been started again since"
+            ));
         }
+        text + &self.confirming.doubt()
     }
 }

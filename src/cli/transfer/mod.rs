@@ -5,6 +5,7 @@
 
 mod arguments;
 mod backup;
+mod confirming;
 mod csv;
 mod error;
 mod export;

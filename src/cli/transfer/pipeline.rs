@@ -49,8 +49,8 @@ impl Pipeline {
     /// Sends the requests, and hands each reply over with its place among them, in their order. Stops at the first error.
     ///
     /// # Errors
-    /// [`TransferError::Lost`], and what `on_reply` answers. What was asked beyond the last reply may have been carried
-    /// out or not; the connection is of no more use.
+    /// [`TransferError::Lost`], after which the connection is of no more use, and what `on_reply` answers. What was asked
+    /// beyond the last reply that was handed over may have been carried out or not.
     pub(super) fn run(
         &mut self,
         on_reply: &mut dyn FnMut(usize, Value) -> Result<(), TransferError>,
@@ -89,7 +89,12 @@ impl Pipeline {
             }
             let reply = self.connection.receive(&mut |_| ()).map_err(|error| self.lost(describe(&error)))?;
             answered_bytes = waiting.pop_front().unwrap_or(sent);
-            on_reply(replies, reply)?;
+            if let Err(error) = on_reply(replies, reply) {
+                // The other replies are read as well, so that the connection can be asked something else. Whether it is lost
+                // meanwhile shows then.
+                let _ = (0..waiting.len()).try_for_each(|_| self.connection.receive(&mut |_| ()).map(drop));
+                return Err(error);
+            }
         }
         Ok(())
     }

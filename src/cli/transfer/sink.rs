@@ -1,5 +1,7 @@
 //! Counters into a server.
 
+use std::time::Duration;
+
 use super::error::TransferError;
 use super::pipeline::{Pipeline, unexpected};
 use super::record::{Record, shown};
@@ -7,6 +9,18 @@ use crate::cli::value::Value;
 
 /// How many counters are handed to [`Sink::write`] at a time.
 pub(super) const BATCH: usize = 4096;
+/// How long a server may take to say that everything is on its disk.
+pub(super) const CONFIRMATION: Duration = Duration::from_secs(5);
+
+/// What of all that was set is on the server's disk.
+pub(super) enum OnDisk {
+    /// Everything.
+    All,
+    /// Not everything within [`CONFIRMATION`].
+    NotYet,
+    /// It does not tell; why.
+    Unknown(String),
+}
 
 /// The server that counters go to.
 pub(super) struct Sink {
@@ -27,6 +41,24 @@ impl Sink {
     /// Where they go.
     pub(super) fn address(&self) -> &str {
         self.pipeline.address()
+    }
+
+    /// Asks the server to write what was set, and whether that is on its disk.
+    ///
+    /// # Errors
+    /// [`TransferError::Lost`].
+    pub(super) fn ask_for_disk(&mut self) -> Result<OnDisk, TransferError> {
+        let timeout = CONFIRMATION.as_millis().to_string();
+        match self.pipeline.ask(&["WAITAOF", "1", "0", &timeout]) {
+            Ok(answer) => Ok(match answer.elements() {
+                Some([Value::Integer(0), _]) => OnDisk::NotYet,
+                Some([Value::Integer(_), _]) => OnDisk::All,
+                _ => OnDisk::Unknown("it was answered with something else than was expected".to_owned()),
+            }),
+            // Not every server knows it, and one that writes nothing by itself has nothing to say.
+            Err(TransferError::Refused { reason, .. }) => Ok(OnDisk::Unknown(reason)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sets these counters, in their order.

@@ -10,7 +10,8 @@ use super::error::TransferError;
 use super::output_file::OutputFile;
 use super::seal::Seal;
 
-const VERSION: u64 = 1;
+/// Before 2, what was answered counted as done, on disk or not.
+const VERSION: u64 = 2;
 
 /// What such a file holds.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +22,7 @@ struct Content {
     server: String,
     /// The checksum of all counters of the file.
     sha256: String,
-    /// How many of them are done, from the first on.
+    /// How many of them are done and on the server's disk, from the first on.
     counters_done: u64,
 }
 

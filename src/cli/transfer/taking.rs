@@ -1,6 +1,7 @@
 //! What imports from all kinds of servers have in common.
 
 use super::arguments::Import;
+use super::confirming::Confirming;
 use super::error::TransferError;
 use super::import::done;
 use super::interrupt::Interrupt;
@@ -88,6 +89,8 @@ impl<'a> Taking<'a> {
         result: Result<(), TransferError>,
         note: Option<String>,
     ) -> Result<Exit, TransferError> {
+        let mut confirming = Confirming::new();
+        let result = result.and_then(|()| confirming.ask_at_end(&mut self.sink, self.interrupt));
         self.progress.clear();
         let left_out = self.left_out.summary();
         if let Err(error) = result {
@@ -96,7 +99,7 @@ impl<'a> Taking<'a> {
             return Ok(error.exit());
         }
         let seconds = self.progress.elapsed().as_secs_f64();
-        let mut text = format!("{}; it took {seconds:.1} s", done(&self.sink));
+        let mut text = format!("{}; it took {seconds:.1} s{}", done(&self.sink), confirming.doubt());
         for line in left_out.into_iter().chain(note) {
             text.push('\n');
             text.push_str(&line);

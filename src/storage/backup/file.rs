@@ -16,6 +16,10 @@ use crate::wire::{WireError, decode_node_record, decode_stored_counter, take_bac
 /// The name of the file in the directory of a backup.
 pub const BACKUP_FILE: &str = "discnt.backup";
 const HEAD: &[u8] = b"discnt backup 1\n";
+/// How the head of every version begins. Its number and a line feed follow.
+const HEAD_WORDS: &[u8] = b"discnt backup ";
+/// The longest number of a version that is looked for.
+const MAX_VERSION_DIGITS: usize = 9;
 /// The longest content of a frame, in bytes.
 const MAX_FRAME_BYTES: usize = 64 << 20;
 const RECORD: u8 = b'R';
@@ -28,9 +32,15 @@ pub enum BackupError {
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Io(#[from] io::Error),
+    /// There is nothing in it.
+    #[error("it is empty")]
+    Empty,
     /// It does not begin as one.
-    #[error("it is no backup of this version")]
-    Head,
+    #[error("it is no backup")]
+    NoBackup,
+    /// It begins as one that this version cannot read.
+    #[error("it was made by a newer version (its format is {0}, this one reads 1); use a newer discnt-server")]
+    Newer(u32),
     /// It ends before its end.
     #[error("it is cut short in frame {0}")]
     CutShort(u64),
@@ -101,6 +111,16 @@ impl<W: Write> BackupWriter<W> {
     }
 }
 
+/// Why a file that begins like this is not read.
+fn other_head(head: &[u8]) -> BackupError {
+    if head.is_empty() {
+        return BackupError::Empty;
+    }
+    let line = head.strip_prefix(HEAD_WORDS).and_then(|rest| rest.get(..rest.iter().position(|byte| *byte == b'\n')?));
+    let version = line.and_then(|number| str::from_utf8(number).ok()?.parse().ok());
+    version.filter(|version| *version > 1).map_or(BackupError::NoBackup, BackupError::Newer)
+}
+
 fn checksum(frame: u64, kind: &[u8], content: &[u8]) -> u64 {
     let mut hasher = Xxh3::new();
     hasher.update(&frame.to_be_bytes());
@@ -121,10 +141,11 @@ impl<R: Read> BackupReader<R> {
     /// # Errors
     /// [`BackupError`].
     pub fn begin(mut input: R) -> Result<(Self, NodeRecord), BackupError> {
-        let mut head = [0; HEAD.len()];
-        input.read_exact(&mut head).map_err(|_| BackupError::Head)?;
+        let mut head = Vec::new();
+        input.by_ref().take(HEAD.len() as u64).read_to_end(&mut head)?;
         if head != HEAD {
-            return Err(BackupError::Head);
+            input.take(MAX_VERSION_DIGITS as u64).read_to_end(&mut head)?;
+            return Err(other_head(&head));
         }
         let mut reader = Self { input, frame: 0 };
         let (kind, content) = reader.next()?;
@@ -305,6 +326,26 @@ mod tests {
             assert!(read(&bad).is_err(), "{order:?}");
         }
         assert!(read(&parts.concat()).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_backup_of_this_version_is_told_apart() {
+        let told = |head: &[u8]| read(&[head, &written()[HEAD.len()..]].concat()).expect_err("refused").to_string();
+        assert_eq!(read(b"").expect_err("refused").to_string(), "it is empty");
+        for version in ["2", "10", "4294967295"] {
+            let text = told(format!("discnt backup {version}\n").as_bytes());
+            let expected = format!(
+                "it was made by a newer version (its format is {version}, this one reads 1); use a newer discnt-server"
+            );
+            assert_eq!(text, expected);
+        }
+        for junk in ["discnt backup 0\n", "discnt backup 11111111111\n", "discnt backup \n", "discnt backup 2", "junk"]
+        {
+            assert_eq!(told(junk.as_bytes()), "it is no backup", "{junk}");
+        }
+        for junk in [&b"x"[..], b"discnt backup 1", b"discnt backup 2", b"\n"] {
+            assert_eq!(read(junk).expect_err("refused").to_string(), "it is no backup");
+        }
     }
 
     /// Where a frame begins and ends.
