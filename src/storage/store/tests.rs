@@ -202,3 +202,21 @@ fn the_store_of_another_node_is_refused_by_name() {
     assert!(matches!(error, StorageError::OtherNode { .. }), "{error}");
     assert!(error.to_string().contains(&NODE_ID.to_string()), "{error}");
 }
+
+#[test]
+fn a_store_of_a_newer_version_is_no_damage_however_long_its_journal_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut store, _) = open(&directory);
+    store.begin_run(&record(100), Durability::Always, WHOLE).expect("begun");
+    for _ in 0..3 {
+        // What a later version may say of itself.
+        let said = seal(MARK_KEY, |out| out.extend_from_slice(&[0x81, 2]));
+        let engine = store.engine.as_ref().expect("open");
+        engine.write(std::iter::empty(), [(MARK_KEY, said)].into_iter()).expect("written");
+    }
+    store.engine = None;
+    for found in [Store::open(directory.path(), NODE_ID).map(drop), Store::repair(directory.path(), NODE_ID).map(drop)]
+    {
+        assert!(matches!(found, Err(StorageError::Newer { found: 2, .. })), "{found:?}");
+    }
+}
