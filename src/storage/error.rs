@@ -120,6 +120,16 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Where something is wrong and what, without what is to be done about it.
+    pub(super) fn place_and_cause(&self) -> String {
+        match self {
+            Self::StoreDamaged { path, what } | Self::Damaged { path, what, .. } => {
+                format!("{}: {what}", path.display())
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// What the system says to an operation.
     pub(super) fn of_system(operation: &'static str, path: PathBuf, error: io::Error) -> Self {
         match error.kind() {

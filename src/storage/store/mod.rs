@@ -14,6 +14,7 @@ mod replacement;
 mod said;
 mod salvage;
 mod sealed;
+mod writers;
 
 pub use changes::Changes;
 pub use load::LoadProgress;
@@ -21,7 +22,7 @@ pub use repair::Repaired;
 
 use super::checked_file::{io_error, sync_directory};
 use super::error::StorageError;
-use crate::base::{Durability, NodeId};
+use crate::base::{Durability, Incarnation, NodeId};
 use crate::replication::NodeRecord;
 use crate::wire::encode_node_record;
 pub(super) use commits_file::FILE_NAME as COMMITS;
@@ -259,8 +260,8 @@ impl Store {
         self.mark.commit += 1;
         // A node that takes a new identity takes its counters along.
         let node = record.map_or(mark.node, |record| record.own.node);
-        let mark = Mark { commit: self.mark.commit, node, ..mark };
-        let written = self.try_write(changes, record, mark);
+        let mut mark = Mark { commit: self.mark.commit, node, ..mark };
+        let written = self.try_write(changes, record, &mut mark);
         if written.is_err() {
             // It may refuse everything from now on, so it is not asked again.
             self.engine = None;
@@ -280,11 +281,18 @@ impl Store {
         &mut self,
         changes: &mut Changes,
         record: Option<&NodeRecord>,
-        mark: Mark,
+        mark: &mut Mark,
     ) -> Result<(), StorageError> {
         self.open_again()?;
         let Some(engine) = &self.engine else { return Err(self.not_open()) };
-        let mark = Mark { first_number: engine.next_number(), ..mark };
+        mark.first_number = engine.next_number();
+        let before = self.record.as_ref().map(|record| record.own);
+        let own = record.map(|record| record.own).or(before);
+        mark.incarnation = own.map_or(Incarnation(0), |own| own.incarnation);
+        if own != before {
+            // All counters with a share of the node are in this batch, too.
+            mark.own_since = mark.first_number;
+        }
         let said = (MARK_KEY, seal(MARK_KEY, |out| mark.encode(out)));
         let known = record.map(|record| (RECORD_KEY, seal(RECORD_KEY, |out| encode_node_record(record, out))));
         let counters = changes.settle().iter().map(|(name, value)| (&**name, value.as_deref()));
@@ -344,6 +352,8 @@ fn make_unfinished(data_directory: &Path, node: NodeId) -> Result<(Engine, Mark)
         clean: true,
         whole: true,
         stale: false,
+        incarnation: Incarnation(0),
+        own_since: 0,
     };
     let marker = seal(&MARKER_KEY, |out| out.extend_from_slice(MARKER_VALUE));
     let said = seal(MARK_KEY, |out| mark.encode(out));

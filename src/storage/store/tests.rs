@@ -203,6 +203,60 @@ fn the_store_of_another_node_is_refused_by_name() {
     assert!(error.to_string().contains(&NODE_ID.to_string()), "{error}");
 }
 
+/// Brings the counters into tables, and not what is said of the node.
+fn settle_counters(store: &Store) {
+    let engine = store.engine.as_ref().expect("open");
+    engine.counters.rotate_memtable().expect("rotated");
+    while engine.counters.sealed_memtable_count() > 0 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+fn remove_journals(directory: &TempDir) {
+    for entry in fs::read_dir(directory.path().join(STORE)).expect("a store") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|end| end == "jnl") {
+            fs::remove_file(path).expect("removed");
+        }
+    }
+}
+
+/// A record that goes on from [`record`] as the next replica of the node.
+fn next_record() -> NodeRecord {
+    let mut next = record(100);
+    next.own.incarnation = Incarnation(4);
+    next.replicas.push((next.own, NumberSet::default()));
+    next
+}
+
+#[test]
+fn a_repair_gives_no_replica_the_shares_of_another_that_the_node_was() {
+    for loses_record in [true, false] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (mut store, _) = open(&directory);
+        store.begin_run(&record(100), Durability::Always, WHOLE).expect("begun");
+        store.commit(&mut changes([("early".to_owned(), 10), ("late".to_owned(), 11)]), None).expect("committed");
+        store.settle().expect("in tables");
+        store.commit(&mut changes([("late".to_owned(), 12)]), Some(&next_record())).expect("committed");
+        settle_counters(&store);
+        if !loses_record {
+            store.settle().expect("in tables");
+        }
+        drop(store);
+        remove_journals(&directory);
+        let repaired = Store::repair(directory.path(), NODE_ID).expect("repaired");
+        let (store, opened) = open(&directory);
+        let own = if loses_record { record(0).own } else { next_record().own };
+        assert_eq!(opened.previous.expect("a record").own, own);
+        let all = loaded(&store, 1);
+        let unowned = |revision| StoredCounter { own: None, ..counter(revision) };
+        let expected = if loses_record { [counter(10), unowned(12)] } else { [unowned(10), counter(12)] };
+        assert_eq!([&all[&b"early"[..]], &all[&b"late"[..]]], [&expected[0], &expected[1]], "{loses_record}");
+        let is_told = repaired.losses.iter().any(|loss| loss.contains("this node itself had counted of 1 counters"));
+        assert!(is_told, "{:?}", repaired.losses);
+    }
+}
+
 #[test]
 fn a_store_of_a_newer_version_is_no_damage_however_long_its_journal_is() {
     let directory = tempfile::tempdir().expect("a directory");
