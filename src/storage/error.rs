@@ -67,6 +67,14 @@ pub enum StorageError {
         /// An entry that is there.
         found: String,
     },
+    /// There is no data directory where one must be.
+    #[error(
+        "{directory} is not a data directory of discnt-server (it holds no FORMAT file): give the right one with --data-dir"
+    )]
+    NoDirectory {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// The numbers ran out, which a counter of 64 bits does not do by itself.
     #[error("{path} holds the highest possible incarnation: it was tampered with")]
     Exhausted {

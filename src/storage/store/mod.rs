@@ -9,6 +9,7 @@ mod commits_file;
 mod engine;
 mod load;
 mod mark;
+pub(super) mod placing;
 mod repair;
 mod replacement;
 mod said;
@@ -21,6 +22,7 @@ pub use load::LoadProgress;
 pub use repair::Repaired;
 
 use super::checked_file::{io_error, sync_directory};
+use super::directory::last_incarnation_in;
 use super::error::StorageError;
 use crate::base::{Durability, Incarnation, NodeId};
 use crate::replication::NodeRecord;
@@ -92,12 +94,13 @@ impl Store {
     /// [`StorageError`] says what is wrong, where, and what to do. Nothing was changed but what a repair before this had begun.
     pub fn open(data_directory: &Path, node: NodeId) -> Result<(Self, Opened), StorageError> {
         replacement::complete(data_directory)?;
+        let was_restoring = placing::complete(data_directory)?;
         let path = data_directory.join(STORE);
         let said = CommitsFile::open(data_directory)?;
         let is_there = path.try_exists().map_err(io_error("look for", &path))?;
         let (commits, said) = match (said, is_there) {
             (Some(said), true) => said,
-            (None, false) => make(data_directory, node)?,
+            (None, false) => make_first(data_directory, node, was_restoring)?,
             // Only ever made, and not to the end: nothing was in it.
             (Some((_, said)), false) if said.commit <= FIRST_COMMIT => make(data_directory, node)?,
             (None, true) => {
@@ -318,6 +321,22 @@ impl Store {
     fn not_open(&self) -> StorageError {
         StorageError::Engine { operation: "use", path: self.path.clone(), what: "it is closed".into() }
     }
+}
+
+/// Makes the first store of a node. One that took an incarnation had one before: it is made first.
+fn make_first(data_directory: &Path, node: NodeId, was_restoring: bool) -> Result<(CommitsFile, Said), StorageError> {
+    let last = last_incarnation_in(data_directory)?;
+    if let Some(incarnation) = last.filter(|_| !was_restoring) {
+        let path = data_directory.join(STORE);
+        let what = format!(
+            "it is missing, and so is the file {COMMITS} beside it, though the node has counted as incarnation {}",
+            incarnation.0
+        );
+        return Err(StorageError::StoreDamaged { path, what });
+    }
+    let made = make(data_directory, node)?;
+    placing::remove(data_directory)?;
+    Ok(made)
 }
 
 /// Makes a store where there is none. It gets its name when it is complete.

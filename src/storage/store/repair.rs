@@ -12,6 +12,7 @@ use crate::counter::StoredCounter;
 use crate::replication::{NodeRecord, NumberSet};
 use crate::storage::StorageError;
 use crate::storage::checked_file::io_error;
+use crate::storage::directory::last_incarnation_in;
 use crate::wire::decode_stored_counter;
 use std::collections::HashSet;
 use std::fs;
@@ -148,7 +149,10 @@ fn write_new(
 ) -> Result<Mark, StorageError> {
     let (engine, mark) = make_unfinished(data_directory, node)?;
     let standing = Standing { whole: false, stale: true };
-    let record = state.record.as_ref().map(claim_nothing);
+    let record = match &state.record {
+        Some(record) => Some(claim_nothing(record)),
+        None => last_incarnation_in(data_directory)?.map(|incarnation| nothing(ReplicaId { node, incarnation })),
+    };
     let mut store = Store {
         data_directory: data_directory.to_owned(),
         path: engine.path.clone(),
@@ -174,6 +178,13 @@ fn write_new(
 fn claim_nothing(record: &NodeRecord) -> NodeRecord {
     let replicas = record.replicas.iter().map(|(replica, _)| (*replica, NumberSet::default())).collect();
     NodeRecord { replicas, reserved: record.reserved.saturating_add(NUMBERS_APART), ..record.clone() }
+}
+
+/// What a node that counted says of itself when all it knew is lost. It goes on as another replica, and takes over what
+/// a member has before it serves.
+fn nothing(own: ReplicaId) -> NodeRecord {
+    let replicas = vec![(own, NumberSet::default())];
+    NodeRecord { own, replicas, reserved: NUMBERS_APART, has_told: true, ..NodeRecord::default() }
 }
 
 fn free_name(data_directory: &Path) -> Result<PathBuf, StorageError> {

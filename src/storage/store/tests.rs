@@ -2,6 +2,7 @@ use super::*;
 use crate::base::{Amount, HybridTime, Incarnation, Name, ReplicaId, ReplicaIndex, Stamp, Total};
 use crate::counter::{Assignment, Context, Share, StoredCounter};
 use crate::replication::NumberSet;
+use crate::storage::DataDirectory;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -273,4 +274,33 @@ fn a_store_of_a_newer_version_is_no_damage_however_long_its_journal_is() {
     {
         assert!(matches!(found, Err(StorageError::Newer { found: 2, .. })), "{found:?}");
     }
+}
+
+#[test]
+fn a_node_that_counted_and_has_no_store_is_damaged_and_repaired_to_one_that_knows_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let place = DataDirectory::open(directory.path()).expect("a data directory");
+    let lose_store = || {
+        fs::remove_dir_all(directory.path().join(STORE)).expect("removed");
+        fs::remove_file(directory.path().join(COMMITS)).expect("removed");
+    };
+    drop(open(&directory));
+    lose_store();
+    // As a first start that was killed before the store was made.
+    drop(open(&directory));
+    let incarnation = place.next_incarnation().expect("one more");
+    lose_store();
+    let error = Store::open(directory.path(), NODE_ID).map(drop).expect_err("it had a store");
+    assert!(error.to_string().contains("has counted") && error.to_string().contains("--repair"), "{error}");
+    let repaired = Store::repair(directory.path(), NODE_ID).expect("repaired");
+    assert_eq!((repaired.saved, repaired.losses.len()), (0, 1));
+    let (_, opened) = open(&directory);
+    assert_eq!(opened.standing, Standing { whole: false, stale: true });
+    assert_eq!(opened.previous.expect("a record").own, ReplicaId { node: NODE_ID, incarnation });
+    lose_store();
+    // As a restoring that was killed before it had moved anything, into a directory without counters.
+    let restoring = directory.path().join(placing::RESTORING);
+    fs::create_dir(&restoring).expect("a directory");
+    assert_eq!(open(&directory).1.previous, None);
+    assert!(!restoring.exists());
 }
