@@ -31,7 +31,7 @@ pub fn repair(loaded: &LoadedConfiguration) -> Result<RepairReport, ServeError> 
             io::Error::new(io::ErrorKind::NotFound, "there is no such directory; give the right one with --data-dir");
         return Err(StorageError::Io { operation: "repair", path, error }.into());
     }
-    let directory = DataDirectory::open(path)?;
+    let directory = DataDirectory::open_existing(path)?;
     settle_identity(&directory)?;
     let opened = Identity::open(&loaded.configuration.mesh, directory.path())?;
     let repaired = Store::repair(directory.path(), opened.identity.id)?;

@@ -61,6 +61,19 @@ impl DataDirectory {
         Ok(directory)
     }
 
+    /// Opens a directory that was one before, and makes none.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and where there is none.
+    pub fn open_existing(path: impl Into<PathBuf>) -> Result<Self, StorageError> {
+        let path = path.into();
+        let format = path.join(FORMAT);
+        if !format.try_exists().map_err(io_error("look for", &format))? {
+            return Err(StorageError::NoDirectory { directory: path });
+        }
+        Self::open(path)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -194,23 +207,33 @@ impl DataDirectory {
     }
 
     fn read_incarnation(&self) -> Result<u64, StorageError> {
-        let path = self.path.join(INCARNATION.name);
         // Never taken for zero: an incarnation that is used twice would overwrite counts with less.
-        let lines = checked_file::read(&self.path, INCARNATION)?.ok_or(StorageError::Missing {
-            path: path.clone(),
+        read_incarnation(&self.path)?.ok_or_else(|| StorageError::Missing {
+            path: self.path.join(INCARNATION.name),
             remedy: "start with a new, empty data directory: the node then joins under a new id, and the cluster keeps what the old one counted",
-        })?;
-        let parsed = match lines.as_slice() {
-            [line] => records::incarnation_from_line(line),
-            other => Err(format!("one line was expected below the first, not {}", other.len())),
-        };
-        parsed.map_err(|what| StorageError::Damaged { path, what, consequence: INCARNATION.consequence })
+        })
     }
 
     fn write_incarnation(&self, incarnation: u64) -> Result<(), StorageError> {
         let line = records::incarnation_to_line(incarnation);
         checked_file::write(&self.path, INCARNATION, std::iter::once(line))
     }
+}
+
+/// The last incarnation taken in a data directory; none when none ever was.
+pub(super) fn last_incarnation_in(path: &Path) -> Result<Option<Incarnation>, StorageError> {
+    Ok(read_incarnation(path)?.filter(|last| *last > 0).map(Incarnation))
+}
+
+/// None when there is no such file.
+fn read_incarnation(directory: &Path) -> Result<Option<u64>, StorageError> {
+    let Some(lines) = checked_file::read(directory, INCARNATION)? else { return Ok(None) };
+    let parsed = match lines.as_slice() {
+        [line] => records::incarnation_from_line(line),
+        other => Err(format!("one line was expected below the first, not {}", other.len())),
+    };
+    let path = directory.join(INCARNATION.name);
+    parsed.map(Some).map_err(|what| StorageError::Damaged { path, what, consequence: INCARNATION.consequence })
 }
 
 /// Refuses a directory that holds things but no `FORMAT`: writing into somebody's home would be rude, and a

@@ -67,6 +67,14 @@ pub enum StorageError {
         /// An entry that is there.
         found: String,
     },
+    /// There is no data directory where one must be.
+    #[error(
+        "{directory} is not a data directory of discnt-server (it holds no FORMAT file): give the right one with --data-dir"
+    )]
+    NoDirectory {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// The numbers ran out, which a counter of 64 bits does not do by itself.
     #[error("{path} holds the highest possible incarnation: it was tampered with")]
     Exhausted {
@@ -120,6 +128,16 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Where something is wrong and what, without what is to be done about it.
+    pub(super) fn place_and_cause(&self) -> String {
+        match self {
+            Self::StoreDamaged { path, what } | Self::Damaged { path, what, .. } => {
+                format!("{}: {what}", path.display())
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// What the system says to an operation.
     pub(super) fn of_system(operation: &'static str, path: PathBuf, error: io::Error) -> Self {
         match error.kind() {

@@ -15,15 +15,21 @@ const NAMES: usize = 3000;
 /// Every so many stores that were damaged are repaired.
 const REPAIRED: u64 = 4;
 
+/// Of numbers that were damaged, every so many bits.
+const REPAIRED_BITS: usize = 8;
+
 /// What is in a store, and all that ever was.
 struct Sample {
     counters: Counters,
+    /// What was in tables when they were last written.
+    settled: Counters,
     ever: Vec<(Vec<u8>, StoredCounter)>,
 }
 
 /// A store with several tables and a journal.
 fn sample(directory: &Path) -> Sample {
     let (mut random, mut counters, mut ever) = (Random::new(1), Counters::new(), Vec::new());
+    let mut settled = Counters::new();
     let mut store = begin(directory, Durability::Always);
     for number in 1..=90 {
         let commit = commit(&mut random, number, NAMES, 200);
@@ -32,12 +38,13 @@ fn sample(directory: &Path) -> Sample {
         ever.extend(commit.iter().filter_map(|(name, number)| Some((name.clone().into_bytes(), counter((*number)?)))));
         if [20, 40, 60, 75].contains(&number) {
             store.settle().expect("tables are written");
+            settled = counters.clone();
         }
     }
     drop(store);
     // Opening cuts the journal to what is in it, which makes it quick to copy.
     assert_eq!(read(directory).expect("undamaged").1, counters);
-    Sample { counters, ever }
+    Sample { counters, settled, ever }
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {
@@ -162,9 +169,31 @@ fn check_repair(directory: &Path, damaged: &Path, sample: &Sample, what: &str) -
         let was = sample.ever.iter().any(|(name, counter)| (name, counter) == read);
         assert!(was, "{what}: {read:?} never was");
     }
+    if !counters.is_empty() {
+        check_newest(&counters, damaged, sample, what);
+    }
+    assert!(!repaired.losses.is_empty(), "{what}: nothing is said to be lost");
+    for loss in &repaired.losses {
+        let places = loss.matches(&*directory.display().to_string()).count();
+        assert!(places == 1 && !loss.contains("--repair"), "{what}: {loss}");
+    }
     let again = Store::repair(directory, NODE).expect("nothing to repair");
     assert_eq!((again.set_aside, again.saved), (None, repaired.saved), "{what}");
     counters.len()
+}
+
+/// Only one file is damaged: of what the others hold, nothing older is saved in place of it.
+fn check_newest(counters: &Counters, damaged: &Path, sample: &Sample, what: &str) {
+    let number = |counter: &StoredCounter| counter.own.map_or(0, |own| own.revision);
+    let is_journal = damaged.extension().is_some_and(|end| end == "jnl");
+    let in_tables = |name: &Vec<u8>| sample.settled.get(name) == sample.counters.get(name);
+    for (name, settled) in sample.settled.iter().filter(|_| is_journal) {
+        let newer = counters.get(name).is_none_or(|read| number(read) >= number(settled));
+        assert!(newer, "{what}: {name:?} is older than in the tables");
+    }
+    for (name, counter) in sample.counters.iter().filter(|(name, _)| !is_journal && !in_tables(name)) {
+        assert_eq!(counters.get(name), Some(counter), "{what}: {name:?} is not what the journal says");
+    }
 }
 
 fn by_size<'a>(files: &'a [PathBuf], random: &mut Random) -> &'a PathBuf {
@@ -199,7 +228,7 @@ fn a_batch_under_another_number_is_not_passed_over() {
     let mut store = begin(&original, Durability::Always);
     let mut counters = Counters::new();
     for number in 1..=8 {
-        let commit = vec![(format!("counter:{number}"), Some(number))];
+        let commit = vec![(format!("counter:{number}"), Some(number)), ("all".to_owned(), Some(number))];
         write(&mut store, &commit).expect("committed");
         apply(&mut counters, &commit);
     }
@@ -227,6 +256,11 @@ fn a_batch_under_another_number_is_not_passed_over() {
                 Err(error) => {
                     check_message(&error, "a number");
                     told += 1;
+                    if bit % REPAIRED_BITS == told % REPAIRED_BITS {
+                        Store::repair(&copied, NODE).expect("repaired");
+                        let (_, read) = read(&copied).expect("repaired");
+                        assert_eq!(read, counters, "repaired: bit {bit} of the number at byte {begin}");
+                    }
                 }
             }
             fs::remove_dir_all(&copied).expect("removed");
@@ -234,4 +268,23 @@ fn a_batch_under_another_number_is_not_passed_over() {
     }
     println!("{told} were told, {harmless} did no harm");
     assert!(told > 0);
+}
+
+#[test]
+fn a_repair_says_that_a_journal_was_cut_and_how_much_is_missing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = begin(directory.path(), Durability::Always);
+    for number in 1..=30 {
+        write(&mut store, &vec![("counter".to_owned(), Some(number))]).expect("committed");
+    }
+    store.close_clean().expect("closed");
+    let path = directory.path().join("store").join("0.jnl");
+    let mut bytes = fs::read(&path).expect("read");
+    bytes.truncate(3000);
+    fs::write(&path, bytes).expect("written");
+    let repaired = Store::repair(directory.path(), NODE).expect("repaired");
+    let losses = repaired.losses.join("\n");
+    assert!(losses.contains("commits are missing") && losses.contains("0.jnl: "), "{losses}");
+    let (_, counters) = read(directory.path()).expect("repaired");
+    assert_eq!(counters.len(), 1);
 }

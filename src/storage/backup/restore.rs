@@ -11,13 +11,12 @@ use std::path::{Path, PathBuf};
 use super::file::{BACKUP_FILE, BackupError, BackupReader, check_states, joined};
 use crate::base::{Durability, Incarnation, NodeId, ReplicaId};
 use crate::replication::{NodeRecord, NumberSet};
-use crate::storage::checked_file::{io_error, sync_directory};
+use crate::storage::checked_file::io_error;
+use crate::storage::store::placing::{self, RESTORING};
 use crate::storage::store::{COMMITS, Changes, STORE, Standing, Store};
 use crate::storage::{DataDirectory, StorageError};
 use crate::wire::{decode_stored_counter, take_backup_entry};
 
-/// Where the store is made before it takes its place.
-const UNFINISHED: &str = "restoring";
 /// The most nodes that are named as those to ask.
 const MAX_PARTED: usize = 1024;
 /// So much is written at a time, in bytes.
@@ -70,6 +69,7 @@ pub fn restore(
     now_seconds: u64,
 ) -> Result<Restored, RestoreError> {
     let place = directory.path();
+    placing::take_back(place)?;
     if [STORE, COMMITS].iter().any(|name| place.join(name).exists()) {
         return Err(RestoreError::NotEmpty(place.to_owned()));
     }
@@ -82,10 +82,8 @@ pub fn restore(
     read(&path, &mut |entries| {
         check_states(entries, &record).map_err(|error| unfit(&path, format!("a counter cannot be read: {error}")))
     })?;
-    let work = place.join(UNFINISHED);
-    if work.exists() {
-        fs::remove_dir_all(&work).map_err(io_error("remove", &work))?;
-    }
+    placing::remove(place)?;
+    let work = place.join(RESTORING);
     fs::create_dir(&work).map_err(io_error("make", &work))?;
     // Later than any life of this node may have been, also than those after the backup: they are counted from 1, or from
     // the seconds since 1970 of an earlier restoring.
@@ -93,12 +91,7 @@ pub fn restore(
     let of = record.own;
     record = begun_anew(record, ReplicaId { node, incarnation });
     let counters = fill(&work, of, &path, &record)?;
-    for name in [STORE, COMMITS] {
-        let (from, to) = (work.join(name), place.join(name));
-        fs::rename(&from, &to).map_err(io_error("move", &from))?;
-    }
-    sync_directory(place)?;
-    fs::remove_dir_all(&work).map_err(io_error("remove", &work))?;
+    placing::place(place)?;
     Ok(Restored { counters, of: of.node })
 }
 
@@ -208,7 +201,7 @@ mod tests {
         make(&backup, ReplicaIndex(1));
         let directory = DataDirectory::open(&data).expect("a new one");
         // What a restoring that was killed left behind.
-        fs::create_dir(data.join(UNFINISHED)).expect("a directory");
+        fs::create_dir(data.join(RESTORING)).expect("a directory");
         let restored = restore(&directory, node(7), &backup, NOW_SECONDS).expect("whole");
         assert_eq!(restored, Restored { counters: 1, of: node(1) });
         assert!(directory.next_incarnation().expect("one more").0 > NOW_SECONDS);
@@ -225,6 +218,27 @@ mod tests {
         drop(store);
         let again = restore(&directory, node(7), &backup, NOW_SECONDS);
         assert!(matches!(again, Err(RestoreError::NotEmpty(_))), "{again:?}");
+    }
+
+    #[test]
+    fn a_restoring_that_ended_between_its_two_moves_is_ended_by_a_start_and_begun_anew_by_another() {
+        for (left, is_start) in [(STORE, true), (COMMITS, true), (STORE, false), (COMMITS, false)] {
+            let ground = tempfile::tempdir().expect("a directory");
+            let (backup, data) = (ground.path().join("backup"), ground.path().join("data"));
+            make(&backup, ReplicaIndex(1));
+            let directory = DataDirectory::open(&data).expect("a new one");
+            restore(&directory, node(7), &backup, NOW_SECONDS).expect("whole");
+            let work = data.join(RESTORING);
+            fs::create_dir(&work).expect("a directory");
+            fs::rename(data.join(left), work.join(left)).expect("moved back");
+            if !is_start {
+                let again = restore(&directory, node(7), &backup, NOW_SECONDS);
+                assert_eq!(again.expect("restored again").counters, 1, "{left}");
+            }
+            let (store, _) = Store::open(&data, node(7)).expect("a store");
+            let load = store.load(1, &LoadProgress::default(), |_, _| {});
+            assert_eq!((load.ok(), work.exists()), (Some(1), false), "{left}");
+        }
     }
 
     #[test]

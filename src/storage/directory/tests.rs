@@ -306,3 +306,18 @@ fn only_the_owner_can_look_in() {
         assert_eq!(mode(place.file(file)) & 0o077, 0, "{file}");
     }
 }
+
+#[test]
+fn a_directory_that_has_to_be_there_is_not_made_of_an_empty_one() {
+    let place = Place::new();
+    for makes in [false, true] {
+        if makes {
+            fs::create_dir_all(place.path()).expect("a directory");
+        }
+        let refused = DataDirectory::open_existing(place.path()).expect_err("nothing is there").to_string();
+        assert!(refused.contains("no FORMAT file") && refused.contains("--data-dir"), "{refused}");
+        assert!(fs::read_dir(place.path()).map_or(true, |mut entries| entries.next().is_none()));
+    }
+    drop(place.open());
+    DataDirectory::open_existing(place.path()).expect("it is one");
+}

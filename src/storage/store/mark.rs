@@ -1,7 +1,7 @@
 //! What the store says of itself: whose it is, what is known of the run that writes it, and how many commits it holds.
 
 use super::super::error::StorageError;
-use crate::base::{Durability, NodeId};
+use crate::base::{Durability, Incarnation, NodeId};
 use minicbor::{Decoder, Encoder};
 use std::path::Path;
 
@@ -28,7 +28,14 @@ pub(super) struct Mark {
     pub(super) whole: bool,
     /// The state is older than what the node once said: repaired, or copied from a backup.
     pub(super) stale: bool,
+    /// As which replica of the node it counts; 0 before it counted at all, and where that was not written yet.
+    pub(super) incarnation: Incarnation,
+    /// The engine had given out the numbers below this one when it began to count as that.
+    pub(super) own_since: u64,
 }
+
+/// Places of a mark that says as which replica the node counts.
+const PLACES: u64 = 11;
 
 impl Mark {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -38,7 +45,7 @@ impl Mark {
             Durability::EverySecond => 1,
             Durability::Memory => 2,
         };
-        let _ = out.array(9).and_then(|out| {
+        let _ = out.array(PLACES).and_then(|out| {
             out.u64(STORE_VERSION)?
                 .bytes(self.node.as_bytes())?
                 .u64(self.store)?
@@ -47,20 +54,23 @@ impl Mark {
         });
         let _ = out.u8(durability);
         let _ = out.bool(self.clean).and_then(|out| out.bool(self.whole)?.bool(self.stale));
+        let _ = out.u64(self.incarnation.0).and_then(|out| out.u64(self.own_since));
     }
 
     /// Reads a mark; `path` is for the error.
     pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Self, StorageError> {
         let damaged = |what: String| StorageError::StoreDamaged { path: path.to_owned(), what };
         let mut input = Decoder::new(bytes);
-        let version = input.array().and_then(|_| input.u64()).map_err(|error| damaged(error.to_string()))?;
+        let head = input.array().and_then(|places| Ok((places, input.u64()?)));
+        let (places, version) = head.map_err(|error| damaged(error.to_string()))?;
         if version > STORE_VERSION {
             return Err(StorageError::Newer { path: path.to_owned(), found: version, known: STORE_VERSION });
         }
-        Self::decode_rest(&mut input).map_err(|error| damaged(format!("what it says of itself: {error}")))
+        Self::decode_rest(&mut input, places.unwrap_or(0))
+            .map_err(|error| damaged(format!("what it says of itself: {error}")))
     }
 
-    fn decode_rest(input: &mut Decoder<'_>) -> Result<Self, minicbor::decode::Error> {
+    fn decode_rest(input: &mut Decoder<'_>, places: u64) -> Result<Self, minicbor::decode::Error> {
         let node = input.bytes()?.try_into().map_err(|_| minicbor::decode::Error::message("a node id"))?;
         let (store, commit, first_number) = (input.u64()?, input.u64()?, input.u64()?);
         let durability = match input.u8()? {
@@ -70,7 +80,19 @@ impl Mark {
             _ => return Err(minicbor::decode::Error::message("a durability")),
         };
         let (clean, whole, stale) = (input.bool()?, input.bool()?, input.bool()?);
-        Ok(Self { node: NodeId::new(node), store, commit, first_number, durability, clean, whole, stale })
+        let (incarnation, own_since) = if places < PLACES { (0, 0) } else { (input.u64()?, input.u64()?) };
+        Ok(Self {
+            node: NodeId::new(node),
+            store,
+            commit,
+            first_number,
+            durability,
+            clean,
+            whole,
+            stale,
+            incarnation: Incarnation(incarnation),
+            own_since,
+        })
     }
 }
 
@@ -98,6 +120,8 @@ mod tests {
             clean: true,
             whole: false,
             stale: true,
+            incarnation: Incarnation(4),
+            own_since: 8,
         }
     }
 
@@ -106,8 +130,12 @@ mod tests {
         let mut bytes = Vec::new();
         mark().encode(&mut bytes);
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, format!("890154{}19010219012c0901f5f4f5", "07".repeat(20)));
+        assert_eq!(hex, format!("8b0154{}19010219012c0901f5f4f50408", "07".repeat(20)));
         assert_eq!(Mark::decode(&bytes, Path::new("x")).expect("a mark"), mark());
+        let mut shorter = bytes[..bytes.len() - 2].to_vec();
+        shorter[0] = 0x89;
+        let before = Mark { incarnation: Incarnation(0), own_since: 0, ..mark() };
+        assert_eq!(Mark::decode(&shorter, Path::new("x")).expect("a mark of before"), before);
         bytes[1] = 2;
         let newer = Mark::decode(&bytes, Path::new("x"));
         assert!(matches!(newer, Err(StorageError::Newer { found: 2, known: 1, .. })), "{newer:?}");

@@ -9,19 +9,22 @@ mod commits_file;
 mod engine;
 mod load;
 mod mark;
+pub(super) mod placing;
 mod repair;
 mod replacement;
 mod said;
 mod salvage;
 mod sealed;
+mod writers;
 
 pub use changes::Changes;
 pub use load::LoadProgress;
 pub use repair::Repaired;
 
 use super::checked_file::{io_error, sync_directory};
+use super::directory::last_incarnation_in;
 use super::error::StorageError;
-use crate::base::{Durability, NodeId};
+use crate::base::{Durability, Incarnation, NodeId};
 use crate::replication::NodeRecord;
 use crate::wire::encode_node_record;
 pub(super) use commits_file::FILE_NAME as COMMITS;
@@ -91,12 +94,13 @@ impl Store {
     /// [`StorageError`] says what is wrong, where, and what to do. Nothing was changed but what a repair before this had begun.
     pub fn open(data_directory: &Path, node: NodeId) -> Result<(Self, Opened), StorageError> {
         replacement::complete(data_directory)?;
+        let was_restoring = placing::complete(data_directory)?;
         let path = data_directory.join(STORE);
         let said = CommitsFile::open(data_directory)?;
         let is_there = path.try_exists().map_err(io_error("look for", &path))?;
         let (commits, said) = match (said, is_there) {
             (Some(said), true) => said,
-            (None, false) => make(data_directory, node)?,
+            (None, false) => make_first(data_directory, node, was_restoring)?,
             // Only ever made, and not to the end: nothing was in it.
             (Some((_, said)), false) if said.commit <= FIRST_COMMIT => make(data_directory, node)?,
             (None, true) => {
@@ -259,8 +263,8 @@ impl Store {
         self.mark.commit += 1;
         // A node that takes a new identity takes its counters along.
         let node = record.map_or(mark.node, |record| record.own.node);
-        let mark = Mark { commit: self.mark.commit, node, ..mark };
-        let written = self.try_write(changes, record, mark);
+        let mut mark = Mark { commit: self.mark.commit, node, ..mark };
+        let written = self.try_write(changes, record, &mut mark);
         if written.is_err() {
             // It may refuse everything from now on, so it is not asked again.
             self.engine = None;
@@ -280,11 +284,18 @@ impl Store {
         &mut self,
         changes: &mut Changes,
         record: Option<&NodeRecord>,
-        mark: Mark,
+        mark: &mut Mark,
     ) -> Result<(), StorageError> {
         self.open_again()?;
         let Some(engine) = &self.engine else { return Err(self.not_open()) };
-        let mark = Mark { first_number: engine.next_number(), ..mark };
+        mark.first_number = engine.next_number();
+        let before = self.record.as_ref().map(|record| record.own);
+        let own = record.map(|record| record.own).or(before);
+        mark.incarnation = own.map_or(Incarnation(0), |own| own.incarnation);
+        if own != before {
+            // All counters with a share of the node are in this batch, too.
+            mark.own_since = mark.first_number;
+        }
         let said = (MARK_KEY, seal(MARK_KEY, |out| mark.encode(out)));
         let known = record.map(|record| (RECORD_KEY, seal(RECORD_KEY, |out| encode_node_record(record, out))));
         let counters = changes.settle().iter().map(|(name, value)| (&**name, value.as_deref()));
@@ -310,6 +321,22 @@ impl Store {
     fn not_open(&self) -> StorageError {
         StorageError::Engine { operation: "use", path: self.path.clone(), what: "it is closed".into() }
     }
+}
+
+/// Makes the first store of a node. One that took an incarnation had one before: it is made first.
+fn make_first(data_directory: &Path, node: NodeId, was_restoring: bool) -> Result<(CommitsFile, Said), StorageError> {
+    let last = last_incarnation_in(data_directory)?;
+    if let Some(incarnation) = last.filter(|_| !was_restoring) {
+        let path = data_directory.join(STORE);
+        let what = format!(
+            "it is missing, and so is the file {COMMITS} beside it, though the node has counted as incarnation {}",
+            incarnation.0
+        );
+        return Err(StorageError::StoreDamaged { path, what });
+    }
+    let made = make(data_directory, node)?;
+    placing::remove(data_directory)?;
+    Ok(made)
 }
 
 /// Makes a store where there is none. It gets its name when it is complete.
@@ -344,6 +371,8 @@ fn make_unfinished(data_directory: &Path, node: NodeId) -> Result<(Engine, Mark)
         clean: true,
         whole: true,
         stale: false,
+        incarnation: Incarnation(0),
+        own_since: 0,
     };
     let marker = seal(&MARKER_KEY, |out| out.extend_from_slice(MARKER_VALUE));
     let said = seal(MARK_KEY, |out| mark.encode(out));

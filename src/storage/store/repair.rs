@@ -1,8 +1,9 @@
 //! The way back from damage: what can be read is written into a new store, and the damaged one is set aside. Nothing is
 //! ever deleted.
 
-use super::commits_file::Said;
+use super::commits_file::{CommitsFile, Said};
 use super::replacement::Replacement;
+use super::said::check_mark;
 use super::salvage::{NodeState, Salvage};
 use super::sealed::unseal;
 use super::{Changes, MARKER_KEY, Mark, STORE, Standing, Store, make_unfinished};
@@ -11,7 +12,9 @@ use crate::counter::StoredCounter;
 use crate::replication::{NodeRecord, NumberSet};
 use crate::storage::StorageError;
 use crate::storage::checked_file::io_error;
+use crate::storage::directory::last_incarnation_in;
 use crate::wire::decode_stored_counter;
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -43,17 +46,16 @@ impl Store {
     /// # Errors
     /// [`StorageError`] when the store is another node's, of a newer version, or the system refuses: nothing was changed.
     pub fn repair(data_directory: &Path, node: NodeId) -> Result<Repaired, StorageError> {
-        match examine(data_directory, node) {
+        let found = match examine(data_directory, node) {
             Ok(saved) => return Ok(Repaired { set_aside: None, saved, wrong: 0, losses: Vec::new() }),
-            Err(StorageError::StoreDamaged { .. }) => {}
+            Err(found @ StorageError::StoreDamaged { .. }) => found,
             Err(other) => return Err(other),
-        }
+        };
         let damaged = data_directory.join(STORE);
-        let mut repaired = Repaired { set_aside: None, saved: 0, wrong: 0, losses: Vec::new() };
+        let mut repaired = Repaired { set_aside: None, saved: 0, wrong: 0, losses: vec![found.place_and_cause()] };
         let mark = if damaged.is_dir() {
             save(data_directory, &damaged, node, &mut repaired)?
         } else {
-            repaired.losses.push(format!("{}: it is missing", damaged.display()));
             write_new(data_directory, node, &NodeState::default(), |_| Ok(()))?
         };
         let aside = free_name(data_directory)?;
@@ -79,21 +81,31 @@ fn save(data_directory: &Path, damaged: &Path, node: NodeId, repaired: &mut Repa
     if let Some(found) = found.filter(|found| *found != node) {
         return Err(StorageError::OtherNode { path: damaged.to_owned(), found, expected: node });
     }
+    if let (Some(mark), Ok(Some((_, said)))) = (&state.mark, CommitsFile::open(data_directory)) {
+        let missing = check_mark(damaged, mark, node, said).err();
+        salvage.losses.extend(missing.map(|missing| missing.place_and_cause()));
+    }
     let replicas: Vec<ReplicaId> =
         state.record.iter().flat_map(|record| record.replicas.iter().map(|(replica, _)| *replica)).collect();
+    // The counters whose share of this node cannot be told from that of another replica it was.
+    let mut doubtful = HashSet::new();
     let mark = write_new(data_directory, node, &state, |store| {
-        if state.record.is_none() {
-            // Without the list of replicas nobody knows whose the shares are.
-            return Ok(());
-        }
+        // Without the list of replicas nobody knows whose the shares are.
+        let Some(own) = state.record.as_ref().map(|record| record.own) else { return Ok(()) };
         let mut changes = Changes::default();
-        salvage.counters(|name, value| {
+        salvage.counters(|name, number, value| {
             if name == MARKER_KEY {
                 return Ok(());
             }
+            doubtful.remove(name);
             match value.map(|value| right(name, value, &replicas)) {
                 None => changes.push(name, None),
-                Some(Some(counter)) => changes.push(name, Some(&counter)),
+                Some(Some(mut counter)) => {
+                    if state.writers.of(number) != Some(own) && counter.own.take().is_some() {
+                        doubtful.insert(name.to_vec());
+                    }
+                    changes.push(name, Some(&counter));
+                }
                 Some(None) => repaired.wrong += 1,
             }
             if changes.bytes() < BATCH_BYTES {
@@ -107,9 +119,17 @@ fn save(data_directory: &Path, damaged: &Path, node: NodeId, repaired: &mut Repa
         repaired.saved = store.load(1, &super::LoadProgress::default(), |_, _| {})?;
         Ok(())
     })?;
+    let place = damaged.display();
     if state.record.is_none() {
-        repaired.losses.push(format!("{}: the node's record, without which no counter can be read", damaged.display()));
+        salvage.losses.push(format!("{place}: the node's record, without which no counter can be read"));
     }
+    if !doubtful.is_empty() {
+        let count = doubtful.len();
+        salvage.losses.push(format!(
+            "{place}: what this node itself had counted of {count} counters: it is not certain under which incarnation"
+        ));
+    }
+    salvage.losses.retain(|loss| !repaired.losses.contains(loss));
     repaired.losses.append(&mut salvage.losses);
     Ok(mark)
 }
@@ -129,7 +149,10 @@ fn write_new(
 ) -> Result<Mark, StorageError> {
     let (engine, mark) = make_unfinished(data_directory, node)?;
     let standing = Standing { whole: false, stale: true };
-    let record = state.record.as_ref().map(claim_nothing);
+    let record = match &state.record {
+        Some(record) => Some(claim_nothing(record)),
+        None => last_incarnation_in(data_directory)?.map(|incarnation| nothing(ReplicaId { node, incarnation })),
+    };
     let mut store = Store {
         data_directory: data_directory.to_owned(),
         path: engine.path.clone(),
@@ -155,6 +178,13 @@ fn write_new(
 fn claim_nothing(record: &NodeRecord) -> NodeRecord {
     let replicas = record.replicas.iter().map(|(replica, _)| (*replica, NumberSet::default())).collect();
     NodeRecord { replicas, reserved: record.reserved.saturating_add(NUMBERS_APART), ..record.clone() }
+}
+
+/// What a node that counted says of itself when all it knew is lost. It goes on as another replica, and takes over what
+/// a member has before it serves.
+fn nothing(own: ReplicaId) -> NodeRecord {
+    let replicas = vec![(own, NumberSet::default())];
+    NodeRecord { own, replicas, reserved: NUMBERS_APART, has_told: true, ..NodeRecord::default() }
 }
 
 fn free_name(data_directory: &Path) -> Result<PathBuf, StorageError> {

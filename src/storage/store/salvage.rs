@@ -1,14 +1,18 @@
 //! What can still be read of a damaged store, from every table and journal that there is, whatever the rest is like.
 
-use super::check::{self, COUNTERS_TREE, NODE_TREE, journal, tables::TableFile};
+use super::check::{self, COUNTERS_TREE, NODE_TREE, batch_mark, journal, tables::TableFile};
 use super::mark::Mark;
 use super::sealed::unseal;
+use super::writers::Writers;
 use super::{MARK_KEY, RECORD_KEY, StorageError};
+use crate::base::Incarnation;
 use crate::replication::NodeRecord;
 use crate::storage::checked_file::io_error;
 use crate::wire::decode_node_record;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
@@ -16,76 +20,97 @@ use xxhash_rust::xxh3::xxh3_128;
 /// Blocks of one table that cannot be read, until it is given up.
 const MOST_BAD_BLOCKS: usize = 10_000;
 const CACHE_BYTES: u64 = 1 << 20;
+/// Places of one journal that are named, if it is damaged in more.
+const MOST_NAMED: usize = 5;
 
 /// What the node's part of a store says, as far as it can be read.
 #[derive(Debug, Default)]
 pub(super) struct NodeState {
     pub(super) mark: Option<Mark>,
     pub(super) record: Option<NodeRecord>,
+    /// As which replica the node counted when.
+    pub(super) writers: Writers,
 }
 
-/// Reads one tree of a store, item by item. Of one key, only what is newer than what came before is shown.
+/// Reads one tree of a store, item by item.
 pub(super) struct Salvage<'a> {
     store: &'a Path,
-    /// The newest number of each key, by a hash of it.
-    seen: HashMap<u128, u64>,
     /// What could not be read.
     pub(super) losses: Vec<String>,
 }
 
 impl<'a> Salvage<'a> {
     pub(super) fn new(store: &'a Path) -> Self {
-        Self { store, seen: HashMap::new(), losses: Vec::new() }
+        Self { store, losses: Vec::new() }
     }
 
     /// The newest of what the node's part says. Of the records, the one with most replicas: the list only ever grows.
     pub(super) fn node_state(&mut self) -> Result<NodeState, StorageError> {
-        let mut state = NodeState::default();
+        let (mut mark, mut record, mut writers) = (None, None, Writers::default());
         let mut newer = None;
         let path = self.store.to_owned();
-        self.read_tree(NODE_TREE, |key, value| {
+        self.read_tree(NODE_TREE, |key, number, value| {
             let Some(bytes) = value.and_then(|value| unseal(key, value)) else { return Ok(()) };
             match key {
                 MARK_KEY => match Mark::decode(bytes, &path) {
-                    Ok(mark) => state.mark = Some(mark),
+                    Ok(found) => {
+                        writers.note_mark(&found, number);
+                        keep_newest(&mut mark, number, found);
+                    }
                     // Not what an older program may take apart.
                     Err(error @ StorageError::Newer { .. }) => newer = Some(error),
                     Err(_) => {}
                 },
                 RECORD_KEY => {
-                    let known = state.record.as_ref().map_or(0, |record| record.replicas.len());
-                    state.record = match decode_node_record(bytes) {
-                        Ok(record) if record.replicas.len() >= known => Some(record),
-                        _ => state.record.take(),
-                    };
+                    if let Ok(found) = decode_node_record(bytes) {
+                        writers.note(found.own, number, number);
+                        keep_newest(&mut record, (found.replicas.len(), number), found);
+                    }
                 }
                 _ => {}
             }
             Ok(())
         })?;
-        newer.map_or(Ok(state), Err)
+        if let Some(newer) = newer {
+            return Err(newer);
+        }
+        if let (Some((_, Mark { incarnation: Incarnation(0), .. })), Some(((_, number), record))) = (&mark, &record) {
+            // Marks did not always say it: then what is older than the record is taken for that replica's.
+            writers.note(record.own, 0, *number);
+        }
+        Ok(NodeState { mark: mark.map(|(_, mark)| mark), record: record.map(|(_, record)| record), writers })
     }
 
-    /// Shows every counter's newest record that can be read, sealed; none for one that was removed.
+    /// Shows every counter's newest record that can be read, sealed, with its number; none for one that was removed. What is
+    /// read of a key before something newer is shown, too.
     pub(super) fn counters(
         &mut self,
-        visit: impl FnMut(&[u8], Option<&[u8]>) -> Result<(), StorageError>,
+        mut visit: impl FnMut(&[u8], u64, Option<&[u8]>) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        self.read_tree(COUNTERS_TREE, visit)
+        // The newest number of each key, by a hash of it.
+        let mut seen = HashMap::new();
+        self.read_tree(
+            COUNTERS_TREE,
+            |key, number, value| {
+                if is_news(&mut seen, key, number) { visit(key, number, value) } else { Ok(()) }
+            },
+        )
     }
 
     fn read_tree(
         &mut self,
         tree: u64,
-        mut visit: impl FnMut(&[u8], Option<&[u8]>) -> Result<(), StorageError>,
+        mut visit: impl FnMut(&[u8], u64, Option<&[u8]>) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        self.seen.clear();
         for table in self.tables(tree) {
             self.read_table(&table, &mut visit)?;
         }
         let journals = fs::read_dir(self.store).map_err(io_error("read the directory", self.store))?;
         let mut journals: Vec<_> = journals.filter_map(|entry| Some(entry.ok()?.path())).collect();
         journals.retain(|path| path.extension().is_some_and(|extension| extension == "jnl"));
+        if journals.is_empty() {
+            self.lose(self.store, "its journal is missing");
+        }
         // The newest first: what is older is then passed over. The order is only for speed.
         journals.sort();
         for path in journals.iter().rev() {
@@ -99,7 +124,7 @@ impl<'a> Salvage<'a> {
         let path = check::tree_path(self.store, tree);
         match check::tables::list(&path) {
             Ok(tables) => return tables,
-            Err(error) => self.lose(&path, &error.to_string()),
+            Err(error) => self.lose_as(error.place_and_cause()),
         }
         let folder = path.join("tables");
         let files = fs::read_dir(&folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
@@ -109,7 +134,7 @@ impl<'a> Salvage<'a> {
     fn read_table(
         &mut self,
         table: &TableFile,
-        visit: &mut impl FnMut(&[u8], Option<&[u8]>) -> Result<(), StorageError>,
+        visit: &mut impl FnMut(&[u8], u64, Option<&[u8]>) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         let cache = Arc::new(lsm_tree::Cache::with_capacity_bytes(CACHE_BYTES));
         let checksum = lsm_tree::Checksum::from_raw(table.checksum);
@@ -126,11 +151,10 @@ impl<'a> Salvage<'a> {
         // Each block has a checksum, which is compared as it is read.
         for item in opened.iter() {
             match item {
-                Ok(item) if self.is_news(&item.key.user_key, item.key.seqno) => {
+                Ok(item) => {
                     let value = (!item.key.is_tombstone()).then_some(&*item.value);
-                    visit(&item.key.user_key, value)?;
+                    visit(&item.key.user_key, item.key.seqno, value)?;
                 }
-                Ok(_) => {}
                 Err(_) if bad == MOST_BAD_BLOCKS => break,
                 Err(_) => bad += 1,
             }
@@ -145,7 +169,7 @@ impl<'a> Salvage<'a> {
         &mut self,
         path: &PathBuf,
         tree: u64,
-        visit: &mut impl FnMut(&[u8], Option<&[u8]>) -> Result<(), StorageError>,
+        visit: &mut impl FnMut(&[u8], u64, Option<&[u8]>) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
@@ -154,34 +178,70 @@ impl<'a> Salvage<'a> {
                 return Ok(());
             }
         };
-        let mut result = Ok(());
-        journal::salvage(&bytes, |batch| {
+        let (mut result, mut unmarked) = (Ok(()), Vec::new());
+        let skipped = journal::salvage(&bytes, |batch| {
+            // Nothing vouches for the number of a batch but its mark. All batches before it had lower numbers than this.
+            let number = match batch_mark(&bytes, batch, path) {
+                Ok((mark, _)) => mark.first_number,
+                Err(error @ StorageError::Newer { .. }) => {
+                    result = std::mem::replace(&mut result, Ok(())).and(Err(error));
+                    return;
+                }
+                Err(error) => return unmarked.push(error.place_and_cause()),
+            };
             for item in batch.items.iter().filter(|item| item.keyspace == tree) {
-                let key = &bytes[item.key.clone()];
-                if result.is_ok() && self.is_news(key, batch.number) {
-                    result = visit(key, item.value.clone().map(|value| &bytes[value]));
+                if result.is_ok() {
+                    let value = item.value.clone().map(|value| &bytes[value]);
+                    result = visit(&bytes[item.key.clone()], number, value);
                 }
             }
         });
+        unmarked.into_iter().for_each(|what| self.lose_as(what));
+        self.lose_ranges(path, &skipped);
         result
     }
 
-    /// Whether this is newer than all that was seen of a key. What was read of a key twice is shown once.
-    fn is_news(&mut self, key: &[u8], number: u64) -> bool {
-        match self.seen.entry(xxh3_128(key)) {
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(number);
-                true
-            }
-            std::collections::hash_map::Entry::Occupied(mut entry) if *entry.get() < number => {
-                entry.insert(number);
-                true
-            }
-            std::collections::hash_map::Entry::Occupied(_) => false,
+    fn lose_ranges(&mut self, path: &Path, ranges: &[Range<usize>]) {
+        for range in ranges.iter().take(MOST_NAMED) {
+            self.lose(
+                path,
+                &format!("{} bytes from byte {} on hold nothing that can be read", range.len(), range.start),
+            );
+        }
+        if let Some(more) = ranges.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+            self.lose(path, &format!("{more} more places hold nothing that can be read"));
         }
     }
 
     fn lose(&mut self, path: &Path, what: &str) {
-        self.losses.push(format!("{}: {what}", path.display()));
+        self.lose_as(format!("{}: {what}", path.display()));
+    }
+
+    /// Everything is read once for each tree, and said once.
+    fn lose_as(&mut self, loss: String) {
+        if !self.losses.contains(&loss) {
+            self.losses.push(loss);
+        }
+    }
+}
+
+/// Whether this is newer than all that was seen of a key. What was read of a key twice is shown once.
+fn is_news(seen: &mut HashMap<u128, u64>, key: &[u8], number: u64) -> bool {
+    match seen.entry(xxh3_128(key)) {
+        Entry::Vacant(entry) => {
+            entry.insert(number);
+            true
+        }
+        Entry::Occupied(mut entry) if *entry.get() < number => {
+            entry.insert(number);
+            true
+        }
+        Entry::Occupied(_) => false,
+    }
+}
+
+fn keep_newest<O: Ord, T>(newest: &mut Option<(O, T)>, order: O, found: T) {
+    if newest.as_ref().is_none_or(|(known, _)| *known <= order) {
+        *newest = Some((order, found));
     }
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::base::{Amount, HybridTime, Incarnation, Name, ReplicaId, ReplicaIndex, Stamp, Total};
 use crate::counter::{Assignment, Context, Share, StoredCounter};
 use crate::replication::NumberSet;
+use crate::storage::DataDirectory;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -201,4 +202,105 @@ fn the_store_of_another_node_is_refused_by_name() {
     let error = Store::open(directory.path(), NodeId::new([9; 20])).map(drop).expect_err("another's");
     assert!(matches!(error, StorageError::OtherNode { .. }), "{error}");
     assert!(error.to_string().contains(&NODE_ID.to_string()), "{error}");
+}
+
+/// Brings the counters into tables, and not what is said of the node.
+fn settle_counters(store: &Store) {
+    let engine = store.engine.as_ref().expect("open");
+    engine.counters.rotate_memtable().expect("rotated");
+    while engine.counters.sealed_memtable_count() > 0 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+fn remove_journals(directory: &TempDir) {
+    for entry in fs::read_dir(directory.path().join(STORE)).expect("a store") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|end| end == "jnl") {
+            fs::remove_file(path).expect("removed");
+        }
+    }
+}
+
+/// A record that goes on from [`record`] as the next replica of the node.
+fn next_record() -> NodeRecord {
+    let mut next = record(100);
+    next.own.incarnation = Incarnation(4);
+    next.replicas.push((next.own, NumberSet::default()));
+    next
+}
+
+#[test]
+fn a_repair_gives_no_replica_the_shares_of_another_that_the_node_was() {
+    for loses_record in [true, false] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (mut store, _) = open(&directory);
+        store.begin_run(&record(100), Durability::Always, WHOLE).expect("begun");
+        store.commit(&mut changes([("early".to_owned(), 10), ("late".to_owned(), 11)]), None).expect("committed");
+        store.settle().expect("in tables");
+        store.commit(&mut changes([("late".to_owned(), 12)]), Some(&next_record())).expect("committed");
+        settle_counters(&store);
+        if !loses_record {
+            store.settle().expect("in tables");
+        }
+        drop(store);
+        remove_journals(&directory);
+        let repaired = Store::repair(directory.path(), NODE_ID).expect("repaired");
+        let (store, opened) = open(&directory);
+        let own = if loses_record { record(0).own } else { next_record().own };
+        assert_eq!(opened.previous.expect("a record").own, own);
+        let all = loaded(&store, 1);
+        let unowned = |revision| StoredCounter { own: None, ..counter(revision) };
+        let expected = if loses_record { [counter(10), unowned(12)] } else { [unowned(10), counter(12)] };
+        assert_eq!([&all[&b"early"[..]], &all[&b"late"[..]]], [&expected[0], &expected[1]], "{loses_record}");
+        let is_told = repaired.losses.iter().any(|loss| loss.contains("this node itself had counted of 1 counters"));
+        assert!(is_told, "{:?}", repaired.losses);
+    }
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_no_damage_however_long_its_journal_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut store, _) = open(&directory);
+    store.begin_run(&record(100), Durability::Always, WHOLE).expect("begun");
+    for _ in 0..3 {
+        // What a later version may say of itself.
+        let said = seal(MARK_KEY, |out| out.extend_from_slice(&[0x81, 2]));
+        let engine = store.engine.as_ref().expect("open");
+        engine.write(std::iter::empty(), [(MARK_KEY, said)].into_iter()).expect("written");
+    }
+    store.engine = None;
+    for found in [Store::open(directory.path(), NODE_ID).map(drop), Store::repair(directory.path(), NODE_ID).map(drop)]
+    {
+        assert!(matches!(found, Err(StorageError::Newer { found: 2, .. })), "{found:?}");
+    }
+}
+
+#[test]
+fn a_node_that_counted_and_has_no_store_is_damaged_and_repaired_to_one_that_knows_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let place = DataDirectory::open(directory.path()).expect("a data directory");
+    let lose_store = || {
+        fs::remove_dir_all(directory.path().join(STORE)).expect("removed");
+        fs::remove_file(directory.path().join(COMMITS)).expect("removed");
+    };
+    drop(open(&directory));
+    lose_store();
+    // As a first start that was killed before the store was made.
+    drop(open(&directory));
+    let incarnation = place.next_incarnation().expect("one more");
+    lose_store();
+    let error = Store::open(directory.path(), NODE_ID).map(drop).expect_err("it had a store");
+    assert!(error.to_string().contains("has counted") && error.to_string().contains("--repair"), "{error}");
+    let repaired = Store::repair(directory.path(), NODE_ID).expect("repaired");
+    assert_eq!((repaired.saved, repaired.losses.len()), (0, 1));
+    let (_, opened) = open(&directory);
+    assert_eq!(opened.standing, Standing { whole: false, stale: true });
+    assert_eq!(opened.previous.expect("a record").own, ReplicaId { node: NODE_ID, incarnation });
+    lose_store();
+    // As a restoring that was killed before it had moved anything, into a directory without counters.
+    let restoring = directory.path().join(placing::RESTORING);
+    fs::create_dir(&restoring).expect("a directory");
+    assert_eq!(open(&directory).1.previous, None);
+    assert!(!restoring.exists());
 }

@@ -77,18 +77,24 @@ pub(in super::super) fn scan(bytes: &[u8], mut visit: impl FnMut(&Batch)) -> Sca
     }
 }
 
-/// Shows every batch that is right, however much is damaged between them.
-pub(in super::super) fn salvage(bytes: &[u8], mut visit: impl FnMut(&Batch)) {
-    let mut at = 0;
+/// Shows every batch that is right, however much is damaged between them. Answers where something else was written.
+pub(in super::super) fn salvage(bytes: &[u8], mut visit: impl FnMut(&Batch)) -> Vec<Range<usize>> {
+    let (mut at, mut good, mut skipped) = (0, 0, Vec::new());
     while at < bytes.len() {
         match read_batch(bytes, at) {
             Ok(batch) => {
+                skipped.extend((good < at).then_some(good..at));
                 visit(&batch);
                 at = batch.end;
+                good = at;
             }
             Err(_) => at = next_start(bytes, at + 1),
         }
     }
+    // The engine makes room before it writes: zeros at the end are nothing.
+    let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    skipped.extend((good < written).then_some(good..written));
+    skipped
 }
 
 /// Where the next batch may begin.
@@ -279,8 +285,9 @@ mod tests {
             assert!(matches!(tail, Tail::Damaged(_)) || is_number, "byte {at}: {tail:?}");
             assert!(good == 0 || is_number);
             let mut salvaged = Vec::new();
-            salvage(&damaged, |batch| salvaged.push(batch.number));
+            let skipped = salvage(&damaged, |batch| salvaged.push(batch.number));
             assert!(salvaged.contains(&7), "byte {at}");
+            assert_eq!(skipped, if is_number { vec![] } else { vec![0..first] }, "byte {at}");
         }
     }
 }

@@ -78,27 +78,20 @@ pub(super) fn check_journals(store: &Path) -> Result<Journals, StorageError> {
     let Some((newest, _)) = paths.last() else {
         return Err(damaged(store, "its journal is missing".into()));
     };
-    let (mut last_number, mut last_commit) = (None, None);
+    let mut last = None;
     for ((number, path), expected) in paths.iter().zip(paths[0].0..) {
         if *number != expected {
             return Err(damaged(&store.join(format!("{expected}.{JOURNAL_SUFFIX}")), "it is missing".into()));
         }
         let bytes = read_file(path)?;
         let (mut wrong, mut mark) = (None, None);
-        let scan = journal::scan(&bytes, |batch| {
-            let is_next = last_number.is_none_or(|last| last < batch.number);
-            let checked = batch_mark(&bytes, batch, path).and_then(|(commit, range)| {
-                let is_next = is_next && last_commit.is_none_or(|last| last < commit);
-                is_next.then_some((commit, range)).ok_or("it is older than the one before it")
-            });
-            match checked {
-                Ok((commit, range)) => (last_commit, mark) = (Some(commit), Some(range)),
-                Err(what) => drop(wrong.get_or_insert(format!("the batch with the number {}: {what}", batch.number))),
-            }
-            last_number = Some(batch.number);
+        let scan = journal::scan(&bytes, |batch| match check_batch(&bytes, batch, path, last) {
+            Ok((commit, range)) => (last, mark) = (Some((batch.number, commit)), Some(range)),
+            Err(error) if wrong.is_none() || matches!(error, StorageError::Newer { .. }) => wrong = Some(error),
+            Err(_) => {}
         });
-        if let Some(what) = wrong {
-            return Err(damaged(path, what));
+        if let Some(error) = wrong {
+            return Err(error);
         }
         journals.mark = mark.map(|range| bytes[range].to_vec()).or(journals.mark);
         match scan.tail {
@@ -111,19 +104,38 @@ pub(super) fn check_journals(store: &Path) -> Result<Journals, StorageError> {
     Ok(journals)
 }
 
-/// What each batch says of the store: the number of the commit, and where all of it is. It also tells which numbers the batch
-/// can have in the engine, whose checksum does not cover them: with a lower one it would be passed over unnoticed.
-fn batch_mark(bytes: &[u8], batch: &Batch, path: &Path) -> Result<(u64, Range<usize>), &'static str> {
-    let is_mark = |item: &&Item| item.keyspace == NODE_TREE && bytes[item.key.clone()] == *MARK_KEY;
-    let item = batch.items.iter().rev().find(is_mark).ok_or("it does not say whose it is")?;
-    let range = item.value.clone().ok_or("it does not say whose it is")?;
-    let mark = unseal(MARK_KEY, &bytes[range.clone()]).ok_or("what it says of itself has a wrong checksum")?;
-    let Ok(mark) = Mark::decode(mark, path) else {
-        // Of another version, perhaps: that is said where it is read.
-        return Ok((u64::MAX, range));
-    };
+/// A batch that follows another, of which `last` are the numbers in the engine and of the commit. Answers the number of its
+/// commit, and where its mark is. With a lower number than its own the engine would pass it over unnoticed.
+fn check_batch(
+    bytes: &[u8],
+    batch: &Batch,
+    path: &Path,
+    last: Option<(u64, u64)>,
+) -> Result<(u64, Range<usize>), StorageError> {
+    let (mark, range) = batch_mark(bytes, batch, path)?;
     let numbers = mark.first_number..mark.first_number.saturating_add(NUMBERS_APART);
-    if numbers.contains(&batch.number) { Ok((mark.commit, range)) } else { Err("that is not its number") }
+    if !numbers.contains(&batch.number) {
+        return Err(damaged_batch(path, batch, "that is not its number"));
+    }
+    if last.is_some_and(|(number, commit)| batch.number <= number || mark.commit <= commit) {
+        return Err(damaged_batch(path, batch, "it is older than the one before it"));
+    }
+    Ok((mark.commit, range))
+}
+
+/// What a batch says of the store, and where all of it is. It also tells which numbers the batch can have in the engine,
+/// whose checksum does not cover them.
+pub(super) fn batch_mark(bytes: &[u8], batch: &Batch, path: &Path) -> Result<(Mark, Range<usize>), StorageError> {
+    let is_mark = |item: &&Item| item.keyspace == NODE_TREE && bytes[item.key.clone()] == *MARK_KEY;
+    let range = batch.items.iter().rev().find(is_mark).and_then(|item| item.value.clone());
+    let range = range.ok_or_else(|| damaged_batch(path, batch, "it does not say whose it is"))?;
+    let mark = unseal(MARK_KEY, &bytes[range.clone()])
+        .ok_or_else(|| damaged_batch(path, batch, "what it says of itself has a wrong checksum"))?;
+    Ok((Mark::decode(mark, path)?, range))
+}
+
+fn damaged_batch(path: &Path, batch: &Batch, what: &str) -> StorageError {
+    damaged(path, format!("the batch with the number {}: {what}", batch.number))
 }
 
 /// The journals with their numbers, the oldest first.
