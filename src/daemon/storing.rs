@@ -123,7 +123,7 @@ impl Storing {
 
     /// Keeps the figures up to date, for ever.
     pub(super) async fn watch(&self, clock: Clock) {
-        let mut measuring = None;
+        let (mut measuring, mut is_refusing) = (None, false);
         for turn in 0_u32.. {
             if let Some(commits) = self.commits.get() {
                 let written = commits.figures();
@@ -135,7 +135,7 @@ impl Storing {
                     to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
                 }
             }
-            self.refuse_if_due(clock);
+            is_refusing = self.refuse_if_due(clock, is_refusing);
             if turn % SIZE_EVERY == 0 && measuring.as_ref().is_none_or(JoinHandle::is_finished) {
                 measuring = self.measure();
             }
@@ -143,13 +143,20 @@ impl Storing {
         }
     }
 
-    fn refuse_if_due(&self, clock: Clock) {
-        let (refused_before, now) = (self.figures.refuses_changes(), clock.monotonic());
+    /// Refuses changes, or says that they are taken again. Answers whether they are refused.
+    fn refuse_if_due(&self, clock: Clock, was_refusing: bool) -> bool {
+        let now = clock.monotonic();
         self.figures.refuse_if_due(now);
-        if !refused_before && self.figures.refuses_changes() {
-            let seconds = self.figures.pending_for(now).unwrap_or_default().as_secs();
-            tracing::error!("what was to be written {seconds} s ago is not on disk: changes are refused until it is");
+        let is_refusing = self.figures.refuses_changes();
+        match (was_refusing, is_refusing) {
+            (false, true) => {
+                let seconds = self.figures.pending_for(now).unwrap_or_default().as_secs();
+                tracing::error!("changes are refused: what was to be written {seconds} s ago is not on disk");
+            }
+            (true, false) => tracing::info!("changes are taken again: what was to be written is on disk"),
+            _ => {}
         }
+        is_refusing
     }
 
     /// Finds out the size on disk, on a thread of its own: a disk that does not answer is not to keep the watch from telling.

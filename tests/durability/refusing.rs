@@ -93,11 +93,13 @@ fn with_everysec_a_full_disk_refuses_changes_after_a_while() {
         }
     });
     assert_eq!(client.ask("MGET a b"), format!("[5 {counted}]"));
+    server.eventually_logs(&["ERROR", "changes are refused: what was to be written "]);
     disk.free();
     eventually("changes are taken", || match client.try_ask("INCR b")? {
         reply if reply.starts_with('-') => Err(reply),
         _ => Ok(()),
     });
+    server.eventually_logs(&["INFO", "changes are taken again"]);
     assert_eq!(client.ask("WAITAOF 1 0 20000"), "[1 0]");
     let server = server.kill().run();
     assert_eq!(server.ask("MGET a b"), format!("[5 {}]", counted + 1));
