@@ -3,19 +3,22 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::LoadedConfiguration;
 use super::renewing::settle_identity;
 use super::serve::ServeError;
 use crate::mesh::Identity;
-use crate::storage::{DataDirectory, Repaired, StorageError, Store};
+use crate::storage::{DataDirectory, FilesRepaired, Repaired, StorageError, Store};
 
 /// What a repair came to, as text for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepairReport {
     /// The data directory.
     pub directory: PathBuf,
-    /// What was done in it.
+    /// What was done to its small files.
+    pub files: FilesRepaired,
+    /// What was done to the counters.
     pub repaired: Repaired,
 }
 
@@ -31,19 +34,35 @@ pub fn repair(loaded: &LoadedConfiguration) -> Result<RepairReport, ServeError> 
             io::Error::new(io::ErrorKind::NotFound, "there is no such directory; give the right one with --data-dir");
         return Err(StorageError::Io { operation: "repair", path, error }.into());
     }
-    let directory = DataDirectory::open_existing(path)?;
+    // A clock before 1970 has no seconds since then.
+    let now_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (directory, files) = DataDirectory::repair(path, now_seconds)?;
     settle_identity(&directory)?;
     let opened = Identity::open(&loaded.configuration.mesh, directory.path())?;
     let repaired = Store::repair(directory.path(), opened.identity.id)?;
-    Ok(RepairReport { directory: directory.path().to_owned(), repaired })
+    Ok(RepairReport { directory: directory.path().to_owned(), files, repaired })
 }
 
 impl fmt::Display for RepairReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Repaired { set_aside, saved, wrong, losses } = &self.repaired;
         let directory = self.directory.display();
+        let files = &self.files;
+        if let Some(aside) = &files.set_aside {
+            writeln!(f, "files of {directory} are set aside in {}; nothing was deleted", aside.display())?;
+        }
+        for loss in &files.losses {
+            writeln!(f, "lost:  {loss}")?;
+        }
         let Some(set_aside) = set_aside else {
-            return writeln!(f, "nothing is damaged in {directory}: {saved} counters are right. Nothing was changed.");
+            return match files.losses.is_empty() {
+                true => {
+                    writeln!(f, "nothing is damaged in {directory}: {saved} counters are right. Nothing was changed.")
+                }
+                false => {
+                    writeln!(f, "{saved} counters are right and were not changed. Next: start discnt-server as usual.")
+                }
+            };
         };
         writeln!(
             f,
@@ -74,11 +93,15 @@ mod tests {
     #[test]
     fn what_was_lost_and_what_to_do_next_is_said() {
         let whole = Repaired { set_aside: None, saved: 7, wrong: 0, losses: Vec::new() };
-        let report = RepairReport { directory: "/data".into(), repaired: whole };
+        let mut report = RepairReport { directory: "/data".into(), files: FilesRepaired::default(), repaired: whole };
         assert_eq!(report.to_string(), "nothing is damaged in /data: 7 counters are right. Nothing was changed.\n");
+        report.files.losses.push("/data/incarnation: it was missing".to_owned());
+        let text = report.to_string();
+        assert!(text.starts_with("lost:  /data/incarnation: it was missing\n7 counters are right"), "{text}");
         let losses = vec!["/data/store/x: a wrong checksum".to_owned()];
         let damaged = Repaired { set_aside: Some("/data/damaged-1".into()), saved: 5, wrong: 2, losses };
-        let text = RepairReport { directory: "/data".into(), repaired: damaged }.to_string();
+        let text =
+            RepairReport { directory: "/data".into(), files: FilesRepaired::default(), repaired: damaged }.to_string();
         for words in [
             "is set aside in /data/damaged-1; nothing of it was deleted\n",
             "\nsaved: 5 counters\n",

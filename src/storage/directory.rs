@@ -22,13 +22,19 @@ const FORMAT_WORDS: &str = "discnt data ";
 const FORMAT_VERSION: u64 = 1;
 const INCARNATION: Kind = Kind {
     name: "incarnation",
-    consequence: "a node that uses an incarnation a second time makes the cluster lose counts",
+    consequence: "a node that uses an incarnation a second time makes the cluster lose counts (discnt-server --repair takes a later one)",
     version: 1,
 };
-const MEMBERS: Kind =
-    Kind { name: "members", consequence: "the node would not find its cluster again by itself", version: 1 };
-const BARRED: Kind =
-    Kind { name: "barred", consequence: "nodes that were forgotten would be let in again", version: 2 };
+const MEMBERS: Kind = Kind {
+    name: "members",
+    consequence: "the node would not find its cluster again by itself (discnt-server --repair sets it aside all the same)",
+    version: 1,
+};
+const BARRED: Kind = Kind {
+    name: "barred",
+    consequence: "nodes that were forgotten would be let in again (discnt-server --repair sets it aside all the same)",
+    version: 2,
+};
 
 /// A data directory that this process alone uses, for as long as the value lives.
 #[derive(Debug)]
@@ -59,19 +65,6 @@ impl DataDirectory {
             None => directory.initialise()?,
         }
         Ok(directory)
-    }
-
-    /// Opens a directory that was one before, and makes none.
-    ///
-    /// # Errors
-    /// As [`Self::open`], and where there is none.
-    pub fn open_existing(path: impl Into<PathBuf>) -> Result<Self, StorageError> {
-        let path = path.into();
-        let format = path.join(FORMAT);
-        if !format.try_exists().map_err(io_error("look for", &format))? {
-            return Err(StorageError::NoDirectory { directory: path });
-        }
-        Self::open(path)
     }
 
     /// Where it is.
@@ -210,13 +203,21 @@ impl DataDirectory {
         // Never taken for zero: an incarnation that is used twice would overwrite counts with less.
         read_incarnation(&self.path)?.ok_or_else(|| StorageError::Missing {
             path: self.path.join(INCARNATION.name),
-            remedy: "start with a new, empty data directory: the node then joins under a new id, and the cluster keeps what the old one counted",
+            remedy: "start discnt-server once with --repair, which takes a later one than any that can have been used",
         })
     }
 
     fn write_incarnation(&self, incarnation: u64) -> Result<(), StorageError> {
         let line = records::incarnation_to_line(incarnation);
         checked_file::write(&self.path, INCARNATION, std::iter::once(line))
+    }
+}
+
+fn refuse_none(path: &Path) -> Result<(), StorageError> {
+    let format = path.join(FORMAT);
+    match format.try_exists().map_err(io_error("look for", &format))? {
+        true => Ok(()),
+        false => Err(StorageError::NoDirectory { directory: path.to_owned() }),
     }
 }
 
@@ -291,5 +292,8 @@ fn read_holder(file: &mut File) -> String {
     }
 }
 
+mod repair;
 #[cfg(test)]
 mod tests;
+
+pub use repair::FilesRepaired;

@@ -18,7 +18,7 @@ pub use committer::{
     CommitError, CommitFigures, Commits, Committed, Committer, CommitterSettings, Complete, Failing, RereadError,
 };
 pub use config::{Config, ConfigError};
-pub use directory::DataDirectory;
+pub use directory::{DataDirectory, FilesRepaired};
 pub use error::StorageError;
 pub use records::{KeptOut, RememberedMember};
 pub use store::{Changes, LoadProgress, Opened, Repaired, Standing, Store};

@@ -173,7 +173,7 @@ fn a_missing_incarnation_is_an_error_and_never_zero() {
     fs::remove_file(place.file("incarnation")).expect("it was written");
     let text = place.refusal();
     assert!(text.contains("incarnation is missing"), "{text}");
-    assert!(text.contains("new, empty data directory"), "{text}");
+    assert!(text.contains("--repair"), "{text}");
     assert!(!place.file("incarnation").exists());
 }
 
@@ -314,10 +314,38 @@ fn a_directory_that_has_to_be_there_is_not_made_of_an_empty_one() {
         if makes {
             fs::create_dir_all(place.path()).expect("a directory");
         }
-        let refused = DataDirectory::open_existing(place.path()).expect_err("nothing is there").to_string();
+        let refused = DataDirectory::repair(place.path(), 0).expect_err("nothing is there").to_string();
         assert!(refused.contains("no FORMAT file") && refused.contains("--data-dir"), "{refused}");
         assert!(fs::read_dir(place.path()).map_or(true, |mut entries| entries.next().is_none()));
     }
-    drop(place.open());
-    DataDirectory::open_existing(place.path()).expect("it is one");
+}
+
+#[test]
+fn a_repair_sets_damaged_files_aside_and_takes_an_incarnation_that_is_certainly_later() {
+    const NOW_SECONDS: u64 = 1_800_000_000;
+    let place = Place::new();
+    assert!(matches!(DataDirectory::repair(place.path(), NOW_SECONDS), Err(StorageError::NoDirectory { .. })));
+    let directory = place.open();
+    directory.next_incarnation().expect("it is taken");
+    directory.save_members(&members()).expect("they are saved");
+    directory.save_kept_out(&kept_out()).expect("they are saved");
+    drop(directory);
+    let (directory, repaired) = DataDirectory::repair(place.path(), NOW_SECONDS).expect("nothing is wrong");
+    assert_eq!((repaired, directory.load_members().ok()), (FilesRepaired::default(), Some(members())));
+    drop(directory);
+    for name in ["incarnation", "members", "barred"] {
+        fs::write(place.file(name), "damaged").expect("it is written");
+    }
+    let (directory, repaired) = DataDirectory::repair(place.path(), NOW_SECONDS).expect("repaired");
+    let aside = place.file("damaged-1");
+    assert_eq!((repaired.set_aside.as_ref(), repaired.losses.len()), (Some(&aside), 3), "{repaired:?}");
+    assert_eq!(fs::read(aside.join("members")).expect("it is there"), b"damaged");
+    assert_eq!(directory.load_members().expect("none"), []);
+    assert_eq!(directory.load_kept_out().expect("none"), KeptOut::default());
+    assert!(directory.next_incarnation().expect("one more").0 > NOW_SECONDS);
+    drop(directory);
+    fs::remove_file(place.file("incarnation")).expect("it was there");
+    let (directory, repaired) = DataDirectory::repair(place.path(), NOW_SECONDS + 9).expect("repaired");
+    assert_eq!((repaired.set_aside, repaired.losses.len()), (None, 1));
+    assert!(directory.next_incarnation().expect("one more").0 > NOW_SECONDS + 9);
 }

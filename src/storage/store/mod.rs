@@ -20,11 +20,12 @@ mod writers;
 pub use changes::Changes;
 pub use load::LoadProgress;
 pub use repair::Repaired;
+pub(super) use repair::free_name;
 
 use super::checked_file::{io_error, sync_directory};
 use super::directory::last_incarnation_in;
 use super::error::StorageError;
-use crate::base::{Durability, Incarnation, NodeId};
+use crate::base::{Durability, Incarnation, NodeId, ReplicaId};
 use crate::replication::NodeRecord;
 use crate::wire::encode_node_record;
 pub(super) use commits_file::FILE_NAME as COMMITS;
@@ -146,6 +147,18 @@ impl Store {
             return Ok(None);
         }
         Ok(salvage::Salvage::new(&path).node_state()?.mark.map(|mark| mark.node))
+    }
+
+    /// As which replica a node counted last, as far as that can be read.
+    ///
+    /// # Errors
+    /// As [`Self::owner`].
+    pub(super) fn last_own(data_directory: &Path) -> Result<Option<ReplicaId>, StorageError> {
+        let path = data_directory.join(STORE);
+        if !path.is_dir() {
+            return Ok(None);
+        }
+        Ok(salvage::Salvage::new(&path).node_state()?.record.map(|record| record.own))
     }
 
     /// Notes that a run begins, which counts as `record.own` and may use numbers up to `record.reserved`. Durable when it

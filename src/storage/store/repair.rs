@@ -187,7 +187,8 @@ fn nothing(own: ReplicaId) -> NodeRecord {
     NodeRecord { own, replicas, reserved: NUMBERS_APART, has_told: true, ..NodeRecord::default() }
 }
 
-fn free_name(data_directory: &Path) -> Result<PathBuf, StorageError> {
+/// A name under which nothing was set aside yet.
+pub(in crate::storage) fn free_name(data_directory: &Path) -> Result<PathBuf, StorageError> {
     for number in 1..=MOST_DAMAGED {
         let path = data_directory.join(format!("{DAMAGED}{number}"));
         if !path.try_exists().map_err(io_error("look for", &path))? {
