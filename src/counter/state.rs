@@ -196,6 +196,12 @@ impl CounterState {
         if self.assignment().is_some_and(|a| a.knows_retired(replica, share.revision)) {
             return false;
         }
+        // The cut tells of more than this copy does, and what it told of is gone: it was given up.
+        let cut = self.assignment().and_then(|assignment| assignment.cut_of(replica));
+        let is_old = cut.is_some_and(|cut| cut.revision > share.revision);
+        if is_old && !self.others.iter().any(|held| held.replica == replica) {
+            return false;
+        }
         let forecast = forecast.filter(|f| !f.is_exact()).map(Box::new);
         match self.others.iter_mut().find(|held| held.replica == replica) {
             Some(held) if held.share.revision == share.revision => {
@@ -255,8 +261,10 @@ impl CounterState {
         received: impl Fn(ReplicaIndex) -> u64,
     ) -> bool {
         for (replica, share) in &assignment.cut {
-            // A cut entry is also news about that share.
-            if *replica != own && share.revision > received(*replica) {
+            // A cut entry is also news about that share. One that is held, and is older than what was received, came from
+            // somebody who had not heard that it was given up: without the news it would count less than the cut takes off.
+            let is_held = self.others.iter().any(|held| held.replica == *replica);
+            if *replica != own && (is_held || share.revision > received(*replica)) {
                 self.take_share(*replica, *share, None);
             }
         }

@@ -528,3 +528,29 @@ fn a_share_that_the_writer_knew_to_be_given_up_does_not_come_back() {
         assert_eq!(units(&state, 0), Amount::ONE.units() + 2);
     }
 }
+
+/// Whoever was parted may bring back an old copy of what was given up meanwhile.
+#[test]
+fn an_old_copy_of_a_share_counts_nothing_beside_an_assignment_that_had_seen_more_of_it() {
+    let (own, other) = (ReplicaIndex(0), ReplicaIndex(1));
+    let stamp = Stamp { time: HybridTime(1), replica: replica_id(2), number: 1 };
+    let seen = Share { born: 1, revision: 9, total: Total::from_units(100) };
+    let context = Context::new([0, 9, 1]);
+    let set = Assignment { stamp, origin: ReplicaIndex(2), base: Amount::ONE, cut: vec![], context, deleted: false };
+    let old = Share { born: 1, revision: 3, total: Total::from_units(40) };
+    let seen_of_a_later_life = Share { born: 7, ..seen };
+    let cases = [(true, seen), (false, seen), (true, seen_of_a_later_life), (false, seen_of_a_later_life)];
+    for (share_first, seen) in cases {
+        let mut state = CounterState::default();
+        if share_first {
+            assert!(state.take_share(other, old, None));
+        }
+        // Everything of it was received, and given up.
+        let set = Assignment { cut: vec![(other, seen)], ..set.clone() };
+        state.take_assignment(Arc::new(set), own, |_| 9);
+        assert!(!state.take_share(other, old, None));
+        assert_eq!(units(&state, 0), Amount::ONE.units(), "{share_first}");
+        assert!(state.take_share(other, Share { born: 12, revision: 12, total: Total::from_units(2) }, None));
+        assert_eq!(units(&state, 0), Amount::ONE.units() + 2);
+    }
+}
