@@ -2,9 +2,9 @@
 //! goes there, too, whoever of them all meets whom first, and whoever is there no more by then.
 
 use crate::Tally;
-use crate::partings::{KEYS, PARTINGS, Parting, add, all_read, delete, part, reads, set};
+use crate::partings::{KEYS, PARTINGS, Parting, add, all_read, delete, given_up_by_the_others, part, reads, set};
 use crate::random::Random;
-use crate::staged::{joined, run};
+use crate::staged::run;
 use crate::world::World;
 use discnt::base::Amount;
 
@@ -122,13 +122,7 @@ fn what_an_outsider_was_given_by_a_parted_node_goes_when_it_meets_the_cluster() 
 #[test]
 fn a_member_that_remembers_nothing_takes_for_good_nothing_that_was_given_up() {
     for (turn, parting) in PARTINGS.into_iter().enumerate() {
-        let mut world = joined(90 + turn as u64, 3);
-        add(&world, 0, "gone", 5);
-        run(&mut world, 1500);
-        part(&mut world, 1, parting);
-        delete(&world, 0, "gone");
-        run(&mut world, 5000);
-        world.heal_all();
+        let mut world = given_up_by_the_others(90 + turn as u64, parting);
         cut_all(&mut world, &[0], &[1, 2]);
         world.restart(2, true);
         world.meet(1, 2);

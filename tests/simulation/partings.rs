@@ -278,17 +278,23 @@ fn what_two_parted_nodes_told_each_other_goes_when_they_meet_the_cluster_that_ga
     }
 }
 
+/// Three nodes, of which the second is parted, and the others give up what it holds still. Then the network is whole.
+pub(crate) fn given_up_by_the_others(seed: u64, parting: Parting) -> World {
+    let mut world = joined(seed, 3);
+    add(&world, 0, "gone", 5);
+    run(&mut world, 1500);
+    part(&mut world, 1, parting);
+    delete(&world, 0, "gone");
+    run(&mut world, 5000);
+    world.heal_all();
+    world
+}
+
 /// It meets a member that has just lost its memory, and has not heard from the others again.
 #[test]
 fn a_member_that_remembers_nothing_makes_no_parting_good() {
     for (turn, parting) in PARTINGS.into_iter().enumerate() {
-        let mut world = joined(70 + turn as u64, 3);
-        add(&world, 0, "gone", 5);
-        run(&mut world, 1500);
-        part(&mut world, 1, parting);
-        delete(&world, 0, "gone");
-        run(&mut world, 5000);
-        world.heal_all();
+        let mut world = given_up_by_the_others(70 + turn as u64, parting);
         run(&mut world, 1500);
         world.cut(0, 2, false, true);
         world.cut(0, 1, false, true);
