@@ -45,6 +45,8 @@ mod slab;
 mod standing;
 mod state;
 #[cfg(test)]
+mod state_cases_tests;
+#[cfg(test)]
 mod state_tests;
 mod stored;
 mod stored_name;
