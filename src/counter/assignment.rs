@@ -22,6 +22,14 @@ impl Context {
         self.0.get(replica.as_usize()).copied().unwrap_or(0)
     }
 
+    /// As this one, but up to no less than `number` of `replica`.
+    pub(super) fn raised(&self, replica: ReplicaIndex, number: u64) -> Self {
+        let mut received = self.0.to_vec();
+        received.resize(received.len().max(replica.as_usize() + 1), 0);
+        received[replica.as_usize()] = received[replica.as_usize()].max(number);
+        Self::new(received)
+    }
+
     /// Whether the two share their memory.
     #[cfg(test)]
     pub(crate) fn is_shared_with(&self, other: &Self) -> bool {
@@ -55,6 +63,17 @@ impl Assignment {
     /// What the writer had of `replica`'s share. Linear in the number of shares, which is the number of replicas.
     pub fn cut_of(&self, replica: ReplicaIndex) -> Option<&Share> {
         self.cut.iter().find(|(of, _)| *of == replica).map(|(_, share)| share)
+    }
+
+    /// The context of an assignment that replaces this one and has this `cut`, by a writer of this `context`.
+    ///
+    /// What this one had seen of a share that was given up since may be numbered above the context: it was heard of before
+    /// what its replica had said earlier. Who still holds it would count it again.
+    pub(super) fn context_after(&self, cut: &[(ReplicaIndex, Share)], context: Context) -> Context {
+        let is_given_up = |replica: ReplicaIndex| cut.iter().all(|(of, _)| *of != replica);
+        let given_up = self.cut.iter().filter(|(replica, _)| is_given_up(*replica));
+        let unknown = given_up.filter(|(replica, share)| share.revision > context.received(*replica));
+        unknown.fold(context.clone(), |context, (replica, share)| context.raised(*replica, share.revision))
     }
 
     /// Whether the writer knew that this share had been given up.

@@ -25,6 +25,10 @@ impl Shard {
             counter.state.own.map(|share| (own.index, share)).into_iter().collect();
         cut.extend(counter.state.others().iter().map(|held| (held.replica, held.share)));
         let context = shared.progress.context(own.index, number);
+        let context = match counter.state.assignment() {
+            Some(before) => before.context_after(&cut, context),
+            None => context,
+        };
         let assignment = Arc::new(Assignment { stamp, origin: own.index, base, cut, context, deleted });
         counter.state.take_assignment(Arc::clone(&assignment), own.index, |replica| shared.progress.received(replica));
         let name = Box::from(&*counter.name);

@@ -93,3 +93,30 @@ fn an_old_copy_of_a_share_counts_nothing_beside_an_assignment_that_had_seen_more
         assert_eq!(units(&state, 0), Amount::ONE.units() + 2);
     }
 }
+
+#[test]
+fn what_an_assignment_had_seen_and_was_given_up_since_does_not_count_again_beside_the_next_one() {
+    let (own, other) = (ReplicaIndex(0), ReplicaIndex(1));
+    let last_word = Share { born: 1, revision: 12, total: Total::from_units(5) };
+    let deletion = |number, cut, context| Assignment {
+        stamp: Stamp { time: HybridTime(number), replica: replica_id(2), number },
+        origin: ReplicaIndex(2),
+        base: Amount::ZERO,
+        cut,
+        context,
+        deleted: true,
+    };
+    // The writer heard of the share's last revision alone, and has all that its replica said up to the one before.
+    let received = Context::new([0, 11, 1]);
+    let first = deletion(1, vec![(other, last_word)], received.clone());
+    let mut holder = CounterState::default();
+    assert!(holder.take_share(other, last_word, None));
+    assert!(holder.take_assignment(Arc::new(first.clone()), own, |_| 0));
+    let held = first.context_after(&first.cut, received.clone());
+    assert!(held.is_shared_with(&received), "what is in the cut needs no context");
+    // The share was given up at the writer, and not yet at who holds it.
+    let context = first.context_after(&[], received);
+    assert_eq!(context.iter().collect::<Vec<_>>(), [(other, 12), (ReplicaIndex(2), 1)]);
+    assert!(holder.take_assignment(Arc::new(deletion(2, Vec::new(), context)), own, |_| 0));
+    assert_eq!((units(&holder, 0), holder.exists(own)), (0, false));
+}
