@@ -62,8 +62,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Failures that are enough to stop for.
-const MOST_FAILURES: usize = 3;
+/// Failures that are enough to stop for, unless the environment says otherwise.
+const MOST_FAILURES: u64 = 3;
 
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -75,6 +75,7 @@ struct Plan {
     first: u64,
     count: u64,
     ends: Option<Instant>,
+    most_failures: u64,
 }
 
 impl Plan {
@@ -84,7 +85,9 @@ impl Plan {
         let seconds = setting("DISCNT_SIMULATION_SECONDS");
         let count = if seconds.is_some() { u64::MAX - first } else { count };
         let count = setting("DISCNT_SIMULATION_SEEDS").unwrap_or(count);
-        Self { first, count, ends: seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds)) }
+        let ends = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        let most_failures = setting("DISCNT_SIMULATION_FAILURES").unwrap_or(MOST_FAILURES);
+        Self { first, count, ends, most_failures }
     }
 
     /// One history that is lived through again need not have everything in it.
@@ -118,7 +121,8 @@ fn live_all<T: Tally>(plan: &Plan, live: impl Fn(u64) -> Result<T, String> + Ref
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            let is_enough = || outcome.lock().expect("nobody panics with it").failures.len() >= MOST_FAILURES;
+            let failures = || outcome.lock().expect("nobody panics with it").failures.len() as u64;
+            let is_enough = || failures() >= plan.most_failures;
             if plan.is_over(seed) || is_enough() {
                 return;
             }
@@ -128,7 +132,11 @@ fn live_all<T: Tally>(plan: &Plan, live: impl Fn(u64) -> Result<T, String> + Ref
             outcome.lived += 1;
             match result {
                 Ok(figures) => outcome.all.add(&figures),
-                Err(text) => outcome.failures.push(format!("seed {seed}: {text}")),
+                Err(text) => {
+                    // A long run goes on for a while.
+                    eprintln!("seed {seed}: {}", text.lines().next().unwrap_or_default());
+                    outcome.failures.push(format!("seed {seed}: {text}"));
+                }
             }
         }
     };
