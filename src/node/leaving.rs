@@ -9,6 +9,7 @@ use super::settings::NodeSettings;
 use super::view::Phase;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId, ReplicaIndex};
 use crate::membership::{MemberIdentity, Membership};
+use crate::wire::Message;
 use std::time::Duration;
 
 /// Renewals of one incarnation's membership stay below the next incarnation's.
@@ -17,7 +18,7 @@ const GENERATIONS_AN_INCARNATION: u64 = 1 << 20;
 /// For so long who leaves waits for the others to say that they have its last words.
 const LONGEST_FAREWELL: Duration = Duration::from_millis(2500);
 
-/// A node that leaves as soon as the others have its last words.
+/// A node that leaves as soon as the others have its last words, and know that these were the last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Farewell {
     request: RequestNumber,
@@ -25,6 +26,8 @@ pub(super) struct Farewell {
     since: Monotonic,
     /// The number of the last word.
     last: u64,
+    /// They are told that it leaves.
+    is_leaving: bool,
 }
 
 /// Somebody has heard more of the present replica than this process has said.
@@ -47,25 +50,58 @@ impl Node {
         }
         self.table.queue_all_moved();
         self.flush_all(now);
-        self.farewell = Some(Farewell { request, hard, since: now, last: self.table.last_number() });
+        let last = self.table.last_number();
+        self.farewell = Some(Farewell { request, hard, since: now, last, is_leaving: false });
         self.leave_if_told(now);
     }
 
-    /// Leaves if that is wanted and every linked member has the last words, or has had the time for it.
+    /// Goes on with leaving, if that is wanted: once every linked member has the last words, it says so; and it leaves once
+    /// they have closed their links for that. Each has its time, and no more.
     pub(super) fn leave_if_told(&mut self, now: Monotonic) {
-        let Some(farewell) = self.farewell else { return };
-        let mut links = self.peers.values().filter_map(|peer| peer.link.as_ref().filter(|link| link.replica.is_some()));
+        let Some(farewell) = &mut self.farewell else { return };
+        let is_late = now.since(farewell.since) >= LONGEST_FAREWELL;
         let has_told = |link: &Link| {
             link.digest.as_ref().is_some_and(|digest| digest.entry(self.own_index).received >= farewell.last)
         };
-        if links.all(has_told) || now.since(farewell.since) >= LONGEST_FAREWELL {
-            self.farewell = None;
-            self.leave(farewell.request, farewell.hard, now);
+        let mut links = self.peers.values().filter_map(|peer| peer.link.as_ref().filter(|link| link.replica.is_some()));
+        if !farewell.is_leaving && (is_late || links.all(has_told)) {
+            (farewell.is_leaving, farewell.since) = (true, now);
+        } else if !farewell.is_leaving {
+            return;
+        } else if is_late {
+            return self.leave(now);
+        }
+        self.say_leaving();
+        if self.linked().is_empty() {
+            self.leave(now);
+        }
+    }
+
+    /// Tells the linked members that have not been told.
+    fn say_leaving(&mut self) {
+        let links = self.peers.values_mut().filter_map(|peer| Some((peer.id, peer.link.as_mut()?)));
+        let untold = links.filter(|(_, link)| link.replica.is_some() && !link.told_leaving);
+        let told: Vec<NodeId> = untold.map(|(peer, link)| (peer, link.told_leaving = true).0).collect();
+        for peer in told {
+            self.message(peer, Message::encode_leaving());
+        }
+    }
+
+    /// Whether the members are told that this node leaves.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.farewell.is_some_and(|farewell| farewell.is_leaving)
+    }
+
+    /// A member knows that this node leaves: there is no use in dialling it again.
+    pub(super) fn heard_of_leaving(&mut self, peer: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.redial_at = Monotonic::NEVER;
         }
     }
 
     /// Leaves the cluster: the others forget this node and keep its counts, and it keeps theirs.
-    fn leave(&mut self, request: RequestNumber, hard: bool, now: Monotonic) {
+    fn leave(&mut self, now: Monotonic) {
+        let Some(Farewell { request, hard, .. }) = self.farewell.take() else { return };
         self.membership.leave(now);
         self.drain_membership(now);
         let left: Vec<NodeId> = self.peers.keys().copied().collect();
@@ -78,14 +114,10 @@ impl Node {
         }
         // A process that does not know this might bring back what those give up.
         self.ask_commit(now);
-        if hard {
-            // Under its new id it is a stranger to all.
-            self.barred.clear();
-        } else {
-            self.barred.extend(left);
-            self.barred.sort_unstable();
-            self.barred.dedup();
-        }
+        // Under a new id, too: a link to the old one may have been on its way.
+        self.barred.extend(left);
+        self.barred.sort_unstable();
+        self.barred.dedup();
         self.renew_membership();
         self.pulling = None;
         self.taking_over = None;

@@ -88,6 +88,7 @@ impl Node {
         match end {
             // It came, and went without a greeting: it never was a member.
             _ if !is_member => drop(self.peers.remove(&peer)),
+            LinkEnd::Left | LinkEnd::Forgotten if self.is_leaving() => self.heard_of_leaving(peer),
             LinkEnd::Twin(text) => self.told_of_twin(peer, text, now),
             LinkEnd::Left => self.has_left(peer, now),
             LinkEnd::Forgotten => self.forgotten_by(peer, now),
@@ -99,6 +100,7 @@ impl Node {
             LinkEnd::Closed => {}
         }
         self.members_changed();
+        self.leave_if_told(now);
     }
 
     pub(super) fn already_linked(&mut self, dial: DialNumber, peer: NodeId, now: Monotonic) {

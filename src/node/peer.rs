@@ -100,6 +100,8 @@ pub(super) struct Link {
     pub(super) telling_from: Option<u16>,
     /// The digests that the peer has asked for.
     pub(super) wanted_digests: Vec<WantedDigest>,
+    /// The peer was told that this node leaves, and is to close the link.
+    pub(super) told_leaving: bool,
 }
 
 impl Link {
@@ -127,6 +129,7 @@ impl Link {
             awaits_predictions: false,
             telling_from: None,
             wanted_digests: Vec::new(),
+            told_leaving: false,
         }
     }
 }

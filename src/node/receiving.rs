@@ -63,6 +63,7 @@ impl Node {
             Message::PredictionsTold => self.take_predictions_told(from, now),
             Message::DigestWanted(token, number) => self.take_digest_wanted(from, token, number, now),
             Message::DigestGiven(token) => self.take_digest_given(from, token),
+            Message::Leaving => self.has_left(from, now),
         }
     }
 

@@ -240,6 +240,7 @@ fn the_other_messages_have_the_pinned_bytes() {
         (Message::encode_predictions_told(), "9f011818ff".to_owned(), Message::PredictionsTold),
         (Message::encode_digest_wanted(3, 1000), "9f011819031903e8ff".to_owned(), Message::DigestWanted(3, 1000)),
         (Message::encode_digest_given(3), "9f01181a03ff".to_owned(), Message::DigestGiven(3)),
+        (Message::encode_leaving(), "9f01181cff".to_owned(), Message::Leaving),
         (
             Message::encode_partings(&[vec![NodeId::new([1; 20])], Vec::new()]),
             "9f01181b8281540101010101010101010101010101010101010101 80ff".replace(' ', ""),

@@ -25,6 +25,7 @@ const TELL_PREDICTIONS: u8 = 23;
 const PREDICTIONS_TOLD: u8 = 24;
 const DIGEST_WANTED: u8 = 25;
 const DIGEST_GIVEN: u8 = 26;
+const LEAVING: u8 = 28;
 const PARTINGS: u8 = 27;
 
 /// The longest host name in a greeting.
@@ -121,6 +122,8 @@ pub enum Message<'a> {
     DigestWanted(u64, u64),
     /// The digest before this was made after the request with this token had arrived, and shows what it asked for.
     DigestGiven(u64),
+    /// The sender leaves the cluster for good; whoever has heard that closes the link.
+    Leaving,
 }
 
 impl<'a> Message<'a> {
@@ -155,6 +158,7 @@ impl<'a> Message<'a> {
             PREDICTIONS_TOLD => Self::PredictionsTold,
             DIGEST_WANTED => Self::DigestWanted(input.u64()?, input.u64()?),
             DIGEST_GIVEN => Self::DigestGiven(input.u64()?),
+            LEAVING => Self::Leaving,
             PARTINGS => Self::Partings(decode_partings(&mut input)?),
             RECORDS => {
                 let records = Records::decode(&mut input)?;
@@ -204,6 +208,11 @@ impl<'a> Message<'a> {
         sealed(DIGEST_GIVEN, |out| {
             let _ = out.u64(token);
         })
+    }
+
+    /// Encodes that the sender leaves.
+    pub fn encode_leaving() -> Vec<u8> {
+        sealed(LEAVING, |_| ())
     }
 
     /// Encodes a digest.

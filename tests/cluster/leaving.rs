@@ -1,5 +1,8 @@
 //! CLUSTER RESET: leaving a cluster, with the counts.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use crate::server_support::{Ground, Server, eventually, eventually_answers, eventually_linked};
 
 #[track_caller]
@@ -122,6 +125,33 @@ fn a_node_with_a_new_id_is_not_taken_for_the_old_by_who_was_away() {
         let known = nodes.lines().any(|line| line.starts_with(&after) && line.contains(" connected"));
         if known { Ok(()) } else { Err(nodes) }
     });
+}
+
+#[test]
+fn the_only_other_node_hears_of_a_hard_reset_however_much_there_is_to_say() {
+    const PAIRS: usize = 6;
+    for _ in 0..PAIRS {
+        let ground = Ground::new();
+        let (leaver, other) = (ground.start(), ground.start());
+        assert_eq!(leaver.ask(&format!("CLUSTER MEET 127.0.0.1 {}", other.port())), "OK");
+        eventually_linked(&[&leaver, &other]);
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut client = leaver.client();
+                for batch in (0..40).cycle().take_while(|_| !is_over.load(Ordering::Relaxed)) {
+                    let lines: String = (0..500).map(|number| format!("INCR a{}\r\n", batch * 500 + number)).collect();
+                    client.send_bytes(lines.as_bytes()).expect("the server reads");
+                    (0..500).for_each(|_| drop(client.reply().expect("a reply")));
+                }
+            });
+            eventually_answers(&other, "EXISTS a19999", "1");
+            assert_eq!(leaver.ask("CLUSTER RESET HARD"), "OK");
+            is_over.store(true, Ordering::Relaxed);
+        });
+        eventually_knows(&other, 1);
+        eventually_knows(&leaver, 1);
+    }
 }
 
 #[test]

@@ -23,6 +23,15 @@ impl Told {
     }
 }
 
+/// Ends the counting, even if what it goes on beside panics.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Counts with so many clients at once until `end` returns; each adds one to its own counter again and again.
 pub(crate) fn count_until<T>(server: &Server, clients: usize, end: impl FnOnce() -> T) -> (Vec<Told>, T) {
     let is_over = AtomicBool::new(false);
@@ -33,8 +42,10 @@ pub(crate) fn count_until<T>(server: &Server, clients: usize, end: impl FnOnce()
                 scope.spawn(move || count(client, number, is_over))
             })
             .collect();
-        let result = end();
-        is_over.store(true, Ordering::Relaxed);
+        let result = {
+            let _over = Over(&is_over);
+            end()
+        };
         (counting.into_iter().map(|client| client.join().expect("a client")).collect(), result)
     })
 }
