@@ -75,7 +75,7 @@ pub(super) const PRECISION: CommandSpecification = CommandSpecification {
         NAME,
         Argument::new("what", ArgumentKind::OneOf(&[VALUE, Argument::word("effective", "EFFECTIVE")])).optional(),
     ],
-    replies: "The precision now in force as a bulk string; the default one if the counter has none of its own. With EFFECTIVE the precision that the flush interval really left to readers of this node: more than what was asked if the other nodes counted more than that between two announcements within the last ten seconds. A narrower precision is kept to as soon as a node hears of it, a wider one once all nodes have, which takes two seconds or so.",
+    replies: "The precision now in force as a bulk string; the default one if the counter has none of its own. With EFFECTIVE the precision that the flush interval really left to readers of this node: more than what was asked if the other nodes counted more than that between two announcements within the last ten seconds. A narrower precision is kept to as soon as a node hears of it, a wider one once all nodes have, which takes two seconds or so. A precision outlives the counter: after DEL it is there for the next of that name, and takes its place in memory and on disk on every node for good.",
     handler: precision,
     ..READING
 };

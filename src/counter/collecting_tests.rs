@@ -158,6 +158,38 @@ fn a_node_that_is_alone_deletes_what_it_counted_down() {
 }
 
 #[test]
+fn a_counter_that_was_kept_at_nothing_goes_after_a_restart() {
+    let set = Clocked::collecting();
+    set.table.assign(name(), Amount::ZERO, set.moment()).expect("room");
+    let mut kept = StoredCounter::default();
+    let mut keep = |_: &[u8], stored: Option<&StoredCounter>| kept = stored.cloned().expect("it is there");
+    for shard in 0..=u8::MAX {
+        set.table.take_unsaved(shard, 100, set.moment().monotonic, &mut keep);
+    }
+    let mut clocked = Clocked::collecting();
+    clocked.table.restore(name(), kept, ReplicaIndex(0));
+    assert_eq!(clocked.value(), Some(Amount::ZERO));
+    assert_eq!(deletions(&clocked.pass(OWN_PAUSE)), 0, "whoever made it nothing goes first");
+    assert_eq!(deletions(&clocked.pass(7 * SECOND)), 1);
+    assert_eq!(clocked.value(), None);
+}
+
+#[test]
+fn a_counter_that_what_was_never_said_brings_to_nothing_goes() {
+    let mut clocked = Clocked::collecting();
+    let total = Total::from_units(Amount::from(5).units());
+    let share = Share { born: 1, revision: 1, total };
+    let amount = Total::from_units(Amount::from(-5).units());
+    let remainder = Remainder { replica: PEER, revision: 1, amount };
+    let stored = StoredCounter { own: Some(share), remainders: vec![remainder], ..StoredCounter::default() };
+    clocked.table.restore(name(), stored, PEER);
+    assert_eq!(clocked.value(), Some(Amount::from(5)));
+    assert_eq!(clocked.table.count_remainders(PEER), 1);
+    assert_eq!(clocked.value(), Some(Amount::ZERO));
+    assert_eq!(deletions(&clocked.pass(OWN_PAUSE + SECOND)), 1);
+}
+
+#[test]
 fn without_the_setting_nothing_is_deleted() {
     let mut clocked = Clocked::new(Config::default(), 2);
     clocked.table.assign(name(), Amount::ZERO, clocked.moment()).expect("room");

@@ -2,6 +2,7 @@
 //!
 //! Whoever changes a counter's state touches it here, in the same breath. Nobody ever searches for what changed.
 
+use super::collecting::ZeroMaker;
 use super::commits::CommitClock;
 use super::entry::Counter;
 use super::shard::Shard;
@@ -300,6 +301,8 @@ impl Shard {
         let has_remainders = !counter.state.remainders().is_empty();
         let is_tended = !counter.state.retired().is_empty() || counter.state.assignment().is_some_and(|a| a.deleted);
         self.recount(slot);
+        // Whoever brought it to nothing may have been stopped before it was deleted.
+        self.watch_zero(shared, slot, ZeroMaker::Another);
         if is_tended {
             self.tend_later(slot);
         }
@@ -359,6 +362,7 @@ impl Shard {
             active.exact_wanted = true;
         }
         self.recount(slot);
+        self.watch_zero(shared, slot, ZeroMaker::ThisNode);
         self.queue(shared, slot);
         true
     }

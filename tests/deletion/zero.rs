@@ -1,5 +1,7 @@
 //! `counters.collect_zero`: what stands at nothing goes by itself.
 
+use rustix::process::Signal;
+
 use crate::server_support::{Ground, Server, eventually_answers, link};
 
 const QUICK: [&str; 3] = ["counters.collect_zero=true", "counters.settle_ms=100", "cluster.node_timeout_ms=2000"];
@@ -58,4 +60,21 @@ fn what_its_maker_cannot_collect_any_more_another_does() {
     for node in [&first, &second, &third] {
         eventually_answers(node, "EXISTS a", "0");
     }
+}
+
+#[test]
+fn what_stood_at_nothing_before_all_were_stopped_goes_after_that() {
+    let ground = Ground::new();
+    // One has collected nothing so far.
+    let alone = ground.server().set("counters.settle_ms=100").run();
+    let nodes = ground.three_with(&QUICK);
+    assert_eq!((alone.ask("SET a 0"), alone.ask("INCR stays")), ("OK".to_owned(), "1".to_owned()));
+    assert_eq!((nodes[0].ask("SET a 0"), nodes[1].ask("INCR stays")), ("OK".to_owned(), "1".to_owned()));
+    all_eventually(&nodes, "EXISTS a stays", "2");
+    let alone = alone.stop(Signal::TERM).set("counters.collect_zero=true").run();
+    let nodes: Vec<Server> = nodes.map(|node| node.stop(Signal::TERM)).map(|stopped| stopped.run()).into();
+    all_eventually(&nodes, "EXISTS a", "0");
+    all_eventually(&nodes, "GET stays", "1");
+    eventually_answers(&alone, "EXISTS a", "0");
+    assert_eq!(alone.ask("GET stays"), "1");
 }
