@@ -4,7 +4,7 @@ use super::call::{Call, bulk};
 use super::error::CommandError;
 use super::help;
 use super::keyspace::parse_integer;
-use super::outcome::Outcome;
+use super::outcome::{ClusterRequest, Outcome};
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group};
 use crate::base::ReplicaIndex;
 use crate::node::Phase;
@@ -26,6 +26,13 @@ pub(super) const BACKUP: CommandSpecification = CommandSpecification {
     arity: -2,
     complexity: "Depends on the subcommand",
     subcommands: &[
+        CommandSpecification {
+            name: "begin",
+            summary: "Writes down that others may hear of what the node holds: before the first RECORD",
+            replies: "OK, once that is on disk.",
+            handler: begin,
+            ..SUBCOMMAND
+        },
         help::specification(Group::Server),
         CommandSpecification {
             name: "read",
@@ -49,13 +56,23 @@ pub(super) const BACKUP: CommandSpecification = CommandSpecification {
     ..SUBCOMMAND
 };
 
-/// What a node that is still finding out who it is holds, it may not hold on to.
-fn check_serving(call: &Call<'_>) -> Result<(), CommandError> {
-    if call.environment.cluster.phase() == Phase::Serving { Ok(()) } else { Err(CommandError::Starting) }
+/// What a node that is still finding out who it is holds, it may not hold on to. And a node that had told nobody anything
+/// would begin again as if nobody had a backup.
+fn check_begun(call: &Call<'_>) -> Result<(), CommandError> {
+    let cluster = &call.environment.cluster;
+    match cluster.phase() {
+        Phase::Serving if cluster.record().has_told => Ok(()),
+        Phase::Serving => Err(CommandError::BackupNotBegun),
+        _ => Err(CommandError::Starting),
+    }
+}
+
+fn begin(_: &mut Call<'_>) -> Result<Outcome, CommandError> {
+    Ok(ClusterRequest::BeginBackup.into())
 }
 
 fn record(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
-    check_serving(call)?;
+    check_begun(call)?;
     let cluster = &call.environment.cluster;
     let mut record = NodeRecord::clone(&cluster.record());
     // A replica may be in counters already and not in the record yet, which is made anew now and then.
@@ -70,7 +87,7 @@ fn record(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 }
 
 fn read(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
-    check_serving(call)?;
+    check_begun(call)?;
     let cursor = parse_integer(call.argument(2)).ok_or(CommandError::Cursor)?;
     let mut bytes = Vec::new();
     let next = call.environment.table.copy(cursor, PLACES, call.now.monotonic, &mut |name, counter| {

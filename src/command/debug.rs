@@ -40,7 +40,7 @@ pub(super) const DEBUG: CommandSpecification = CommandSpecification {
             name: "reload",
             summary: "Writes all that changed to disk, reads all of it back as a start does, and holds it against memory",
             flags: &[Flag::Admin, Flag::NoScript],
-            complexity: "O(N) for N counters: as long as a start takes to load them. Other clients are served meanwhile, but nothing else is written: with durability always, replies to changes wait",
+            complexity: "O(N) for N counters: as long as a start takes to load them. Other clients are served meanwhile, but nothing else is written: with durability always, replies to changes wait, and with everysec a crash before it is done may lose all that was counted since it began, not just the last second",
             replies: "OK once all is on disk, every file there has been checked, and every counter read back is what is in memory. Memory is not replaced by what was read: where both agree that would change nothing, and where they do not, memory is what clients were told. Of a counter that was changed meanwhile, nothing on disk may be newer than what is in memory. An error says that it could not be written or read, or names the first counter, by name, that differs; memory is as it was then, and discnt-cli backup keeps what is in it.",
             handler: |call| {
                 check_allowed(call)?;

@@ -47,6 +47,8 @@ pub(super) enum CommandError {
     NotInteger,
     #[error("invalid cursor")]
     Cursor,
+    #[error("BACKUP BEGIN comes first")]
+    BackupNotBegun,
     #[error("DB index is out of range")]
     Database,
     #[error("{command} takes {takes}; option '{option}' is not supported")]

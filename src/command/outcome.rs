@@ -64,6 +64,8 @@ pub enum ClusterRequest {
         /// Also take a new identity.
         hard: bool,
     },
+    /// Write down that what the node holds is told, as a backup of it is.
+    BeginBackup,
 }
 
 /// Something to write, or the end of the server.

@@ -166,12 +166,28 @@ pub(super) async fn tell_progress(progress: &LoadProgress, figures: &Persistence
         let is_logged = turn % LOGGED_EVERY == 0;
         if is_logged || turn == 1 {
             let text = progress_text(loaded, total, begin.elapsed());
-            manager::tell_status(&text);
             if is_logged {
-                tracing::info!("{text}");
+                tell(&text);
+            } else {
+                manager::tell_status(&text);
             }
         }
     }
+}
+
+/// Tells that what is on disk is being checked, each second and for ever: how far that has come nobody knows.
+pub(super) async fn tell_checking(bytes: u64, tell: impl Fn(&str)) {
+    let mebibytes = bytes.div_ceil(1 << 20);
+    for seconds in 1_u64.. {
+        tokio::time::sleep(PROGRESS_INTERVAL * LOGGED_EVERY).await;
+        tell(&format!("checking {mebibytes} MiB on disk before counters are loaded from it, for {seconds} s so far"));
+    }
+}
+
+/// Says how far a start is, to the service manager and in the log.
+pub(super) fn tell(text: &str) {
+    manager::tell_status(text);
+    tracing::info!("{text}");
 }
 
 /// One line on how far loading has come.
@@ -230,6 +246,17 @@ mod tests {
         assert!(matches!(begun.start, Start::Stale(_)), "{:?}", begun.start);
         assert_eq!((begun.incarnation, begun.reserved), (Incarnation(2), 0));
         assert_eq!(begun.run.standing, Standing { whole: false, stale: true });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_that_takes_long_is_told_of_each_second() {
+        let told = std::cell::RefCell::new(Vec::new());
+        let telling = tell_checking(3 << 20, |text| told.borrow_mut().push(text.to_owned()));
+        let timeout = tokio::time::timeout(Duration::from_millis(2500), telling).await;
+        assert!(timeout.is_err(), "it goes on for ever");
+        let text =
+            |seconds| format!("checking 3 MiB on disk before counters are loaded from it, for {seconds} s so far");
+        assert_eq!(*told.borrow(), [text(1), text(2)]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::beginning::{Beginning, tell_progress};
+use super::beginning::{Beginning, tell, tell_checking, tell_progress};
 use super::node_thread::NodeThread;
 use super::report::CountersLoaded;
 use super::serve::ServeError;
@@ -87,7 +87,12 @@ impl Storing {
         };
         let spawned = std::thread::Builder::new().name("discnt-open".to_owned()).spawn(open);
         spawned.map_err(|error| ServeError::System { what: "a thread", error })?;
-        let beginning = opened.await.map_err(|_| ServeError::LoadThread)??;
+        let bytes = bytes_below(&self.directory);
+        let opened = tokio::select! {
+            opened = opened => opened.map_err(|_| ServeError::LoadThread)?,
+            () = tell_checking(bytes, tell) => return Err(ServeError::LoadThread),
+        };
+        let beginning = opened?;
         self.figures.counters_to_load.store(beginning.counters(), Ordering::Relaxed);
         Ok(beginning)
     }

@@ -266,6 +266,7 @@ impl Driver {
             ClusterRequest::Meet { host, port } => self.input(Input::Meet { request, host, port }),
             ClusterRequest::Forget { node } => self.input(Input::Forget { request, node }),
             ClusterRequest::Reset { hard } => self.input(Input::Reset { request, hard }),
+            ClusterRequest::BeginBackup => self.input(Input::BeginBackup { request }),
         }
     }
 

@@ -100,6 +100,11 @@ pub enum Input<'a> {
         /// With a new identity.
         hard: bool,
     },
+    /// A client is about to copy what this node holds, and to have others hear of it some day.
+    BeginBackup {
+        /// For the answer.
+        request: RequestNumber,
+    },
     /// All that was kept is in the table. Not for a node that starts with nothing.
     Loaded,
     /// A commit cycle is on disk.

@@ -4,7 +4,7 @@
 //! Nothing irrevocable is said before it is durable. Digests, heartbeats and the like say nothing of a counter and are
 //! never held back.
 
-use super::input::Output;
+use super::input::{Output, RequestNumber};
 use super::machine::Node;
 use super::settings::NodeSettings;
 use super::start::Start;
@@ -183,6 +183,23 @@ impl Node {
     /// Something was done that no crash may take back: nothing is said before it is on disk.
     pub(super) fn note_irrevocable(&mut self, now: Monotonic) {
         self.keeping.irrevocable = self.ask_commit(now);
+    }
+
+    /// What is copied is told: once this is answered, no process takes what comes back from a copy for another's words.
+    pub(super) fn begin_backup(&mut self, request: RequestNumber, now: Monotonic) {
+        if self.state.phase() != Phase::Serving {
+            self.answer(Some(request), Err("this node is coming back to its cluster; try again".to_owned()));
+            return;
+        }
+        self.has_told = true;
+        // Where nothing is written by itself this goes with what is, and after a crash the replica is another anyway.
+        self.publish_record(now);
+        if self.keeping.writes() && !self.keeping.is_telling_kept {
+            let ticket = self.ask_commit(now);
+            self.keeping.hold(ticket, Output::Answer { request, result: Ok(()) });
+        } else {
+            self.answer(Some(request), Ok(()));
+        }
     }
 
     /// Puts out what says something of counters, or holds it back.

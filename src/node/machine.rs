@@ -245,6 +245,7 @@ impl Node {
             Input::Meet { request, host, port } => self.meet(request, host, port),
             Input::Forget { request, node } => self.forget(request, node, at),
             Input::Reset { request, hard } => self.reset(request, hard, at),
+            Input::BeginBackup { request } => self.begin_backup(request, at),
             Input::Loaded => self.loaded(at),
             Input::Committed { record, .. } => self.committed(record, at),
             Input::Confirm { request } => self.begin_confirming(request, at),

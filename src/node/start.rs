@@ -182,7 +182,10 @@ impl Node {
             Input::LinkUp { peer, .. } if !self.is_gone => {
                 self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
             }
-            Input::Meet { request, .. } | Input::Forget { request, .. } | Input::Reset { request, .. } => {
+            Input::Meet { request, .. }
+            | Input::Forget { request, .. }
+            | Input::Reset { request, .. }
+            | Input::BeginBackup { request } => {
                 self.answer(Some(request), Err(format!("this node is {what}; nothing was changed")));
             }
             _ => {}

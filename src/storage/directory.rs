@@ -169,6 +169,10 @@ impl DataDirectory {
     /// Prepares a new directory. `FORMAT` comes last: a crash before it leaves what this does again.
     fn initialise(&self) -> Result<(), StorageError> {
         self.write_incarnation(0)?;
+        self.write_format()
+    }
+
+    fn write_format(&self) -> Result<(), StorageError> {
         let format = format!("{FORMAT_WORDS}{FORMAT_VERSION}\n");
         checked_file::replace(&self.path, FORMAT, format.as_bytes())
     }
@@ -190,7 +194,7 @@ impl DataDirectory {
             _ => Err(StorageError::Damaged {
                 path,
                 what: format!("expected the words \"{FORMAT_WORDS}{FORMAT_VERSION}\""),
-                consequence: "the version of the other files would be unknown",
+                consequence: "the version of the other files would be unknown (discnt-server --repair writes it again)",
             }),
         }
     }
@@ -213,12 +217,9 @@ impl DataDirectory {
     }
 }
 
-fn refuse_none(path: &Path) -> Result<(), StorageError> {
-    let format = path.join(FORMAT);
-    match format.try_exists().map_err(io_error("look for", &format))? {
-        true => Ok(()),
-        false => Err(StorageError::NoDirectory { directory: path.to_owned() }),
-    }
+/// Whether only a node's directory can look like this, though it may have lost its `FORMAT`.
+fn was_ours(path: &Path) -> bool {
+    read_incarnation(path).is_ok_and(|incarnation| incarnation.is_some())
 }
 
 /// The last incarnation taken in a data directory; none when none ever was.
@@ -254,6 +255,10 @@ fn refuse_foreign(path: &Path) -> Result<(), StorageError> {
     found.sort();
     match found.into_iter().find(|name| !ours_before_format.contains(name)) {
         None => Ok(()),
+        Some(_) if was_ours(path) => Err(StorageError::Missing {
+            path: path.join(FORMAT),
+            remedy: "start discnt-server once with --repair, which writes it again",
+        }),
         Some(found) => Err(StorageError::Foreign { directory: path.to_owned(), found }),
     }
 }

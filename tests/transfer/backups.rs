@@ -128,6 +128,27 @@ fn what_the_members_had_not_heard_comes_back_with_the_backup() {
     }
 }
 
+/// A backup is heard by others some day, as if the node had told them: also of one that never had a peer.
+#[test]
+fn a_node_that_was_alone_and_started_again_loses_nothing_to_its_backup() {
+    for (mode, is_killed) in [("always", true), ("always", false), ("everysec", true), ("memory", false)] {
+        let ground = Ground::new();
+        let setting = format!("storage.durability={mode}");
+        let first = ground.server().set(&setting).run();
+        first.ask("INCRBY a 50");
+        assert_eq!(first.ask("SAVE"), "OK");
+        let backup = back_up(&ground, &first);
+        let first = if is_killed { first.kill() } else { first.stop(Signal::TERM) }.run();
+        assert_eq!(first.ask("INCRBY a 3"), "53", "{mode}");
+        let second = restored(&ground, &backup).set(&setting).run();
+        assert_eq!(second.ask("INCRBY a 7"), "57", "{mode}");
+        meet(&first, &second);
+        for server in [&first, &second] {
+            eventually_answers(server, "GET a STATE", "[60 CONSISTENT]");
+        }
+    }
+}
+
 #[test]
 fn the_node_itself_goes_on_with_its_backup() {
     let ground = Ground::new();

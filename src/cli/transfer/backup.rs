@@ -40,6 +40,7 @@ fn backup(settings: &Settings, directory: &Path, interrupt: &Interrupt) -> Resul
     let path = directory.join(BACKUP_FILE);
     let failed = |error| TransferError::File { path: path.clone(), error };
     let mut pipeline = Pipeline::open(settings)?;
+    pipeline.ask(&["BACKUP", "BEGIN"])?;
     let before = record(&mut pipeline)?;
     fs::create_dir_all(directory).map_err(failed)?;
     if fs::read_dir(directory).map_err(failed)?.next().is_some() {

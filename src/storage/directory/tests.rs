@@ -241,7 +241,33 @@ fn a_node_that_lost_its_format_is_no_new_node() {
     place.open().save_members(&members()).expect("they are saved");
     fs::remove_file(place.file("FORMAT")).expect("it was written");
     let text = place.refusal();
-    assert!(text.contains("no FORMAT file"), "{text}");
+    assert!(text.contains("FORMAT is missing") && text.contains("--repair"), "{text}");
+}
+
+#[test]
+fn a_repair_writes_the_format_again_and_nothing_else() {
+    for damage in [None, Some("discnt dat"), Some("")] {
+        let place = Place::new();
+        let directory = place.open();
+        directory.save_members(&members()).expect("they are saved");
+        let taken = directory.next_incarnation().expect("it is taken");
+        drop(directory);
+        match damage {
+            None => fs::remove_file(place.file("FORMAT")).expect("it was there"),
+            Some(text) => fs::write(place.file("FORMAT"), text).expect("it is written"),
+        }
+        assert!(place.refusal().contains("--repair"), "{}", place.refusal());
+        let (_, repaired) = DataDirectory::repair(place.path(), 9).expect("repaired");
+        assert_eq!((repaired.losses.len(), repaired.set_aside.is_some()), (1, damage.is_some()), "{repaired:?}");
+        let directory = place.open();
+        assert_eq!(directory.load_members().ok(), Some(members()));
+        assert_eq!(directory.last_incarnation().ok(), Some(Some(taken)));
+    }
+    let place = Place::new();
+    drop(place.open());
+    fs::write(place.file("FORMAT"), "discnt data 2\n").expect("it is written");
+    let refused = DataDirectory::repair(place.path(), 9).expect_err("it is newer").to_string();
+    assert!(refused.contains("FORMAT is of version 2"), "{refused}");
 }
 
 #[test]
