@@ -196,7 +196,9 @@ impl Node {
 
     /// Somebody has heard more of the present replica than this process said. Answers the incarnation to come after.
     pub(super) fn find_itself_outnumbered(&mut self, heard: u64, said: u64, now: Monotonic) -> Incarnation {
-        self.contested = Some(Contested { is_untold: said == 0 && self.is_restored });
+        // What has been told on another link by now may have come round: that much proves nothing.
+        let is_others = !self.has_told || heard > self.table.last_number();
+        self.contested = Some(Contested { is_untold: said == 0 && self.is_restored && is_others });
         self.emit(Event::Outnumbered { replica: self.own, heard, said });
         if self.is_restored {
             self.learn_that_it_is_stale(now);

@@ -2,14 +2,17 @@
 //! lease had counted until `as_of` is in the value, to within the bound.
 //!
 //! Streams of increments run at a pace, so that counters are predicted; links lose, are cut and flap; nodes restart, stop for
-//! a while, are forgotten and met again; the precision changes. What an ended replica alone had is lost with it and may be missing.
+//! a while, are forgotten and met again; the precision changes, and in some histories the counter is set now and then: then
+//! the last SET of those members is in the value, too, and what it had seen is not. What an ended replica alone had is lost
+//! with it and may be missing.
 
 use crate::Tally;
 use crate::random::Random;
 use crate::world::{Witness, World};
-use discnt::base::{Amount, Durability, Monotonic, Name, NodeId, ReplicaId};
+use discnt::base::{Amount, Durability, Monotonic, Name, NodeId, ReplicaId, Stamp};
 use discnt::counter::Precision;
 use discnt::node::Phase;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const KEY: &str = "clicks";
@@ -28,6 +31,13 @@ struct Made {
     amount: i128,
 }
 
+struct Assigned {
+    at: Monotonic,
+    ticket: u64,
+    by: ReplicaId,
+    stamp: Stamp,
+}
+
 /// How a history's readings came out.
 #[derive(Default, Debug)]
 pub(crate) struct Readings {
@@ -39,6 +49,8 @@ pub(crate) struct Readings {
     /// Milliseconds, summed.
     pub(crate) age_ms: u64,
     pub(crate) predicted: u64,
+    /// The counter had been set.
+    pub(crate) assigned: u64,
 }
 
 impl Tally for Readings {
@@ -48,6 +60,7 @@ impl Tally for Readings {
         self.within_precision += other.within_precision;
         self.age_ms += other.age_ms;
         self.predicted += other.predicted;
+        self.assigned += other.assigned;
     }
 }
 
@@ -55,6 +68,7 @@ struct Bounds {
     random: Random,
     world: World,
     made: Vec<Made>,
+    assigned: Vec<Assigned>,
     /// Nodes, and how often each is incremented in a second.
     paces: Vec<(u64, i64)>,
     precision: Amount,
@@ -77,6 +91,27 @@ impl Bounds {
         if self.on_disks {
             self.world.commit(at);
         }
+    }
+
+    fn set(&mut self, at: usize, value: Amount) {
+        let moment = self.world.moment(at);
+        let node = self.world.node(at);
+        node.table().assign(name(), value, moment).expect("room");
+        let (by, ticket) = (node.replica(), node.table().commits().ticket());
+        let state = self.world.inspect(at, KEY).expect("it was set");
+        let stamp = state.assignment().expect("it was set").stamp;
+        self.assigned.push(Assigned { at: self.world.now, ticket, by, stamp });
+        if self.on_disks {
+            self.world.commit(at);
+        }
+    }
+
+    /// How many of the increments by `replica` are in a total of its share.
+    fn seen(&self, replica: ReplicaId, total: i128) -> Result<usize, String> {
+        let mut sum = 0;
+        let by_it = self.made.iter().filter(|made| made.by == replica);
+        let sums = std::iter::once(0).chain(by_it.map(|made| (sum += made.amount, sum).1));
+        sums.into_iter().position(|sum| sum == total).ok_or_else(|| format!("{replica:?} never stood at {total}"))
     }
 
     /// A hundredth of a second, in small steps.
@@ -109,6 +144,8 @@ impl Bounds {
             self.made.retain(|made| made.by != by || commits.commits().is_durable(made.ticket));
             // Cycles are counted anew by every process.
             self.made.iter_mut().filter(|made| made.by == by).for_each(|made| made.ticket = 0);
+            self.assigned.retain(|assigned| assigned.by != by || commits.commits().is_durable(assigned.ticket));
+            self.assigned.iter_mut().filter(|assigned| assigned.by == by).for_each(|assigned| assigned.ticket = 0);
             let down_for = Duration::from_millis(self.random.pick(&[0, 30, 500, 4000]));
             self.world.kill(at, down_for, noticed_at_once);
         }
@@ -120,19 +157,38 @@ impl Bounds {
         let reading = node.table().read_bounded(name(), world.clock(at));
         let as_of = world.on_world_clock(at, reading.as_of);
         let present: Vec<ReplicaId> = (0..world.nodes()).map(|at| world.node(at).replica()).collect();
-        let is_promised = |made: &Made| {
+        let is_promised = |by: ReplicaId| {
             let outside = |id: NodeId| reading.outside_lease.contains(&id);
-            let is_member = made.by.node == node.replica().node
+            let is_member = by.node == node.replica().node
                 || (0..world.nodes())
-                    .any(|other| world.node(other).replica().node == made.by.node && world.are_members(at, other));
-            present.contains(&made.by) && !outside(made.by.node) && is_member
+                    .any(|other| world.node(other).replica().node == by.node && world.are_members(at, other));
+            present.contains(&by) && !outside(by.node) && is_member
         };
-        let (mut least, mut most) = (0, 0);
+        let state = world.inspect(at, KEY).unwrap_or_default();
+        let last = state.assignment();
+        let (mut base, mut seen) = (0, BTreeMap::new());
+        for (replica, share) in last.iter().flat_map(|last| &last.cut) {
+            let replica = node.replica_at(*replica).ok_or("a cut of nobody")?;
+            seen.insert(replica, self.seen(replica, share.total.units())?);
+        }
+        if let Some(last) = last {
+            base = last.base.units();
+            self.readings.assigned += 1;
+        }
+        let promised = self.assigned.iter().filter(|assigned| is_promised(assigned.by) && assigned.at < as_of);
+        let missed =
+            promised.map(|assigned| assigned.stamp).max().filter(|stamp| last.is_none_or(|last| last.stamp < *stamp));
+        if let Some(missed) = missed {
+            return Err(format!("node {at} reads {reading:?} without {missed:?}\n{}", world.describe(KEY)));
+        }
+        let (mut least, mut most) = (base, base);
         for made in &self.made {
-            if is_promised(made) && made.at < as_of {
-                (least, most) = (least + made.amount, most + made.amount);
-            } else {
-                (least, most) = (least + made.amount.min(0), most + made.amount.max(0));
+            match seen.get_mut(&made.by) {
+                Some(left) if *left > 0 => *left -= 1,
+                _ if is_promised(made.by) && made.at < as_of => {
+                    (least, most) = (least + made.amount, most + made.amount);
+                }
+                _ => (least, most) = (least + made.amount.min(0), most + made.amount.max(0)),
             }
         }
         let (value, bound) = (reading.value.unwrap_or_default().units(), reading.bound.units());
@@ -142,7 +198,6 @@ impl Bounds {
             self.readings.within_precision += u64::from(reading.bound <= self.precision);
             self.readings.age_ms += u64::try_from(world.now.since(as_of).as_millis()).unwrap_or(u64::MAX);
         }
-        let state = world.inspect(at, KEY).unwrap_or_default();
         self.readings.predicted += u64::from(state.others().iter().any(|held| held.forecast.is_some()));
         if value < least - bound || value > most + bound {
             let amount = |units: i128| Amount::from_units(units).unwrap_or_default();
@@ -158,7 +213,7 @@ impl Bounds {
         Ok(())
     }
 
-    fn break_something(&mut self, crashes: bool) {
+    fn break_something(&mut self, crashes: bool, sets: bool) {
         let nodes = self.world.nodes() as u64;
         let (a, b) = (self.random.below(nodes) as usize, self.random.below(nodes) as usize);
         match self.random.below(60) {
@@ -190,6 +245,10 @@ impl Bounds {
                 let pace = self.random.pick(&[0, 0, 20, 300, 900]);
                 self.paces[a] = (pace, self.random.pick(&[1, 1, 1, -1, 3]));
             }
+            11 if sets && self.is_serving(a) => {
+                let value = self.random.pick(&[0, 0, 100, -5]);
+                self.set(a, Amount::from(value));
+            }
             _ => {}
         }
     }
@@ -215,11 +274,13 @@ pub(crate) fn live(seed: u64) -> Result<Readings, String> {
     let set = Precision::new(precision).expect("not negative");
     world.node(0).table().set_precision(name(), set, world.moment(0)).expect("room");
     let readings = Readings::default();
-    let mut history = Bounds { random, world, made: Vec::new(), paces, precision, readings, on_disks };
+    let (made, assigned) = (Vec::new(), Vec::new());
+    let sets = random.unit() < 0.5;
+    let mut history = Bounds { random, world, made, assigned, paces, precision, readings, on_disks };
     for _ in 0..600 {
         history.pass()?;
         if breaks {
-            history.break_something(crashes);
+            history.break_something(crashes, sets);
         }
     }
     Ok(history.readings)

@@ -32,8 +32,7 @@ impl World {
                 }
                 Output::Close { peer, cause } => self.close(at, peer, cause),
                 Output::NewIdentity => self.rebirth(at),
-                Output::NewIncarnation(heard) if self.hosts[at].disk.is_some() => self.begin_incarnation(at, heard.0),
-                Output::NewIncarnation(_) => panic!("node {at} wants another incarnation"),
+                Output::NewIncarnation(heard) => self.begin_incarnation(at, heard.0),
                 Output::CommitNow => self.commit(at),
                 Output::Answer { result: Err(_), request: RequestNumber(2) } => panic!("node {at} could not be reset"),
                 Output::Confirmed { request, here, members } => {
