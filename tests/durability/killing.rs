@@ -41,7 +41,7 @@ fn kill_under_load(mode: &str, kept: Duration, disturb: impl Fn(&Server, Duratio
         assert!(is_whole || mode == "memory", "alone, it goes on as it was: {replicas}");
     }
     assert!(answered > 20 * rounds(), "only {answered} increments were answered in {} rounds", rounds());
-    println!("{mode}: {answered} increments answered in {} rounds", rounds());
+    eprintln!("{mode}: {answered} increments answered in {} rounds", rounds());
 }
 
 fn kill(server: &Server, after: Duration) -> Instant {
