@@ -88,6 +88,7 @@ fuzz_target!(|bytes: &[u8]| {
             let said = Message::encode_digest_given(token);
             assert_eq!(Message::decode(&said), Ok(Message::DigestGiven(token)));
         }
+        Ok(Message::Leaving) => assert_eq!(Message::decode(&Message::encode_leaving()), Ok(Message::Leaving)),
         Ok(Message::Partings(clusters)) => {
             let said = Message::encode_partings(&clusters);
             assert_eq!(Message::decode(&said), Ok(Message::Partings(clusters)));
