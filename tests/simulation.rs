@@ -164,6 +164,8 @@ fn every_bounded_reading_is_true() {
     let plan = Plan::of(40);
     let all = live_all(&plan, bounds::live);
     let is_telling = all.whole * 4 > all.readings && all.predicted > 0 && all.within_precision * 2 > all.whole;
+    // A part of the histories sets the counter.
+    let is_telling = is_telling && all.assigned * 10 > all.readings;
     assert!(plan.is_short() || is_telling, "{all:?}");
 }
 

@@ -15,7 +15,8 @@ use std::time::Duration;
 /// Renewals of one incarnation's membership stay below the next incarnation's.
 const GENERATIONS_AN_INCARNATION: u64 = 1 << 20;
 
-/// For so long who leaves waits for the others to say that they have its last words.
+/// For so long who leaves waits for the others to say that they have its last words, and then as long for them to close
+/// their links.
 const LONGEST_FAREWELL: Duration = Duration::from_millis(2500);
 
 /// A node that leaves as soon as the others have its last words, and know that these were the last.
@@ -79,11 +80,11 @@ impl Node {
 
     /// Tells the linked members that have not been told.
     fn say_leaving(&mut self) {
-        let links = self.peers.values_mut().filter_map(|peer| Some((peer.id, peer.link.as_mut()?)));
-        let untold = links.filter(|(_, link)| link.replica.is_some() && !link.told_leaving);
-        let told: Vec<NodeId> = untold.map(|(peer, link)| (peer, link.told_leaving = true).0).collect();
-        for peer in told {
-            self.message(peer, Message::encode_leaving());
+        for id in self.linked() {
+            let link = self.peers.get_mut(&id).and_then(|peer| peer.link.as_mut());
+            if link.is_some_and(|link| !std::mem::replace(&mut link.told_leaving, true)) {
+                self.message(id, Message::encode_leaving());
+            }
         }
     }
 
