@@ -55,6 +55,9 @@ mod table;
 mod table_tests;
 mod tending;
 mod timing;
+mod watching;
+#[cfg(test)]
+mod watching_tests;
 
 pub use announcement::{Announcement, AnnouncementBody};
 pub use assignment::{Assignment, Context, PrecisionRegister};
@@ -77,3 +80,4 @@ pub use state::{CounterState, HeldShare, NumberedItem};
 pub use stored::{Remainder, StoredCounter};
 pub use table::{Table, TableSettings};
 pub use tending::{Stability, Tended};
+pub use watching::Changed;

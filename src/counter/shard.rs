@@ -83,13 +83,13 @@ impl Shard {
     }
 
     pub(super) fn find_or_create(&mut self, shared: &Shared, hash: u64, name: &[u8]) -> u32 {
-        let Self { index, counters, .. } = self;
+        let Self { index, counters, saving, .. } = self;
         let same = |slot: &u32| counters.get(*slot).is_some_and(|c| *c.name == *name);
         let rehash = |slot: &u32| counters.get(*slot).map_or(0, |c| shared.hash(&c.name));
         match index.entry(hash, same, rehash) {
             Entry::Occupied(occupied) => *occupied.get(),
             Entry::Vacant(vacant) => {
-                let slot = counters.insert(Counter::new(name));
+                let slot = counters.insert(Counter { watched: saving.watching.has_patterns, ..Counter::new(name) });
                 vacant.insert(slot);
                 shared.counters.fetch_add(1, Ordering::Relaxed);
                 slot
@@ -116,7 +116,7 @@ impl Shard {
     /// Takes a counter that has nothing left to remember out of the table.
     pub(super) fn remove(&mut self, shared: &Shared, slot: u32) {
         let Some(counter) = self.counters.remove(slot) else { return };
-        self.saving.note_removal(shared, &counter);
+        self.saving.note_removal(shared, slot, &counter);
         let hash = shared.hash(&counter.name);
         if let Ok(entry) = self.index.find_entry(hash, |candidate| *candidate == slot) {
             entry.remove();
