@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use discnt::base::Moment;
@@ -61,6 +62,16 @@ impl Service for Counting {
         self.read.fetch_add(read, Ordering::Relaxed);
         self.written.fetch_add(written, Ordering::Relaxed);
     }
+
+    fn poll_messages(&self, _: &Self::Session, _: &Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn take_messages(&self, _: &Self::Session, _: usize, _: &mut Vec<u8>) -> bool {
+        true
+    }
+
+    async fn publish(&self) {}
 
     async fn wait(&self, pending: Self::Pending) -> Option<Reply> {
         match pending {}

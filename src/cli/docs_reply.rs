@@ -248,6 +248,7 @@ pub(super) mod tests {
             table: Arc::new(Table::new(settings)),
             cluster: Arc::default(),
             clients: Arc::default(),
+            subscriptions: Arc::default(),
             statistics: Arc::new(Statistics::new(1)),
             settings: Settings::default(),
             process: Arc::default(),

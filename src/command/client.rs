@@ -123,13 +123,13 @@ fn set_library(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 }
 
 fn list(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
-    let mut normal = true;
+    let mut class = None;
     let mut ids: Option<BTreeSet<u64>> = None;
     let mut at = 2;
     while let Some(option) = call.arguments.get(at) {
         let value = call.arguments.get(at + 1).ok_or(CommandError::Syntax)?;
         if option.eq_ignore_ascii_case(b"TYPE") {
-            normal = is_normal_type(value)?;
+            class = Some(Class::parse(value)?);
             at += 2;
         } else if option.eq_ignore_ascii_case(b"ID") {
             // All that follow are ids.
@@ -141,22 +141,42 @@ fn list(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
             return Err(CommandError::Syntax);
         }
     }
-    let wanted = |id| normal && ids.as_ref().is_none_or(|ids| ids.contains(&id));
+    let wanted = |client: &Client| {
+        class.is_none_or(|class| class == Class::of(client))
+            && ids.as_ref().is_none_or(|ids| ids.contains(&client.id()))
+    };
     let clients = call.environment.clients.list();
-    let clients = clients.iter().filter(|client| wanted(client.id()));
+    let clients = clients.iter().filter(|client| wanted(client));
     let lines = clients.map(|client| describe(client, call.now.monotonic));
     Ok(Reply::Verbatim(lines.collect()).into())
 }
 
-/// Whether the type is the one that all connections are of.
-fn is_normal_type(text: &[u8]) -> Result<bool, CommandError> {
-    let is = |name: &str| text.eq_ignore_ascii_case(name.as_bytes());
-    if is("normal") {
-        Ok(true)
-    } else if ["master", "replica", "slave", "pubsub"].into_iter().any(is) {
-        Ok(false)
-    } else {
-        Err(CommandError::ClientType(shown(text)))
+/// What CLIENT LIST tells connections apart by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Normal,
+    /// With subscriptions.
+    PubSub,
+    /// There are no such connections.
+    Replica,
+}
+
+impl Class {
+    fn of(client: &Client) -> Self {
+        if client.subscriptions() == (0, 0) { Self::Normal } else { Self::PubSub }
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, CommandError> {
+        let is = |name: &str| text.eq_ignore_ascii_case(name.as_bytes());
+        if is("normal") {
+            Ok(Self::Normal)
+        } else if is("pubsub") {
+            Ok(Self::PubSub)
+        } else if ["master", "replica", "slave"].into_iter().any(is) {
+            Ok(Self::Replica)
+        } else {
+            Err(CommandError::ClientType(shown(text)))
+        }
     }
 }
 
@@ -167,10 +187,12 @@ fn describe(client: &Client, now: Monotonic) -> String {
         Protocol::Resp2 => 2,
         Protocol::Resp3 => 3,
     };
+    let (names, patterns) = client.subscriptions();
+    let flags = if Class::of(client) == Class::PubSub { "P" } else { "N" };
     let last = table::all().find(|found| found.ordinal == client.last_command());
     let command = last.map_or_else(|| "NULL".to_owned(), |found| found.full_name());
     format!(
-        "id={} addr={} laddr={} name={} age={} idle={} flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 cmd={command} user=default redir=-1 resp={protocol} lib-name={} lib-ver={}\n",
+        "id={} addr={} laddr={} name={} age={} idle={} flags={flags} db=0 sub={names} psub={patterns} ssub=0 multi=-1 cmd={command} user=default redir=-1 resp={protocol} lib-name={} lib-ver={}\n",
         client.id(),
         client.remote(),
         client.local(),

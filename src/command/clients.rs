@@ -5,7 +5,7 @@ use crate::resp::Protocol;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 
 /// The connected clients of a node.
 #[derive(Debug, Default)]
@@ -45,6 +45,8 @@ impl Clients {
             last_active: AtomicU64::new(now.as_nanos()),
             last_command: AtomicU16::new(u16::MAX),
             resp3: AtomicBool::new(false),
+            names: AtomicUsize::new(0),
+            patterns: AtomicUsize::new(0),
             labels: Mutex::default(),
         });
         self.connected.lock().insert(id, Arc::clone(&client));
@@ -66,6 +68,9 @@ pub struct Client {
     last_active: AtomicU64,
     last_command: AtomicU16,
     resp3: AtomicBool,
+    /// What it is subscribed to.
+    names: AtomicUsize,
+    patterns: AtomicUsize,
     labels: Mutex<Labels>,
 }
 
@@ -111,6 +116,11 @@ impl Client {
         if self.resp3.load(Ordering::Relaxed) { Protocol::Resp3 } else { Protocol::Resp2 }
     }
 
+    /// How many names and how many patterns it is subscribed to.
+    pub fn subscriptions(&self) -> (usize, usize) {
+        (self.names.load(Ordering::Relaxed), self.patterns.load(Ordering::Relaxed))
+    }
+
     /// What it calls itself.
     pub fn labels(&self) -> Labels {
         self.labels.lock().clone()
@@ -123,6 +133,11 @@ impl Client {
 
     pub(super) fn set_protocol(&self, protocol: Protocol) {
         self.resp3.store(protocol == Protocol::Resp3, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_subscriptions(&self, (names, patterns): (usize, usize)) {
+        self.names.store(names, Ordering::Relaxed);
+        self.patterns.store(patterns, Ordering::Relaxed);
     }
 
     pub(super) fn change_labels(&self, change: impl FnOnce(&mut Labels)) {

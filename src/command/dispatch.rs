@@ -6,6 +6,7 @@ use super::error::CommandError;
 use super::outcome::Outcome;
 use super::session::Session;
 use super::specification::Flag;
+use super::subscribing;
 use super::table::{self, Found};
 use crate::base::Moment;
 use crate::resp::{Arguments, Reply};
@@ -80,6 +81,9 @@ fn admit(found: Found, session: &Session, arguments: usize) -> Result<(), Comman
     }
     if !session.authenticated && !found.specification.has(Flag::NoAuth) {
         return Err(CommandError::NotAuthenticated);
+    }
+    if !subscribing::admit(session, found.specification) {
+        return Err(CommandError::Subscribed(found.full_name()));
     }
     Ok(())
 }

@@ -33,6 +33,7 @@ const fn heading(group: Group) -> &'static str {
     match group {
         Group::Counter => "Counting",
         Group::Generic => "Which counters there are",
+        Group::Subscription => "Being told of changes",
         Group::Connection => "The connection",
         Group::Server => "The node",
         Group::Cluster => "The cluster",

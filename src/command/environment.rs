@@ -4,6 +4,7 @@ use super::clients::Clients;
 use super::config::Config;
 use super::persistence::PersistenceFigures;
 use super::statistics::Statistics;
+use super::subscriptions::Subscriptions;
 use crate::counter::Table;
 use crate::node::ClusterState;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub struct Environment {
     pub cluster: Arc<ClusterState>,
     /// Who is connected.
     pub clients: Arc<Clients>,
+    /// Who is to be told of which counters.
+    pub subscriptions: Arc<Subscriptions>,
     /// How often what was done.
     pub statistics: Arc<Statistics>,
     /// What the configuration says.

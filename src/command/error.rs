@@ -1,5 +1,6 @@
 //! Why a command was refused. Nothing was changed, unless the text says what was.
 
+use super::subscriptions::TooMany;
 use crate::base::{AmountError, Durability, NameError};
 use crate::counter::{CounterError, PrecisionError};
 use crate::resp::ErrorReply;
@@ -83,6 +84,18 @@ pub(super) enum CommandError {
     NothingWritten,
     #[error("Unknown node {0}: a node's id is 40 hexadecimal digits; nothing was changed")]
     NodeId(String),
+    #[error(
+        "Can't execute '{0}': only (P|I)SUBSCRIBE / (P)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+    )]
+    Subscribed(String),
+    #[error("the interval must be a number of seconds from 0.1 to 86400; nothing was subscribed")]
+    Interval,
+    #[error(
+        "counters publish themselves: whoever is subscribed to one is told when INCR, DECR or SET changes it; nothing was sent"
+    )]
+    CountersPublish,
+    #[error("{0}; nothing was subscribed")]
+    TooManySubscriptions(#[from] TooMany),
     #[error("{error}; {state}")]
     Partly { error: CounterError, state: String },
     #[error(transparent)]
@@ -122,6 +135,7 @@ impl CommandError {
                     | Self::Option { .. }
                     | Self::DebugNotAllowed
                     | Self::NothingWritten
+                    | Self::Subscribed(_)
             )
     }
 

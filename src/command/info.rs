@@ -100,6 +100,7 @@ fn clients(call: &Call<'_>, text: &mut String) {
             ("connected_clients", &environment.clients.len()),
             ("maxclients", &environment.settings.max_clients),
             ("blocked_clients", &0),
+            ("pubsub_clients", &environment.subscriptions.clients()),
         ],
     );
 }
@@ -141,6 +142,8 @@ fn stats(call: &Call<'_>, text: &mut String) {
             ("evicted_keys", &0),
             ("keyspace_hits", &statistics.hits()),
             ("keyspace_misses", &statistics.misses()),
+            ("pubsub_channels", &environment.subscriptions.names()),
+            ("pubsub_patterns", &environment.subscriptions.patterns()),
             ("total_error_replies", &statistics.errors()),
         ],
     );

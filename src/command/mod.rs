@@ -33,6 +33,8 @@ mod server;
 mod session;
 mod specification;
 mod statistics;
+mod subscribing;
+mod subscriptions;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -52,4 +54,5 @@ pub use persistence::{PersistenceFigures, Stage};
 pub use session::{ClientAddress, Session};
 pub use specification::{Argument, ArgumentKind, CommandSpecification, Flag, Group, KeyPositions};
 pub use statistics::{CommandCounts, Statistics};
+pub use subscriptions::{Listening, Publisher, SubscriptionLimits, Subscriptions, TooMany, TooSlow};
 pub use table::COMMANDS;

@@ -2,9 +2,11 @@
 
 use super::clients::{Client, Clients};
 use super::environment::Environment;
+use super::subscriptions::{Listening, TooSlow};
 use crate::base::Monotonic;
 use crate::resp::Protocol;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// Between whom a connection is, as text: `127.0.0.1:40312`, `[::1]:40312`, or a socket's path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Session {
     clients: Arc<Clients>,
     protocol: Protocol,
     pub(super) authenticated: bool,
+    /// Its subscriptions, if it has any.
+    pub(super) listening: Option<Listening>,
     /// It changed something, and the replies that say so have to wait until that is on disk.
     pub(super) awaits_disk: bool,
     lane: usize,
@@ -38,6 +42,7 @@ impl Session {
             clients,
             protocol: Protocol::Resp2,
             authenticated: environment.settings.required_password().is_none(),
+            listening: None,
             awaits_disk: false,
             lane: environment.statistics.lane_of(thread),
         }
@@ -47,6 +52,27 @@ impl Session {
     #[inline]
     pub fn take_awaits_disk(&mut self) -> bool {
         std::mem::take(&mut self.awaits_disk)
+    }
+
+    /// Completes when there are messages of what it is subscribed to.
+    #[inline]
+    pub fn poll_messages(&self, context: &Context<'_>) -> Poll<()> {
+        match &self.listening {
+            Some(listening) => listening.poll_messages(context),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Appends such messages until `out` has `limit` bytes or there are no more.
+    ///
+    /// # Errors
+    /// [`TooSlow`] when more waited than may: the connection is to be closed.
+    #[inline]
+    pub fn take_messages(&self, limit: usize, out: &mut Vec<u8>) -> Result<(), TooSlow> {
+        match &self.listening {
+            Some(listening) => listening.take_messages(self.protocol, limit, out),
+            None => Ok(()),
+        }
     }
 
     /// The protocol that replies are to be encoded in.

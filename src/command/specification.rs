@@ -53,6 +53,7 @@ impl CommandSpecification {
         match self.group {
             Group::Counter => categories.push("@string"),
             Group::Generic => categories.push("@keyspace"),
+            Group::Subscription => categories.push("@pubsub"),
             Group::Connection => categories.push("@connection"),
             Group::Server | Group::Cluster => {}
         }
@@ -117,6 +118,8 @@ pub enum Flag {
     NoAuth,
     /// May wait, and its connection with it.
     Blocking,
+    /// Has to do with subscriptions.
+    PubSub,
 }
 
 impl Flag {
@@ -133,6 +136,7 @@ impl Flag {
             Self::Fast => "fast",
             Self::NoAuth => "no_auth",
             Self::Blocking => "blocking",
+            Self::PubSub => "pubsub",
         }
     }
 }
@@ -169,6 +173,8 @@ pub enum Group {
     Counter,
     /// Counters as such: which there are.
     Generic,
+    /// Being told of changes.
+    Subscription,
     /// The connection.
     Connection,
     /// The node.
@@ -179,13 +185,15 @@ pub enum Group {
 
 impl Group {
     /// All groups in the order that documents list them.
-    pub const ALL: [Self; 5] = [Self::Counter, Self::Generic, Self::Connection, Self::Server, Self::Cluster];
+    pub const ALL: [Self; 6] =
+        [Self::Counter, Self::Generic, Self::Subscription, Self::Connection, Self::Server, Self::Cluster];
 
     /// The name that COMMAND DOCS gives.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter",
             Self::Generic => "generic",
+            Self::Subscription => "pubsub",
             Self::Connection => "connection",
             Self::Server => "server",
             Self::Cluster => "cluster",

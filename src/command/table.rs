@@ -3,7 +3,7 @@
 use super::specification::CommandSpecification;
 use super::{
     authentication, backup, client, cluster, connection, counting, debug, introspection, keyspace, saving, server,
-    values, waiting,
+    subscribing, values, waiting,
 };
 
 const TABLE: &[CommandSpecification] = &[
@@ -24,6 +24,13 @@ const TABLE: &[CommandSpecification] = &[
     keyspace::KEYS,
     keyspace::SCAN,
     keyspace::DBSIZE,
+    subscribing::SUBSCRIBE,
+    subscribing::ISUBSCRIBE,
+    subscribing::UNSUBSCRIBE,
+    subscribing::PSUBSCRIBE,
+    subscribing::PUNSUBSCRIBE,
+    subscribing::PUBSUB,
+    subscribing::PUBLISH,
     connection::PING,
     connection::ECHO,
     connection::SELECT,

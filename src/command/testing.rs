@@ -27,6 +27,7 @@ impl Bench {
             table: Arc::new(Table::new(table_settings())),
             cluster: Arc::default(),
             clients: Arc::default(),
+            subscriptions: Arc::default(),
             statistics: Arc::new(Statistics::new(2)),
             settings,
             process: Arc::new(ProcessFigures::default()),

@@ -7,7 +7,7 @@ use super::config::Configuration;
 use super::report::StartReport;
 use super::storing::Storing;
 use crate::base::{Incarnation, ReplicaId, ReplicaIndex};
-use crate::command::{Clients, Environment, ProcessFigures, Settings, Statistics};
+use crate::command::{Clients, Environment, ProcessFigures, Settings, Statistics, Subscriptions};
 use crate::counter::{Table, TableSettings};
 use crate::driver::Clock;
 use crate::node::{ClusterState, ClusterView, MemberView};
@@ -34,6 +34,7 @@ pub(super) fn early_environment(
         table: Arc::new(empty_table(configuration, report)),
         cluster: Arc::new(alone(configuration, report)),
         clients: Arc::new(Clients::default()),
+        subscriptions: Arc::new(Subscriptions::new(configuration.resp.subscription_limits())),
         statistics: Arc::new(Statistics::new(report.threads)),
         settings: Settings {
             shape: configuration.resp.replies,

@@ -1,10 +1,12 @@
 //! The service of a node: requests go to the commands, and changes of the cluster to whoever makes them.
 
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::disk::Disk;
+use super::publishing::publish;
 use super::service::{Connection, Response, Service};
 use crate::base::Moment;
 use crate::command::{
@@ -52,7 +54,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
     }
 
     #[inline]
-    fn environment(&self) -> &Environment {
+    pub(super) fn environment(&self) -> &Environment {
         self.ready.get().unwrap_or(&self.early)
     }
 
@@ -198,6 +200,29 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
 
     fn transferred(&self, session: &command::Session, read: usize, written: usize) {
         self.environment().statistics.count_transferred(session, read, written);
+    }
+
+    #[inline]
+    fn poll_messages(&self, session: &command::Session, context: &Context<'_>) -> Poll<()> {
+        session.poll_messages(context)
+    }
+
+    #[inline]
+    fn take_messages(&self, session: &command::Session, limit: usize, out: &mut Vec<u8>) -> bool {
+        let taken = session.take_messages(limit, out);
+        if taken.is_err() {
+            let client = session.client();
+            tracing::warn!(
+                client = client.id(),
+                peer = client.remote(),
+                "closed a client that does not read what its patterns take in; see [resp] max_unsent_messages"
+            );
+        }
+        taken.is_ok()
+    }
+
+    async fn publish(&self) {
+        publish(self).await;
     }
 
     async fn wait(&self, pending: Pending) -> Option<Reply> {

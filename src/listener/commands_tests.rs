@@ -61,6 +61,7 @@ fn bench_with(settings: Settings, persistence: PersistenceFigures) -> Bench<impl
         table: Arc::new(table()),
         cluster: Arc::default(),
         clients: Arc::default(),
+        subscriptions: Arc::default(),
         statistics: Arc::new(Statistics::new(1)),
         settings,
         process: Arc::default(),

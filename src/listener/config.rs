@@ -7,7 +7,7 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use super::ListenerError;
-use crate::command::ReplyShape;
+use crate::command::{ReplyShape, SubscriptionLimits};
 use crate::resp::Limits;
 
 /// How clients are served.
@@ -34,6 +34,12 @@ pub struct Config {
     pub max_request_bytes: u32,
     /// A client that leaves more than this many bytes of replies unread is not read from until it has caught up.
     pub output_buffer_bytes: u32,
+    /// The most names and patterns that one client may be subscribed to.
+    pub max_subscriptions: u32,
+    /// The most names and patterns that all clients together may be subscribed to.
+    pub max_subscriptions_in_all: u32,
+    /// The most messages of patterns that may wait for one client; with more the connection is closed.
+    pub max_unsent_messages: u32,
     /// Threads that serve clients; 0 is one a core.
     pub threads: u16,
     /// Seconds of silence after which the system asks whether the client is still there; 0 never asks.
@@ -54,6 +60,9 @@ impl Default for Config {
             max_inline_bytes: limits.max_inline_bytes,
             max_request_bytes: limits.max_request_bytes,
             output_buffer_bytes: 1 << 20,
+            max_subscriptions: 10_000,
+            max_subscriptions_in_all: 1_000_000,
+            max_unsent_messages: 100_000,
             threads: 0,
             tcp_keepalive_secs: 300,
         }
@@ -71,6 +80,9 @@ impl Config {
         at_least("max_bulk_bytes", self.max_bulk_bytes, 1024)?;
         at_least("max_inline_bytes", self.max_inline_bytes, 1024)?;
         at_least("output_buffer_bytes", self.output_buffer_bytes, 1024)?;
+        within("max_subscriptions", self.max_subscriptions, 1, 10_000_000)?;
+        within("max_subscriptions_in_all", self.max_subscriptions_in_all, 1, 10_000_000)?;
+        within("max_unsent_messages", self.max_unsent_messages, 100, 100_000_000)?;
         // Spans are 32 bits wide, and a reader must be able to hold one request.
         within("max_request_bytes", self.max_request_bytes, 4096, 1 << 30)?;
         within("threads", u32::from(self.threads), 0, 256)?;
@@ -96,6 +108,15 @@ impl Config {
         match self.threads {
             0 => thread::available_parallelism().map_or(1, NonZero::get),
             threads => usize::from(threads),
+        }
+    }
+
+    /// How many subscriptions there may be.
+    pub fn subscription_limits(&self) -> SubscriptionLimits {
+        SubscriptionLimits {
+            per_client: self.max_subscriptions as usize,
+            in_all: self.max_subscriptions_in_all as usize,
+            unsent_messages: self.max_unsent_messages as usize,
         }
     }
 

@@ -12,6 +12,7 @@ mod config;
 mod disk;
 mod error;
 mod holds;
+mod publishing;
 mod serve;
 mod service;
 mod session;

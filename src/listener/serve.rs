@@ -84,6 +84,16 @@ impl Listener {
             })?);
             senders.push(sender);
         }
+        let (publishing, publishing_signal) = (Arc::clone(&service), signal.clone());
+        threads.push(spawn("discnt-publish".to_owned(), move |runtime| {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = publishing.publish() => {}
+                    () = publishing_signal.stopped() => {}
+                }
+            });
+            0
+        })?);
         let acceptor = Arc::new(Acceptor {
             service,
             threads: senders,

@@ -1,6 +1,7 @@
 //! What a session asks of whoever runs the commands.
 
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 
 use crate::base::Moment;
 use crate::resp::{Arguments, Protocol, Reply};
@@ -56,6 +57,15 @@ pub trait Service: Send + Sync + 'static {
 
     /// Bytes were read from, or written to, the session's connection.
     fn transferred(&self, session: &Self::Session, read: usize, written: usize);
+
+    /// Completes when there is something to be sent that the session's requests are not answered with.
+    fn poll_messages(&self, session: &Self::Session, context: &Context<'_>) -> Poll<()>;
+
+    /// Appends such messages until `out` has `limit` bytes or there are no more. Answers whether the connection goes on.
+    fn take_messages(&self, session: &Self::Session, limit: usize, out: &mut Vec<u8>) -> bool;
+
+    /// Finds the messages of all sessions, for ever. Runs on a thread of its own.
+    fn publish(&self) -> impl Future<Output = ()> + Send;
 
     /// Waits for what a request needs, and answers it; none closes the connection without a word.
     fn wait(&self, pending: Self::Pending) -> impl Future<Output = Option<Reply>> + Send;

@@ -26,6 +26,11 @@ pub fn encode(reply: &Reply, protocol: Protocol, out: &mut Vec<u8>) {
         Reply::Array(items) => list(b'*', items, protocol, out),
         Reply::Set(items) => list(if resp3 { b'~' } else { b'*' }, items, protocol, out),
         Reply::Push(items) => list(if resp3 { b'>' } else { b'*' }, items, protocol, out),
+        Reply::Many(replies) => {
+            for reply in replies {
+                encode(reply, protocol, out);
+            }
+        }
         Reply::Map(pairs) => {
             if resp3 {
                 header(b'%', length(pairs.len()), out);
@@ -143,6 +148,7 @@ mod tests {
             (Reply::Bulk(b"a\r\nb".to_vec()), "$4\r\na\r\nb\r\n"),
             (Reply::Bulk(Vec::new()), "$0\r\n\r\n"),
             (Reply::Text("hello"), "$5\r\nhello\r\n"),
+            (Reply::Many(vec![Reply::Integer(1), Reply::Text("x")]), ":1\r\n$1\r\nx\r\n"),
             (Reply::Array(Vec::new()), "*0\r\n"),
             (
                 Reply::Array(vec![Reply::Integer(1), Reply::Array(vec![Reply::Text("x")])]),

@@ -46,6 +46,8 @@ pub enum Reply {
     Set(Vec<Reply>),
     /// Something that the client did not ask for; a list under RESP2.
     Push(Vec<Reply>),
+    /// Several replies to one request, one after the other.
+    Many(Vec<Reply>),
     /// Plain text to be shown to a person as it is; a bulk string under RESP2.
     Verbatim(String),
 }
