@@ -66,7 +66,7 @@ pub(super) const UNSUBSCRIBE: CommandSpecification = CommandSpecification {
               connection still has. No message of such a counter comes after that.",
     handler: |call| {
         let given: Vec<&[u8]> = call.arguments_from(1).collect();
-        Ok(end(call, "unsubscribe", &given, |listening| listening.all().0, Listening::unsubscribe))
+        Ok(end(call, "unsubscribe", &given, Listening::names, Listening::unsubscribe))
     },
     ..UNSUBSCRIBING
 };
@@ -97,7 +97,7 @@ pub(super) const PUNSUBSCRIBE: CommandSpecification = CommandSpecification {
     replies: "As UNSUBSCRIBE, with punsubscribe and the pattern.",
     handler: |call| {
         let given: Vec<&[u8]> = call.arguments_from(1).collect();
-        Ok(end(call, "punsubscribe", &given, |listening| listening.all().1, Listening::unsubscribe_from_patterns))
+        Ok(end(call, "punsubscribe", &given, Listening::patterns, Listening::unsubscribe_from_patterns))
     },
     ..UNSUBSCRIBING
 };

@@ -55,10 +55,9 @@ impl Watching {
 
     /// A counter leaves the table.
     pub(super) fn note_removal(&mut self, slot: u32, counter: &Counter) {
-        if counter.watched
-            && let Some(told) = self.told.remove(&slot)
-            && told != Amount::ZERO
-        {
+        // In any case: the place may be another counter's soon.
+        let told = self.told.remove(&slot);
+        if counter.watched && told.is_some_and(|told| told != Amount::ZERO) {
             self.gone.push(Arc::from(&*counter.name));
         }
     }
@@ -212,6 +211,7 @@ impl Shard {
                 (watching.noted, watching.leaving) = (Vec::new(), Vec::new());
                 return false;
             };
+            watching.told.remove(&slot);
             if let Some(counter) = counters.get_mut(slot) {
                 (counter.watched, counter.noted) = (false, false);
             }

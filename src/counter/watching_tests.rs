@@ -205,6 +205,33 @@ fn nothing_is_left_once_the_patterns_are_gone() {
     assert_eq!(told(&table, "*", 3), [], "it was not noted while nobody watched");
 }
 
+#[test]
+fn patterns_that_go_and_come_again_find_what_changed_since() {
+    let table = table();
+    for counter in 0..2000 {
+        add(&table, &format!("a{counter}"), 1);
+    }
+    table.begin_matching();
+    told(&table, "*", 1);
+    for counter in 0..2000 {
+        add(&table, &format!("a{counter}"), 1);
+    }
+    table.end_matching();
+    // One step of forgetting in each shard, then somebody watches again.
+    let mut changed = Vec::new();
+    for shard in 0..=u8::MAX {
+        table.look_at_watched(shard, 2, at(2).monotonic, &|_| true, &mut changed);
+    }
+    assert_eq!(changed, []);
+    table.begin_matching();
+    for counter in 0..2000 {
+        add(&table, &format!("a{counter}"), 1);
+    }
+    assert_eq!(told(&table, "*", 3).len(), 2000);
+    add(&table, "a7", 1);
+    assert_eq!(told(&table, "*", 4), pairs(&[("a7", 4)]));
+}
+
 proptest! {
     /// Whatever is done in between, after a look everybody has been told what the counters stand at.
     #[test]

@@ -4,10 +4,13 @@ use crate::base::Glob;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// Patterns, each with the clients that are subscribed to it.
+type Subscribed = BTreeMap<Arc<[u8]>, BTreeSet<u64>>;
+
 /// All patterns that somebody is subscribed to, and by whom.
 #[derive(Debug, Default)]
 pub(super) struct Patterns {
-    by_beginning: BTreeMap<Box<[u8]>, BTreeMap<Arc<[u8]>, BTreeSet<u64>>>,
+    by_beginning: BTreeMap<Box<[u8]>, Subscribed>,
     /// How many patterns there are with a beginning of this length.
     lengths: BTreeMap<usize, usize>,
     count: usize,

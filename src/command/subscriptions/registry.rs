@@ -315,12 +315,16 @@ impl Listening {
         counts
     }
 
-    /// The names and the patterns.
-    pub(in crate::command) fn all(&self) -> (Vec<Arc<[u8]>>, Vec<Arc<[u8]>>) {
+    /// The names.
+    pub(in crate::command) fn names(&self) -> Vec<Arc<[u8]>> {
         let state = self.registry.state.lock();
-        state.clients.get(&self.client).map_or_else(Default::default, |client| {
-            (client.names.keys().cloned().collect(), client.patterns.iter().cloned().collect())
-        })
+        state.clients.get(&self.client).map_or_else(Vec::new, |client| client.names.keys().cloned().collect())
+    }
+
+    /// The patterns.
+    pub(in crate::command) fn patterns(&self) -> Vec<Arc<[u8]>> {
+        let state = self.registry.state.lock();
+        state.clients.get(&self.client).map_or_else(Vec::new, |client| client.patterns.iter().cloned().collect())
     }
 
     /// How many names and how many patterns.
