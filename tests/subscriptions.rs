@@ -17,11 +17,22 @@ fn next(client: &mut Client) -> String {
     client.reply().map_or_else(|error| panic!("{error}"), |frame| text_of(&frame))
 }
 
-/// Whether nothing was sent: PING is answered behind whatever was.
+/// What was sent so far: PING is answered behind it.
+#[track_caller]
+fn messages_until_pong(client: &mut Client) -> Vec<String> {
+    client.send("PING").expect("connected");
+    let mut messages = Vec::new();
+    loop {
+        match next(client).as_str() {
+            "[pong ]" => return messages,
+            message => messages.push(message.to_owned()),
+        }
+    }
+}
+
 #[track_caller]
 fn assert_silent(client: &mut Client) {
-    client.send("PING").expect("connected");
-    assert_eq!(next(client), "[pong ]");
+    assert_eq!(messages_until_pong(client), [""; 0]);
 }
 
 #[test]
@@ -54,17 +65,22 @@ fn what_another_node_counts_is_told_and_ends_at_the_exact_value() {
         }
         expected += counting.join().expect("it counts");
     });
-    assert!(heard.len() >= 3, "{heard:?}");
+    assert!(heard.len() >= 2, "{heard:?}");
     assert!(heard.len() <= 6, "once a second at most: {heard:?}");
-    assert!(heard.windows(2).all(|pair| pair[0].1 < pair[1].1), "{heard:?}");
-    let mut last = heard.last().map_or(0, |(_, value)| *value);
-    while last != expected {
-        let message = next(&mut listener);
-        last = message.trim_start_matches("[message a ").trim_end_matches(']').parse().expect("a whole number");
-    }
+    assert!(heard.windows(2).all(|pair| pair[0].1 != pair[1].1), "unchanged is silent: {heard:?}");
+    // What was expected may have been more than what came.
+    let mut last = format!("[message a {}]", heard.last().map_or(0, |(_, value)| *value));
+    eventually("the listener has heard the exact value, and then nothing more", || {
+        std::thread::sleep(SECOND + SECOND / 5);
+        let news = messages_until_pong(&mut listener);
+        match news.last() {
+            Some(latest) => last = latest.clone(),
+            None if last == format!("[message a {expected}]") => return Ok(()),
+            None => {}
+        }
+        Err(format!("{last}, where {expected} were counted"))
+    });
     eventually_answers(&first, "GET a", &expected.to_string());
-    std::thread::sleep(SECOND + SECOND / 5);
-    assert_silent(&mut listener);
 }
 
 #[test]
@@ -73,40 +89,35 @@ fn a_second_lies_between_two_messages_of_a_counter_and_less_if_that_was_asked_fo
     let node = ground.start();
     let (mut counter, mut slow, mut quick) = (node.client(), node.client(), node.client());
     assert_eq!(counter.ask("INCR a"), "1");
+    let begun = Instant::now();
     assert_eq!(slow.ask("SUBSCRIBE a"), "[subscribe a 1]");
     assert_eq!(quick.ask("ISUBSCRIBE 0.2 a"), "[subscribe a 1]");
     assert_eq!(next(&mut slow), "[message a 1]", "what it stands at comes at once");
     assert_eq!(next(&mut quick), "[message a 1]");
-    let begun = Instant::now();
     while begun.elapsed() < SECOND * 31 / 10 {
         counter.ask("INCR a");
     }
-    let last = counter.ask("GET a");
+    let last = format!("[message a {}]", counter.ask("GET a"));
     let messages = |client: &mut Client| {
-        let mut count = 0;
-        loop {
-            count += 1;
-            if next(client) == format!("[message a {last}]") {
-                return count;
-            }
-        }
+        let count = 1 + std::iter::from_fn(|| Some(next(client))).take_while(|message| *message != last).count();
+        (count, begun.elapsed().as_secs_f64())
     };
-    let (slow_messages, quick_messages) = (messages(&mut slow), messages(&mut quick));
-    assert!((2..=4).contains(&slow_messages), "{slow_messages}");
-    assert!((5..=16).contains(&quick_messages), "{quick_messages}");
+    let ((slow_messages, slow_seconds), (quick_messages, quick_seconds)) = (messages(&mut slow), messages(&mut quick));
+    assert!(slow_messages >= 2 && slow_messages as f64 <= slow_seconds, "{slow_messages} in {slow_seconds} s");
+    assert!(
+        quick_messages >= 5 && quick_messages as f64 <= quick_seconds / 0.2,
+        "{quick_messages} in {quick_seconds} s"
+    );
+    let last = counter.ask("GET a");
     // Set to what it is, and up and down again: unchanged is silent.
     counter.ask(&format!("SET a {last}"));
     counter.ask("INCR a");
     counter.ask("DECR a");
     std::thread::sleep(SECOND + SECOND / 5);
     for client in [&mut slow, &mut quick] {
-        client.send("PING").expect("connected");
-        let mut answer = next(client);
-        // It may just have been looked at between the two.
-        while answer.starts_with("[message") {
-            answer = next(client);
-        }
-        assert_eq!(answer, "[pong ]");
+        // It may have been looked at between the two, and then again behind them.
+        let news = messages_until_pong(client);
+        assert!(news.is_empty() || news.len() == 2, "{news:?}");
     }
 }
 
