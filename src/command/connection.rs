@@ -50,7 +50,7 @@ pub(super) const SELECT: CommandSpecification = CommandSpecification {
 
 pub(super) const RESET: CommandSpecification = CommandSpecification {
     name: "reset",
-    summary: "Takes the connection back to how it was when it was made: RESP2, no name, password not given",
+    summary: "Takes the connection back to how it was when it was made: RESP2, no name, no transaction, no MONITOR, password not given",
     arity: 1,
     flags: &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth],
     replies: "RESET.",
@@ -58,6 +58,9 @@ pub(super) const RESET: CommandSpecification = CommandSpecification {
         call.session.set_protocol(Protocol::Resp2);
         call.session.authenticated = call.environment.settings.required_password().is_none();
         call.session.client.change_labels(|labels| labels.name.clear());
+        call.session.transaction = None;
+        call.session.watched.clear();
+        call.session.monitoring = None;
         Ok(Reply::Simple("RESET").into())
     },
     ..CONNECTION

@@ -3,9 +3,14 @@
 use super::call::{Call, bulk};
 use super::counter_report::CounterReport;
 use super::error::CommandError;
+use super::flushing;
 use super::help;
-use super::outcome::{Outcome, StorageRequest};
+use super::outcome::{Outcome, Pending, StorageRequest};
+use super::prediction_report;
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
+use std::time::Duration;
+
+const FLUSHING: &[Flag] = &[Flag::Admin, Flag::Write, Flag::NoScript, Flag::NoMulti];
 
 const SUBCOMMAND: CommandSpecification =
     CommandSpecification { flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale], ..BASE };
@@ -35,11 +40,37 @@ pub(super) const DEBUG: CommandSpecification = CommandSpecification {
             handler: digest,
             ..SUBCOMMAND
         },
+        CommandSpecification {
+            name: "flushall",
+            summary: "Deletes all counters in the whole cluster, exactly as FLUSHALL does",
+            flags: FLUSHING,
+            complexity: "As FLUSHALL",
+            replies: "As FLUSHALL.",
+            handler: |call| {
+                check_allowed(call)?;
+                flushing::flush_for_debugging(call)
+            },
+            ..SUBCOMMAND
+        },
         help::specification(Group::Server),
+        CommandSpecification {
+            name: "prediction",
+            summary: "Shows what the node knows of how a counter moves",
+            arity: 3,
+            keys: KeyPositions::new(2, 2, 1),
+            complexity: "O(N) for N nodes",
+            arguments: &[Argument::new("name", ArgumentKind::Key)],
+            replies: "A map: precision; band, how far the own share may be from what the others believe; own-share, nothing (null) while it is at rest or no other node is there to be told, otherwise its total, what the others believe of it, the rate they were told in amount a second and how long ago, the estimated rate and the seconds of observation behind it, the increments since it was told with the longest gap between two of them, how long ago the last was, whether arrivals deviated lately more than chance does, and when it is looked at again; other-shares, those that move by a prediction: replica, total and rate as told, how long ago, and what that is read as now.",
+            handler: |call| {
+                check_allowed(call)?;
+                Ok(prediction_report::report(call)?.into())
+            },
+            ..SUBCOMMAND
+        },
         CommandSpecification {
             name: "reload",
             summary: "Writes all that changed to disk, reads all of it back as a start does, and holds it against memory",
-            flags: &[Flag::Admin, Flag::NoScript],
+            flags: &[Flag::Admin, Flag::NoScript, Flag::NoMulti],
             complexity: "O(N) for N counters: as long as a start takes to load them. Other clients are served meanwhile, but nothing else is written: with durability always, replies to changes wait, and with everysec a crash before it is done may lose all that was counted since it began, not just the last second",
             replies: "OK once all is on disk, every file there has been checked, and every counter read back is what is in memory. Memory is not replaced by what was read: where both agree that would change nothing, and where they do not, memory is what clients were told. Of a counter that was changed meanwhile, nothing on disk may be newer than what is in memory. An error says that it could not be written or read, or names the first counter, by name, that differs; memory is as it was then, and discnt-cli backup keeps what is in it.",
             handler: |call| {
@@ -48,9 +79,39 @@ pub(super) const DEBUG: CommandSpecification = CommandSpecification {
             },
             ..SUBCOMMAND
         },
+        CommandSpecification {
+            name: "reset",
+            summary: "Deletes all counters in the whole cluster, exactly as FLUSHALL does",
+            flags: FLUSHING,
+            complexity: "As FLUSHALL",
+            replies: "As FLUSHALL.",
+            handler: |call| {
+                check_allowed(call)?;
+                flushing::flush_for_debugging(call)
+            },
+            ..SUBCOMMAND
+        },
+        CommandSpecification {
+            name: "sleep",
+            summary: "Answers after a time; other clients are served meanwhile",
+            arity: 3,
+            flags: &[Flag::Admin, Flag::NoScript, Flag::NoMulti, Flag::Loading, Flag::Stale],
+            complexity: "As long as it is asked to take",
+            arguments: &[Argument::new("seconds", ArgumentKind::Decimal)],
+            replies: "OK after so many seconds, at most a day.",
+            handler: sleep,
+            ..SUBCOMMAND
+        },
     ],
     ..SUBCOMMAND
 };
+
+fn sleep(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
+    check_allowed(call)?;
+    let seconds = std::str::from_utf8(call.argument(2)).ok().and_then(|text| text.parse().ok());
+    let seconds: f64 = seconds.filter(|seconds| (0.0..=86_400.0).contains(seconds)).ok_or(CommandError::NotFloat)?;
+    Ok(Outcome::Wait(Pending::Sleep(Duration::from_secs_f64(seconds))))
+}
 
 /// Refuses what the configuration does not allow.
 fn check_allowed(call: &Call<'_>) -> Result<(), CommandError> {
@@ -76,6 +137,7 @@ fn digest(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 mod tests {
     use super::super::config::Config;
     use super::super::environment::Settings;
+    use super::super::flushing::FlushRequest;
     use super::super::outcome::{Pending, StorageRequest};
     use super::super::testing::{Bench, member};
     use crate::base::{Amount, Incarnation, Name, NodeId, ReplicaId, ReplicaIndex, Total};
@@ -150,7 +212,9 @@ mod tests {
     fn nothing_but_help_is_answered_unless_the_configuration_allows_it() {
         let mut bench = Bench::new();
         let refusal = "-ERR DEBUG command not allowed. To allow it, set enabled = true in the section [debug]";
-        for line in ["debug digest", "DEBUG COUNTER a", "debug reload"] {
+        for line in
+            ["debug digest", "DEBUG COUNTER a", "debug reload", "debug sleep 0", "debug prediction a", "debug reset"]
+        {
             assert!(bench.run(line).starts_with(refusal), "{}", bench.run(line));
         }
         assert!(bench.run("debug help").contains("COUNTER name"));
@@ -161,6 +225,53 @@ mod tests {
         assert_eq!(bench.pending("debug reload"), Pending::Storage(StorageRequest::Reload));
         assert_eq!(bench.run("debug counter nothing"), "-ERR no such key ('debug|counter' command)");
         assert!(bench.run("debug counter ").starts_with("-ERR a counter name must not be empty"));
+    }
+
+    #[test]
+    fn sleeping_and_flushing_are_asked_for() {
+        let mut bench = self::bench();
+        assert_eq!(bench.pending("debug sleep 0.25"), Pending::Sleep(Duration::from_millis(250)));
+        for line in ["debug sleep x", "debug sleep -1", "debug sleep nan", "debug sleep 1e9"] {
+            assert_eq!(bench.run(line), "-ERR value is not a valid float ('debug|sleep' command)");
+        }
+        let request = FlushRequest { in_background: false, thread: 0 };
+        assert_eq!(bench.pending("debug flushall"), Pending::Flush(request));
+        assert_eq!(bench.pending("debug reset"), Pending::Flush(request));
+    }
+
+    #[test]
+    fn what_the_predictor_knows_is_shown() {
+        let mut bench = bench();
+        bench.run("precision a 20");
+        bench.environment.table.settle_precisions(bench.now.monotonic);
+        flush(&bench);
+        for _ in 0..300 {
+            bench.now.monotonic = bench.now.monotonic.after(Duration::from_millis(10));
+            bench.run("incr a");
+            flush(&bench);
+        }
+        share(&bench, "a", 100, 20.0);
+        let reply = bench.reply("debug prediction a");
+        shows(
+            &reply,
+            &[
+                ("precision", "20"),
+                ("band", "10"),
+                ("own-share.total", "300"),
+                ("own-share.last-increment-ms-ago", "0"),
+                ("own-share.suspicious", "false"),
+                ("other-shares", "1 items"),
+                ("other-shares.0.told", "100"),
+                ("other-shares.0.rate", "20"),
+                ("other-shares.0.told-ms-ago", "500"),
+                ("other-shares.0.read-as", "110"),
+            ],
+        );
+        let Reply::Double(rate) = at(&reply, "own-share.estimated-rate") else { panic!("no rate in {reply:?}") };
+        assert!((90.0..110.0).contains(rate), "{rate}");
+        bench.run("set quiet 1");
+        assert_eq!(at(&bench.reply("debug prediction quiet"), "own-share"), &Reply::Null);
+        assert_eq!(bench.run("debug prediction none"), "-ERR no such key ('debug|prediction' command)");
     }
 
     #[test]

@@ -2,9 +2,14 @@
 
 use super::clients::{Client, Clients};
 use super::environment::Environment;
+use super::monitor::{MonitorTooSlow, Monitoring};
+use super::timing::Sampling;
+use super::transactions::Transaction;
+use super::watching::Watched;
 use crate::base::Monotonic;
 use crate::resp::Protocol;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// Between whom a connection is, as text: `127.0.0.1:40312`, `[::1]:40312`, or a socket's path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +29,14 @@ pub struct Session {
     pub(super) authenticated: bool,
     /// It changed something, and the replies that say so have to wait until that is on disk.
     pub(super) awaits_disk: bool,
+    /// What was queued since MULTI.
+    pub(super) transaction: Option<Box<Transaction>>,
+    /// What the next EXEC depends on.
+    pub(super) watched: Vec<Watched>,
+    /// Its view of all requests, if it wants to see them.
+    pub(super) monitoring: Option<Monitoring>,
+    pub(super) sampling: Sampling,
+    thread: usize,
     lane: usize,
 }
 
@@ -39,6 +52,11 @@ impl Session {
             protocol: Protocol::Resp2,
             authenticated: environment.settings.required_password().is_none(),
             awaits_disk: false,
+            transaction: None,
+            watched: Vec::new(),
+            monitoring: None,
+            sampling: Sampling::default(),
+            thread,
             lane: environment.statistics.lane_of(thread),
         }
     }
@@ -47,6 +65,31 @@ impl Session {
     #[inline]
     pub fn take_awaits_disk(&mut self) -> bool {
         std::mem::take(&mut self.awaits_disk)
+    }
+
+    /// Completes when there is something to be sent that is no reply.
+    #[inline]
+    pub fn poll_messages(&self, context: &Context<'_>) -> Poll<()> {
+        match &self.monitoring {
+            Some(monitoring) => monitoring.poll(context),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Appends all of that.
+    ///
+    /// # Errors
+    /// [`MonitorTooSlow`] when more waited than may: the connection is to be closed.
+    #[inline]
+    pub fn take_messages(&self, out: &mut Vec<u8>) -> Result<(), MonitorTooSlow> {
+        self.monitoring.as_ref().map_or(Ok(()), |monitoring| monitoring.take(out))
+    }
+
+    /// A request was refused: if it was to be part of a transaction, that is not run.
+    pub(super) fn refuse_transaction(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.refuse();
+        }
     }
 
     /// The protocol that replies are to be encoded in.
@@ -62,6 +105,11 @@ impl Session {
     /// What others see of it.
     pub fn client(&self) -> &Arc<Client> {
         &self.client
+    }
+
+    /// The number of the thread that serves it.
+    pub(crate) fn thread(&self) -> usize {
+        self.thread
     }
 
     /// Where this session counts.

@@ -2,8 +2,8 @@
 
 use super::specification::CommandSpecification;
 use super::{
-    authentication, backup, client, cluster, connection, counting, debug, introspection, keyspace, saving, server,
-    values, waiting,
+    authentication, backup, client, cluster, connection, counting, debug, flushing, introspection, keyspace, latency,
+    memory, monitor, object, saving, server, slowlog, transactions, values, waiting, watching,
 };
 
 const TABLE: &[CommandSpecification] = &[
@@ -13,6 +13,7 @@ const TABLE: &[CommandSpecification] = &[
     counting::DECR,
     counting::DECRBY,
     counting::MINCRBY,
+    counting::MINCRBYEACH,
     values::SET,
     values::GET,
     values::MGET,
@@ -24,6 +25,14 @@ const TABLE: &[CommandSpecification] = &[
     keyspace::KEYS,
     keyspace::SCAN,
     keyspace::DBSIZE,
+    object::OBJECT,
+    flushing::FLUSHALL,
+    flushing::FLUSHDB,
+    transactions::MULTI,
+    transactions::EXEC,
+    transactions::DISCARD,
+    watching::WATCH,
+    watching::UNWATCH,
     connection::PING,
     connection::ECHO,
     connection::SELECT,
@@ -40,6 +49,10 @@ const TABLE: &[CommandSpecification] = &[
     saving::LASTSAVE,
     saving::SHUTDOWN,
     backup::BACKUP,
+    memory::MEMORY,
+    slowlog::SLOWLOG,
+    latency::LATENCY,
+    monitor::MONITOR,
     debug::DEBUG,
     introspection::COMMAND,
     cluster::CLUSTER,

@@ -1,6 +1,7 @@
 //! What a session asks of whoever runs the commands.
 
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 
 use crate::base::Moment;
 use crate::resp::{Arguments, Protocol, Reply};
@@ -33,6 +34,8 @@ pub trait Service: Send + Sync + 'static {
     type Session: Send;
     /// What an answer may have to wait for.
     type Pending: Send;
+    /// The right to run requests, for as long as it is held.
+    type Entry<'a>;
     /// What replies that are ready may have to wait for before they leave.
     type Hold: Copy + Ord + Send + Sync;
 
@@ -51,11 +54,20 @@ pub trait Service: Send + Sync + 'static {
     /// Reads the clock; done once for all requests that arrived together.
     fn now(&self) -> Moment;
 
-    /// Runs one request, which is not empty. Must not block.
+    /// Waits for the right to run requests; not across anything that waits itself.
+    fn enter(&self, session: &Self::Session) -> Self::Entry<'_>;
+
+    /// Runs one request, which is not empty, after [entering](Self::enter). Must not block.
     fn execute(&self, session: &mut Self::Session, arguments: Arguments<'_>, now: Moment) -> Response<Self::Pending>;
 
     /// Bytes were read from, or written to, the session's connection.
     fn transferred(&self, session: &Self::Session, read: usize, written: usize);
+
+    /// Completes when there is something to be sent that the session's requests are not answered with.
+    fn poll_messages(&self, session: &Self::Session, context: &Context<'_>) -> Poll<()>;
+
+    /// Appends such messages until `out` has `limit` bytes or there are no more. Answers whether the connection goes on.
+    fn take_messages(&self, session: &Self::Session, limit: usize, out: &mut Vec<u8>) -> bool;
 
     /// Waits for what a request needs, and answers it; none closes the connection without a word.
     fn wait(&self, pending: Self::Pending) -> impl Future<Output = Option<Reply>> + Send;

@@ -55,6 +55,7 @@ enum Batch<W> {
 /// What ended waiting for the client.
 enum Event {
     Bytes,
+    Messages,
     End,
     Stop,
 }
@@ -93,16 +94,24 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
                 if let Poll::Ready(read) = self.poll_read(cx) {
                     return Poll::Ready(read);
                 }
+                if self.service.poll_messages(&self.state, cx).is_ready() {
+                    return Poll::Ready(Ok(Event::Messages));
+                }
                 stopping.as_mut().poll(cx).map(|()| Ok(Event::Stop))
             })
             .await?;
-            match event {
-                Event::Bytes => {}
+            let goes_on = match event {
+                Event::Bytes => self.answer().await?,
+                Event::Messages => {
+                    self.take_output_buffer();
+                    true
+                }
                 // A client that has only closed its sending half still gets its replies: they are written before
                 // the next read.
                 Event::End | Event::Stop => return self.stream.shutdown().await,
-            }
-            if !self.answer().await? {
+            };
+            // Also after each batch of requests: a client that goes on asking is told all the same.
+            if !goes_on || !self.send_messages().await? {
                 return linger(&mut self.stream).await;
             }
             if stop.is_stopping() {
@@ -130,6 +139,12 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
         }
     }
 
+    fn take_output_buffer(&mut self) {
+        if self.output.capacity() == 0 {
+            self.output = self.pool.take_output();
+        }
+    }
+
     fn release_memory(&mut self) {
         self.input.release(&self.pool);
         if self.output.capacity() > 0 {
@@ -138,11 +153,20 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
         self.decoder.release_memory();
     }
 
+    /// Sends what has come by itself, a buffer's worth; whether the connection goes on.
+    async fn send_messages(&mut self) -> io::Result<bool> {
+        let goes_on = self.service.take_messages(&self.state, self.output_buffer_bytes, &mut self.output);
+        if goes_on && !self.output.is_empty() {
+            self.stream.write_all(&self.output).await?;
+            self.service.transferred(&self.state, 0, self.output.len());
+            self.output.clear();
+        }
+        Ok(goes_on)
+    }
+
     /// Runs and answers every complete request that has arrived; whether the connection goes on.
     async fn answer(&mut self) -> io::Result<bool> {
-        if self.output.capacity() == 0 {
-            self.output = self.pool.take_output();
-        }
+        self.take_output_buffer();
         loop {
             let batch = self.run_batch();
             if let Some(hold) = self.service.take_hold(&mut self.state) {
@@ -166,7 +190,9 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
 
     /// Runs requests until one of the reasons to stop; the replies are in `output`.
     fn run_batch(&mut self) -> Batch<S::Pending> {
-        let now = self.service.now();
+        let service = self.service;
+        let _entry = service.enter(&self.state);
+        let now = service.now();
         while self.output.len() <= self.output_buffer_bytes {
             let pending = self.input.pending();
             let length = match self.decoder.decode(pending) {

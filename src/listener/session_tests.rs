@@ -25,9 +25,20 @@ struct TestService {
     /// How often a commit was asked for.
     asked: AtomicUsize,
     committed: Notify,
+    /// Messages to whoever is connected, and who waits for them.
+    messages: std::sync::Mutex<(Vec<&'static str>, Option<std::task::Waker>)>,
 }
 
 impl TestService {
+    /// CLOSE stands for the end.
+    fn tell(&self, message: &'static str) {
+        let mut messages = self.messages.lock().expect("no panic");
+        messages.0.push(message);
+        if let Some(waker) = messages.1.take() {
+            waker.wake();
+        }
+    }
+
     /// Everything until now is on disk.
     fn commit(&self) {
         let commits = self.unfinished_commits.fetch_add(1, Ordering::Relaxed);
@@ -48,6 +59,7 @@ impl Service for TestService {
     /// Whether the connection goes on.
     type Pending = bool;
     type Hold = u64;
+    type Entry<'a> = ();
 
     fn open(&self, _: Connection) -> TestState {
         TestState::default()
@@ -66,6 +78,8 @@ impl Service for TestService {
     fn now(&self) -> Moment {
         Moment::default()
     }
+
+    fn enter(&self, _: &TestState) {}
 
     fn execute(&self, session: &mut TestState, arguments: Arguments<'_>, _: Moment) -> Response<bool> {
         self.executed.fetch_add(1, Ordering::Relaxed);
@@ -97,6 +111,26 @@ impl Service for TestService {
     fn transferred(&self, _: &TestState, read: usize, written: usize) {
         self.read.fetch_add(read, Ordering::Relaxed);
         self.written.fetch_add(written, Ordering::Relaxed);
+    }
+
+    fn poll_messages(&self, _: &TestState, context: &Context<'_>) -> Poll<()> {
+        let mut messages = self.messages.lock().expect("no panic");
+        if !messages.0.is_empty() {
+            return Poll::Ready(());
+        }
+        messages.1 = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn take_messages(&self, session: &TestState, limit: usize, out: &mut Vec<u8>) -> bool {
+        let mut messages = self.messages.lock().expect("no panic");
+        while out.len() < limit && !messages.0.is_empty() {
+            match messages.0.remove(0) {
+                "CLOSE" => return false,
+                message => encode(&Reply::Push(vec![Reply::Text(message)]), session.protocol, out),
+            }
+        }
+        true
     }
 
     async fn wait(&self, goes_on: bool) -> Option<Reply> {
@@ -433,4 +467,29 @@ async fn a_refused_client_is_told_even_if_it_has_already_sent() {
     assert_eq!(said, b"-ERR no room\r\n");
     drop(client);
     refused.await.expect("no panic").expect("in good order");
+}
+
+#[tokio::test]
+async fn messages_are_sent_without_a_request_and_behind_the_replies_of_one() {
+    let mut client = connect(4096);
+    client.settle().await;
+    client.service.tell("one");
+    client.expect(b"*1\r\n$3\r\none\r\n").await;
+    client.send(b"PING\r\nRESP3\r\nWAIT\r\n").await;
+    client.expect(b"+PONG\r\n_\r\n").await;
+    client.service.tell("two");
+    assert_eq!(client.settle().await, 3);
+    client.service.go.notify_one();
+    client.expect(b"+WAITED\r\n>1\r\n$3\r\ntwo\r\n").await;
+    let written = client.service.written.load(Ordering::Relaxed);
+    assert_eq!(written, 13 + 10 + 9 + 13, "messages count as what was written");
+}
+
+#[tokio::test]
+async fn a_session_that_is_to_get_no_more_messages_is_closed() {
+    let mut client = connect(4096);
+    client.send(b"PING\r\n").await;
+    client.expect(b"+PONG\r\n").await;
+    client.service.tell("CLOSE");
+    client.expect_end().await;
 }
