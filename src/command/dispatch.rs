@@ -72,8 +72,7 @@ fn run(
     }
     session.client.record(found.ordinal, now.monotonic);
     statistics.count_call(lane, found.ordinal);
-    let began =
-        clock.and_then(|clock| session.sampling.begin(found.specification, arguments.len(), now.monotonic, clock));
+    let began = clock.and_then(|clock| session.sampling.begin(found.ordinal, arguments.len(), now.monotonic, clock));
     let mut call = Call { environment, session, arguments, now, container: found.container };
     let result = (found.specification.handler)(&mut call);
     if gate.holds_replies() && found.specification.has(Flag::Write) && may_have_changed(&result) {

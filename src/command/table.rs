@@ -144,11 +144,18 @@ pub(super) fn all() -> impl Iterator<Item = Found> {
     })
 }
 
+/// Whether the command or subcommand with this ordinal costs the same whatever it is asked.
+#[inline]
+pub(super) fn is_constant_time(ordinal: u16) -> bool {
+    CONSTANT_TIME[usize::from(ordinal)]
+}
+
 /// A power of two well above the number of commands, so that most are found at the first look.
 const SLOTS: usize = 256;
 const VACANT: u8 = u8::MAX;
 const INDEX: [u8; SLOTS] = index(TABLE);
 const ORDINALS: [u16; TABLE.len()] = ordinals(TABLE);
+static CONSTANT_TIME: [bool; COMMAND_COUNT] = constant_time(TABLE);
 
 /// FNV-1a, blind to the case of letters.
 const fn hash(name: &[u8]) -> usize {
@@ -189,6 +196,23 @@ const fn ordinals<const N: usize>(commands: &[CommandSpecification]) -> [u16; N]
     ordinals
 }
 
+const fn constant_time<const N: usize>(commands: &[CommandSpecification]) -> [bool; N] {
+    let mut constant = [false; N];
+    let (mut ordinal, mut at) = (0, 0);
+    while at < commands.len() {
+        constant[ordinal] = commands[at].is_constant_time();
+        ordinal += 1;
+        let mut within = 0;
+        while within < commands[at].subcommands.len() {
+            constant[ordinal] = commands[at].subcommands[within].is_constant_time();
+            ordinal += 1;
+            within += 1;
+        }
+        at += 1;
+    }
+    constant
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +240,7 @@ mod tests {
         for found in all() {
             let again = find_full(found.full_name().as_bytes()).expect("a command of the table");
             assert_eq!(again.ordinal, found.ordinal);
+            assert_eq!(is_constant_time(found.ordinal), found.specification.complexity == "O(1)");
         }
     }
 

@@ -9,8 +9,7 @@ use super::latency_monitor::LatencyEvent;
 use super::outcome::{Outcome, Pending};
 use super::session::Session;
 use super::shown_request::ShownRequest;
-use super::specification::CommandSpecification;
-use super::table::Found;
+use super::table::{self, Found};
 use crate::base::{Moment, Monotonic};
 use crate::resp::Arguments;
 
@@ -34,7 +33,7 @@ impl Sampling {
     #[inline]
     pub(super) fn begin(
         &mut self,
-        specification: &CommandSpecification,
+        ordinal: u16,
         arguments: usize,
         now: Monotonic,
         clock: ReadClock<'_>,
@@ -44,7 +43,7 @@ impl Sampling {
             return Some(now);
         }
         self.untimed += 1;
-        let is_due = self.untimed >= SAMPLED || arguments > FEW_ARGUMENTS || !specification.is_constant_time();
+        let is_due = self.untimed >= SAMPLED || arguments > FEW_ARGUMENTS || !table::is_constant_time(ordinal);
         if !is_due {
             return None;
         }
@@ -67,8 +66,7 @@ pub(super) fn note(
         let request = ShownRequest::new(found, arguments, session.client());
         observation.slow_log.add(request, nanos, now.wall);
     }
-    let is_constant = found.specification.is_constant_time();
-    let event = if is_constant { LatencyEvent::FastCommand } else { LatencyEvent::Command };
+    let event = if table::is_constant_time(found.ordinal) { LatencyEvent::FastCommand } else { LatencyEvent::Command };
     observation.latency.note(event, nanos, now.wall);
 }
 
@@ -97,8 +95,8 @@ mod tests {
         };
         let mut sampling = Sampling::default();
         let mut begin = |name: &str, arguments, now| {
-            let specification = find(name.as_bytes()).expect("a command").specification;
-            sampling.begin(specification, arguments, Monotonic::from_nanos(now), &clock)
+            let ordinal = find(name.as_bytes()).expect("a command").ordinal;
+            sampling.begin(ordinal, arguments, Monotonic::from_nanos(now), &clock)
         };
         for now in 1..=5 {
             assert_eq!(begin("incr", 2, now), Some(Monotonic::from_nanos(now)));
