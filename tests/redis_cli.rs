@@ -154,6 +154,7 @@ const REFUSED: &[(&str, &str)] = &[
         "(error) ERR Unknown node 0000000000000000000000000000000000000000…",
     ),
     ("cluster forget x", "(error) ERR Unknown node x…"),
+    ("backup begin x", "(error) ERR wrong number of arguments for 'backup|begin' command"),
     ("backup read", "(error) ERR wrong number of arguments for 'backup|read' command"),
     ("backup record x", "(error) ERR wrong number of arguments for 'backup|record' command"),
     ("monitor x", "(error) ERR wrong number of arguments for 'monitor' command"),

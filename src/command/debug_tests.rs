@@ -1,9 +1,9 @@
-use super::super::config::Config;
-use super::super::environment::Settings;
-use super::super::flushing::FlushRequest;
-use super::super::outcome::{Pending, StorageRequest};
-use super::super::testing::{Bench, member};
 use crate::base::{Amount, Incarnation, Name, NodeId, ReplicaId, ReplicaIndex, Total};
+use crate::command::config::Config;
+use crate::command::environment::Settings;
+use crate::command::flushing::FlushRequest;
+use crate::command::outcome::{Pending, StorageRequest};
+use crate::command::testing::{Bench, member};
 use crate::counter::{Announcement, Forecast, IncomingShare, Share};
 use crate::node::ClusterView;
 use crate::replication::{Digest, DigestEntry};
