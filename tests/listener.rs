@@ -28,6 +28,7 @@ impl Service for Counting {
     type Session = ();
     type Pending = std::convert::Infallible;
     type Hold = std::convert::Infallible;
+    type Entry<'a> = ();
 
     fn open(&self, connection: Connection) {
         assert_ne!(connection.peer, connection.local);
@@ -50,6 +51,8 @@ impl Service for Counting {
     fn now(&self) -> Moment {
         Moment::default()
     }
+
+    fn enter(&self, (): &()) {}
 
     fn execute(&self, (): &mut (), arguments: Arguments<'_>, _: Moment) -> Response<Self::Pending> {
         Response::Reply(match arguments.get(0) {

@@ -87,7 +87,9 @@ pub(super) mod tests {
     use super::*;
     use crate::base::{Incarnation, Moment, NodeId, ReplicaId, ReplicaIndex};
     use crate::cli::protocol::{read_reply, write_request};
-    use crate::command::{COMMANDS, ClientAddress, Environment, Outcome, Session, Settings, Statistics, execute};
+    use crate::command::{
+        COMMANDS, ClientAddress, Environment, Exclusion, Outcome, Session, Settings, Statistics, execute,
+    };
     use crate::counter::{self, Table, TableSettings};
     use crate::resp::{self, Decoder, Limits};
     use std::sync::Arc;
@@ -253,6 +255,8 @@ pub(super) mod tests {
             settings: Settings::default(),
             process: Arc::default(),
             persistence: Arc::default(),
+            observation: Arc::default(),
+            exclusion: Arc::new(Exclusion::new(1)),
         };
         let now = Moment::default();
         let address = ClientAddress { remote: String::new(), local: String::new() };

@@ -55,7 +55,7 @@ pub(super) const SELECT: CommandSpecification = CommandSpecification {
 
 pub(super) const RESET: CommandSpecification = CommandSpecification {
     name: "reset",
-    summary: "Takes the connection back to how it was when it was made: RESP2, no name, no subscriptions, password not given",
+    summary: "Takes the connection back to how it was when it was made: RESP2, no name, no subscriptions, no transaction, no MONITOR, password not given",
     arity: 1,
     flags: &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth],
     replies: "RESET.",
@@ -65,6 +65,9 @@ pub(super) const RESET: CommandSpecification = CommandSpecification {
         call.session.client.change_labels(|labels| labels.name.clear());
         call.session.listening = None;
         subscribing::settle(call.session);
+        call.session.transaction = None;
+        call.session.watched.clear();
+        call.session.monitoring = None;
         Ok(Reply::Simple("RESET").into())
     },
     ..CONNECTION

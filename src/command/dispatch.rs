@@ -8,6 +8,8 @@ use super::session::Session;
 use super::specification::Flag;
 use super::subscribing;
 use super::table::{self, Found};
+use super::timing::{self, ReadClock};
+use super::transactions;
 use crate::base::Moment;
 use crate::resp::{Arguments, Reply};
 
@@ -16,41 +18,103 @@ use crate::resp::{Arguments, Reply};
 /// An error reply says that nothing was changed, or what was. Allocates nothing for INCR and GET and their like,
 /// and takes no lock but the table's. Never panics, whatever the arguments.
 pub fn execute(environment: &Environment, session: &mut Session, arguments: Arguments<'_>, now: Moment) -> Outcome {
+    run(environment, session, arguments, now, None)
+}
+
+/// Runs one request as [`execute`] does, and notes how long it took. The clock is read at the end, and at the beginning where
+/// that is not `now`; for most requests of a batch, which are run at one `now`, not at all.
+#[inline]
+pub fn execute_timed(
+    environment: &Environment,
+    session: &mut Session,
+    arguments: Arguments<'_>,
+    now: Moment,
+    clock: ReadClock<'_>,
+) -> Outcome {
+    run(environment, session, arguments, now, Some(clock))
+}
+
+fn run(
+    environment: &Environment,
+    session: &mut Session,
+    arguments: Arguments<'_>,
+    now: Moment,
+    clock: Option<ReadClock<'_>>,
+) -> Outcome {
     let statistics = &environment.statistics;
     let lane = session.lane();
     let found = match resolve(arguments) {
         Ok(found) => found,
         Err(error) => {
             statistics.count_unknown(lane);
+            session.refuse_transaction();
             if matches!(error, CommandError::Http) {
+                statistics.count_error("ERR");
                 return Outcome::Close(Reply::Error(error.reply("")));
             }
-            return refuse(&error, "");
+            return refuse(environment, &error, "");
         }
     };
     if let Err(error) = admit(found, session, arguments.len()) {
-        statistics.count_rejected(lane, found.ordinal);
-        return refuse(&error, "");
+        return reject(environment, session, found, &error);
     }
     let gate = environment.persistence.gate();
     if !gate.is_open()
         && let Err(error) = environment.persistence.admit(gate, found.specification)
     {
-        statistics.count_rejected(lane, found.ordinal);
-        return refuse(&error, "");
+        return reject(environment, session, found, &error);
+    }
+    if session.transaction.is_some() && !transactions::runs_at_once(found) {
+        return queue(environment, session, found, arguments, now);
+    }
+    let monitors = &environment.observation.monitors;
+    if monitors.is_watched() {
+        monitors.tell(found, arguments, session.client(), now);
     }
     session.client.record(found.ordinal, now.monotonic);
     statistics.count_call(lane, found.ordinal);
+    let began = clock.and_then(|clock| session.sampling.begin(found.ordinal, arguments.len(), now.monotonic, clock));
     let mut call = Call { environment, session, arguments, now, container: found.container };
     let result = (found.specification.handler)(&mut call);
     if gate.holds_replies() && found.specification.has(Flag::Write) && may_have_changed(&result) {
         session.awaits_disk = true;
     }
-    match result {
+    let outcome = match result {
         Ok(outcome) => outcome,
         Err(error) => {
             statistics.count_failed(lane, found.ordinal);
-            refuse(&error, &found.full_name())
+            refuse(environment, &error, &found.full_name())
+        }
+    };
+    if let (Some(clock), Some(began)) = (clock, began) {
+        let nanos = timing::took(began, clock(), &outcome);
+        timing::note(environment, session, (found, arguments), nanos, now);
+    }
+    outcome
+}
+
+/// Answers a request that is not run; nor will be the transaction that it was to be part of.
+fn reject(environment: &Environment, session: &mut Session, found: Found, error: &CommandError) -> Outcome {
+    environment.statistics.count_rejected(session.lane(), found.ordinal);
+    session.refuse_transaction();
+    refuse(environment, error, "")
+}
+
+#[cold]
+fn queue(
+    environment: &Environment,
+    session: &mut Session,
+    found: Found,
+    arguments: Arguments<'_>,
+    now: Moment,
+) -> Outcome {
+    session.client.record(found.ordinal, now.monotonic);
+    match transactions::queue(environment, session, found, arguments) {
+        Ok(reply) => Outcome::Reply(reply),
+        Err(error) => {
+            environment.statistics.count_rejected(session.lane(), found.ordinal);
+            session.refuse_transaction();
+            refuse(environment, &error, &found.full_name())
         }
     }
 }
@@ -110,7 +174,9 @@ fn unknown_command(name: &[u8], arguments: Arguments<'_>) -> CommandError {
     CommandError::UnknownCommand { name: shown(name), arguments: beginning }
 }
 
-fn refuse(error: &CommandError, command: &str) -> Outcome {
+#[cold]
+fn refuse(environment: &Environment, error: &CommandError, command: &str) -> Outcome {
+    environment.statistics.count_error(error.code());
     Outcome::Reply(Reply::Error(error.reply(command)))
 }
 

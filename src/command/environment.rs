@@ -1,7 +1,9 @@
 //! What all sessions of a node share.
 
 use super::clients::Clients;
-use super::config::Config;
+use super::config::{CommandsConfig, Config};
+use super::exclusion::Exclusion;
+use super::observation::Observation;
 use super::persistence::PersistenceFigures;
 use super::statistics::Statistics;
 use super::subscriptions::Subscriptions;
@@ -44,6 +46,10 @@ pub struct Environment {
     pub process: Arc<ProcessFigures>,
     /// What is on disk, and which requests pass meanwhile.
     pub persistence: Arc<PersistenceFigures>,
+    /// What is noted of requests.
+    pub observation: Arc<Observation>,
+    /// Which threads run commands now.
+    pub exclusion: Arc<Exclusion>,
 }
 
 /// What commands need to know of the configuration.
@@ -61,6 +67,8 @@ pub struct Settings {
     pub max_clients: u64,
     /// The `[debug]` section.
     pub debug: Config,
+    /// The `[commands]` section.
+    pub commands: CommandsConfig,
 }
 
 impl Default for Settings {
@@ -72,6 +80,7 @@ impl Default for Settings {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             max_clients: 10_000,
             debug: Config::default(),
+            commands: CommandsConfig::default(),
         }
     }
 }
@@ -106,6 +115,10 @@ pub struct ProcessFigures {
     pub cpu_system_micros: AtomicU64,
     /// Commands in the last second or so.
     pub operations_per_second: AtomicU64,
+    /// Bytes from clients in the last second or so.
+    pub input_bytes_per_second: AtomicU64,
+    /// Bytes to clients in the last second or so.
+    pub output_bytes_per_second: AtomicU64,
     /// Threads that serve clients.
     pub session_threads: AtomicU64,
 }

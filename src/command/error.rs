@@ -64,6 +64,42 @@ pub(super) enum CommandError {
         "DEBUG command not allowed. To allow it, set enabled = true in the section [debug] of the configuration, or DISCNT_DEBUG__ENABLED=true, and start the server again."
     )]
     DebugNotAllowed,
+    #[error("EXEC without MULTI")]
+    ExecWithoutMulti,
+    #[error("DISCARD without MULTI")]
+    DiscardWithoutMulti,
+    #[error("MULTI calls can not be nested")]
+    NestedMulti,
+    #[error("WATCH inside MULTI is not allowed")]
+    WatchInsideMulti,
+    #[error("Command not allowed inside a transaction")]
+    NotInTransaction,
+    #[error("Transaction discarded because of previous errors.")]
+    Discarded,
+    #[error("Transaction discarded because of: {0}")]
+    DiscardedBecause(String),
+    #[error("a transaction may take {most} bytes at most (commands.max_transaction_bytes); it will be discarded")]
+    TransactionTooLarge { most: u64 },
+    #[error("a connection watches {most} counters at most")]
+    TooManyWatched { most: usize },
+    #[error(
+        "FLUSHALL and FLUSHDB are not allowed on this node. To allow them, set flush = true in the section [commands] of the configuration, or DISCNT_COMMANDS__FLUSH=true, and start the server again; nothing was changed"
+    )]
+    FlushNotAllowed,
+    #[error("value is not a valid float")]
+    NotFloat,
+    #[error("how often and when a counter is read is not tracked: nothing is evicted")]
+    NotTracked,
+    #[error("count should be greater than or equal to -1")]
+    SlowLogCount,
+    #[error("No samples available for event '{0}'")]
+    NoSamples(String),
+    #[error("Invalid command specified")]
+    InvalidCommand,
+    #[error("The command has no key arguments")]
+    NoKeyArguments,
+    #[error("Invalid number of arguments specified for command")]
+    InvalidArity,
     #[error("no such key")]
     NoSuchKey,
     #[error("the node is still starting; nothing was changed")]
@@ -110,13 +146,14 @@ pub(super) enum CommandError {
 
 impl CommandError {
     /// The word that clients tell errors apart by.
-    fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> &'static str {
         match self {
             Self::NotAuthenticated | Self::HelloNotAuthenticated => "NOAUTH",
             Self::WrongPassword => "WRONGPASS",
             Self::UnsupportedProtocol => "NOPROTO",
             Self::Loading { .. } => "LOADING",
             Self::NotOnDisk { .. } => "MISCONF",
+            Self::Discarded | Self::DiscardedBecause(_) => "EXECABORT",
             _ => "ERR",
         }
     }
@@ -134,6 +171,15 @@ impl CommandError {
                     | Self::HelloOption(_)
                     | Self::Option { .. }
                     | Self::DebugNotAllowed
+                    | Self::FlushNotAllowed
+                    | Self::InvalidCommand
+                    | Self::NoKeyArguments
+                    | Self::InvalidArity
+                    | Self::ExecWithoutMulti
+                    | Self::DiscardWithoutMulti
+                    | Self::NestedMulti
+                    | Self::WatchInsideMulti
+                    | Self::NotInTransaction
                     | Self::NothingWritten
                     | Self::Subscribed(_)
             )

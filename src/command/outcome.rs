@@ -1,5 +1,6 @@
 //! What comes of a request.
 
+use super::flushing::FlushRequest;
 use crate::base::NodeId;
 use crate::resp::{ErrorReply, Reply};
 use std::time::Duration;
@@ -42,6 +43,10 @@ pub enum Pending {
     Storage(StorageRequest),
     /// Others, or the disk, are to have what was counted; [`AcknowledgementRequest::reply`] makes the reply.
     Acknowledgement(AcknowledgementRequest),
+    /// All counters are to be deleted; [`answer`] makes the reply.
+    Flush(FlushRequest),
+    /// Nothing is to happen for so long, and then it is answered OK.
+    Sleep(Duration),
 }
 
 /// A change of the cluster.

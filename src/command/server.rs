@@ -146,7 +146,7 @@ mod tests {
             "\r\nloading:0\r\n",
             "tcp_port:7711\r\n",
             "uptime_in_seconds:60\r\n",
-            "\r\n\r\n# Clients\r\nconnected_clients:1\r\nmaxclients:77\r\n",
+            "\r\n\r\n# Clients\r\nconnected_clients:1\r\ncluster_connections:1\r\nmaxclients:77\r\n",
             "total_connections_received:1\r\n",
             "total_commands_processed:6\r\n",
             "keyspace_hits:2\r\n",
@@ -154,6 +154,7 @@ mod tests {
             "total_error_replies:3\r\n",
             "db0:keys=1,",
             "cluster_enabled:0\r\ncluster_state:ok\r\n",
+            "# Replication\r\nrole:master\r\n",
             "mesh_links:1\r\n",
             "mesh_kind_records:sent=0,received=0,sent_bytes=0,received_bytes=0\r\n",
             "peer0:id=0202",
@@ -167,7 +168,13 @@ mod tests {
         assert_eq!(two.matches('#').count(), 2, "{two}");
         assert_eq!(bench.text("info nosuch"), "");
         let stats = bench.text("info commandstats");
-        assert!(stats.contains("cmdstat_get:calls=3,rejected_calls=1,failed_calls=0\r\n"), "{stats}");
-        assert!(stats.contains("cmdstat_set:calls=2,rejected_calls=0,failed_calls=1\r\n"), "{stats}");
+        assert!(
+            stats.contains("cmdstat_get:calls=3,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=0\r\n"),
+            "{stats}"
+        );
+        assert!(
+            stats.contains("cmdstat_set:calls=2,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=1\r\n"),
+            "{stats}"
+        );
     }
 }

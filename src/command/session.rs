@@ -2,11 +2,26 @@
 
 use super::clients::{Client, Clients};
 use super::environment::Environment;
+use super::monitor::{MonitorTooSlow, Monitoring};
 use super::subscriptions::{Listening, TooSlow};
+use super::timing::Sampling;
+use super::transactions::Transaction;
+use super::watching::Watched;
 use crate::base::Monotonic;
 use crate::resp::Protocol;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+
+/// A client left so many messages unread that there is no room for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadMessages {
+    /// Of what it is subscribed to.
+    #[error("it does not read what its patterns take in; see [resp] max_unsent_messages")]
+    Subscription,
+    /// Of the requests of all.
+    #[error("it asked for MONITOR and does not read")]
+    Monitor,
+}
 
 /// Between whom a connection is, as text: `127.0.0.1:40312`, `[::1]:40312`, or a socket's path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +43,14 @@ pub struct Session {
     pub(super) listening: Option<Listening>,
     /// It changed something, and the replies that say so have to wait until that is on disk.
     pub(super) awaits_disk: bool,
+    /// What was queued since MULTI.
+    pub(super) transaction: Option<Box<Transaction>>,
+    /// What the next EXEC depends on.
+    pub(super) watched: Vec<Watched>,
+    /// Its view of all requests, if it wants to see them.
+    pub(super) monitoring: Option<Monitoring>,
+    pub(super) sampling: Sampling,
+    thread: usize,
     lane: usize,
 }
 
@@ -44,6 +67,11 @@ impl Session {
             authenticated: environment.settings.required_password().is_none(),
             listening: None,
             awaits_disk: false,
+            transaction: None,
+            watched: Vec::new(),
+            monitoring: None,
+            sampling: Sampling::default(),
+            thread,
             lane: environment.statistics.lane_of(thread),
         }
     }
@@ -54,24 +82,36 @@ impl Session {
         std::mem::take(&mut self.awaits_disk)
     }
 
-    /// Completes when there are messages of what it is subscribed to.
+    /// Completes when there is something to be sent that is no reply.
     #[inline]
     pub fn poll_messages(&self, context: &Context<'_>) -> Poll<()> {
-        match &self.listening {
-            Some(listening) => listening.poll_messages(context),
-            None => Poll::Pending,
+        let of_listening = self.listening.as_ref().map(|listening| listening.poll_messages(context));
+        let of_monitoring = self.monitoring.as_ref().map(|monitoring| monitoring.poll(context));
+        match of_listening.into_iter().chain(of_monitoring).any(|poll| poll.is_ready()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
     }
 
     /// Appends such messages until `out` has `limit` bytes or there are no more.
     ///
     /// # Errors
-    /// [`TooSlow`] when more waited than may: the connection is to be closed.
+    /// [`UnreadMessages`] when more waited than may: the connection is to be closed.
     #[inline]
-    pub fn take_messages(&self, limit: usize, out: &mut Vec<u8>) -> Result<(), TooSlow> {
-        match &self.listening {
-            Some(listening) => listening.take_messages(self.protocol, limit, out),
-            None => Ok(()),
+    pub fn take_messages(&self, limit: usize, out: &mut Vec<u8>) -> Result<(), UnreadMessages> {
+        if let Some(listening) = &self.listening {
+            listening.take_messages(self.protocol, limit, out).map_err(|TooSlow| UnreadMessages::Subscription)?;
+        }
+        if let Some(monitoring) = &self.monitoring {
+            monitoring.take(out).map_err(|MonitorTooSlow| UnreadMessages::Monitor)?;
+        }
+        Ok(())
+    }
+
+    /// A request was refused: if it was to be part of a transaction, that is not run.
+    pub(super) fn refuse_transaction(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.refuse();
         }
     }
 
@@ -88,6 +128,11 @@ impl Session {
     /// What others see of it.
     pub fn client(&self) -> &Arc<Client> {
         &self.client
+    }
+
+    /// The number of the thread that serves it.
+    pub(crate) fn thread(&self) -> usize {
+        self.thread
     }
 
     /// Where this session counts.

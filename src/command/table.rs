@@ -2,8 +2,8 @@
 
 use super::specification::CommandSpecification;
 use super::{
-    authentication, backup, client, cluster, connection, counting, debug, introspection, keyspace, saving, server,
-    subscribing, values, waiting,
+    authentication, backup, client, cluster, connection, counting, debug, flushing, introspection, keyspace, latency,
+    memory, monitor, object, saving, server, slowlog, subscribing, transactions, values, waiting, watching,
 };
 
 const TABLE: &[CommandSpecification] = &[
@@ -13,6 +13,7 @@ const TABLE: &[CommandSpecification] = &[
     counting::DECR,
     counting::DECRBY,
     counting::MINCRBY,
+    counting::MINCRBYEACH,
     values::SET,
     values::GET,
     values::MGET,
@@ -31,6 +32,14 @@ const TABLE: &[CommandSpecification] = &[
     subscribing::PUNSUBSCRIBE,
     subscribing::PUBSUB,
     subscribing::PUBLISH,
+    object::OBJECT,
+    flushing::FLUSHALL,
+    flushing::FLUSHDB,
+    transactions::MULTI,
+    transactions::EXEC,
+    transactions::DISCARD,
+    watching::WATCH,
+    watching::UNWATCH,
     connection::PING,
     connection::ECHO,
     connection::SELECT,
@@ -47,6 +56,10 @@ const TABLE: &[CommandSpecification] = &[
     saving::LASTSAVE,
     saving::SHUTDOWN,
     backup::BACKUP,
+    memory::MEMORY,
+    slowlog::SLOWLOG,
+    latency::LATENCY,
+    monitor::MONITOR,
     debug::DEBUG,
     introspection::COMMAND,
     cluster::CLUSTER,
@@ -138,11 +151,18 @@ pub(super) fn all() -> impl Iterator<Item = Found> {
     })
 }
 
+/// Whether the command or subcommand with this ordinal costs the same whatever it is asked.
+#[inline]
+pub(super) fn is_constant_time(ordinal: u16) -> bool {
+    CONSTANT_TIME[usize::from(ordinal)]
+}
+
 /// A power of two well above the number of commands, so that most are found at the first look.
 const SLOTS: usize = 256;
 const VACANT: u8 = u8::MAX;
 const INDEX: [u8; SLOTS] = index(TABLE);
 const ORDINALS: [u16; TABLE.len()] = ordinals(TABLE);
+static CONSTANT_TIME: [bool; COMMAND_COUNT] = constant_time(TABLE);
 
 /// FNV-1a, blind to the case of letters.
 const fn hash(name: &[u8]) -> usize {
@@ -183,6 +203,23 @@ const fn ordinals<const N: usize>(commands: &[CommandSpecification]) -> [u16; N]
     ordinals
 }
 
+const fn constant_time<const N: usize>(commands: &[CommandSpecification]) -> [bool; N] {
+    let mut constant = [false; N];
+    let (mut ordinal, mut at) = (0, 0);
+    while at < commands.len() {
+        constant[ordinal] = commands[at].is_constant_time();
+        ordinal += 1;
+        let mut within = 0;
+        while within < commands[at].subcommands.len() {
+            constant[ordinal] = commands[at].subcommands[within].is_constant_time();
+            ordinal += 1;
+            within += 1;
+        }
+        at += 1;
+    }
+    constant
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +247,7 @@ mod tests {
         for found in all() {
             let again = find_full(found.full_name().as_bytes()).expect("a command of the table");
             assert_eq!(again.ordinal, found.ordinal);
+            assert_eq!(is_constant_time(found.ordinal), found.specification.complexity == "O(1)");
         }
     }
 

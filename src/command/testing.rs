@@ -1,8 +1,8 @@
 //! What the tests of commands have in common: an environment without a node, and requests as text.
 
 use super::{
-    ClientAddress, ClusterRequest, Environment, Outcome, Pending, ProcessFigures, Session, Settings, Statistics,
-    execute,
+    ClientAddress, ClusterRequest, Environment, Exclusion, Outcome, Pending, ProcessFigures, Session, Settings,
+    Statistics, execute, execute_timed,
 };
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use crate::counter::{self, Table, TableSettings};
@@ -32,6 +32,8 @@ impl Bench {
             settings,
             process: Arc::new(ProcessFigures::default()),
             persistence: Arc::default(),
+            observation: Arc::default(),
+            exclusion: Arc::new(Exclusion::new(1)),
         };
         let now = Moment { monotonic: Monotonic::from_nanos(60_000_000_000), wall: WallMillis(1_700_000_000_123) };
         let session = Self::connect(&environment, now);
@@ -68,6 +70,16 @@ impl Bench {
         assert_eq!(used, Some(bytes.len()));
         let arguments = decoder.arguments(&bytes);
         execute(&self.environment, &mut self.session, arguments, self.now)
+    }
+
+    /// Runs a request given as words, alone, that takes so many microseconds.
+    pub(super) fn run_for(&mut self, line: &str, micros: u64) -> Outcome {
+        let bytes = format!("{line}\r\n").into_bytes();
+        let mut decoder = Decoder::new(Limits::default());
+        decoder.decode(&bytes).expect("a well-formed request");
+        self.now.monotonic = self.now.monotonic.after(Duration::from_nanos(1));
+        let end = self.now.monotonic.after(Duration::from_micros(micros));
+        execute_timed(&self.environment, &mut self.session, decoder.arguments(&bytes), self.now, &|| end)
     }
 
     /// Runs a request given as words and returns the reply's value.

@@ -29,7 +29,9 @@ mod fingerprint;
 #[cfg(test)]
 mod fingerprint_tests;
 mod forecast;
+mod knowledge;
 mod marks;
+mod memory;
 mod predicted;
 mod prediction;
 mod progress;
@@ -69,6 +71,7 @@ pub use error::CounterError;
 pub use examination::Examination;
 pub use fingerprint::Fingerprint;
 pub use forecast::Forecast;
+pub use knowledge::{PredictionOutcomes, PredictorKnowledge};
 pub use predicted::Predicted;
 pub use prediction::{Look, Predictor};
 pub use progress::Progress;

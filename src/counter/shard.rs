@@ -6,6 +6,7 @@ use super::collecting::{ZeroMaker, ZeroWatch};
 use super::entry::{Counter, ReadAt, Spoken};
 use super::error::CounterError;
 use super::excess::Corrections;
+use super::knowledge::PredictionOutcomes;
 use super::saving::Saving;
 use super::shared::{OwnReplica, Shared};
 use super::slab::Slab;
@@ -27,6 +28,8 @@ pub(super) struct Shard {
     pub(super) own: Arc<OwnReplica>,
     pub(super) index: HashTable<u32>,
     pub(super) counters: Slab<Counter>,
+    /// How often what peers believe of own shares was right.
+    pub(super) outcomes: PredictionOutcomes,
     /// Own shares that moved out of their band, to be numbered at the next flush.
     pub(super) announceable: Vec<u32>,
     /// Numbered already, to leave at the next flush.
@@ -65,6 +68,7 @@ impl Shard {
             zeros: collect_zero.then(Box::default),
             existing: 0,
             corrections: Corrections::default(),
+            outcomes: PredictionOutcomes::default(),
             unsettled_precisions: Vec::new(),
             saving: Saving::new(number),
             signalled: false,
@@ -157,7 +161,10 @@ impl Shard {
             self.recount(slot);
         }
         match (spoken, band) {
-            (Spoken::WithinBand, Some(band)) => self.ensure_timer(shared, slot, band, at.now),
+            (Spoken::WithinBand, Some(band)) => {
+                self.outcomes.hits += 1;
+                self.ensure_timer(shared, slot, band, at.now);
+            }
             _ => self.queue(shared, slot),
         }
         if value == Amount::ZERO {

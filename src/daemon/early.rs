@@ -7,7 +7,7 @@ use super::config::Configuration;
 use super::report::StartReport;
 use super::storing::Storing;
 use crate::base::{Incarnation, ReplicaId, ReplicaIndex};
-use crate::command::{Clients, Environment, ProcessFigures, Settings, Statistics, Subscriptions};
+use crate::command::{Clients, Environment, Exclusion, ProcessFigures, Settings, Statistics, Subscriptions};
 use crate::counter::{Table, TableSettings};
 use crate::driver::Clock;
 use crate::node::{ClusterState, ClusterView, MemberView};
@@ -42,10 +42,13 @@ pub(super) fn early_environment(
             config: configuration.pairs(),
             max_clients: configuration.resp.max_clients as u64,
             debug: configuration.debug.clone(),
+            commands: configuration.commands.clone(),
             ..Settings::default()
         },
         process: Arc::new(process),
         persistence: storing.figures(),
+        observation: storing.observation(),
+        exclusion: Arc::new(Exclusion::new(report.threads)),
     }
 }
 

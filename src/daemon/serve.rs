@@ -103,7 +103,7 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     let members = remembered(&directory)?;
     let report = start_report(&configuration, &listener, &socket, &opened, members.len(), &directory);
     let clock = Clock::new();
-    let (storing, disk) = Storing::new(&configuration.storage, directory.path());
+    let (storing, disk) = Storing::new(&configuration.storage, &configuration.commands, directory.path());
     let environment = early_environment(&configuration, &report, &storing, clock);
     let watched = watch_process(Arc::clone(&environment.process), Arc::clone(&environment.statistics), clock);
     let (stopping, is_stopping) = watch::channel(false);

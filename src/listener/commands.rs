@@ -6,12 +6,13 @@ use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::disk::Disk;
+use super::flushing::flush;
 use super::publishing::publish;
 use super::service::{Connection, Response, Service};
 use crate::base::Moment;
 use crate::command::{
-    self, Acknowledged, AcknowledgementRequest, BACKGROUND_SAVE_STARTED, ClientAddress, ClusterRequest, Environment,
-    Outcome, Pending, Shutdown, Stage, StorageRequest,
+    self, Acknowledged, AcknowledgementRequest, BACKGROUND_SAVE_STARTED, ClientAddress, ClusterRequest, Entry,
+    Environment, FlushRequest, Outcome, Pending, Shutdown, Stage, StorageRequest,
 };
 use crate::counter::Table;
 use crate::driver::{AcknowledgementCall, ClusterCall, NodeCall};
@@ -24,7 +25,7 @@ pub struct Commands<C> {
     early: Environment,
     /// With the node.
     ready: OnceLock<Environment>,
-    clock: C,
+    clock: Arc<C>,
     ways: Ways,
 }
 
@@ -44,7 +45,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
     /// A service over what all sessions of the node share; its table and cluster may be replaced once, when the node is
     /// there. `clock` must be cheap and never go back on its monotonic side.
     pub fn new(early: Environment, clock: C, ways: Ways) -> Self {
-        Self { early, ready: OnceLock::new(), clock, ways }
+        Self { early, ready: OnceLock::new(), clock: Arc::new(clock), ways }
     }
 
     /// The node is there. The gate has not let anything through to the table until now.
@@ -124,6 +125,21 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
         None
     }
 
+    async fn flush(&self, request: FlushRequest) -> Reply {
+        let (environment, clock) = (self.environment().clone(), Arc::clone(&self.clock));
+        let flushed = flush(environment, move || clock(), Arc::clone(&self.ways.disk), request.thread);
+        if request.in_background {
+            // It has nobody to tell; what keeps it from going on is told to whoever changes anything.
+            tokio::spawn(flushed);
+            return command::answer(Ok(()));
+        }
+        tokio::select! {
+            biased;
+            reply = flushed => reply,
+            () = self.stopped() => command::answer(Err("the node is stopping; some counters may be left".to_owned())),
+        }
+    }
+
     /// Who has what was counted before, once they are as many as asked for or the time is over.
     async fn acknowledged(&self, request: AcknowledgementRequest) -> Acknowledged {
         let commits = self.environment().table.commits();
@@ -166,6 +182,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     type Pending = Pending;
     /// The commit cycle that has to be on disk.
     type Hold = u64;
+    type Entry<'a> = Entry<'a>;
 
     fn open(&self, connection: Connection) -> command::Session {
         let Connection { peer, local, thread } = connection;
@@ -190,8 +207,14 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     }
 
     #[inline]
+    fn enter(&self, session: &command::Session) -> Entry<'_> {
+        self.environment().exclusion.enter(session.thread())
+    }
+
+    #[inline]
     fn execute(&self, session: &mut command::Session, arguments: Arguments<'_>, now: Moment) -> Response<Pending> {
-        match command::execute(self.environment(), session, arguments, now) {
+        let clock = || (self.clock)().monotonic;
+        match command::execute_timed(self.environment(), session, arguments, now, &clock) {
             Outcome::Reply(reply) => Response::Reply(reply),
             Outcome::Close(reply) => Response::Close(reply),
             Outcome::Wait(request) => Response::Wait(request),
@@ -210,13 +233,9 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     #[inline]
     fn take_messages(&self, session: &command::Session, limit: usize, out: &mut Vec<u8>) -> bool {
         let taken = session.take_messages(limit, out);
-        if taken.is_err() {
+        if let Err(unread) = &taken {
             let client = session.client();
-            tracing::warn!(
-                client = client.id(),
-                peer = client.remote(),
-                "closed a client that does not read what its patterns take in; see [resp] max_unsent_messages"
-            );
+            tracing::warn!(client = client.id(), peer = client.remote(), "closed a client: {unread}");
         }
         taken.is_ok()
     }
@@ -230,6 +249,14 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
             Pending::Cluster(request) => Some(self.change_cluster(request).await),
             Pending::Storage(request) => self.store(request).await,
             Pending::Acknowledgement(request) => Some(request.reply(self.acknowledged(request).await)),
+            Pending::Flush(request) => Some(self.flush(request).await),
+            Pending::Sleep(time) => {
+                tokio::select! {
+                    () = tokio::time::sleep(time) => {}
+                    () = self.stopped() => {}
+                }
+                Some(command::answer(Ok(())))
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::base::{Durability, Incarnation, NodeId, ReplicaId, ReplicaIndex, WallMillis};
-use crate::command::{PersistenceFigures, Settings, Statistics};
+use crate::command::{Exclusion, PersistenceFigures, Settings, Statistics};
 use crate::counter::{Table, TableSettings};
 use crate::listener::DiskFuture;
 use crate::resp::{Decoder, Limits};
@@ -66,6 +66,8 @@ fn bench_with(settings: Settings, persistence: PersistenceFigures) -> Bench<impl
         settings,
         process: Arc::default(),
         persistence: Arc::new(persistence),
+        observation: Arc::default(),
+        exclusion: Arc::new(Exclusion::new(1)),
     };
     let (node_calls, calls) = mpsc::channel(1);
     let (sender, shutdowns) = mpsc::channel(1);

@@ -11,6 +11,7 @@ mod commands;
 mod config;
 mod disk;
 mod error;
+mod flushing;
 mod holds;
 mod publishing;
 mod serve;

@@ -34,6 +34,8 @@ pub trait Service: Send + Sync + 'static {
     type Session: Send;
     /// What an answer may have to wait for.
     type Pending: Send;
+    /// The right to run requests, for as long as it is held.
+    type Entry<'a>;
     /// What replies that are ready may have to wait for before they leave.
     type Hold: Copy + Ord + Send + Sync;
 
@@ -52,7 +54,10 @@ pub trait Service: Send + Sync + 'static {
     /// Reads the clock; done once for all requests that arrived together.
     fn now(&self) -> Moment;
 
-    /// Runs one request, which is not empty. Must not block.
+    /// Waits for the right to run requests; not across anything that waits itself.
+    fn enter(&self, session: &Self::Session) -> Self::Entry<'_>;
+
+    /// Runs one request, which is not empty, after [entering](Self::enter). Must not block.
     fn execute(&self, session: &mut Self::Session, arguments: Arguments<'_>, now: Moment) -> Response<Self::Pending>;
 
     /// Bytes were read from, or written to, the session's connection.

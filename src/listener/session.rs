@@ -190,7 +190,9 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
 
     /// Runs requests until one of the reasons to stop; the replies are in `output`.
     fn run_batch(&mut self) -> Batch<S::Pending> {
-        let now = self.service.now();
+        let service = self.service;
+        let _entry = service.enter(&self.state);
+        let now = service.now();
         while self.output.len() <= self.output_buffer_bytes {
             let pending = self.input.pending();
             let length = match self.decoder.decode(pending) {

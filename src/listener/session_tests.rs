@@ -59,6 +59,7 @@ impl Service for TestService {
     /// Whether the connection goes on.
     type Pending = bool;
     type Hold = u64;
+    type Entry<'a> = ();
 
     fn open(&self, _: Connection) -> TestState {
         TestState::default()
@@ -77,6 +78,8 @@ impl Service for TestService {
     fn now(&self) -> Moment {
         Moment::default()
     }
+
+    fn enter(&self, _: &TestState) {}
 
     fn execute(&self, session: &mut TestState, arguments: Arguments<'_>, _: Moment) -> Response<bool> {
         self.executed.fetch_add(1, Ordering::Relaxed);

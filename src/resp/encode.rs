@@ -16,8 +16,9 @@ pub fn encode(reply: &Reply, protocol: Protocol, out: &mut Vec<u8>) {
         Reply::Amount(amount) => encode_amount(*amount, out),
         Reply::Bulk(bytes) => bulk(bytes, out),
         Reply::Text(text) => bulk(text.as_bytes(), out),
-        Reply::Null if resp3 => out.extend_from_slice(b"_\r\n"),
+        Reply::Null | Reply::NullArray if resp3 => out.extend_from_slice(b"_\r\n"),
         Reply::Null => out.extend_from_slice(b"$-1\r\n"),
+        Reply::NullArray => out.extend_from_slice(b"*-1\r\n"),
         Reply::Boolean(value) if resp3 => {
             out.extend_from_slice(if *value { b"#t\r\n" } else { b"#f\r\n" });
         }

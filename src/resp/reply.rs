@@ -34,6 +34,8 @@ pub enum Reply {
     Text(&'static str),
     /// Nothing.
     Null,
+    /// Nothing, where a list could have been.
+    NullArray,
     /// True or false; 1 or 0 under RESP2.
     Boolean(bool),
     /// A floating point number; a bulk string under RESP2.

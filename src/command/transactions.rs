@@ -1,0 +1,288 @@
+//! MULTI and EXEC: several requests in one go, of which the other clients of this node see all or nothing.
+
+use super::call::{Call, OK, shown};
+use super::dispatch;
+use super::environment::Environment;
+use super::error::CommandError;
+use super::outcome::Outcome;
+use super::session::Session;
+use super::specification::{BASE, CommandSpecification, Flag, Group};
+use super::table::Found;
+use super::watching::Watched;
+use crate::base::Moment;
+use crate::resp::{Arguments, OwnedArguments, Reply};
+
+/// What a connection has asked for since MULTI.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    requests: Vec<(Found, OwnedArguments)>,
+    bytes: usize,
+    /// A request was refused, so none of them will be run.
+    is_refused: bool,
+}
+
+impl Transaction {
+    /// Takes note that a request was refused.
+    pub(super) fn refuse(&mut self) {
+        self.is_refused = true;
+        // They will not be needed.
+        self.requests = Vec::new();
+    }
+}
+
+const TRANSACTION: CommandSpecification = CommandSpecification {
+    arity: 1,
+    flags: &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast],
+    group: Group::Transactions,
+    ..BASE
+};
+
+pub(super) const MULTI: CommandSpecification = CommandSpecification {
+    name: "multi",
+    summary: "Begins a transaction: what follows is queued until EXEC",
+    replies: "OK. Every request until EXEC is then answered QUEUED, or with the error for which EXEC will run none of them: an unknown command, a wrong number of arguments, one that has to wait for something (as SAVE and CLUSTER MEET do), or more than commands.max_transaction_bytes.",
+    handler: |call| {
+        if call.session.transaction.is_some() {
+            return Err(CommandError::NestedMulti);
+        }
+        call.session.transaction = Some(Box::default());
+        Ok(OK.into())
+    },
+    ..TRANSACTION
+};
+
+pub(super) const EXEC: CommandSpecification = CommandSpecification {
+    name: "exec",
+    summary: "Runs what was queued since MULTI; other clients of this node see all of it or nothing",
+    flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
+    complexity: "As the queued requests; all threads of the node wait for it",
+    replies: "The replies in the order of the requests, nothing (null) if a counter of WATCH has changed, or EXECABORT if a request was refused when it was queued. A request that fails when it is run does not keep the others from running, and nothing is taken back, as in Redis. Nobody who reads on this node sees a part of it. What is not promised: the other nodes hear of each counter by itself and may show some of the changes before the others; what they count meanwhile may arrive here between two of the requests; and after a crash a part may be on disk, unless EXEC was answered with durability always, which waits for the disk once for all requests.",
+    handler: execute,
+    ..TRANSACTION
+};
+
+pub(super) const DISCARD: CommandSpecification = CommandSpecification {
+    name: "discard",
+    summary: "Forgets what was queued since MULTI, and what WATCH was told",
+    replies: "OK.",
+    handler: |call| {
+        call.session.transaction.take().ok_or(CommandError::DiscardWithoutMulti)?;
+        call.session.watched.clear();
+        Ok(OK.into())
+    },
+    ..TRANSACTION
+};
+
+/// Whether a command is run at once within a transaction.
+pub(super) fn runs_at_once(found: Found) -> bool {
+    // Subcommands have names of their own: CLUSTER RESET is no RESET.
+    found.container.is_none()
+        && matches!(found.specification.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+}
+
+/// Keeps a request for EXEC.
+pub(super) fn queue(
+    environment: &Environment,
+    session: &mut Session,
+    found: Found,
+    arguments: Arguments<'_>,
+) -> Result<Reply, CommandError> {
+    if found.specification.has(Flag::NoMulti) {
+        return Err(CommandError::NotInTransaction);
+    }
+    let Some(transaction) = session.transaction.as_mut().filter(|transaction| !transaction.is_refused) else {
+        return Ok(Reply::Simple("QUEUED"));
+    };
+    let request = OwnedArguments::new(arguments);
+    let most = environment.settings.commands.max_transaction_bytes;
+    transaction.bytes += request.memory();
+    if transaction.bytes as u64 > most {
+        return Err(CommandError::TransactionTooLarge { most });
+    }
+    transaction.requests.push((found, request));
+    Ok(Reply::Simple("QUEUED"))
+}
+
+fn execute(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
+    let transaction = call.session.transaction.take().ok_or(CommandError::ExecWithoutMulti)?;
+    let watched = std::mem::take(&mut call.session.watched);
+    if transaction.is_refused {
+        return Err(CommandError::Discarded);
+    }
+    let Call { environment, session, now, .. } = call;
+    let (environment, now): (&Environment, Moment) = (environment, *now);
+    admit(environment, &transaction)?;
+    let replies = environment.exclusion.alone(session.thread(), || {
+        let unchanged = |watched: &Watched| watched.is_unchanged(&environment.table);
+        watched.iter().all(unchanged).then(|| run_all(environment, session, &transaction, now))
+    });
+    Ok(replies.map_or(Reply::NullArray, Reply::Array).into())
+}
+
+/// Refuses all where one would be refused: the disk may have failed since the requests were queued.
+fn admit(environment: &Environment, transaction: &Transaction) -> Result<(), CommandError> {
+    let gate = environment.persistence.gate();
+    if gate.is_open() {
+        return Ok(());
+    }
+    for (found, _) in &transaction.requests {
+        let admitted = environment.persistence.admit(gate, found.specification);
+        admitted.map_err(|error| CommandError::DiscardedBecause(error.reply("").to_string()))?;
+    }
+    Ok(())
+}
+
+fn run_all(environment: &Environment, session: &mut Session, transaction: &Transaction, now: Moment) -> Vec<Reply> {
+    let run = |(found, request): &(Found, OwnedArguments)| {
+        match dispatch::execute(environment, session, request.arguments(), now) {
+            Outcome::Reply(reply) | Outcome::Close(reply) => reply,
+            // Nothing is begun before it is waited for.
+            _ => {
+                let name = shown(found.full_name().as_bytes());
+                Reply::Error(CommandError::NotInTransaction.reply(&name))
+            }
+        }
+    };
+    transaction.requests.iter().map(run).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::CommandsConfig;
+    use super::super::environment::Settings;
+    use super::super::outcome::Outcome;
+    use super::super::persistence::PersistenceFigures;
+    use super::super::testing::Bench;
+    use crate::base::Durability;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// Runs lines and holds what they are answered against the replies.
+    #[track_caller]
+    fn talk(bench: &mut Bench, lines: &[(&str, &str)]) {
+        for (line, reply) in lines {
+            assert_eq!(bench.run(line), *reply, "{line}");
+        }
+    }
+
+    #[test]
+    fn queued_requests_are_run_in_order_by_exec() {
+        let mut bench = Bench::new();
+        talk(
+            &mut bench,
+            &[
+                ("multi", "+OK"),
+                ("incrby a 2", "+QUEUED"),
+                ("get a", "+QUEUED"),
+                ("incrby a x", "+QUEUED"),
+                ("mincrbyeach a 1 b 2", "+QUEUED"),
+                ("slowlog reset", "+QUEUED"),
+            ],
+        );
+        assert_eq!(bench.environment.table.len(), 0, "nothing is run before EXEC");
+        let error = "-ERR value is not a valid decimal number ('incrby' command)";
+        talk(
+            &mut bench,
+            &[
+                ("exec", &format!("*5 :2 $1 2 {error} *2 :3 :2 +OK")),
+                ("get a", "$1 3"),
+                ("exec", "-ERR EXEC without MULTI"),
+                ("multi", "+OK"),
+                ("exec", "*0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_discarded_is_not_run() {
+        let mut bench = Bench::new();
+        talk(
+            &mut bench,
+            &[
+                ("discard", "-ERR DISCARD without MULTI"),
+                ("multi", "+OK"),
+                ("incr a", "+QUEUED"),
+                ("multi", "-ERR MULTI calls can not be nested"),
+                ("watch a", "-ERR WATCH inside MULTI is not allowed"),
+                ("discard", "+OK"),
+                ("exec", "-ERR EXEC without MULTI"),
+                ("multi", "+OK"),
+                ("incr a", "+QUEUED"),
+                ("reset", "+RESET"),
+                ("exec", "-ERR EXEC without MULTI"),
+                ("get a", "$1 0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_refused_request_makes_exec_run_none() {
+        for (line, error) in [
+            ("nosuch", "-ERR unknown command 'nosuch', with args beginning with:"),
+            ("incr", "-ERR wrong number of arguments for 'incr' command"),
+            ("client nosuch", "-ERR unknown subcommand 'nosuch'. Try CLIENT HELP."),
+            ("save", "-ERR Command not allowed inside a transaction"),
+            ("cluster meet 127.0.0.1 1", "-ERR Command not allowed inside a transaction"),
+            ("cluster reset", "-ERR Command not allowed inside a transaction"),
+            ("flushall", "-ERR Command not allowed inside a transaction"),
+        ] {
+            let mut bench = Bench::new();
+            talk(
+                &mut bench,
+                &[
+                    ("multi", "+OK"),
+                    ("incr a", "+QUEUED"),
+                    (line, error),
+                    ("incr a", "+QUEUED"),
+                    ("exec", "-EXECABORT Transaction discarded because of previous errors."),
+                    ("get a", "$1 0"),
+                    ("exec", "-ERR EXEC without MULTI"),
+                ],
+            );
+        }
+    }
+
+    #[test]
+    fn a_transaction_takes_no_more_memory_than_allowed() {
+        let commands = CommandsConfig { max_transaction_bytes: 1024, ..CommandsConfig::default() };
+        let mut bench = Bench::with(Settings { commands, ..Settings::default() });
+        bench.run("multi");
+        let refused = (0..1000).find_map(|_| {
+            let reply = bench.run("incr a");
+            (reply != "+QUEUED").then_some(reply)
+        });
+        let error = "-ERR a transaction may take 1024 bytes at most (commands.max_transaction_bytes); it will be discarded ('incr' command)";
+        assert_eq!(refused.as_deref(), Some(error));
+        assert_eq!(bench.run("exec"), "-EXECABORT Transaction discarded because of previous errors.");
+        assert_eq!(bench.run("get a"), "$1 0");
+    }
+
+    #[test]
+    fn a_disk_that_fails_before_exec_refuses_all() {
+        let mut bench = Bench::new();
+        let figures = Arc::new(PersistenceFigures::new(Durability::Always, Some(Duration::ZERO)));
+        bench.environment.persistence = Arc::clone(&figures);
+        talk(&mut bench, &[("multi", "+OK"), ("get a", "+QUEUED"), ("incr a", "+QUEUED")]);
+        figures.commits_fail("No space left on device", bench.now.monotonic);
+        let reply = bench.run("exec");
+        assert!(
+            reply.starts_with("-EXECABORT Transaction discarded because of: MISCONF Discnt cannot write"),
+            "{reply}"
+        );
+        figures.commit_succeeded(bench.now.wall);
+        assert!(!bench.session.take_awaits_disk());
+        talk(&mut bench, &[("multi", "+OK"), ("incr a", "+QUEUED"), ("exec", "*1 :1")]);
+        assert!(bench.session.take_awaits_disk(), "once for all");
+    }
+
+    #[test]
+    fn the_password_is_asked_for_within_a_transaction_too() {
+        let mut bench = Bench::with_password("secret");
+        assert_eq!(bench.run("multi"), "-NOAUTH Authentication required.");
+        bench.run("auth secret");
+        talk(&mut bench, &[("multi", "+OK"), ("hello 3", "+QUEUED")]);
+        assert!(bench.run("exec").starts_with("*1 %"), "the last request says how it is answered");
+        talk(&mut bench, &[("multi", "+OK"), ("incr a", "+QUEUED")]);
+        assert!(matches!(bench.outcome(&[b"quit"]), Outcome::Close(_)));
+    }
+}
