@@ -62,7 +62,7 @@ impl Service for Counting {
         self.written.fetch_add(written, Ordering::Relaxed);
     }
 
-    async fn wait(&self, pending: Self::Pending) -> Option<Reply> {
+    async fn wait(&self, (): &(), pending: Self::Pending) -> Option<Reply> {
         match pending {}
     }
 

@@ -254,7 +254,7 @@ pub(super) mod tests {
             persistence: Arc::default(),
         };
         let now = Moment::default();
-        let address = ClientAddress { remote: String::new(), local: String::new() };
+        let address = ClientAddress::default();
         let mut session = Session::new(&environment, address, 0, now.monotonic);
         let mut request = Vec::new();
         write_request(&["COMMAND", "DOCS"], &mut request);

@@ -9,10 +9,13 @@ mod authentication;
 mod backup;
 mod call;
 mod client;
+mod client_filter;
+mod client_line;
 mod clients;
 mod cluster;
 mod config;
 mod configuration;
+mod configured;
 mod connection;
 mod counter_report;
 mod counting;
@@ -23,9 +26,14 @@ mod environment;
 mod error;
 mod help;
 mod info;
+mod interruption;
 mod introspection;
 mod keyspace;
+mod live;
 mod outcome;
+mod parameters;
+mod patience;
+mod pause;
 mod persistence;
 mod persistence_report;
 mod saving;
@@ -39,15 +47,20 @@ mod testing;
 mod values;
 mod waiting;
 
-pub use clients::{Client, Clients, Labels};
+pub use clients::{Client, Clients, Held, Labels, Mark};
 pub use config::Config;
+pub use configured::{ChangeRefused, Configured, Fixed};
 pub use dispatch::execute;
 pub use documentation::reference;
 pub use environment::{Environment, ProcessFigures, REDIS_VERSION, ReplyShape, Settings};
+pub use interruption::Unblocked;
+pub use live::{LiveNumber, RequiredPassword};
 pub use outcome::{
     Acknowledged, AcknowledgementRequest, BACKGROUND_SAVE_STARTED, ClusterRequest, Outcome, Pending, Shutdown,
-    StorageRequest, answer,
+    StorageRequest, answer, unblocked,
 };
+pub use patience::{Dismissal, OutputLimit, Patience};
+pub use pause::Pause;
 pub use persistence::{PersistenceFigures, Stage};
 pub use session::{ClientAddress, Session};
 pub use specification::{Argument, ArgumentKind, CommandSpecification, Flag, Group, KeyPositions};

@@ -47,6 +47,16 @@ impl Statistics {
         Self { lanes: lanes.collect(), rejected_connections: AtomicU64::new(0) }
     }
 
+    /// Begins all counts anew.
+    pub fn reset(&self) {
+        for lane in &self.lanes {
+            let of_commands = lane.calls.iter().chain(&lane.failed).chain(&lane.rejected);
+            let others = [&lane.unknown, &lane.hits, &lane.misses, &lane.input_bytes, &lane.output_bytes];
+            of_commands.chain(others).for_each(|count| count.store(0, Ordering::Relaxed));
+        }
+        self.rejected_connections.store(0, Ordering::Relaxed);
+    }
+
     /// Counts what a session received from its client and sent to it.
     pub fn count_transferred(&self, session: &Session, read: usize, written: usize) {
         let lane = session.lane();

@@ -35,6 +35,7 @@ mod prediction;
 mod progress;
 mod registers;
 mod remote;
+mod room;
 mod saving;
 #[cfg(test)]
 mod saving_tests;
