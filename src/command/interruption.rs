@@ -119,15 +119,15 @@ mod tests {
         let mut known = None;
         for woken in [&first, &last] {
             let waker = Waker::from(Arc::clone(woken));
-            let mut context = Context::from_waker(&waker);
-            assert_eq!(interruption.poll_end(&mut context, &mut known), Poll::Pending);
-            assert_eq!(interruption.poll_end(&mut context, &mut known), Poll::Pending);
+            let context = Context::from_waker(&waker);
+            assert_eq!(interruption.poll_end(&context, &mut known), Poll::Pending);
+            assert_eq!(interruption.poll_end(&context, &mut known), Poll::Pending);
         }
         assert!(interruption.end());
         assert!(!interruption.end());
         assert_eq!((first.0.load(Ordering::Relaxed), last.0.load(Ordering::Relaxed)), (0, 1));
-        let mut context = Context::from_waker(Waker::noop());
-        assert_eq!(interruption.poll_end(&mut context, &mut known), Poll::Ready(()));
+        let context = Context::from_waker(Waker::noop());
+        assert_eq!(interruption.poll_end(&context, &mut known), Poll::Ready(()));
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl Source {
 fn output_limits(value: &str, classes: &[(&str, [&str; 3])]) -> Result<Vec<(String, String)>, String> {
     const EXPECTED: &str = "argument must be a class, hard limit, soft limit and seconds, once or more";
     let words: Vec<&str> = value.split_whitespace().collect();
-    if words.is_empty() || words.len() % 4 != 0 {
+    if words.is_empty() || !words.len().is_multiple_of(4) {
         return Err(EXPECTED.to_owned());
     }
     let mut settings = Vec::new();
