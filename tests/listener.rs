@@ -76,7 +76,7 @@ impl Service for Counting {
 
     async fn publish(&self) {}
 
-    async fn wait(&self, pending: Self::Pending) -> Option<Reply> {
+    async fn wait(&self, (): &(), pending: Self::Pending) -> Option<Reply> {
         match pending {}
     }
 

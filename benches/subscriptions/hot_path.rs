@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use discnt::base::{Amount, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex};
 use discnt::command::{
-    ClientAddress, Environment, Publisher, Session, Settings, Statistics, SubscriptionLimits, Subscriptions, execute,
+    ClientAddress, Environment, Exclusion, Publisher, Session, Settings, Statistics, SubscriptionLimits, Subscriptions,
+    execute,
 };
 use discnt::counter::{Config, Table, TableSettings};
 use discnt::resp::{Decoder, Limits};
@@ -93,9 +94,10 @@ impl Node {
             settings: Settings::default(),
             process: Arc::default(),
             persistence: Arc::default(),
+            observation: Arc::default(),
+            exclusion: Arc::new(Exclusion::new(1)),
         };
-        let address = || ClientAddress { remote: String::new(), local: String::new() };
-        let session = |_| Session::new(&environment, address(), 0, Monotonic::ZERO);
+        let session = |_| Session::new(&environment, ClientAddress::default(), 0, Monotonic::ZERO);
         let sessions = (0..plan.subscribers).map(session).collect();
         for number in 0..plan.counters {
             environment.table.increment(Name::new(load::name(number).as_bytes())?, Amount::ONE, Monotonic::ZERO)?;

@@ -259,7 +259,7 @@ pub(super) mod tests {
             exclusion: Arc::new(Exclusion::new(1)),
         };
         let now = Moment::default();
-        let address = ClientAddress { remote: String::new(), local: String::new() };
+        let address = ClientAddress::default();
         let mut session = Session::new(&environment, address, 0, now.monotonic);
         let mut request = Vec::new();
         write_request(&["COMMAND", "DOCS"], &mut request);

@@ -4,6 +4,7 @@ use super::call::{Call, shown};
 use super::environment::Environment;
 use super::error::CommandError;
 use super::outcome::Outcome;
+use super::pause::Paused;
 use super::session::Session;
 use super::specification::Flag;
 use super::subscribing;
@@ -70,6 +71,9 @@ fn run(
     let monitors = &environment.observation.monitors;
     if monitors.is_watched() {
         monitors.tell(found, arguments, session.client(), now);
+    }
+    if environment.clients.pause().is_on() && waits_for_pause(environment, found, now) {
+        return Outcome::Paused;
     }
     session.client.record(found.ordinal, now.monotonic);
     statistics.count_call(lane, found.ordinal);
@@ -150,6 +154,17 @@ fn admit(found: Found, session: &Session, arguments: usize) -> Result<(), Comman
         return Err(CommandError::Subscribed(found.full_name()));
     }
     Ok(())
+}
+
+/// Whether CLIENT PAUSE has the request wait.
+#[cold]
+fn waits_for_pause(environment: &Environment, found: Found, now: Moment) -> bool {
+    match environment.clients.pause().what(now.monotonic) {
+        // The one way to end it early.
+        Some(Paused::All) => found.full_name() != "client|unpause",
+        Some(Paused::Writes) => found.specification.has(Flag::Write),
+        None => false,
+    }
 }
 
 /// Whether a command that changes counters has done so. Errors change nothing, but for those that say what they did.

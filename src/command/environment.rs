@@ -2,7 +2,9 @@
 
 use super::clients::Clients;
 use super::config::{CommandsConfig, Config};
+use super::configured::{Configured, Fixed};
 use super::exclusion::Exclusion;
+use super::live::{LiveNumber, RequiredPassword};
 use super::observation::Observation;
 use super::persistence::PersistenceFigures;
 use super::statistics::Statistics;
@@ -57,14 +59,14 @@ pub struct Environment {
 pub struct Settings {
     /// The shape of replies.
     pub shape: ReplyShape,
-    /// What clients have to give to AUTH; none or an empty one lets everyone in.
-    pub password: Option<String>,
-    /// The effective configuration as `section.key` and value, for CONFIG GET. Secrets are never shown from it.
-    pub config: Vec<(String, String)>,
+    /// What clients have to give to AUTH.
+    pub password: RequiredPassword,
+    /// The configuration in effect, for CONFIG. Secrets are never shown from it.
+    pub config: Arc<dyn Configured>,
     /// This program's version.
     pub version: String,
     /// How many clients may be connected at once.
-    pub max_clients: u64,
+    pub max_clients: LiveNumber,
     /// The `[debug]` section.
     pub debug: Config,
     /// The `[commands]` section.
@@ -75,10 +77,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             shape: ReplyShape::Redis,
-            password: None,
-            config: Vec::new(),
+            password: RequiredPassword::default(),
+            config: Arc::new(Fixed::default()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            max_clients: 10_000,
+            max_clients: LiveNumber::new(10_000),
             debug: Config::default(),
             commands: CommandsConfig::default(),
         }
@@ -87,8 +89,8 @@ impl Default for Settings {
 
 impl Settings {
     /// The password that clients must give, if any.
-    pub fn required_password(&self) -> Option<&str> {
-        self.password.as_deref().filter(|text| !text.is_empty())
+    pub fn required_password(&self) -> Option<Arc<str>> {
+        self.password.current()
     }
 }
 

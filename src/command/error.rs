@@ -58,6 +58,24 @@ pub(super) enum CommandError {
     ClientType(String),
     #[error("Invalid client ID")]
     ClientId,
+    #[error("client-id should be greater than 0")]
+    ClientIdToKill,
+    #[error("No such user '{0}'")]
+    NoSuchUser(String),
+    #[error("No such client")]
+    NoSuchClient,
+    #[error("maxage is not an integer or out of range")]
+    MaxAge,
+    #[error("CLIENT UNBLOCK reason should be TIMEOUT or ERROR")]
+    UnblockReason,
+    #[error("client unblocked via CLIENT UNBLOCK")]
+    Unblocked,
+    #[error(
+        "client-side caching is not offered: counters change on every node without a command here, and nobody could tell you of each change; SUBSCRIBE tells of those that you name. Tracking is off"
+    )]
+    NoTracking,
+    #[error("CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled")]
+    NotTracking,
     #[error("Invalid node address specified: {host}:{port}, {expected}; nothing was changed")]
     NodeAddress { host: String, port: String, expected: &'static str },
     #[error(
@@ -100,6 +118,10 @@ pub(super) enum CommandError {
     NoKeyArguments,
     #[error("Invalid number of arguments specified for command")]
     InvalidArity,
+    #[error("Unknown option or number of arguments for CONFIG SET - '{0}'")]
+    UnknownParameter(String),
+    #[error("CONFIG SET failed (possibly related to argument '{argument}') - {reason}; nothing was changed")]
+    ConfigSet { argument: String, reason: String },
     #[error("no such key")]
     NoSuchKey,
     #[error("the node is still starting; nothing was changed")]
@@ -154,6 +176,8 @@ impl CommandError {
             Self::Loading { .. } => "LOADING",
             Self::NotOnDisk { .. } => "MISCONF",
             Self::Discarded | Self::DiscardedBecause(_) => "EXECABORT",
+            Self::Unblocked => "UNBLOCKED",
+            Self::Counter(error) | Self::Partly { error, .. } if error.is_want_of_memory() => "OOM",
             _ => "ERR",
         }
     }
@@ -182,6 +206,10 @@ impl CommandError {
                     | Self::NotInTransaction
                     | Self::NothingWritten
                     | Self::Subscribed(_)
+                    | Self::UnknownParameter(_)
+                    | Self::ConfigSet { .. }
+                    | Self::NoTracking
+                    | Self::NotTracking
             )
     }
 

@@ -30,6 +30,10 @@ pub struct ClientAddress {
     pub remote: String,
     /// This node's end.
     pub local: String,
+    /// The number of the connection's file descriptor.
+    pub descriptor: i32,
+    /// Whether they are on one machine, and meet at a socket's path.
+    pub is_unix: bool,
 }
 
 /// The state of one connection. Listed among the clients from its making until it is dropped.
@@ -41,6 +45,7 @@ pub struct Session {
     pub(super) authenticated: bool,
     /// Its subscriptions, if it has any.
     pub(super) listening: Option<Listening>,
+    pub(super) replies: Replies,
     /// It changed something, and the replies that say so have to wait until that is on disk.
     pub(super) awaits_disk: bool,
     /// What was queued since MULTI.
@@ -61,11 +66,12 @@ impl Session {
     pub fn new(environment: &Environment, address: ClientAddress, thread: usize, now: Monotonic) -> Self {
         let clients = Arc::clone(&environment.clients);
         Self {
-            client: clients.register(address.remote, address.local, now),
+            client: clients.register(address, now),
             clients,
             protocol: Protocol::Resp2,
             authenticated: environment.settings.required_password().is_none(),
             listening: None,
+            replies: Replies::default(),
             awaits_disk: false,
             transaction: None,
             watched: Vec::new(),
@@ -115,6 +121,12 @@ impl Session {
         }
     }
 
+    /// Whether the reply to the request that was just run is to be sent; asked once for each.
+    #[inline]
+    pub fn takes_reply(&mut self) -> bool {
+        self.replies.takes()
+    }
+
     /// The protocol that replies are to be encoded in.
     pub fn protocol(&self) -> Protocol {
         self.protocol
@@ -143,6 +155,36 @@ impl Session {
     pub(super) fn set_protocol(&mut self, protocol: Protocol) {
         self.protocol = protocol;
         self.client.set_protocol(protocol);
+    }
+}
+
+/// Which replies a client wants, as CLIENT REPLY said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Replies {
+    is_off: bool,
+    /// So many replies are left out from here on.
+    skipped: u8,
+}
+
+impl Replies {
+    #[inline]
+    fn takes(&mut self) -> bool {
+        if !self.is_off && self.skipped == 0 {
+            return true;
+        }
+        self.skipped = self.skipped.saturating_sub(1);
+        false
+    }
+
+    pub(super) fn turn(&mut self, on: bool) {
+        *self = Self { is_off: !on, skipped: 0 };
+    }
+
+    /// Leaves out the replies to this request and to the next.
+    pub(super) fn skip_next(&mut self) {
+        if !self.is_off {
+            self.skipped = 2;
+        }
     }
 }
 

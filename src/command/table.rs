@@ -2,8 +2,9 @@
 
 use super::specification::CommandSpecification;
 use super::{
-    authentication, backup, client, cluster, connection, counting, debug, flushing, introspection, keyspace, latency,
-    memory, monitor, object, saving, server, slowlog, subscribing, transactions, values, waiting, watching,
+    authentication, backup, client, cluster, configuration, connection, counting, debug, flushing, introspection,
+    keyspace, latency, memory, monitor, object, saving, server, slowlog, subscribing, transactions, values, waiting,
+    watching,
 };
 
 const TABLE: &[CommandSpecification] = &[
@@ -50,7 +51,7 @@ const TABLE: &[CommandSpecification] = &[
     client::CLIENT,
     server::INFO,
     server::TIME,
-    server::CONFIG,
+    configuration::CONFIG,
     saving::SAVE,
     saving::BGSAVE,
     saving::LASTSAVE,
@@ -256,7 +257,7 @@ mod tests {
         for Found { specification, container, .. } in all() {
             let name = specification.name;
             let has_subcommands = !specification.subcommands.is_empty();
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase()), "{name}");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{name}");
             assert!(name.len() <= 16 && !name.is_empty(), "{name}");
             assert!(!specification.summary.is_empty() && !specification.summary.ends_with('.'));
             assert!(specification.replies.ends_with('.') || has_subcommands, "{name}");

@@ -1,8 +1,8 @@
 //! What the tests of commands have in common: an environment without a node, and requests as text.
 
 use super::{
-    ClientAddress, ClusterRequest, Environment, Exclusion, Outcome, Pending, ProcessFigures, Session, Settings,
-    Statistics, execute, execute_timed,
+    ClientAddress, ClusterRequest, Environment, Exclusion, Outcome, Pending, ProcessFigures, RequiredPassword, Session,
+    Settings, Statistics, execute, execute_timed,
 };
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use crate::counter::{self, Table, TableSettings};
@@ -49,11 +49,16 @@ impl Bench {
     }
 
     pub(super) fn with_password(password: &str) -> Self {
-        Self::with(Settings { password: Some(password.to_owned()), ..Settings::default() })
+        Self::with(Settings { password: RequiredPassword::new(Some(password)), ..Settings::default() })
     }
 
     pub(super) fn connect(environment: &Environment, now: Moment) -> Session {
-        let address = ClientAddress { remote: "127.0.0.1:40000".to_owned(), local: "127.0.0.1:5262".to_owned() };
+        let address = ClientAddress {
+            remote: "127.0.0.1:40000".to_owned(),
+            local: "127.0.0.1:5262".to_owned(),
+            descriptor: 8,
+            is_unix: false,
+        };
         Session::new(environment, address, 0, now.monotonic)
     }
 

@@ -37,6 +37,7 @@ mod prediction;
 mod progress;
 mod registers;
 mod remote;
+mod room;
 mod saving;
 #[cfg(test)]
 mod saving_tests;

@@ -106,9 +106,7 @@ impl Shard {
         if let Some(slot) = self.find(hash, name) {
             return Ok(slot);
         }
-        if shared.counters.load(Ordering::Relaxed) >= shared.max_counters {
-            return Err(CounterError::Full(shared.max_counters));
-        }
+        shared.room.check(shared.counters.load(Ordering::Relaxed))?;
         Ok(self.find_or_create(shared, hash, name))
     }
 

@@ -1,5 +1,7 @@
 //! The service of a node: requests go to the commands, and changes of the cluster to whoever makes them.
 
+use std::future::poll_fn;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -7,12 +9,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::disk::Disk;
 use super::flushing::flush;
+use super::live::Live;
 use super::publishing::publish;
-use super::service::{Connection, Response, Service};
+use super::service::{Connection, Endpoint, Holding, Response, Service};
 use crate::base::Moment;
 use crate::command::{
-    self, Acknowledged, AcknowledgementRequest, BACKGROUND_SAVE_STARTED, ClientAddress, ClusterRequest, Entry,
-    Environment, FlushRequest, Outcome, Pending, Shutdown, Stage, StorageRequest,
+    self, Acknowledged, AcknowledgementRequest, BACKGROUND_SAVE_STARTED, Client, ClientAddress, ClusterRequest, Entry,
+    Environment, FlushRequest, Mark, Outcome, Pending, Shutdown, Stage, StorageRequest, Unblocked,
 };
 use crate::counter::Table;
 use crate::driver::{AcknowledgementCall, ClusterCall, NodeCall};
@@ -35,6 +38,8 @@ pub struct Ways {
     pub node_calls: mpsc::Sender<NodeCall>,
     /// What is to be written.
     pub disk: Arc<dyn Disk>,
+    /// What clients are allowed.
+    pub live: Arc<Live>,
     /// The end of the server.
     pub shutdowns: mpsc::Sender<Shutdown>,
     /// Once this is true, nobody waits any more.
@@ -185,8 +190,9 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     type Entry<'a> = Entry<'a>;
 
     fn open(&self, connection: Connection) -> command::Session {
-        let Connection { peer, local, thread } = connection;
-        let address = ClientAddress { remote: peer.to_string(), local: local.to_string() };
+        let Connection { peer, local, descriptor, thread } = connection;
+        let is_unix = matches!(peer, Endpoint::Unix(_));
+        let address = ClientAddress { remote: peer.to_string(), local: local.to_string(), descriptor, is_unix };
         command::Session::new(self.environment(), address, thread, self.now().monotonic)
     }
 
@@ -218,11 +224,13 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
             Outcome::Reply(reply) => Response::Reply(reply),
             Outcome::Close(reply) => Response::Close(reply),
             Outcome::Wait(request) => Response::Wait(request),
+            Outcome::Paused => Response::Paused,
         }
     }
 
     fn transferred(&self, session: &command::Session, read: usize, written: usize) {
         self.environment().statistics.count_transferred(session, read, written);
+        session.client().held().traffic.fetch_add((read + written) as u64, Ordering::Relaxed);
     }
 
     #[inline]
@@ -244,11 +252,20 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
         publish(self).await;
     }
 
-    async fn wait(&self, pending: Pending) -> Option<Reply> {
+    async fn wait(&self, session: &command::Session, pending: Pending) -> Option<Reply> {
+        let client = session.client();
+        let _blocked = Blocked::begin(client);
         match pending {
             Pending::Cluster(request) => Some(self.change_cluster(request).await),
             Pending::Storage(request) => self.store(request).await,
-            Pending::Acknowledgement(request) => Some(request.reply(self.acknowledged(request).await)),
+            Pending::Acknowledgement(request) => {
+                let acknowledged = match client.wait_for(self.acknowledged(request)).await {
+                    Ok(acknowledged) => acknowledged,
+                    Err(Unblocked::Timeout) => self.acknowledged(request.without_waiting()).await,
+                    Err(Unblocked::Error) => return Some(command::unblocked()),
+                };
+                Some(request.reply(acknowledged))
+            }
             Pending::Flush(request) => Some(self.flush(request).await),
             Pending::Sleep(time) => {
                 tokio::select! {
@@ -257,6 +274,54 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
                 }
                 Some(command::answer(Ok(())))
             }
+            Pending::RewriteConfiguration => {
+                let config = Arc::clone(&self.environment().settings.config);
+                // It waits for a disk, and the thread's other clients must not.
+                let rewritten = tokio::task::spawn_blocking(move || config.rewrite()).await;
+                let result = rewritten.unwrap_or_else(|_| Err("writing the file ended with a panic".to_owned()));
+                Some(command::answer(result))
+            }
+        }
+    }
+
+    #[inline]
+    fn takes_reply(&self, session: &mut command::Session) -> bool {
+        session.takes_reply()
+    }
+
+    fn holds(&self, session: &command::Session, holding: Holding) {
+        let held = session.client().held();
+        held.query.store(holding.query as u64, Ordering::Relaxed);
+        held.query_capacity.store(holding.query_capacity as u64, Ordering::Relaxed);
+        held.output.store(holding.output as u64, Ordering::Relaxed);
+    }
+
+    fn output_limit(&self, session: &command::Session) -> u64 {
+        self.ways.live.hard_bytes(session.client().is_subscriber())
+    }
+
+    fn ended(&self, session: &command::Session) -> impl Future<Output = ()> + Send + 'static {
+        let client = Arc::clone(session.client());
+        async move { client.ended().await }
+    }
+
+    async fn resumed(&self, session: &command::Session) -> bool {
+        let _blocked = Blocked::begin(session.client());
+        let pause = self.environment().clients.pause();
+        while let Some(left) = pause.left(self.now().monotonic) {
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                () = poll_fn(|context| pause.poll_ended(context)) => {}
+                () = self.stopped() => return false,
+            }
+        }
+        true
+    }
+
+    fn look_after(&self) {
+        let patience = self.ways.live.current().patience();
+        for (client, why) in self.environment().clients.dismiss(&patience, self.now().monotonic) {
+            tracing::info!(client = client.id(), address = client.remote(), "a client is cut off: {why}");
         }
     }
 
@@ -273,6 +338,22 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
 
     async fn released(&self, ticket: u64) {
         self.ways.disk.committed(ticket).await;
+    }
+}
+
+/// A client waits for the answer to its request.
+struct Blocked<'a>(&'a Client);
+
+impl<'a> Blocked<'a> {
+    fn begin(client: &'a Client) -> Self {
+        client.set(Mark::Blocked, true);
+        Self(client)
+    }
+}
+
+impl Drop for Blocked<'_> {
+    fn drop(&mut self) {
+        self.0.set(Mark::Blocked, false);
     }
 }
 

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use tokio::io::DuplexStream;
 use tokio::sync::{Notify, watch};
@@ -10,6 +10,7 @@ use crate::listener::Connection;
 use crate::resp::{Arguments, Protocol};
 
 const PATIENCE: Duration = Duration::from_secs(10);
+const REQUESTS_PER_TURN: u32 = 100;
 
 /// A service of a few commands that show what a session does with replies.
 #[derive(Default)]
@@ -27,6 +28,11 @@ struct TestService {
     committed: Notify,
     /// Messages to whoever is connected, and who waits for them.
     messages: std::sync::Mutex<(Vec<&'static str>, Option<std::task::Waker>)>,
+    /// PAUSABLE is put off.
+    paused: AtomicBool,
+    resumed: AtomicUsize,
+    output_limit: AtomicU64,
+    holding: std::sync::Mutex<Holding>,
 }
 
 impl TestService {
@@ -52,6 +58,7 @@ struct TestState {
     protocol: Protocol,
     unauthenticated: bool,
     held: Option<u64>,
+    muted: u8,
 }
 
 impl Service for TestService {
@@ -99,6 +106,16 @@ impl Service for TestService {
                 session.held = Some(self.unfinished_commits.load(Ordering::Relaxed));
                 Reply::Simple("HELD")
             }
+            b"PAUSABLE" if self.paused.load(Ordering::Relaxed) => return Response::Paused,
+            b"PAUSABLE" => {
+                self.resumed.fetch_add(1, Ordering::Relaxed);
+                Reply::Simple("RESUMED")
+            }
+            // Without its own reply, and those to the next two.
+            b"MUTE" => {
+                session.muted = 3;
+                Reply::Simple("OK")
+            }
             b"DEAUTHENTICATE" => {
                 session.unauthenticated = true;
                 Reply::Simple("OK")
@@ -135,9 +152,28 @@ impl Service for TestService {
 
     async fn publish(&self) {}
 
-    async fn wait(&self, goes_on: bool) -> Option<Reply> {
+    async fn wait(&self, _: &TestState, goes_on: bool) -> Option<Reply> {
         self.go.notified().await;
         goes_on.then_some(Reply::Simple("WAITED"))
+    }
+
+    fn takes_reply(&self, session: &mut TestState) -> bool {
+        let is_muted = session.muted > 0;
+        session.muted = session.muted.saturating_sub(1);
+        !is_muted
+    }
+
+    fn holds(&self, _: &TestState, holding: Holding) {
+        *self.holding.lock().expect("no panic") = holding;
+    }
+
+    fn output_limit(&self, _: &TestState) -> u64 {
+        self.output_limit.load(Ordering::Relaxed)
+    }
+
+    async fn resumed(&self, _: &TestState) -> bool {
+        self.go.notified().await;
+        !self.paused.load(Ordering::Relaxed)
     }
 
     fn take_hold(&self, session: &mut TestState) -> Option<u64> {
@@ -189,7 +225,11 @@ fn connect_to(service: &Arc<TestService>, holds: &Arc<Holds<u64>>, pipe_bytes: u
     let served = tokio::spawn({
         let (service, pool) = (Arc::clone(&service), Arc::clone(&pool));
         async move {
-            let settings = SessionSettings { limits: Limits::default(), output_buffer_bytes: 4096 };
+            let settings = SessionSettings {
+                limits: Limits::default(),
+                output_buffer_bytes: 4096,
+                requests_per_turn: REQUESTS_PER_TURN,
+            };
             Session::new(&*service, TestState::default(), server, (pool, holds), settings)
                 .run(StopSignal::new(signal))
                 .await
@@ -494,4 +534,75 @@ async fn a_session_that_is_to_get_no_more_messages_is_closed() {
     client.expect(b"+PONG\r\n").await;
     client.service.tell("CLOSE");
     client.expect_end().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_put_off_is_run_once_when_requests_may_go_on() {
+    let mut client = connect(4096);
+    client.service.paused.store(true, Ordering::Relaxed);
+    client.send(b"ECHO a\r\nPAUSABLE\r\nECHO b\r\n").await;
+    client.expect(b"$1\r\na\r\n").await;
+    client.settle().await;
+    client.service.paused.store(false, Ordering::Relaxed);
+    client.service.go.notify_one();
+    client.expect(b"+RESUMED\r\n$1\r\nb\r\n").await;
+    assert_eq!(client.service.resumed.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_is_put_off_for_good_closes_the_connection() {
+    let mut client = connect(4096);
+    client.service.paused.store(true, Ordering::Relaxed);
+    client.send(b"PAUSABLE\r\nPING\r\n").await;
+    client.settle().await;
+    client.service.go.notify_one();
+    client.expect_end().await;
+    assert_eq!(client.service.resumed.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_long_pipeline_leaves_the_others_their_turns() {
+    let [mut greedy, mut modest] = connect_all(1 << 20);
+    let requests = 50 * REQUESTS_PER_TURN as usize;
+    greedy.send(&b"PING\r\n".repeat(requests)).await;
+    modest.send(b"PING\r\n").await;
+    modest.expect(b"+PONG\r\n").await;
+    let run = modest.service.executed.load(Ordering::Relaxed);
+    assert!(run <= 4 * REQUESTS_PER_TURN as usize, "{run} requests were run before the other's one");
+    greedy.expect(&b"+PONG\r\n".repeat(requests)).await;
+}
+
+#[tokio::test]
+async fn replies_that_nobody_wants_are_not_sent() {
+    let mut client = connect(4096);
+    client.send(b"MUTE\r\nECHO a\r\nWAIT\r\nECHO b\r\n").await;
+    client.settle().await;
+    client.service.go.notify_one();
+    client.expect(b"$1\r\nb\r\n").await;
+}
+
+#[tokio::test]
+async fn a_client_whose_replies_pass_its_limit_is_cut_off() {
+    let mut client = connect(1 << 20);
+    client.service.output_limit.store(2500, Ordering::Relaxed);
+    client.send(b"LARGE\r\nLARGE\r\n").await;
+    client.expect(&format!("$1000\r\n{}\r\n", "x".repeat(1000)).repeat(2).into_bytes()).await;
+    client.send(b"LARGE\r\nLARGE\r\nLARGE\r\n").await;
+    client.expect_end().await;
+}
+
+#[tokio::test]
+async fn what_a_client_leaves_unread_is_told() {
+    let mut client = connect(64);
+    client.send(b"LARGE\r\n").await;
+    client.settle().await;
+    let told = *client.service.holding.lock().expect("no panic");
+    assert_eq!(told.output, 1009 - 64);
+    let mut rest = vec![0; 1009];
+    timeout(PATIENCE, client.stream.read_exact(&mut rest)).await.expect("all of it").expect("connected");
+    client.settle().await;
+    assert_eq!(*client.service.holding.lock().expect("no panic"), Holding::default());
+    client.send(b"PIN").await;
+    client.settle().await;
+    assert_eq!(client.service.holding.lock().expect("no panic").query, 3);
 }
