@@ -17,6 +17,8 @@ use crate::resp::{Arguments, OwnedArguments, Reply};
 pub(super) struct Transaction {
     requests: Vec<(Found, OwnedArguments)>,
     bytes: usize,
+    /// One of the requests may change counters.
+    writes: bool,
     /// A request was refused, so none of them will be run.
     is_refused: bool,
 }
@@ -24,9 +26,8 @@ pub(super) struct Transaction {
 impl Transaction {
     /// Takes note that a request was refused.
     pub(super) fn refuse(&mut self) {
-        self.is_refused = true;
-        // They will not be needed.
-        self.requests = Vec::new();
+        // The requests will not be needed.
+        *self = Self { is_refused: true, ..Self::default() };
     }
 }
 
@@ -80,6 +81,13 @@ pub(super) fn runs_at_once(found: Found) -> bool {
         && matches!(found.specification.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
 }
 
+/// Whether the command is an EXEC that may change counters.
+pub(super) fn would_write(session: &Session, found: Found) -> bool {
+    found.container.is_none()
+        && found.specification.name == EXEC.name
+        && session.transaction.as_ref().is_some_and(|transaction| transaction.writes)
+}
+
 /// Keeps a request for EXEC.
 pub(super) fn queue(
     environment: &Environment,
@@ -99,6 +107,7 @@ pub(super) fn queue(
     if transaction.bytes as u64 > most {
         return Err(CommandError::TransactionTooLarge { most });
     }
+    transaction.writes |= found.specification.has(Flag::Write);
     transaction.requests.push((found, request));
     Ok(Reply::Simple("QUEUED"))
 }
@@ -134,7 +143,7 @@ fn admit(environment: &Environment, transaction: &Transaction) -> Result<(), Com
 
 fn run_all(environment: &Environment, session: &mut Session, transaction: &Transaction, now: Moment) -> Vec<Reply> {
     let run = |(found, request): &(Found, OwnedArguments)| {
-        match dispatch::execute(environment, session, request.arguments(), now) {
+        match dispatch::execute_queued(environment, session, request.arguments(), now) {
             Outcome::Reply(reply) | Outcome::Close(reply) => reply,
             // Nothing is begun before it is waited for.
             _ => {
@@ -148,6 +157,7 @@ fn run_all(environment: &Environment, session: &mut Session, transaction: &Trans
 
 #[cfg(test)]
 mod tests {
+    use super::super::call::OK;
     use super::super::config::CommandsConfig;
     use super::super::environment::Settings;
     use super::super::outcome::Outcome;
@@ -273,6 +283,26 @@ mod tests {
         assert!(!bench.session.take_awaits_disk());
         talk(&mut bench, &[("multi", "+OK"), ("incr a", "+QUEUED"), ("exec", "*1 :1")]);
         assert!(bench.session.take_awaits_disk(), "once for all");
+    }
+
+    #[test]
+    fn a_pause_holds_requests_back_before_they_are_queued_and_exec_if_it_would_write() {
+        let mut bench = Bench::new();
+        let pause = |mode| [&b"client"[..], b"pause", b"1000", mode];
+        let mut operator = Bench { session: Bench::connect(&bench.environment, bench.now), ..Bench::new() };
+        operator.environment = bench.environment.clone();
+        talk(&mut bench, &[("multi", "+OK"), ("incr a", "+QUEUED")]);
+        assert_eq!(operator.outcome(&pause(b"write")), OK.into());
+        assert_eq!(bench.outcome(&[b"incr", b"a"]), Outcome::Paused);
+        assert_eq!(bench.outcome(&[b"exec"]), Outcome::Paused);
+        talk(&mut bench, &[("get a", "+QUEUED"), ("discard", "+OK"), ("multi", "+OK"), ("get a", "+QUEUED")]);
+        assert_eq!(bench.run("exec"), "*1 $1 0");
+        assert_eq!(operator.outcome(&pause(b"all")), OK.into());
+        assert_eq!(bench.outcome(&[b"multi"]), Outcome::Paused);
+        operator.run("client unpause");
+        talk(&mut bench, &[("multi", "+OK"), ("client pause 1000", "+QUEUED"), ("incr a", "+QUEUED")]);
+        assert_eq!(bench.run("exec"), "*2 +OK :1", "what has begun is not held back");
+        assert_eq!(bench.outcome(&[b"ping"]), Outcome::Paused);
     }
 
     #[test]
