@@ -19,9 +19,13 @@ pub(super) fn describe(client: &Client, now: Monotonic) -> String {
     let query = held.query.load(Ordering::Relaxed);
     let capacity = held.query_capacity.load(Ordering::Relaxed);
     let output = held.output.load(Ordering::Relaxed);
-    let memory = size_of::<Client>() as u64 + capacity + output;
+    let (multi, multi_memory) = match client.queued() {
+        Some(queued) => (queued.requests.to_string(), queued.bytes as u64),
+        None => ("-1".to_owned(), 0),
+    };
+    let memory = size_of::<Client>() as u64 + capacity + output + multi_memory;
     let mut line = format!(
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub={names} psub={patterns} ssub=0 multi=-1",
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub={names} psub={patterns} ssub=0 multi={multi}",
         client.id(),
         client.remote(),
         client.local(),
@@ -31,7 +35,7 @@ pub(super) fn describe(client: &Client, now: Monotonic) -> String {
         now.since(client.last_active()).as_secs(),
         flags(client),
     );
-    line += &format!(" qbuf={query} qbuf-free={} argv-mem=0 multi-mem=0", capacity.saturating_sub(query));
+    line += &format!(" qbuf={query} qbuf-free={} argv-mem=0 multi-mem={multi_memory}", capacity.saturating_sub(query));
     line += &format!(" rbs={output} rbp={output} obl={output} oll=0 omem=0 tot-mem={memory}");
     line += &format!(" events={} cmd={command} user=default redir=-1", if output > 0 { "rw" } else { "r" });
     line += &format!(" resp={protocol} lib-name={} lib-ver={}\n", labels.library, labels.library_version);
@@ -41,7 +45,9 @@ pub(super) fn describe(client: &Client, now: Monotonic) -> String {
 /// The letters that Redis has for what a connection is or is in; N for nothing.
 fn flags(client: &Client) -> String {
     let letters = [
+        ('O', client.has(Mark::Monitors)),
         ('P', client.is_subscriber()),
+        ('x', client.queued().is_some()),
         ('b', client.has(Mark::Blocked)),
         ('A', client.is_ended()),
         ('U', client.address().is_unix),

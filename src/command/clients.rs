@@ -72,6 +72,7 @@ impl Clients {
             marks: AtomicU8::new(0),
             names: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
+            queued: Mutex::default(),
             held: Held::default(),
             seen: Mutex::default(),
             interruption: Interruption::default(),
@@ -99,6 +100,7 @@ pub struct Client {
     /// What it is subscribed to.
     names: AtomicUsize,
     patterns: AtomicUsize,
+    queued: Mutex<Option<Queued>>,
     held: Held,
     seen: Mutex<Seen>,
     interruption: Interruption,
@@ -113,6 +115,15 @@ pub struct Labels {
     pub library: String,
     /// The version of the client library.
     pub library_version: String,
+}
+
+/// What a client has asked for since MULTI.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queued {
+    /// So many requests.
+    pub requests: usize,
+    /// The memory that they take.
+    pub bytes: usize,
 }
 
 /// What a connection holds in memory, and what passed through it, all in bytes.
@@ -137,6 +148,8 @@ pub enum Mark {
     NoTouch = 2,
     /// Its request takes time, and so it waits.
     Blocked = 4,
+    /// It was told to show all requests.
+    Monitors = 8,
 }
 
 impl Client {
@@ -194,6 +207,11 @@ impl Client {
     pub fn set_subscriptions(&self, (names, patterns): (usize, usize)) {
         self.names.store(names, Ordering::Relaxed);
         self.patterns.store(patterns, Ordering::Relaxed);
+    }
+
+    /// What waits for its EXEC; none without MULTI.
+    pub fn queued(&self) -> Option<Queued> {
+        *self.queued.lock()
     }
 
     /// Whether it receives what it did not ask for each time.
@@ -275,6 +293,10 @@ impl Client {
 
     pub(super) fn set_protocol(&self, protocol: Protocol) {
         self.resp3.store(protocol == Protocol::Resp3, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_queued(&self, queued: Option<Queued>) {
+        *self.queued.lock() = queued;
     }
 
     pub(super) fn change_labels(&self, change: impl FnOnce(&mut Labels)) {

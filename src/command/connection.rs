@@ -5,7 +5,7 @@ use super::error::CommandError;
 use super::keyspace::parse_integer;
 use super::outcome::Outcome;
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group};
-use super::subscribing;
+use super::{monitor, subscribing, transactions};
 use crate::resp::{Protocol, Reply};
 
 const MESSAGE: Argument = Argument::new("message", ArgumentKind::Text);
@@ -66,8 +66,9 @@ pub(super) const RESET: CommandSpecification = CommandSpecification {
         call.session.listening = None;
         subscribing::settle(call.session);
         call.session.transaction = None;
+        transactions::settle(call.session);
         call.session.watched.clear();
-        call.session.monitoring = None;
+        monitor::end(call.session);
         Ok(Reply::Simple("RESET").into())
     },
     ..CONNECTION

@@ -67,7 +67,7 @@ mod values;
 mod waiting;
 mod watching;
 
-pub use clients::{Client, Clients, Held, Labels, Mark};
+pub use clients::{Client, Clients, Held, Labels, Mark, Queued};
 pub use config::{CommandsConfig, Config};
 pub use configured::{ChangeRefused, Configured, Fixed};
 pub use dispatch::{execute, execute_timed};

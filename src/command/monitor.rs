@@ -4,9 +4,10 @@
 //! not read fast enough is cut off.
 
 use super::call::{Call, OK};
-use super::clients::Client;
+use super::clients::{Client, Mark};
 use super::error::CommandError;
 use super::outcome::Outcome;
+use super::session::Session;
 use super::shown_request::{arguments_to_show, write_quoted};
 use super::specification::{BASE, CommandSpecification, Flag};
 use super::table::Found;
@@ -35,9 +36,17 @@ pub(super) const MONITOR: CommandSpecification = CommandSpecification {
 
 fn monitor(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     if call.session.monitoring.is_none() {
-        call.session.monitoring = Some(call.environment.observation.monitors.add());
+        let client = Arc::clone(&call.session.client);
+        client.set(Mark::Monitors, true);
+        call.session.monitoring = Some(call.environment.observation.monitors.add(client));
     }
     Ok(OK.into())
+}
+
+/// The connection sees no more requests.
+pub(super) fn end(session: &mut Session) {
+    session.client.set(Mark::Monitors, false);
+    session.monitoring = None;
 }
 
 /// Who wants to see all requests.
@@ -48,8 +57,11 @@ pub struct Monitors {
 }
 
 /// What waits for one monitor.
-#[derive(Debug, Default)]
-struct Outbox(Mutex<Waiting>);
+#[derive(Debug)]
+struct Outbox {
+    client: Arc<Client>,
+    waiting: Mutex<Waiting>,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -70,8 +82,8 @@ pub(super) struct Monitoring {
 pub struct MonitorTooSlow;
 
 impl Monitors {
-    fn add(self: &Arc<Self>) -> Monitoring {
-        let outbox = Arc::new(Outbox::default());
+    fn add(self: &Arc<Self>, client: Arc<Client>) -> Monitoring {
+        let outbox = Arc::new(Outbox { client, waiting: Mutex::default() });
         self.outboxes.lock().push(Arc::clone(&outbox));
         self.any.store(true, Ordering::Relaxed);
         Monitoring { outbox, monitors: Arc::clone(self) }
@@ -124,10 +136,12 @@ fn line_of(found: Found, arguments: Arguments<'_>, client: &Client, now: Moment)
 impl Outbox {
     /// Answers whether there was room.
     fn put(&self, line: &[u8]) -> bool {
-        let mut waiting = self.0.lock();
+        let mut waiting = self.waiting.lock();
         if waiting.lines.len() + line.len() > MAX_WAITING_BYTES {
             waiting.is_overfull = true;
             waiting.lines = Vec::new();
+            // It may be in the middle of a write that would never end.
+            self.client.end();
         } else {
             waiting.lines.extend_from_slice(line);
         }
@@ -141,7 +155,7 @@ impl Outbox {
 impl Monitoring {
     /// Completes when there is something to be sent, or no more will be.
     pub(super) fn poll(&self, context: &Context<'_>) -> Poll<()> {
-        let mut waiting = self.outbox.0.lock();
+        let mut waiting = self.outbox.waiting.lock();
         if waiting.is_overfull || !waiting.lines.is_empty() {
             return Poll::Ready(());
         }
@@ -151,7 +165,7 @@ impl Monitoring {
 
     /// Appends all that waits.
     pub(super) fn take(&self, out: &mut Vec<u8>) -> Result<(), MonitorTooSlow> {
-        let mut waiting = self.outbox.0.lock();
+        let mut waiting = self.outbox.waiting.lock();
         if waiting.is_overfull {
             return Err(MonitorTooSlow);
         }
@@ -195,6 +209,7 @@ mod tests {
                         +1700000000.123000 [0 127.0.0.1:40000] \"GET\" \"foo\"\r\n\
                         +1700000000.123000 [0 127.0.0.1:40000] \"auth\" \"(redacted)\"\r\n";
         assert_eq!(told(&bench), expected);
+        assert!(bench.text("client info").contains(" flags=O "));
         assert_eq!(bench.run("reset"), "+RESET");
         assert!(!bench.environment.observation.monitors.is_watched());
     }
@@ -224,6 +239,7 @@ mod tests {
         assert!(requests > 900, "an argument is cut: {requests}");
         let monitoring = bench.session.monitoring.as_ref().expect("it monitors");
         assert_eq!(monitoring.take(&mut Vec::new()), Err(MonitorTooSlow));
+        assert!(bench.session.client().is_ended(), "also in the middle of a write");
         bench.run("get a");
     }
 }

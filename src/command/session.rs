@@ -5,7 +5,7 @@ use super::environment::Environment;
 use super::monitor::{MonitorTooSlow, Monitoring};
 use super::subscriptions::{Listening, TooSlow};
 use super::timing::Sampling;
-use super::transactions::Transaction;
+use super::transactions::{self, Transaction};
 use super::watching::Watched;
 use crate::base::Monotonic;
 use crate::resp::Protocol;
@@ -118,6 +118,7 @@ impl Session {
     pub(super) fn refuse_transaction(&mut self) {
         if let Some(transaction) = &mut self.transaction {
             transaction.refuse();
+            transactions::settle(self);
         }
     }
 

@@ -1,6 +1,7 @@
 //! MULTI and EXEC: several requests in one go, of which the other clients of this node see all or nothing.
 
 use super::call::{Call, OK, shown};
+use super::clients::Queued;
 use super::dispatch;
 use super::environment::Environment;
 use super::error::CommandError;
@@ -47,6 +48,7 @@ pub(super) const MULTI: CommandSpecification = CommandSpecification {
             return Err(CommandError::NestedMulti);
         }
         call.session.transaction = Some(Box::default());
+        settle(call.session);
         Ok(OK.into())
     },
     ..TRANSACTION
@@ -58,7 +60,11 @@ pub(super) const EXEC: CommandSpecification = CommandSpecification {
     flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
     complexity: "As the queued requests; all threads of the node wait for it",
     replies: "The replies in the order of the requests, nothing (null) if a counter of WATCH has changed, or EXECABORT if a request was refused when it was queued. A request that fails when it is run does not keep the others from running, and nothing is taken back, as in Redis. Nobody who reads on this node sees a part of it. What is not promised: the other nodes hear of each counter by itself and may show some of the changes before the others; what they count meanwhile may arrive here between two of the requests; and after a crash a part may be on disk, unless EXEC was answered with durability always, which waits for the disk once for all requests.",
-    handler: execute,
+    handler: |call| {
+        let outcome = execute(call);
+        settle(call.session);
+        outcome
+    },
     ..TRANSACTION
 };
 
@@ -68,11 +74,18 @@ pub(super) const DISCARD: CommandSpecification = CommandSpecification {
     replies: "OK.",
     handler: |call| {
         call.session.transaction.take().ok_or(CommandError::DiscardWithoutMulti)?;
+        settle(call.session);
         call.session.watched.clear();
         Ok(OK.into())
     },
     ..TRANSACTION
 };
+
+/// Brings what others know of the connection's transaction up to date.
+pub(super) fn settle(session: &mut Session) {
+    let queued = session.transaction.as_ref();
+    session.client.set_queued(queued.map(|queued| Queued { requests: queued.requests.len(), bytes: queued.bytes }));
+}
 
 /// Whether a command is run at once within a transaction.
 pub(super) fn runs_at_once(found: Found) -> bool {
@@ -109,6 +122,7 @@ pub(super) fn queue(
     }
     transaction.writes |= found.specification.has(Flag::Write);
     transaction.requests.push((found, request));
+    settle(session);
     Ok(Reply::Simple("QUEUED"))
 }
 
@@ -125,7 +139,11 @@ fn execute(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         let unchanged = |watched: &Watched| watched.is_unchanged(&environment.table);
         watched.iter().all(unchanged).then(|| run_all(environment, session, &transaction, now))
     });
-    Ok(replies.map_or(Reply::NullArray, Reply::Array).into())
+    Ok(match replies {
+        None => Reply::NullArray.into(),
+        Some((replies, false)) => Reply::Array(replies).into(),
+        Some((replies, true)) => Outcome::Close(Reply::Array(replies)),
+    })
 }
 
 /// Refuses all where one would be refused: the disk may have failed since the requests were queued.
@@ -141,10 +159,21 @@ fn admit(environment: &Environment, transaction: &Transaction) -> Result<(), Com
     Ok(())
 }
 
-fn run_all(environment: &Environment, session: &mut Session, transaction: &Transaction, now: Moment) -> Vec<Reply> {
+/// The replies, and whether the connection is to be closed after them.
+fn run_all(
+    environment: &Environment,
+    session: &mut Session,
+    transaction: &Transaction,
+    now: Moment,
+) -> (Vec<Reply>, bool) {
+    let mut closes = false;
     let run = |(found, request): &(Found, OwnedArguments)| {
         match dispatch::execute_queued(environment, session, request.arguments(), now) {
-            Outcome::Reply(reply) | Outcome::Close(reply) => reply,
+            Outcome::Reply(reply) => reply,
+            Outcome::Close(reply) => {
+                closes = true;
+                reply
+            }
             // Nothing is begun before it is waited for.
             _ => {
                 let name = shown(found.full_name().as_bytes());
@@ -152,18 +181,21 @@ fn run_all(environment: &Environment, session: &mut Session, transaction: &Trans
             }
         }
     };
-    transaction.requests.iter().map(run).collect()
+    let replies = transaction.requests.iter().map(run).collect();
+    (replies, closes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::call::OK;
+    use super::super::clients::Client;
     use super::super::config::CommandsConfig;
     use super::super::environment::Settings;
     use super::super::outcome::Outcome;
     use super::super::persistence::PersistenceFigures;
     use super::super::testing::Bench;
-    use crate::base::Durability;
+    use crate::base::{Amount, Durability};
+    use crate::resp::Reply;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -190,6 +222,9 @@ mod tests {
             ],
         );
         assert_eq!(bench.environment.table.len(), 0, "nothing is run before EXEC");
+        let (client, queued) =
+            (bench.session.client().clone(), |client: &Client| client.queued().map(|it| it.requests));
+        assert_eq!(queued(&client), Some(5));
         let error = "-ERR value is not a valid decimal number ('incrby' command)";
         talk(
             &mut bench,
@@ -197,10 +232,10 @@ mod tests {
                 ("exec", &format!("*5 :2 $1 2 {error} *2 :3 :2 +OK")),
                 ("get a", "$1 3"),
                 ("exec", "-ERR EXEC without MULTI"),
-                ("multi", "+OK"),
-                ("exec", "*0"),
             ],
         );
+        assert_eq!(queued(&client), None);
+        talk(&mut bench, &[("multi", "+OK"), ("exec", "*0")]);
     }
 
     #[test]
@@ -314,5 +349,13 @@ mod tests {
         assert!(bench.run("exec").starts_with("*1 %"), "the last request says how it is answered");
         talk(&mut bench, &[("multi", "+OK"), ("incr a", "+QUEUED")]);
         assert!(matches!(bench.outcome(&[b"quit"]), Outcome::Close(_)));
+    }
+
+    #[test]
+    fn a_connection_that_ends_itself_in_a_transaction_is_answered_first() {
+        let mut bench = Bench::new();
+        talk(&mut bench, &[("multi", "+OK"), ("client kill skipme no", "+QUEUED"), ("incr a", "+QUEUED")]);
+        let replies = Reply::Array(vec![Reply::Integer(1), Reply::Amount(Amount::ONE)]);
+        assert_eq!(bench.outcome(&[b"exec"]), Outcome::Close(replies));
     }
 }
