@@ -56,6 +56,9 @@ fn what_may_change_holds_at_once_and_what_may_not_is_named() {
         "tcp-keepalive 60",
         "maxmemory 1gb",
         "loglevel debug",
+        "latency-monitor-threshold 20",
+        "slowlog-max-len 3",
+        "slowlog-log-slower-than -1",
         "protected-mode no",
         "counters.max_counters 1000",
         "save ",
@@ -89,6 +92,28 @@ fn what_may_change_holds_at_once_and_what_may_not_is_named() {
     assert!(refusal.contains("argument 'maxclients') - [resp] max_clients = 0: allowed is 1 to"), "{refusal}");
     let refusal = client.ask("CONFIG SET resp.max_client 5");
     assert!(refusal.contains("unknown key resp.max_client; did you mean resp.max_clients?"), "{refusal}");
+}
+
+#[test]
+fn slow_requests_are_kept_as_was_set_last() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let mut client = server.client();
+    assert_eq!(client.ask("CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 2"), "OK");
+    for request in ["CONFIG SET requirepass hidden", "CONFIG SET resp.password hidden", "CONFIG SET requirepass other"]
+    {
+        assert_eq!(client.ask(request), "OK");
+    }
+    let kept = client.ask("SLOWLOG GET");
+    assert_eq!(kept.matches("(redacted)").count(), 2, "{kept}");
+    assert!(!kept.contains("hidden") && !kept.contains("other"), "{kept}");
+    assert_eq!(client.ask("CONFIG SET slowlog-log-slower-than -1"), "OK");
+    assert_eq!(client.ask("SLOWLOG RESET"), "OK");
+    assert_eq!(client.ask("PING"), "PONG");
+    assert_eq!(client.ask("SLOWLOG LEN"), ":0");
+    assert_eq!(client.ask("LATENCY LATEST"), "[]");
+    assert_eq!(client.ask("CONFIG SET latency-monitor-threshold 1"), "OK");
+    client.ask("DEBUG SLEEP 0");
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(super) const CONFIG: CommandSpecification = CommandSpecification {
         help::specification(Group::Server),
         CommandSpecification {
             name: "resetstat",
-            summary: "Counts anew what INFO counts of commands and connections",
+            summary: "Counts anew what INFO counts of commands and connections, and LATENCY HISTOGRAM",
             flags: FLAGS,
             replies: "OK.",
             handler: |call| {
@@ -49,7 +49,8 @@ pub(super) const CONFIG: CommandSpecification = CommandSpecification {
         CommandSpecification {
             name: "rewrite",
             summary: "Writes the settings that CONFIG SET has changed into the configuration file",
-            flags: FLAGS,
+            // It waits for the disk.
+            flags: &[Flag::Admin, Flag::NoScript, Flag::NoMulti, Flag::Loading, Flag::Stale],
             replies: "OK once the file is on disk. Its comments and its order stay. An error if the server was started without a file, or it cannot be written; it is as it was then.",
             handler: |_| Ok(Outcome::Wait(Pending::RewriteConfiguration)),
             ..BASE
@@ -105,6 +106,11 @@ impl Pairs {
     fn get(&self, key: &str) -> Option<&str> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
+}
+
+/// A setting of ours as it is now.
+pub(super) fn setting(environment: &Environment, key: &str) -> Option<String> {
+    Pairs(environment.settings.config.pairs()).get(key).map(str::to_owned)
 }
 
 fn value_of(environment: &Environment, pairs: &Pairs, source: Source) -> Option<String> {

@@ -188,12 +188,15 @@ fn counts_begin_anew() {
         bench.run(line);
     }
     bench.environment.statistics.count_rejected_connection();
+    bench.run_for("get a", 5);
+    assert_ne!(bench.run("latency histogram"), "*0");
     assert_eq!(bench.run("config resetstat"), "+OK");
+    assert_eq!(bench.run("latency histogram"), "*0");
     let info = bench.text("info all");
     for field in [
         "total_connections_received:0\r\n",
-        // This one.
-        "total_commands_processed:1\r\n",
+        // This one and LATENCY.
+        "total_commands_processed:2\r\n",
         "keyspace_hits:0\r\n",
         "keyspace_misses:0\r\n",
         "total_error_replies:0\r\n",

@@ -1,7 +1,9 @@
 //! The sections of INFO. Fields that Redis has too go by the names that Redis gives them, as tools read those.
 
 use super::call::Call;
+use super::clients::Mark;
 use super::cluster::{own_id, write_info};
+use super::configuration;
 use super::environment::{REDIS_VERSION, ReplyShape, figure};
 use super::info_commands::{command_stats, error_stats, latency_stats};
 use super::info_counters::{counters, mesh, predictions};
@@ -103,13 +105,14 @@ fn clients(call: &Call<'_>, text: &mut String) {
     let environment = call.environment;
     let view = environment.cluster.view();
     let linked = view.members.iter().filter(|member| member.link == LinkView::Linked).count();
+    let blocked = environment.clients.list().iter().filter(|client| client.has(Mark::Blocked)).count();
     put(
         text,
         &[
             ("connected_clients", &environment.clients.len()),
             ("cluster_connections", &linked),
             ("maxclients", &environment.settings.max_clients),
-            ("blocked_clients", &0),
+            ("blocked_clients", &blocked),
             ("pubsub_clients", &environment.subscriptions.clients()),
         ],
     );
@@ -119,6 +122,8 @@ fn memory(call: &Call<'_>, text: &mut String) {
     let process = &call.environment.process;
     let resident = figure(&process.resident_bytes);
     let peak = figure(&process.peak_resident_bytes).max(resident);
+    let most = configuration::setting(call.environment, "counters.max_memory");
+    let most: u64 = most.and_then(|most| most.parse().ok()).unwrap_or(0);
     put(
         text,
         &[
@@ -131,7 +136,8 @@ fn memory(call: &Call<'_>, text: &mut String) {
             ("used_memory_peak_perc", &Percent { part: resident, of: peak }),
             ("total_system_memory", &figure(&process.machine_bytes)),
             ("total_system_memory_human", &Human(figure(&process.machine_bytes))),
-            ("maxmemory", &0),
+            ("maxmemory", &most),
+            ("maxmemory_human", &Human(most)),
             ("maxmemory_policy", &"noeviction"),
             // What is used is taken to be what is resident.
             ("mem_fragmentation_ratio", &"1.00"),

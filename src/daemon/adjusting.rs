@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::LoadedConfiguration;
 use super::config::Configuration;
 use super::logging::LevelSwitch;
-use crate::command::{ChangeRefused, Configured, LiveNumber, RequiredPassword};
+use crate::command::{ChangeRefused, Configured, LiveNumber, Observation, RequiredPassword};
 use crate::counter::Table;
 use crate::driver::resident_bytes;
 use crate::listener;
@@ -23,6 +23,7 @@ pub(super) struct Adjusted {
     pub(super) listener: Arc<listener::Live>,
     pub(super) password: RequiredPassword,
     pub(super) max_clients: LiveNumber,
+    pub(super) observation: Arc<Observation>,
     pub(super) level: LevelSwitch,
 }
 
@@ -75,11 +76,14 @@ impl Adjuster {
     }
 
     fn apply(&self, configuration: &Configuration) {
-        let Adjusted { listener, password, max_clients, level } = &self.adjusted;
-        let resp = &configuration.resp;
+        let Adjusted { listener, password, max_clients, observation, level } = &self.adjusted;
+        let (resp, commands) = (&configuration.resp, &configuration.commands);
         listener.replace(resp);
         password.replace(resp.password.as_ref().map(|password| password.reveal()));
         max_clients.replace(resp.max_clients.into());
+        observation.slow_log.set_slower_than_micros(commands.slowlog_slower_than_micros);
+        observation.slow_log.set_max_len(commands.slowlog_max_len);
+        observation.latency.set_threshold_ms(commands.latency_threshold_ms);
         level.turn(&configuration.log);
         if let Some(table) = self.table.get() {
             table.set_max_counters(configuration.counters.max_counters);

@@ -11,8 +11,8 @@ use super::report::StartReport;
 use super::storing::Storing;
 use crate::base::{Incarnation, ReplicaId, ReplicaIndex};
 use crate::command::{
-    Clients, Configured, Environment, Exclusion, LiveNumber, ProcessFigures, RequiredPassword, Settings, Statistics,
-    Subscriptions,
+    Clients, Configured, Environment, Exclusion, LiveNumber, Observation, ProcessFigures, RequiredPassword, Settings,
+    Statistics, Subscriptions,
 };
 use crate::counter::{Table, TableSettings};
 use crate::driver::Clock;
@@ -55,7 +55,7 @@ pub(super) fn early_environment(
 /// What commands need to know of the configuration, and the ways to change it.
 pub(super) fn live_settings(
     loaded: LoadedConfiguration,
-    listener: Arc<Live>,
+    (listener, observation): (Arc<Live>, Arc<Observation>),
     level: LevelSwitch,
 ) -> (Settings, Arc<Adjuster>) {
     let configuration = &loaded.configuration;
@@ -64,7 +64,8 @@ pub(super) fn live_settings(
     let max_clients = LiveNumber::new(configuration.resp.max_clients.into());
     let (shape, debug, commands) =
         (configuration.resp.replies, configuration.debug.clone(), configuration.commands.clone());
-    let adjusted = Adjusted { listener, password: password.clone(), max_clients: max_clients.clone(), level };
+    let adjusted =
+        Adjusted { listener, password: password.clone(), max_clients: max_clients.clone(), observation, level };
     let adjuster = Arc::new(Adjuster::new(loaded, adjusted));
     let config: Arc<dyn Configured> = adjuster.clone();
     (Settings { shape, password, config, max_clients, debug, commands, ..Settings::default() }, adjuster)

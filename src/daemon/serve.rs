@@ -106,7 +106,7 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     let (storing, disk) = Storing::new(&configuration.storage, &configuration.commands, directory.path());
     let mut bound = loaded.clone();
     bound.configuration = configuration.clone();
-    let (settings, adjuster) = live_settings(bound, listener.live(), level);
+    let (settings, adjuster) = live_settings(bound, (listener.live(), storing.observation()), level);
     let environment = early_environment(&configuration, settings, &report, &storing, clock);
     let watched = watch_process(Arc::clone(&environment.process), Arc::clone(&environment.statistics), clock);
     let (stopping, is_stopping) = watch::channel(false);

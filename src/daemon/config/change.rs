@@ -12,6 +12,9 @@ use crate::command::ChangeRefused;
 
 /// What may change while the node runs: whoever uses these looks at them anew.
 pub(in crate::daemon) const CHANGEABLE: &[&str] = &[
+    "commands.latency_threshold_ms",
+    "commands.slowlog_max_len",
+    "commands.slowlog_slower_than_micros",
     "counters.max_counters",
     "counters.max_memory",
     "log.level",
