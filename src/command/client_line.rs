@@ -19,11 +19,13 @@ pub(super) fn describe(client: &Client, now: Monotonic) -> String {
     let query = held.query.load(Ordering::Relaxed);
     let capacity = held.query_capacity.load(Ordering::Relaxed);
     let output = held.output.load(Ordering::Relaxed);
+    let messages = held.messages.load(Ordering::Relaxed);
+    let waiting = held.waiting_bytes();
     let (multi, multi_memory) = match client.queued() {
         Some(queued) => (queued.requests.to_string(), queued.bytes as u64),
         None => ("-1".to_owned(), 0),
     };
-    let memory = size_of::<Client>() as u64 + capacity + output + multi_memory;
+    let memory = size_of::<Client>() as u64 + capacity + output + waiting + multi_memory;
     let mut line = format!(
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub={names} psub={patterns} ssub=0 multi={multi}",
         client.id(),
@@ -36,8 +38,8 @@ pub(super) fn describe(client: &Client, now: Monotonic) -> String {
         flags(client),
     );
     line += &format!(" qbuf={query} qbuf-free={} argv-mem=0 multi-mem={multi_memory}", capacity.saturating_sub(query));
-    line += &format!(" rbs={output} rbp={output} obl={output} oll=0 omem=0 tot-mem={memory}");
-    line += &format!(" events={} cmd={command} user=default redir=-1", if output > 0 { "rw" } else { "r" });
+    line += &format!(" rbs={output} rbp={output} obl={output} oll={messages} omem={waiting} tot-mem={memory}");
+    line += &format!(" events={} cmd={command} user=default redir=-1", if output + waiting > 0 { "rw" } else { "r" });
     line += &format!(" resp={protocol} lib-name={} lib-ver={}\n", labels.library, labels.library_version);
     line
 }

@@ -135,8 +135,26 @@ pub struct Held {
     pub query_capacity: AtomicU64,
     /// Replies that the client has not taken yet.
     pub output: AtomicU64,
+    /// Messages of its subscriptions that are not among the replies yet.
+    pub messages: AtomicU64,
+    /// The memory that they take.
+    pub message_bytes: AtomicU64,
+    /// Lines of MONITOR that are not among the replies yet.
+    pub monitor_bytes: AtomicU64,
     /// All that was received and sent.
     pub traffic: AtomicU64,
+}
+
+impl Held {
+    /// What waits beside the replies.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.message_bytes.load(Ordering::Relaxed) + self.monitor_bytes.load(Ordering::Relaxed)
+    }
+
+    /// What the client has yet to take.
+    pub fn unread_bytes(&self) -> u64 {
+        self.output.load(Ordering::Relaxed) + self.waiting_bytes()
+    }
 }
 
 /// What a client asked for, or is in.

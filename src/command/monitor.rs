@@ -134,6 +134,11 @@ fn line_of(found: Found, arguments: Arguments<'_>, client: &Client, now: Moment)
 }
 
 impl Outbox {
+    /// Lets others know what waits.
+    fn tell(&self, waiting: &Waiting) {
+        self.client.held().monitor_bytes.store(waiting.lines.len() as u64, Ordering::Relaxed);
+    }
+
     /// Answers whether there was room.
     fn put(&self, line: &[u8]) -> bool {
         let mut waiting = self.waiting.lock();
@@ -145,6 +150,7 @@ impl Outbox {
         } else {
             waiting.lines.extend_from_slice(line);
         }
+        self.tell(&waiting);
         if let Some(waker) = waiting.waker.take() {
             waker.wake();
         }
@@ -174,6 +180,7 @@ impl Monitoring {
         } else {
             out.append(&mut waiting.lines);
         }
+        self.outbox.tell(&waiting);
         Ok(())
     }
 }
@@ -181,6 +188,7 @@ impl Monitoring {
 impl Drop for Monitoring {
     fn drop(&mut self) {
         self.monitors.remove(&self.outbox);
+        self.outbox.client.held().monitor_bytes.store(0, Ordering::Relaxed);
     }
 }
 
@@ -230,6 +238,8 @@ mod tests {
     fn a_monitor_that_does_not_read_is_cut_off() {
         let mut bench = Bench::new();
         bench.run("monitor");
+        bench.run("ping");
+        assert!(!bench.text("client info").contains(" omem=0 "), "a line of it waits");
         let large = "x".repeat(100_000);
         let mut requests = 0;
         while bench.environment.observation.monitors.is_watched() {
@@ -239,6 +249,7 @@ mod tests {
         assert!(requests > 900, "an argument is cut: {requests}");
         let monitoring = bench.session.monitoring.as_ref().expect("it monitors");
         assert_eq!(monitoring.take(&mut Vec::new()), Err(MonitorTooSlow));
+        assert_eq!(bench.session.client().held().waiting_bytes(), 0);
         assert!(bench.session.client().is_ended(), "also in the middle of a write");
         bench.run("get a");
     }

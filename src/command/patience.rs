@@ -74,7 +74,7 @@ impl Seen {
             self.traffic = traffic;
             client.touch(now);
         }
-        let (limit, unread) = (patience.output_limit(client), held.output.load(Ordering::Relaxed));
+        let (limit, unread) = (patience.output_limit(client), held.unread_bytes());
         if limit.hard_bytes > 0 && unread > limit.hard_bytes {
             return Some(Dismissal::Hard(unread));
         }
@@ -87,7 +87,7 @@ impl Seen {
             self.over_soft_since = None;
         }
         let silent = now.since(client.last_active());
-        let may_be_silent = client.is_subscriber() || client.has(Mark::Blocked);
+        let may_be_silent = client.is_subscriber() || client.has(Mark::Blocked) || client.has(Mark::Monitors);
         let too_long = !may_be_silent && patience.idle.is_some_and(|idle| silent >= idle);
         too_long.then_some(Dismissal::Idle(silent))
     }
@@ -125,6 +125,9 @@ mod tests {
         client.set(Mark::Blocked, true);
         assert_eq!(dismissed(&bench, &patience, 9), []);
         client.set(Mark::Blocked, false);
+        client.set(Mark::Monitors, true);
+        assert_eq!(dismissed(&bench, &patience, 9), []);
+        client.set(Mark::Monitors, false);
         client.set_subscriptions((0, 1));
         assert_eq!(dismissed(&bench, &patience, 9), []);
         client.set_subscriptions((0, 0));
@@ -171,5 +174,11 @@ mod tests {
         assert_eq!(dismissed(&bench, &patience, 0), []);
         client.set_subscriptions((1, 0));
         assert_eq!(dismissed(&bench, &patience, 0), [Dismissal::Hard(101)]);
+        let bench = Bench::new();
+        let client = bench.session.client();
+        client.set_subscriptions((1, 0));
+        client.held().output.store(50, Ordering::Relaxed);
+        client.held().message_bytes.store(51, Ordering::Relaxed);
+        assert_eq!(dismissed(&bench, &patience, 0), [Dismissal::Hard(101)], "what waits to be written counts, too");
     }
 }

@@ -17,14 +17,15 @@ const PATTERNS: Argument = Argument::new("pattern", ArgumentKind::Pattern).multi
 
 const SUBSCRIBING: CommandSpecification = CommandSpecification {
     arity: -2,
-    flags: &[Flag::PubSub, Flag::NoScript, Flag::Stale],
+    // Its replies are not one each, and so do not fit into the list that EXEC answers.
+    flags: &[Flag::PubSub, Flag::NoScript, Flag::NoMulti, Flag::Stale],
     group: Group::Subscription,
     ..BASE
 };
 
 const UNSUBSCRIBING: CommandSpecification = CommandSpecification {
     arity: -1,
-    flags: &[Flag::PubSub, Flag::NoScript, Flag::Loading, Flag::Stale],
+    flags: &[Flag::PubSub, Flag::NoScript, Flag::NoMulti, Flag::Loading, Flag::Stale],
     ..SUBSCRIBING
 };
 
@@ -195,9 +196,9 @@ fn begin(
     topics: &[&[u8]],
     subscribe: impl FnOnce(&Listening) -> Result<Vec<usize>, TooMany>,
 ) -> Result<Outcome, CommandError> {
-    let client = call.session.client.id();
+    let client = Arc::clone(&call.session.client);
     let subscriptions = &call.environment.subscriptions;
-    let listening = call.session.listening.get_or_insert_with(|| subscriptions.listen(client));
+    let listening = call.session.listening.get_or_insert_with(|| subscriptions.listen(&client));
     let counts = subscribe(listening);
     settle(call.session);
     let counts = counts?;

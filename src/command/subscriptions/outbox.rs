@@ -1,10 +1,12 @@
 //! What one subscriber is still to be sent: of each counter only its latest value.
 
+use super::super::clients::Client;
 use crate::base::Amount;
 use crate::resp::{Protocol, Reply, encode};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 /// So many are taken out under one lock: whoever puts in must not wait for them to be encoded.
@@ -19,12 +21,17 @@ pub(super) struct Topic {
 }
 
 /// The messages that wait for one client.
-#[derive(Debug, Default)]
-pub(super) struct Outbox(Mutex<Waiting>);
+#[derive(Debug)]
+pub(super) struct Outbox {
+    client: Arc<Client>,
+    waiting: Mutex<Waiting>,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
     values: BTreeMap<Topic, Amount>,
+    /// The memory that they take, about.
+    bytes: usize,
     /// In which order they go; also such as wait no more.
     order: VecDeque<Topic>,
     waker: Option<Waker>,
@@ -36,10 +43,28 @@ struct Waiting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooSlow;
 
+impl Topic {
+    /// What a message about this takes, about; names are shared.
+    fn memory(&self) -> usize {
+        2 * size_of::<Self>() + size_of::<Amount>() + self.name.len()
+    }
+}
+
 impl Outbox {
+    pub(super) fn new(client: Arc<Client>) -> Self {
+        Self { client, waiting: Mutex::default() }
+    }
+
+    /// Lets others know what waits.
+    fn tell(&self, waiting: &Waiting) {
+        let held = self.client.held();
+        held.messages.store(waiting.values.len() as u64, Ordering::Relaxed);
+        held.message_bytes.store(waiting.bytes as u64, Ordering::Relaxed);
+    }
+
     /// Has a value sent, in place of an older one that waits. At most `most` wait.
     pub(super) fn put(&self, topic: Topic, value: Amount, most: usize) {
-        let mut waiting = self.0.lock();
+        let mut waiting = self.waiting.lock();
         if waiting.is_overfull {
             return;
         }
@@ -48,13 +73,15 @@ impl Outbox {
             return;
         }
         if waiting.values.len() >= most {
-            waiting.is_overfull = true;
-            waiting.values.clear();
-            waiting.order = VecDeque::new();
+            *waiting = Waiting { is_overfull: true, waker: waiting.waker.take(), ..Waiting::default() };
+            // It may be in the middle of a write that would never end.
+            self.client.end();
         } else {
+            waiting.bytes += topic.memory();
             waiting.values.insert(topic.clone(), value);
             waiting.order.push_back(topic);
         }
+        self.tell(&waiting);
         if let Some(waker) = waiting.waker.take() {
             waker.wake();
         }
@@ -62,15 +89,17 @@ impl Outbox {
 
     /// What waits for these subscriptions is not sent any more.
     pub(super) fn take_back(&self, ended: impl Fn(&Topic) -> bool) {
-        let mut waiting = self.0.lock();
-        let Waiting { values, order, .. } = &mut *waiting;
+        let mut waiting = self.waiting.lock();
+        let Waiting { values, bytes, order, .. } = &mut *waiting;
         values.retain(|topic, _| !ended(topic));
         order.retain(|topic| !ended(topic));
+        *bytes = values.keys().map(Topic::memory).sum();
+        self.tell(&waiting);
     }
 
     /// Completes when there is something to be sent, or no more will be.
     pub(super) fn poll(&self, context: &Context<'_>) -> Poll<()> {
-        let mut waiting = self.0.lock();
+        let mut waiting = self.waiting.lock();
         if waiting.is_overfull || !waiting.values.is_empty() {
             return Poll::Ready(());
         }
@@ -86,18 +115,24 @@ impl Outbox {
         let mut taken = Vec::new();
         while out.len() < limit {
             {
-                let mut waiting = self.0.lock();
+                let mut waiting = self.waiting.lock();
                 if waiting.is_overfull {
                     return Err(TooSlow);
                 }
-                let Waiting { values, order, .. } = &mut *waiting;
+                let Waiting { values, bytes, order, .. } = &mut *waiting;
                 while taken.len() < TAKEN_AT_ONCE
                     && let Some(topic) = order.pop_front()
                 {
-                    taken.extend(values.remove(&topic).map(|value| (topic, value)));
+                    if let Some(value) = values.remove(&topic) {
+                        *bytes -= topic.memory();
+                        taken.push((topic, value));
+                    }
                 }
                 if order.is_empty() && order.capacity() > TAKEN_AT_ONCE {
                     *order = VecDeque::new();
+                }
+                if !taken.is_empty() {
+                    self.tell(&waiting);
                 }
             }
             if taken.is_empty() {
@@ -121,7 +156,20 @@ fn message(topic: Topic, value: Amount) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::clients::Clients;
+    use super::super::super::session::ClientAddress;
     use super::*;
+    use crate::base::Monotonic;
+
+    fn outbox() -> Outbox {
+        Outbox::new(Clients::default().register(ClientAddress::default(), Monotonic::ZERO))
+    }
+
+    /// How many messages wait, as others see it, and whether they take memory.
+    fn held(outbox: &Outbox) -> (u64, bool) {
+        let held = outbox.client.held();
+        (held.messages.load(Ordering::Relaxed), held.message_bytes.load(Ordering::Relaxed) > 0)
+    }
 
     fn topic(name: &str) -> Topic {
         Topic { pattern: None, name: Arc::from(name.as_bytes()) }
@@ -135,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_later_value_takes_the_place_of_the_one_that_waits() {
-        let outbox = Outbox::default();
+        let outbox = outbox();
         for value in 1..100 {
             outbox.put(topic("a"), Amount::from(value), 2);
             outbox.put(topic("b"), Amount::from(-value), 2);
@@ -149,7 +197,7 @@ mod tests {
 
     #[test]
     fn no_more_is_taken_than_is_asked_for() {
-        let outbox = Outbox::default();
+        let outbox = outbox();
         for counter in 0..1000 {
             outbox.put(topic(&format!("{counter:03}")), Amount::ONE, 1000);
         }
@@ -162,23 +210,28 @@ mod tests {
 
     #[test]
     fn whoever_lets_too_many_wait_is_sent_no_more() {
-        let outbox = Outbox::default();
+        let outbox = outbox();
         for name in ["a", "b", "a", "c"] {
             outbox.put(topic(name), Amount::ONE, 2);
         }
         assert_eq!(outbox.take(Protocol::Resp2, 1000, &mut Vec::new()), Err(TooSlow));
         outbox.put(topic("a"), Amount::ONE, 2);
-        assert_eq!(outbox.0.lock().values.len(), 0, "and takes no memory");
+        assert_eq!(outbox.waiting.lock().values.len(), 0, "and takes no memory");
+        assert_eq!(held(&outbox), (0, false));
+        assert!(outbox.client.is_ended(), "also in the middle of a write");
     }
 
     #[test]
     fn what_is_taken_back_is_not_sent() {
-        let outbox = Outbox::default();
+        let outbox = outbox();
         for name in ["a", "b", "c"] {
             outbox.put(topic(name), Amount::ONE, 10);
         }
+        assert_eq!(held(&outbox), (3, true));
         outbox.take_back(|topic| *topic.name == *b"b");
+        assert_eq!(held(&outbox), (2, true));
         let sent = taken(&outbox, 1000);
         assert!(sent.contains(" a ") && sent.contains(" c ") && !sent.contains(" b "), "{sent}");
+        assert_eq!(held(&outbox), (0, false));
     }
 }

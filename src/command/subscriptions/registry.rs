@@ -1,5 +1,6 @@
 //! The subscriptions of all clients of a node.
 
+use super::super::clients::Client;
 use super::outbox::{Outbox, TooSlow, Topic};
 use super::patterns::Patterns;
 use crate::base::{Amount, Monotonic};
@@ -108,9 +109,10 @@ impl Subscriptions {
         self.limits.unsent_messages
     }
 
-    /// A client subscribes to its first. No other may have this number.
-    pub(in crate::command) fn listen(self: &Arc<Self>, client: u64) -> Listening {
-        let outbox = Arc::<Outbox>::default();
+    /// A client subscribes to its first.
+    pub(in crate::command) fn listen(self: &Arc<Self>, client: &Arc<Client>) -> Listening {
+        let outbox = Arc::new(Outbox::new(Arc::clone(client)));
+        let client = client.id();
         let mut state = self.state.lock();
         let subscriber = Subscriber { outbox: Arc::clone(&outbox), names: BTreeMap::new(), patterns: BTreeSet::new() };
         state.clients.insert(client, subscriber);
@@ -350,6 +352,7 @@ impl Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         let mut state = self.registry.state.lock();
+        self.outbox.take_back(|_| true);
         let Some(client) = state.clients.remove(&self.client) else { return };
         for (name, subscription) in &client.names {
             state.forget_name(name, subscription);

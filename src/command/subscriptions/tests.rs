@@ -1,3 +1,5 @@
+use super::super::clients::{Client, Clients};
+use super::super::session::ClientAddress;
 use super::*;
 use crate::base::{Amount, Incarnation, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex};
 use crate::counter::{self, Table, TableSettings};
@@ -19,6 +21,10 @@ fn table() -> Table {
 
 fn at(millis: u64) -> Monotonic {
     Monotonic::from_nanos(1_000_000 * millis)
+}
+
+fn client() -> Arc<Client> {
+    Clients::default().register(ClientAddress::default(), at(0))
 }
 
 fn add(table: &Table, name: &str) {
@@ -44,7 +50,7 @@ fn heard(publisher: &mut Publisher, table: &Table, listening: &Listening, millis
 fn a_counter_that_always_changes_is_told_of_once_a_second() {
     let (table, subscriptions) = (table(), Arc::<Subscriptions>::default());
     let mut publisher = Publisher::new(Arc::clone(&subscriptions), at(0));
-    let listening = subscriptions.listen(1);
+    let listening = subscriptions.listen(&client());
     for by_pattern in [false, true] {
         let start = if by_pattern { 100_000 } else { 0 };
         if by_pattern {
@@ -64,8 +70,9 @@ fn a_counter_that_always_changes_is_told_of_once_a_second() {
 fn nothing_is_left_of_subscriptions_that_ended() {
     let (table, subscriptions) = (table(), Arc::<Subscriptions>::default());
     let mut publisher = Publisher::new(Arc::clone(&subscriptions), at(0));
+    let clients = Clients::default();
     for client in 0..3 {
-        let listening = subscriptions.listen(client);
+        let listening = subscriptions.listen(&clients.register(ClientAddress::default(), at(0)));
         for _ in 0..100 {
             listening.subscribe(&[b"a", b"b"], MOST_INTERVAL, at(0)).expect("within the limits");
             listening.subscribe_to_patterns(&[b"a*", b"*"], &table).expect("within the limits");
@@ -94,7 +101,7 @@ proptest! {
     ) {
         let (table, subscriptions) = (table(), Arc::<Subscriptions>::default());
         let mut publisher = Publisher::new(Arc::clone(&subscriptions), at(0));
-        let listening = subscriptions.listen(1);
+        let listening = subscriptions.listen(&client());
         let (mut now, mut names, mut patterns) = (0, BTreeSet::new(), false);
         let mut changed_since = BTreeSet::new();
         let (mut by_name, mut by_pattern) = (BTreeMap::new(), BTreeMap::new());
