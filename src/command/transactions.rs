@@ -42,7 +42,7 @@ const TRANSACTION: CommandSpecification = CommandSpecification {
 pub(super) const MULTI: CommandSpecification = CommandSpecification {
     name: "multi",
     summary: "Begins a transaction: what follows is queued until EXEC",
-    replies: "OK. Every request until EXEC is then answered QUEUED, or with the error for which EXEC will run none of them: an unknown command, a wrong number of arguments, one that has to wait for something (as SAVE and CLUSTER MEET do), or more than commands.max_transaction_bytes.",
+    replies: "OK. Every request until EXEC is then answered QUEUED, or with the error for which EXEC will run none of them: an unknown command, a wrong number of arguments, one that has to wait for something (as SAVE and CLUSTER MEET do), one that begins or ends subscriptions or MONITOR, or more than commands.max_transaction_bytes.",
     handler: |call| {
         if call.session.transaction.is_some() {
             return Err(CommandError::NestedMulti);
@@ -270,6 +270,10 @@ mod tests {
             ("cluster meet 127.0.0.1 1", "-ERR Command not allowed inside a transaction"),
             ("cluster reset", "-ERR Command not allowed inside a transaction"),
             ("flushall", "-ERR Command not allowed inside a transaction"),
+            ("subscribe a", "-ERR Command not allowed inside a transaction"),
+            ("punsubscribe", "-ERR Command not allowed inside a transaction"),
+            ("monitor", "-ERR Command not allowed inside a transaction"),
+            ("config rewrite", "-ERR Command not allowed inside a transaction"),
         ] {
             let mut bench = Bench::new();
             talk(
