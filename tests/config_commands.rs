@@ -97,7 +97,7 @@ fn what_may_change_holds_at_once_and_what_may_not_is_named() {
 #[test]
 fn slow_requests_are_kept_as_was_set_last() {
     let ground = Ground::new();
-    let server = ground.start();
+    let server = ground.server().set("debug.enabled=true").run();
     let mut client = server.client();
     assert_eq!(client.ask("CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 2"), "OK");
     for request in ["CONFIG SET requirepass hidden", "CONFIG SET resp.password hidden", "CONFIG SET requirepass other"]
@@ -113,7 +113,9 @@ fn slow_requests_are_kept_as_was_set_last() {
     assert_eq!(client.ask("SLOWLOG LEN"), ":0");
     assert_eq!(client.ask("LATENCY LATEST"), "[]");
     assert_eq!(client.ask("CONFIG SET latency-monitor-threshold 1"), "OK");
-    client.ask("DEBUG SLEEP 0");
+    assert_eq!(client.ask("DEBUG SLEEP 0.01"), "OK");
+    let latest = client.ask("LATENCY LATEST");
+    assert!(latest.starts_with("[[command "), "{latest}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(super) const INFO: CommandSpecification = CommandSpecification {
     flags: &[Flag::Loading, Flag::Stale],
     complexity: "O(N) for N sections",
     arguments: &[Argument::new("section", ArgumentKind::Text).multiple().optional()],
-    replies: "Lines of name:value under a heading for each section. Sections are server, clients, memory, persistence, stats, cpu, commandstats, keyspace, cluster, mesh and counters; default leaves commandstats out, all and everything do not.",
+    replies: "Lines of name:value under a heading for each section. Sections are server, clients, memory, persistence, stats, replication, cpu, commandstats, latencystats, errorstats, cluster, keyspace, mesh, counters and predictions; default leaves commandstats and latencystats out, all and everything do not.",
     handler: |call| Ok(Reply::Verbatim(info::report(call)).into()),
     ..BASE
 };
