@@ -29,6 +29,8 @@ mod fingerprint;
 #[cfg(test)]
 mod fingerprint_tests;
 mod forecast;
+#[cfg(test)]
+mod giving_up_tests;
 mod knowledge;
 mod marks;
 mod memory;
