@@ -110,7 +110,7 @@ fn slow_requests_are_kept_as_was_set_last() {
     assert_eq!(client.ask("CONFIG SET slowlog-log-slower-than -1"), "OK");
     assert_eq!(client.ask("SLOWLOG RESET"), "OK");
     assert_eq!(client.ask("PING"), "PONG");
-    assert_eq!(client.ask("SLOWLOG LEN"), ":0");
+    assert_eq!(client.ask("SLOWLOG LEN"), "0");
     assert_eq!(client.ask("LATENCY LATEST"), "[]");
     assert_eq!(client.ask("CONFIG SET latency-monitor-threshold 1"), "OK");
     assert_eq!(client.ask("DEBUG SLEEP 0.01"), "OK");

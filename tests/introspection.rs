@@ -158,7 +158,7 @@ fn a_monitor_that_does_not_read_slows_nobody_and_is_cut_off() {
         lines += 1;
     }
     assert!((1..10_000).contains(&lines), "{lines} lines");
-    server.eventually_logs(&["closed a monitor that does not read"]);
+    server.eventually_logs(&["closed a client: it asked for MONITOR and does not read"]);
 }
 
 #[test]

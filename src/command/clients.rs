@@ -3,7 +3,7 @@
 use super::interruption::{Interruption, Unblocked};
 use super::patience::Seen;
 use super::pause::Pause;
-use super::session::ClientAddress;
+use super::session::{ClientAddress, UnreadMessages};
 use crate::base::Monotonic;
 use crate::resp::Protocol;
 use parking_lot::{Mutex, MutexGuard};
@@ -76,6 +76,7 @@ impl Clients {
             held: Held::default(),
             seen: Mutex::default(),
             interruption: Interruption::default(),
+            cut_off_for: Mutex::default(),
         });
         self.connected.lock().insert(id, Arc::clone(&client));
         client
@@ -104,6 +105,7 @@ pub struct Client {
     held: Held,
     seen: Mutex<Seen>,
     interruption: Interruption,
+    cut_off_for: Mutex<Option<UnreadMessages>>,
 }
 
 /// What a client calls itself; empty where it did not say.
@@ -259,6 +261,17 @@ impl Client {
     /// Has its connection closed. Whether nobody had done so before.
     pub fn end(&self) -> bool {
         self.interruption.end()
+    }
+
+    /// Has its connection closed at once, also in the middle of a write that would never end.
+    pub(super) fn cut_off(&self, why: UnreadMessages) {
+        *self.cut_off_for.lock() = Some(why);
+        self.end();
+    }
+
+    /// Why it was cut off, once for whoever asks first.
+    pub fn take_cut_off_for(&self) -> Option<UnreadMessages> {
+        self.cut_off_for.lock().take()
     }
 
     /// Whether its connection is to be closed.

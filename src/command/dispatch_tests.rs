@@ -1,8 +1,7 @@
-use super::super::persistence::{PersistenceFigures, Stage};
-use super::super::table;
-use super::super::testing::Bench;
 use super::*;
 use crate::base::{Amount, Durability};
+use crate::command::persistence::{PersistenceFigures, Stage};
+use crate::command::testing::Bench;
 use crate::resp::encode;
 use proptest::prelude::*;
 use std::sync::Arc;

@@ -87,7 +87,7 @@ pub use outcome::{
 pub use patience::{Dismissal, OutputLimit, Patience};
 pub use pause::Pause;
 pub use persistence::{PersistenceFigures, Stage};
-pub use session::{ClientAddress, Session};
+pub use session::{ClientAddress, Session, UnreadMessages};
 pub use slow_log::SlowLog;
 pub use specification::{Argument, ArgumentKind, CommandSpecification, Flag, Group, KeyPositions};
 pub use statistics::{CommandCounts, Statistics};

@@ -7,7 +7,7 @@ use super::call::{Call, OK};
 use super::clients::{Client, Mark};
 use super::error::CommandError;
 use super::outcome::Outcome;
-use super::session::Session;
+use super::session::{Session, UnreadMessages};
 use super::shown_request::{arguments_to_show, write_quoted};
 use super::specification::{BASE, CommandSpecification, Flag};
 use super::table::Found;
@@ -145,8 +145,7 @@ impl Outbox {
         if waiting.lines.len() + line.len() > MAX_WAITING_BYTES {
             waiting.is_overfull = true;
             waiting.lines = Vec::new();
-            // It may be in the middle of a write that would never end.
-            self.client.end();
+            self.client.cut_off(UnreadMessages::Monitor);
         } else {
             waiting.lines.extend_from_slice(line);
         }

@@ -241,9 +241,8 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     #[inline]
     fn take_messages(&self, session: &command::Session, limit: usize, out: &mut Vec<u8>) -> bool {
         let taken = session.take_messages(limit, out);
-        if let Err(unread) = &taken {
-            let client = session.client();
-            tracing::warn!(client = client.id(), peer = client.remote(), "closed a client: {unread}");
+        if taken.is_err() {
+            tell_cut_off(session.client());
         }
         taken.is_ok()
     }
@@ -302,7 +301,10 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
 
     fn ended(&self, session: &command::Session) -> impl Future<Output = ()> + Send + 'static {
         let client = Arc::clone(session.client());
-        async move { client.ended().await }
+        async move {
+            client.ended().await;
+            tell_cut_off(&client);
+        }
     }
 
     async fn resumed(&self, session: &command::Session) -> bool {
@@ -338,6 +340,14 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
 
     async fn released(&self, ticket: u64) {
         self.ways.disk.committed(ticket).await;
+    }
+}
+
+/// Says why a client was cut off, unless that was said.
+#[cold]
+fn tell_cut_off(client: &Client) {
+    if let Some(why) = client.take_cut_off_for() {
+        tracing::warn!(client = client.id(), peer = client.remote(), "closed a client: {why}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What one subscriber is still to be sent: of each counter only its latest value.
 
 use super::super::clients::Client;
+use super::super::session::UnreadMessages;
 use crate::base::Amount;
 use crate::resp::{Protocol, Reply, encode};
 use parking_lot::Mutex;
@@ -74,8 +75,7 @@ impl Outbox {
         }
         if waiting.values.len() >= most {
             *waiting = Waiting { is_overfull: true, waker: waiting.waker.take(), ..Waiting::default() };
-            // It may be in the middle of a write that would never end.
-            self.client.end();
+            self.client.cut_off(UnreadMessages::Subscription);
         } else {
             waiting.bytes += topic.memory();
             waiting.values.insert(topic.clone(), value);

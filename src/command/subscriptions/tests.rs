@@ -1,7 +1,6 @@
-use super::super::clients::{Client, Clients};
-use super::super::session::ClientAddress;
 use super::*;
 use crate::base::{Amount, Incarnation, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex};
+use crate::command::{Client, ClientAddress, Clients};
 use crate::counter::{self, Table, TableSettings};
 use crate::resp::Protocol;
 use proptest::prelude::*;
