@@ -219,7 +219,8 @@ impl World {
     }
 
     pub(crate) fn commit_timer(&mut self, at: usize) {
-        if self.node(at).table().has_unsaved() {
+        // What was asked for before the node served is written as soon as it does.
+        if self.node(at).table().has_unsaved() || (self.disk(at).asked && self.disk(at).cycle.is_none()) {
             self.commit(at);
         }
         let life = self.hosts[at].life;
