@@ -39,6 +39,8 @@ pub(crate) struct Disk {
     pub(crate) clean: bool,
     cycle: Option<Cycle>,
     asked: bool,
+    /// A cycle was asked for before the node served.
+    asked_early: bool,
     /// How long a commit takes at most, in microseconds.
     pub(crate) slowest: u64,
     /// How likely a commit fails.
@@ -55,6 +57,7 @@ impl Disk {
             clean: false,
             cycle: None,
             asked: false,
+            asked_early: false,
             slowest: 5_000,
             failing: 0.0,
             commits: 0,
@@ -108,7 +111,7 @@ impl World {
     pub(crate) fn kill(&mut self, at: usize, down_for: Duration, noticed_at_once: bool) {
         self.drop_links(at, noticed_at_once);
         let disk = self.disk_mut(at);
-        (disk.cycle, disk.asked) = (None, false);
+        (disk.cycle, disk.asked, disk.asked_early) = (None, false, false);
         self.stay_down(at, down_for);
     }
 
@@ -123,7 +126,7 @@ impl World {
             self.disk_mut(at).clean = true;
         }
         let disk = self.disk_mut(at);
-        (disk.cycle, disk.asked) = (None, false);
+        (disk.cycle, disk.asked, disk.asked_early) = (None, false, false);
         self.drop_links(at, true);
         self.stay_down(at, down_for);
     }
@@ -219,17 +222,28 @@ impl World {
     }
 
     pub(crate) fn commit_timer(&mut self, at: usize) {
-        // What was asked for before the node served is written as soon as it does.
-        if self.node(at).table().has_unsaved() || (self.disk(at).asked && self.disk(at).cycle.is_none()) {
+        if self.node(at).table().has_unsaved() {
             self.commit(at);
         }
         let life = self.hosts[at].life;
         self.post(EVERY, Event::CommitTimer { at, life });
     }
 
+    /// What was asked for before the node served is written as soon as it does.
+    pub(crate) fn commit_if_asked_early(&mut self, at: usize) {
+        let serves = self.node(at).state().phase() == discnt::node::Phase::Serving;
+        if serves && self.hosts[at].disk.as_mut().is_some_and(|disk| std::mem::take(&mut disk.asked_early)) {
+            self.commit(at);
+        }
+    }
+
     /// A cycle begins as soon as there can be one.
     pub(crate) fn commit(&mut self, at: usize) {
-        if self.disk(at).cycle.is_some() || self.node(at).state().phase() != discnt::node::Phase::Serving {
+        if self.node(at).state().phase() != discnt::node::Phase::Serving {
+            self.disk_mut(at).asked_early = true;
+            return;
+        }
+        if self.disk(at).cycle.is_some() {
             self.disk_mut(at).asked = true;
             return;
         }

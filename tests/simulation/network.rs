@@ -42,6 +42,7 @@ impl World {
                 Output::Answer { .. } | Output::Event(_) => {}
             }
         }
+        self.commit_if_asked_early(at);
     }
 
     pub(crate) fn post(&mut self, after: Duration, event: Event) {
