@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use discnt::base::Moment;
@@ -27,6 +28,7 @@ impl Service for Counting {
     type Session = ();
     type Pending = std::convert::Infallible;
     type Hold = std::convert::Infallible;
+    type Entry<'a> = ();
 
     fn open(&self, connection: Connection) {
         assert_ne!(connection.peer, connection.local);
@@ -50,6 +52,8 @@ impl Service for Counting {
         Moment::default()
     }
 
+    fn enter(&self, (): &()) {}
+
     fn execute(&self, (): &mut (), arguments: Arguments<'_>, _: Moment) -> Response<Self::Pending> {
         Response::Reply(match arguments.get(0) {
             Some(b"LARGE") => Reply::Bulk(vec![b'x'; 1 << 20]),
@@ -62,7 +66,17 @@ impl Service for Counting {
         self.written.fetch_add(written, Ordering::Relaxed);
     }
 
-    async fn wait(&self, pending: Self::Pending) -> Option<Reply> {
+    fn poll_messages(&self, _: &Self::Session, _: &Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn take_messages(&self, _: &Self::Session, _: usize, _: &mut Vec<u8>) -> bool {
+        true
+    }
+
+    async fn publish(&self) {}
+
+    async fn wait(&self, (): &(), pending: Self::Pending) -> Option<Reply> {
         match pending {}
     }
 

@@ -3,6 +3,7 @@
 //! Values only. Nothing here reads a clock, draws randomness, locks, or does IO.
 
 mod amount;
+mod bytes;
 mod durability;
 mod glob;
 mod ids;
@@ -14,6 +15,7 @@ mod time;
 mod total;
 
 pub use amount::{Amount, AmountError};
+pub use bytes::parse_bytes;
 pub use durability::Durability;
 pub use glob::Glob;
 pub use ids::{IdError, Incarnation, Location, NodeId, ReplicaId, ReplicaIndex};

@@ -87,7 +87,9 @@ pub(super) mod tests {
     use super::*;
     use crate::base::{Incarnation, Moment, NodeId, ReplicaId, ReplicaIndex};
     use crate::cli::protocol::{read_reply, write_request};
-    use crate::command::{COMMANDS, ClientAddress, Environment, Outcome, Session, Settings, Statistics, execute};
+    use crate::command::{
+        COMMANDS, ClientAddress, Environment, Exclusion, Outcome, Session, Settings, Statistics, execute,
+    };
     use crate::counter::{self, Table, TableSettings};
     use crate::resp::{self, Decoder, Limits};
     use std::sync::Arc;
@@ -248,13 +250,16 @@ pub(super) mod tests {
             table: Arc::new(Table::new(settings)),
             cluster: Arc::default(),
             clients: Arc::default(),
+            subscriptions: Arc::default(),
             statistics: Arc::new(Statistics::new(1)),
             settings: Settings::default(),
             process: Arc::default(),
             persistence: Arc::default(),
+            observation: Arc::default(),
+            exclusion: Arc::new(Exclusion::new(1)),
         };
         let now = Moment::default();
-        let address = ClientAddress { remote: String::new(), local: String::new() };
+        let address = ClientAddress::default();
         let mut session = Session::new(&environment, address, 0, now.monotonic);
         let mut request = Vec::new();
         write_request(&["COMMAND", "DOCS"], &mut request);

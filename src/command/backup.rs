@@ -28,6 +28,7 @@ pub(super) const BACKUP: CommandSpecification = CommandSpecification {
     subcommands: &[
         CommandSpecification {
             name: "begin",
+            flags: &[Flag::Admin, Flag::NoScript, Flag::NoMulti],
             summary: "Writes down that others may hear of what the node holds: before the first RECORD",
             replies: "OK, once that is on disk.",
             handler: begin,

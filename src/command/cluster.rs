@@ -20,7 +20,7 @@ const SUBCOMMAND: CommandSpecification =
     CommandSpecification { flags: &[Flag::Loading, Flag::Stale], group: Group::Cluster, ..BASE };
 
 const CHANGING: CommandSpecification = CommandSpecification {
-    flags: &[Flag::Admin, Flag::Stale, Flag::NoScript],
+    flags: &[Flag::Admin, Flag::Stale, Flag::NoScript, Flag::NoMulti],
     arity: 4,
     replies: "OK once it is done.",
     ..SUBCOMMAND

@@ -5,6 +5,7 @@ use super::error::CommandError;
 use super::keyspace::parse_integer;
 use super::outcome::Outcome;
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group};
+use super::{monitor, subscribing, transactions};
 use crate::resp::{Protocol, Reply};
 
 const MESSAGE: Argument = Argument::new("message", ArgumentKind::Text);
@@ -17,8 +18,12 @@ pub(super) const PING: CommandSpecification = CommandSpecification {
     summary: "Answers, to show that the node is there",
     arity: -1,
     arguments: &[MESSAGE.optional()],
-    replies: "PONG, or the message as a bulk string.",
+    replies: "PONG, or the message as a bulk string; under RESP2, on a connection with subscriptions, a list of pong and the message.",
     handler: |call| match (call.arguments.len(), call.arguments.get(1)) {
+        // Where only messages are expected, this looks like one.
+        (1 | 2, message) if subscribing::is_bound(call.session) => {
+            Ok(Reply::Array(vec![Reply::Text("pong"), bulk(message.unwrap_or_default())]).into())
+        }
         (1, _) => Ok(Reply::Simple("PONG").into()),
         (2, Some(message)) => Ok(bulk(message).into()),
         _ => Err(CommandError::Arity("ping".to_owned())),
@@ -50,7 +55,7 @@ pub(super) const SELECT: CommandSpecification = CommandSpecification {
 
 pub(super) const RESET: CommandSpecification = CommandSpecification {
     name: "reset",
-    summary: "Takes the connection back to how it was when it was made: RESP2, no name, password not given",
+    summary: "Takes the connection back to how it was when it was made: RESP2, no name, no subscriptions, no transaction, no MONITOR, password not given",
     arity: 1,
     flags: &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth],
     replies: "RESET.",
@@ -58,6 +63,12 @@ pub(super) const RESET: CommandSpecification = CommandSpecification {
         call.session.set_protocol(Protocol::Resp2);
         call.session.authenticated = call.environment.settings.required_password().is_none();
         call.session.client.change_labels(|labels| labels.name.clear());
+        call.session.listening = None;
+        subscribing::settle(call.session);
+        call.session.transaction = None;
+        transactions::settle(call.session);
+        call.session.watched.clear();
+        monitor::end(call.session);
         Ok(Reply::Simple("RESET").into())
     },
     ..CONNECTION

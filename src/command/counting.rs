@@ -83,6 +83,17 @@ pub(super) const MINCRBY: CommandSpecification = CommandSpecification {
     ..COUNTING
 };
 
+pub(super) const MINCRBYEACH: CommandSpecification = CommandSpecification {
+    name: "mincrbyeach",
+    summary: "Adds to each of several counters an amount of its own, to all of them or to none",
+    arity: -3,
+    keys: KeyPositions::new(1, -1, 2),
+    arguments: &[Argument::new("increment", ArgumentKind::Block(&[NAME, AMOUNT])).multiple()],
+    replies: "The values after it in the order of the names, each as INCRBY answers it. A name that is given twice is added to twice. If one amount is no number, or would take one counter out of its range, the answer is an error and no counter has changed.",
+    handler: increment_each,
+    ..MINCRBY
+};
+
 fn increment_by(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let amount = call.amount(2)?;
     increment(call, amount)
@@ -98,24 +109,41 @@ fn add(call: &Call<'_>, name: Name<'_>, by: Amount) -> Result<Amount, CommandErr
     Ok(table.increment(name, by, call.now.monotonic)?)
 }
 
-/// Looks first whether every sum is in range. What another client changes between that look and the increment is
-/// met by taking back the increments that were made already.
 fn increment_many(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let by = call.amount(1)?;
     let names = call.names_from(2)?;
+    increment_all(call, names.map(|name| (name, by)))
+}
+
+fn increment_each<'a>(call: &mut Call<'a>) -> Result<Outcome, CommandError> {
+    if call.arguments.len().is_multiple_of(2) {
+        return Err(CommandError::Arity("mincrbyeach".to_owned()));
+    }
+    let pair = |call: &Call<'a>, at| Ok::<_, CommandError>((call.name(at)?, call.amount(at + 1)?));
+    let pairs = (1..call.arguments.len()).step_by(2).map(|at| pair(call, at));
+    let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
+    increment_all(call, pairs.iter().copied())
+}
+
+/// Looks first whether every sum is in range. What another client changes between that look and the increment is
+/// met by taking back the increments that were made already.
+fn increment_all<'a>(
+    call: &Call<'a>,
+    increments: impl Iterator<Item = (Name<'a>, Amount)> + Clone,
+) -> Result<Outcome, CommandError> {
     let (table, now) = (&call.environment.table, call.now.monotonic);
     let mut sums = BTreeMap::new();
-    for name in names.clone() {
+    for (name, by) in increments.clone() {
         let sum = sums.entry(name).or_insert(Amount::ZERO);
         *sum = sum.checked_add(by).map_err(CounterError::from)?;
         table.check_increment(name, *sum, now)?;
     }
     let mut values = Vec::with_capacity(call.arguments.len() - 2);
-    for name in names.clone() {
+    for (name, by) in increments.clone() {
         match table.increment(name, by, now) {
             Ok(value) => values.push(call.number(value)),
             Err(error) => {
-                let state = take_back(call, names.take(values.len()), by);
+                let state = take_back(call, increments.take(values.len()));
                 return Err(CommandError::Partly { error, state });
             }
         }
@@ -124,8 +152,8 @@ fn increment_many(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 }
 
 /// Undoes increments that were made; says what is true afterwards.
-fn take_back<'a>(call: &Call<'a>, names: impl Iterator<Item = Name<'a>>, by: Amount) -> String {
-    let kept = names.filter(|name| add(call, *name, -by).is_err());
+fn take_back<'a>(call: &Call<'a>, increments: impl Iterator<Item = (Name<'a>, Amount)>) -> String {
+    let kept = increments.filter(|(name, by)| add(call, *name, -*by).is_err());
     match kept.count() {
         0 => "all increments of this command were taken back".to_owned(),
         kept => format!("{kept} increments of this command stay, all others were taken back"),
@@ -219,6 +247,27 @@ mod tests {
     }
 
     #[test]
+    fn each_counter_gets_an_amount_of_its_own_or_none_gets_any() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.run("mincrbyeach a 1 b -0.5 a 2"), "*3 :1 $4 -0.5 :3");
+        bench.run("set full 1e20");
+        for (line, error) in [
+            ("mincrbyeach a 1 full 1 b 1", "-ERR increment or decrement would overflow"),
+            ("mincrbyeach a 1 b x", "-ERR value is not a valid decimal number ('mincrbyeach' command)"),
+            ("mincrbyeach a 1 b", "-ERR wrong number of arguments for 'mincrbyeach' command"),
+            ("mincrbyeach a", "-ERR wrong number of arguments for 'mincrbyeach' command"),
+            ("mincrbyeach a 1  2", "-ERR a counter name must not be empty ('mincrbyeach' command)"),
+            // Each alone would fit.
+            ("mincrbyeach c 6e19 c 6e19", "-ERR increment or decrement would overflow"),
+        ] {
+            assert!(bench.run(line).starts_with(error), "{line}: {}", bench.run(line));
+        }
+        assert_eq!(bench.run("mget a b c full"), "*4 $1 3 $4 -0.5 $1 0 $21 100000000000000000000");
+        // Amounts of both signs may pass the limit on the way to a sum within it.
+        assert_eq!(bench.run("mincrbyeach full -1 full 1"), "*2 $20 99999999999999999999 $21 100000000000000000000");
+    }
+
+    #[test]
     fn a_name_given_twice_must_have_room_for_both() {
         let mut bench = Bench::new();
         bench.run("set a 6e19");
@@ -236,7 +285,11 @@ mod tests {
         let mut bench = Bench::with_max_counters(1);
         bench.run("incrby a 5");
         let refused = bench.run("mincrby 3 a a b");
-        assert!(refused.ends_with("all increments of this command were taken back ('mincrby' command)"), "{refused}");
+        assert!(
+            refused.starts_with("-OOM command not allowed when there are more than 'max_counters' = 1"),
+            "{refused}"
+        );
+        assert!(refused.ends_with("all increments of this command were taken back"), "{refused}");
         assert_eq!(bench.run("mget a b"), "*2 $1 5 $1 0");
     }
 }

@@ -11,7 +11,7 @@ pub fn reference() -> String {
          Made from the command table by `UPDATE_DOCS=1 cargo test --test command_reference`; do not edit by hand.\n\n\
          Names of commands are the same in upper and lower case. A counter's name is 1 to 512 bytes of any value. An\n\
          amount is a decimal from -1e20 to 1e20, exact to 17 digits after the point; more digits round half to even.\n\
-         An error begins with a word that tells its kind (`ERR`, `NOAUTH`, `WRONGPASS`, `NOPROTO`) and says that nothing\n\
+         An error begins with a word that tells its kind (`ERR`, `NOAUTH`, `WRONGPASS`, `NOPROTO`, `EXECABORT`) and says that nothing\n\
          was changed, or else what was. Replies are those of `replies = \"redis\"`; with `replies = \"discnt\"` the\n\
          commands that count answer bulk strings throughout and SET answers the new value.\n",
     );
@@ -33,6 +33,8 @@ const fn heading(group: Group) -> &'static str {
     match group {
         Group::Counter => "Counting",
         Group::Generic => "Which counters there are",
+        Group::Subscription => "Being told of changes",
+        Group::Transactions => "Transactions",
         Group::Connection => "The connection",
         Group::Server => "The node",
         Group::Cluster => "The cluster",

@@ -1,9 +1,14 @@
 //! What all sessions of a node share.
 
 use super::clients::Clients;
-use super::config::Config;
+use super::config::{CommandsConfig, Config};
+use super::configured::{Configured, Fixed};
+use super::exclusion::Exclusion;
+use super::live::{LiveNumber, RequiredPassword};
+use super::observation::Observation;
 use super::persistence::PersistenceFigures;
 use super::statistics::Statistics;
+use super::subscriptions::Subscriptions;
 use crate::counter::Table;
 use crate::node::ClusterState;
 use serde::{Deserialize, Serialize};
@@ -33,6 +38,8 @@ pub struct Environment {
     pub cluster: Arc<ClusterState>,
     /// Who is connected.
     pub clients: Arc<Clients>,
+    /// Who is to be told of which counters.
+    pub subscriptions: Arc<Subscriptions>,
     /// How often what was done.
     pub statistics: Arc<Statistics>,
     /// What the configuration says.
@@ -41,6 +48,10 @@ pub struct Environment {
     pub process: Arc<ProcessFigures>,
     /// What is on disk, and which requests pass meanwhile.
     pub persistence: Arc<PersistenceFigures>,
+    /// What is noted of requests.
+    pub observation: Arc<Observation>,
+    /// Which threads run commands now.
+    pub exclusion: Arc<Exclusion>,
 }
 
 /// What commands need to know of the configuration.
@@ -48,35 +59,38 @@ pub struct Environment {
 pub struct Settings {
     /// The shape of replies.
     pub shape: ReplyShape,
-    /// What clients have to give to AUTH; none or an empty one lets everyone in.
-    pub password: Option<String>,
-    /// The effective configuration as `section.key` and value, for CONFIG GET. Secrets are never shown from it.
-    pub config: Vec<(String, String)>,
+    /// What clients have to give to AUTH.
+    pub password: RequiredPassword,
+    /// The configuration in effect, for CONFIG. Secrets are never shown from it.
+    pub config: Arc<dyn Configured>,
     /// This program's version.
     pub version: String,
     /// How many clients may be connected at once.
-    pub max_clients: u64,
+    pub max_clients: LiveNumber,
     /// The `[debug]` section.
     pub debug: Config,
+    /// The `[commands]` section.
+    pub commands: CommandsConfig,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             shape: ReplyShape::Redis,
-            password: None,
-            config: Vec::new(),
+            password: RequiredPassword::default(),
+            config: Arc::new(Fixed::default()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            max_clients: 10_000,
+            max_clients: LiveNumber::new(10_000),
             debug: Config::default(),
+            commands: CommandsConfig::default(),
         }
     }
 }
 
 impl Settings {
     /// The password that clients must give, if any.
-    pub fn required_password(&self) -> Option<&str> {
-        self.password.as_deref().filter(|text| !text.is_empty())
+    pub fn required_password(&self) -> Option<Arc<str>> {
+        self.password.current()
     }
 }
 
@@ -103,6 +117,10 @@ pub struct ProcessFigures {
     pub cpu_system_micros: AtomicU64,
     /// Commands in the last second or so.
     pub operations_per_second: AtomicU64,
+    /// Bytes from clients in the last second or so.
+    pub input_bytes_per_second: AtomicU64,
+    /// Bytes to clients in the last second or so.
+    pub output_bytes_per_second: AtomicU64,
     /// Threads that serve clients.
     pub session_threads: AtomicU64,
 }

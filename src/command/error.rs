@@ -1,5 +1,6 @@
 //! Why a command was refused. Nothing was changed, unless the text says what was.
 
+use super::subscriptions::TooMany;
 use crate::base::{AmountError, Durability, NameError};
 use crate::counter::{CounterError, PrecisionError};
 use crate::resp::ErrorReply;
@@ -57,12 +58,70 @@ pub(super) enum CommandError {
     ClientType(String),
     #[error("Invalid client ID")]
     ClientId,
+    #[error("client-id should be greater than 0")]
+    ClientIdToKill,
+    #[error("No such user '{0}'")]
+    NoSuchUser(String),
+    #[error("No such client")]
+    NoSuchClient,
+    #[error("maxage is not an integer or out of range")]
+    MaxAge,
+    #[error("CLIENT UNBLOCK reason should be TIMEOUT or ERROR")]
+    UnblockReason,
+    #[error("client unblocked via CLIENT UNBLOCK")]
+    Unblocked,
+    #[error(
+        "client-side caching is not offered: counters change on every node without a command here, and nobody could tell you of each change; SUBSCRIBE tells of those that you name. Tracking is off"
+    )]
+    NoTracking,
+    #[error("CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled")]
+    NotTracking,
     #[error("Invalid node address specified: {host}:{port}, {expected}; nothing was changed")]
     NodeAddress { host: String, port: String, expected: &'static str },
     #[error(
         "DEBUG command not allowed. To allow it, set enabled = true in the section [debug] of the configuration, or DISCNT_DEBUG__ENABLED=true, and start the server again."
     )]
     DebugNotAllowed,
+    #[error("EXEC without MULTI")]
+    ExecWithoutMulti,
+    #[error("DISCARD without MULTI")]
+    DiscardWithoutMulti,
+    #[error("MULTI calls can not be nested")]
+    NestedMulti,
+    #[error("WATCH inside MULTI is not allowed")]
+    WatchInsideMulti,
+    #[error("Command not allowed inside a transaction")]
+    NotInTransaction,
+    #[error("Transaction discarded because of previous errors.")]
+    Discarded,
+    #[error("Transaction discarded because of: {0}")]
+    DiscardedBecause(String),
+    #[error("a transaction may take {most} bytes at most (commands.max_transaction_bytes); it will be discarded")]
+    TransactionTooLarge { most: u64 },
+    #[error("a connection watches {most} counters at most")]
+    TooManyWatched { most: usize },
+    #[error(
+        "FLUSHALL and FLUSHDB are not allowed on this node. To allow them, set flush = true in the section [commands] of the configuration, or DISCNT_COMMANDS__FLUSH=true, and start the server again; nothing was changed"
+    )]
+    FlushNotAllowed,
+    #[error("value is not a valid float")]
+    NotFloat,
+    #[error("how often and when a counter is read is not tracked: nothing is evicted")]
+    NotTracked,
+    #[error("count should be greater than or equal to -1")]
+    SlowLogCount,
+    #[error("No samples available for event '{0}'")]
+    NoSamples(String),
+    #[error("Invalid command specified")]
+    InvalidCommand,
+    #[error("The command has no key arguments")]
+    NoKeyArguments,
+    #[error("Invalid number of arguments specified for command")]
+    InvalidArity,
+    #[error("Unknown option or number of arguments for CONFIG SET - '{0}'")]
+    UnknownParameter(String),
+    #[error("CONFIG SET failed (possibly related to argument '{argument}') - {reason}; nothing was changed")]
+    ConfigSet { argument: String, reason: String },
     #[error("no such key")]
     NoSuchKey,
     #[error("the node is still starting; nothing was changed")]
@@ -83,6 +142,18 @@ pub(super) enum CommandError {
     NothingWritten,
     #[error("Unknown node {0}: a node's id is 40 hexadecimal digits; nothing was changed")]
     NodeId(String),
+    #[error(
+        "Can't execute '{0}': only (P|I)SUBSCRIBE / (P)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+    )]
+    Subscribed(String),
+    #[error("the interval must be a number of seconds from 0.1 to 86400; nothing was subscribed")]
+    Interval,
+    #[error(
+        "counters publish themselves: whoever is subscribed to one is told when INCR, DECR or SET changes it; nothing was sent"
+    )]
+    CountersPublish,
+    #[error("{0}; nothing was subscribed")]
+    TooManySubscriptions(#[from] TooMany),
     #[error("{error}; {state}")]
     Partly { error: CounterError, state: String },
     #[error(transparent)]
@@ -97,13 +168,16 @@ pub(super) enum CommandError {
 
 impl CommandError {
     /// The word that clients tell errors apart by.
-    fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> &'static str {
         match self {
             Self::NotAuthenticated | Self::HelloNotAuthenticated => "NOAUTH",
             Self::WrongPassword => "WRONGPASS",
             Self::UnsupportedProtocol => "NOPROTO",
             Self::Loading { .. } => "LOADING",
             Self::NotOnDisk { .. } => "MISCONF",
+            Self::Discarded | Self::DiscardedBecause(_) => "EXECABORT",
+            Self::Unblocked => "UNBLOCKED",
+            Self::Counter(error) | Self::Partly { error, .. } if error.is_want_of_memory() => "OOM",
             _ => "ERR",
         }
     }
@@ -121,7 +195,21 @@ impl CommandError {
                     | Self::HelloOption(_)
                     | Self::Option { .. }
                     | Self::DebugNotAllowed
+                    | Self::FlushNotAllowed
+                    | Self::InvalidCommand
+                    | Self::NoKeyArguments
+                    | Self::InvalidArity
+                    | Self::ExecWithoutMulti
+                    | Self::DiscardWithoutMulti
+                    | Self::NestedMulti
+                    | Self::WatchInsideMulti
+                    | Self::NotInTransaction
                     | Self::NothingWritten
+                    | Self::Subscribed(_)
+                    | Self::UnknownParameter(_)
+                    | Self::ConfigSet { .. }
+                    | Self::NoTracking
+                    | Self::NotTracking
             )
     }
 

@@ -1,13 +1,16 @@
 //! The sections of INFO. Fields that Redis has too go by the names that Redis gives them, as tools read those.
 
 use super::call::Call;
+use super::clients::Mark;
 use super::cluster::{own_id, write_info};
+use super::configuration;
 use super::environment::{REDIS_VERSION, ReplyShape, figure};
+use super::info_commands::{command_stats, error_stats, latency_stats};
+use super::info_counters::{counters, mesh, predictions};
 use super::persistence_report::persistence;
-use super::table;
-use super::values::is_reachable;
-use crate::node::LinkView;
+use crate::node::{KindCounts, LinkView};
 use std::fmt::{Display, Write};
+use std::sync::atomic::AtomicU64;
 
 struct Section {
     name: &'static str,
@@ -23,12 +26,16 @@ const SECTIONS: &[Section] = &[
     section("memory", "Memory", memory),
     section("persistence", "Persistence", persistence),
     section("stats", "Stats", stats),
+    section("replication", "Replication", replication),
     section("cpu", "CPU", cpu),
     Section { by_default: false, ..section("commandstats", "Commandstats", command_stats) },
-    section("keyspace", "Keyspace", keyspace),
+    Section { by_default: false, ..section("latencystats", "Latencystats", latency_stats) },
+    section("errorstats", "Errorstats", error_stats),
     section("cluster", "Cluster", cluster),
+    section("keyspace", "Keyspace", keyspace),
     section("mesh", "Mesh", mesh),
     section("counters", "Counters", counters),
+    section("predictions", "Predictions", predictions),
 ];
 
 const fn section(name: &'static str, heading: &'static str, write: fn(&Call<'_>, &mut String)) -> Section {
@@ -79,6 +86,8 @@ fn server(call: &Call<'_>, text: &mut String) {
             ("discnt_version", &call.environment.settings.version),
             ("discnt_replies", &replies),
             ("node_id", &own_id(&call.environment.cluster.view())),
+            // Of Redis a number of the process; here it stays what it is from one process to the next.
+            ("run_id", &own_id(&call.environment.cluster.view())),
             ("os", &std::env::consts::OS),
             ("arch_bits", &usize::BITS),
             ("process_id", &figure(&process.process_id)),
@@ -94,12 +103,17 @@ fn server(call: &Call<'_>, text: &mut String) {
 
 fn clients(call: &Call<'_>, text: &mut String) {
     let environment = call.environment;
+    let view = environment.cluster.view();
+    let linked = view.members.iter().filter(|member| member.link == LinkView::Linked).count();
+    let blocked = environment.clients.list().iter().filter(|client| client.has(Mark::Blocked)).count();
     put(
         text,
         &[
             ("connected_clients", &environment.clients.len()),
+            ("cluster_connections", &linked),
             ("maxclients", &environment.settings.max_clients),
-            ("blocked_clients", &0),
+            ("blocked_clients", &blocked),
+            ("pubsub_clients", &environment.subscriptions.clients()),
         ],
     );
 }
@@ -108,6 +122,8 @@ fn memory(call: &Call<'_>, text: &mut String) {
     let process = &call.environment.process;
     let resident = figure(&process.resident_bytes);
     let peak = figure(&process.peak_resident_bytes).max(resident);
+    let most = configuration::setting(call.environment, "counters.max_memory");
+    let most: u64 = most.and_then(|most| most.parse().ok()).unwrap_or(0);
     put(
         text,
         &[
@@ -117,9 +133,14 @@ fn memory(call: &Call<'_>, text: &mut String) {
             ("used_memory_rss_human", &Human(resident)),
             ("used_memory_peak", &peak),
             ("used_memory_peak_human", &Human(peak)),
+            ("used_memory_peak_perc", &Percent { part: resident, of: peak }),
             ("total_system_memory", &figure(&process.machine_bytes)),
-            ("maxmemory", &0),
+            ("total_system_memory_human", &Human(figure(&process.machine_bytes))),
+            ("maxmemory", &most),
+            ("maxmemory_human", &Human(most)),
             ("maxmemory_policy", &"noeviction"),
+            // What is used is taken to be what is resident.
+            ("mem_fragmentation_ratio", &"1.00"),
         ],
     );
 }
@@ -128,6 +149,9 @@ fn stats(call: &Call<'_>, text: &mut String) {
     let environment = call.environment;
     let statistics = &environment.statistics;
     let per_second = figure(&environment.process.operations_per_second);
+    let traffic = &environment.cluster.traffic;
+    let mesh_bytes =
+        |of: fn(&KindCounts) -> &AtomicU64| -> u64 { traffic.kinds.iter().map(|(_, counts)| figure(of(counts))).sum() };
     put(
         text,
         &[
@@ -136,12 +160,36 @@ fn stats(call: &Call<'_>, text: &mut String) {
             ("instantaneous_ops_per_sec", &per_second),
             ("total_net_input_bytes", &statistics.input_bytes()),
             ("total_net_output_bytes", &statistics.output_bytes()),
+            ("total_net_repl_input_bytes", &mesh_bytes(|counts| &counts.received_bytes)),
+            ("total_net_repl_output_bytes", &mesh_bytes(|counts| &counts.sent_bytes)),
+            ("instantaneous_input_kbps", &Kilobytes(figure(&environment.process.input_bytes_per_second))),
+            ("instantaneous_output_kbps", &Kilobytes(figure(&environment.process.output_bytes_per_second))),
             ("rejected_connections", &statistics.rejected_connections()),
             ("expired_keys", &0),
             ("evicted_keys", &0),
+            ("latest_fork_usec", &0),
             ("keyspace_hits", &statistics.hits()),
             ("keyspace_misses", &statistics.misses()),
+            ("pubsub_channels", &environment.subscriptions.names()),
+            ("pubsub_patterns", &environment.subscriptions.patterns()),
             ("total_error_replies", &statistics.errors()),
+        ],
+    );
+}
+
+/// Every node takes changes, so none is the replica of another.
+fn replication(call: &Call<'_>, text: &mut String) {
+    put(
+        text,
+        &[
+            ("role", &"master"),
+            ("connected_slaves", &0),
+            ("master_failover_state", &"no-failover"),
+            ("master_replid", &own_id(&call.environment.cluster.view())),
+            ("master_replid2", &"0".repeat(40)),
+            ("master_repl_offset", &0),
+            ("second_repl_offset", &-1),
+            ("repl_backlog_active", &0),
         ],
     );
 }
@@ -150,23 +198,17 @@ fn cpu(call: &Call<'_>, text: &mut String) {
     let process = &call.environment.process;
     let user = Seconds(figure(&process.cpu_user_micros));
     let system = Seconds(figure(&process.cpu_system_micros));
-    put(text, &[("used_cpu_sys", &system), ("used_cpu_user", &user)]);
-}
-
-fn command_stats(call: &Call<'_>, text: &mut String) {
-    for found in table::all() {
-        let counts = call.environment.statistics.command(found.ordinal.into());
-        if counts.calls + counts.rejected > 0 {
-            let _ = write!(
-                text,
-                "cmdstat_{}:calls={},rejected_calls={},failed_calls={}\r\n",
-                found.full_name(),
-                counts.calls,
-                counts.rejected,
-                counts.failed
-            );
-        }
-    }
+    let none = Seconds(0);
+    put(
+        text,
+        &[
+            ("used_cpu_sys", &system),
+            ("used_cpu_user", &user),
+            // There are no child processes.
+            ("used_cpu_sys_children", &none),
+            ("used_cpu_user_children", &none),
+        ],
+    );
 }
 
 fn keyspace(call: &Call<'_>, text: &mut String) {
@@ -180,63 +222,6 @@ fn cluster(call: &Call<'_>, text: &mut String) {
     // There are no hash slots; clients that saw 1 here would ask for them.
     put(text, &[("cluster_enabled", &0)]);
     write_info(call, text);
-}
-
-fn mesh(call: &Call<'_>, text: &mut String) {
-    let cluster = &call.environment.cluster;
-    let view = cluster.view();
-    let traffic = &cluster.traffic;
-    let linked = view.members.iter().filter(|m| m.link == LinkView::Linked);
-    put(text, &[("mesh_links", &linked.count())]);
-    for (name, value) in [
-        ("mesh_datagrams_sent", &traffic.datagrams_sent),
-        ("mesh_datagrams_received", &traffic.datagrams_received),
-        ("mesh_datagrams_lost", &traffic.datagrams_lost),
-        ("mesh_records_sent", &traffic.records_sent),
-        ("mesh_records_received", &traffic.records_received),
-        ("mesh_record_bytes_sent", &traffic.record_bytes_sent),
-        ("mesh_digest_bytes_sent", &traffic.digest_bytes_sent),
-        ("mesh_repair_bytes_sent", &traffic.repair_bytes_sent),
-        ("mesh_messages_sent", &traffic.messages_sent),
-        ("mesh_messages_received", &traffic.messages_received),
-    ] {
-        put(text, &[(name, &figure(value))]);
-    }
-    for (kind, counts) in traffic.kinds.iter() {
-        let _ = write!(
-            text,
-            "mesh_kind_{}:sent={},received={},sent_bytes={},received_bytes={}\r\n",
-            kind.name(),
-            figure(&counts.sent),
-            figure(&counts.received),
-            figure(&counts.sent_bytes),
-            figure(&counts.received_bytes)
-        );
-    }
-    let others = view.members.iter().filter(|member| !member.myself);
-    for (number, member) in others.enumerate() {
-        let state = if is_reachable(member) { "up" } else { "down" };
-        let round_trip = member.round_trip.map_or(0, |time| time.as_micros());
-        let _ = write!(
-            text,
-            "peer{number}:id={},host={},port={},state={state},rtt_usec={round_trip}\r\n",
-            member.id, member.host, member.mesh_port
-        );
-    }
-}
-
-fn counters(call: &Call<'_>, text: &mut String) {
-    let statistics = &call.environment.statistics;
-    put(
-        text,
-        &[
-            ("counters", &call.environment.table.len()),
-            ("counters_held", &call.environment.table.held()),
-            ("counter_read_hits", &statistics.hits()),
-            ("counter_read_misses", &statistics.misses()),
-            ("counters_beyond_precision", &call.environment.table.counters_beyond_precision(call.now.monotonic)),
-        ],
-    );
 }
 
 /// Bytes in the unit that suits them, as Redis writes them: `1.50M`.
@@ -255,6 +240,28 @@ impl Display for Human {
             }
         }
         write!(f, "{:.2}T", amount / 1024.0)
+    }
+}
+
+/// A part in hundredths of the whole.
+struct Percent {
+    part: u64,
+    of: u64,
+}
+
+impl Display for Percent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let percent = if self.of == 0 { 0.0 } else { self.part as f64 * 100.0 / self.of as f64 };
+        write!(f, "{percent:.2}%")
+    }
+}
+
+/// Bytes as kilobytes with two digits.
+struct Kilobytes(u64);
+
+impl Display for Kilobytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.2}", self.0 as f64 / 1024.0)
     }
 }
 

@@ -11,6 +11,9 @@ use crate::resp::Reply;
 
 const NAMES: &[Argument] = &[Argument::new("command-name", ArgumentKind::Text).multiple().optional()];
 
+const REQUEST: &[Argument] =
+    &[Argument::new("command", ArgumentKind::Text), Argument::new("arg", ArgumentKind::Text).multiple().optional()];
+
 const SUBCOMMAND: CommandSpecification =
     CommandSpecification { arity: -2, flags: &[Flag::Loading, Flag::Stale], complexity: "O(N) for N commands", ..BASE };
 
@@ -39,6 +42,33 @@ pub(super) const COMMAND: CommandSpecification = CommandSpecification {
                 let found = named(call).into_iter().flatten();
                 let pairs = found.map(|found| (bulk(found.full_name()), documentation(found)));
                 Ok(Reply::Map(pairs.collect()).into())
+            },
+            ..SUBCOMMAND
+        },
+        CommandSpecification {
+            name: "getkeys",
+            summary: "Finds the names of counters in a request",
+            arity: -3,
+            complexity: "O(N) for N arguments",
+            arguments: REQUEST,
+            replies: "The names, in the order of the request.",
+            handler: |call| {
+                let (_, names) = names_of_request(call)?;
+                Ok(Reply::Array(names.map(bulk).collect()).into())
+            },
+            ..SUBCOMMAND
+        },
+        CommandSpecification {
+            name: "getkeysandflags",
+            summary: "Finds the names of counters in a request, and what it does with them",
+            arity: -3,
+            complexity: "O(N) for N arguments",
+            arguments: REQUEST,
+            replies: "A list for each name, in the order of the request: the name, and RW if the command changes counters, otherwise RO.",
+            handler: |call| {
+                let (found, names) = names_of_request(call)?;
+                let pair = |name| Reply::Array(vec![bulk(name), Reply::Set(vec![access(found.specification)])]);
+                Ok(Reply::Array(names.map(pair).collect()).into())
             },
             ..SUBCOMMAND
         },
@@ -86,6 +116,33 @@ fn named(call: &Call<'_>) -> Vec<Option<Found>> {
         return all_commands().map(Some).collect();
     }
     call.arguments_from(2).map(table::find_full).collect()
+}
+
+/// The command of the request that begins with the third argument, and the names of counters in it.
+fn names_of_request<'a>(call: &Call<'a>) -> Result<(Found, impl Iterator<Item = &'a [u8]> + use<'a>), CommandError> {
+    let arguments = call.arguments_from(2);
+    let mut found = table::find(call.argument(2)).ok_or(CommandError::InvalidCommand)?;
+    if let Some(subcommand) = call.arguments.get(3)
+        && !found.specification.subcommands.is_empty()
+    {
+        found = table::find_subcommand(found, subcommand).ok_or(CommandError::InvalidCommand)?;
+    }
+    let KeyPositions { first, last, step } = found.specification.keys;
+    if found.specification.keys == KeyPositions::NONE {
+        return Err(CommandError::NoKeyArguments);
+    }
+    if !found.specification.accepts(arguments.len()) {
+        return Err(CommandError::InvalidArity);
+    }
+    let end = if last < 0 { arguments.len() as i32 + last } else { last };
+    let is_name = move |at: i32| at >= first && at <= end && (at - first) % step == 0;
+    let names = (0..).zip(arguments).filter(move |(at, _)| is_name(*at));
+    Ok((found, names.map(|(_, name)| name)))
+}
+
+/// What a command does with the counters that it is given.
+fn access(specification: &CommandSpecification) -> Reply {
+    Reply::Simple(if specification.has(Flag::Write) { "RW" } else { "RO" })
 }
 
 fn list(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
@@ -154,7 +211,6 @@ fn key_specifications(specification: &CommandSpecification) -> Vec<Reply> {
     if specification.keys == KeyPositions::NONE {
         return Vec::new();
     }
-    let access = if specification.has(Flag::Write) { "RW" } else { "RO" };
     let number = |value: i32| Reply::Integer(value.into());
     // Counted from the first name on, unless it is counted from the end.
     let last = if last < 0 { last } else { last - first };
@@ -166,7 +222,7 @@ fn key_specifications(specification: &CommandSpecification) -> Vec<Reply> {
     ]);
     let typed = |kind, spec| Reply::Map(vec![(Reply::Text("type"), Reply::Text(kind)), (Reply::Text("spec"), spec)]);
     vec![Reply::Map(vec![
-        (Reply::Text("flags"), Reply::Set(vec![Reply::Simple(access)])),
+        (Reply::Text("flags"), Reply::Set(vec![access(specification)])),
         (Reply::Text("begin_search"), typed("index", search)),
         (Reply::Text("find_keys"), typed("range", range)),
     ])]
@@ -260,6 +316,25 @@ mod tests {
         bench.run("hello 3");
         let all = bench.run("command docs");
         assert!(all.starts_with(&format!("%{} $4 incr %5 ", COMMANDS.len())), "{all}");
+    }
+
+    #[test]
+    fn names_are_found_in_requests() {
+        let mut bench = Bench::new();
+        for (line, reply) in [
+            ("get a", "*1 $1 a"),
+            ("MINCRBY 1 a b", "*2 $1 a $1 b"),
+            ("mincrbyeach a 1 b 2", "*2 $1 a $1 b"),
+            ("memory usage a", "*1 $1 a"),
+            ("get", "-ERR Invalid number of arguments specified for command"),
+            ("ping", "-ERR The command has no key arguments"),
+            ("nosuch a", "-ERR Invalid command specified"),
+            ("memory nosuch a", "-ERR Invalid command specified"),
+        ] {
+            assert_eq!(bench.run(&format!("command getkeys {line}")), reply, "{line}");
+        }
+        assert_eq!(bench.run("command getkeysandflags set a 1"), "*1 *2 $1 a *1 +RW");
+        assert_eq!(bench.run("command getkeysandflags mget a b"), "*2 *2 $1 a *1 +RO *2 $1 b *1 +RO");
     }
 
     #[test]

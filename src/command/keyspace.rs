@@ -86,6 +86,7 @@ pub(super) const KEYS: CommandSpecification = CommandSpecification {
             if cursor == 0 {
                 break;
             }
+            call.environment.exclusion.make_way(call.session.thread());
         }
         // A counter that moves while the listing goes on may be met twice.
         names.sort_unstable();

@@ -1,5 +1,7 @@
 //! What comes of a request.
 
+use super::error::CommandError;
+use super::flushing::FlushRequest;
 use crate::base::NodeId;
 use crate::resp::{ErrorReply, Reply};
 use std::time::Duration;
@@ -13,6 +15,8 @@ pub enum Outcome {
     Close(Reply),
     /// Have this done and send what comes of it. Later requests of the connection wait.
     Wait(Pending),
+    /// Nothing was run. Run the same request again when the [pause](super::Pause) is over.
+    Paused,
 }
 
 impl From<Reply> for Outcome {
@@ -42,6 +46,12 @@ pub enum Pending {
     Storage(StorageRequest),
     /// Others, or the disk, are to have what was counted; [`AcknowledgementRequest::reply`] makes the reply.
     Acknowledgement(AcknowledgementRequest),
+    /// All counters are to be deleted; [`answer`] makes the reply.
+    Flush(FlushRequest),
+    /// Nothing is to happen for so long, and then it is answered OK.
+    Sleep(Duration),
+    /// Changed settings are to be written into the configuration file; [`answer`] makes the reply.
+    RewriteConfiguration,
 }
 
 /// A change of the cluster.
@@ -115,6 +125,12 @@ pub struct Acknowledged {
 }
 
 impl AcknowledgementRequest {
+    /// The same, to be answered with how things stand.
+    pub fn without_waiting(self) -> Self {
+        // The least that is not "for ever".
+        Self { timeout: Some(Duration::from_nanos(1)), ..self }
+    }
+
     /// The reply: how many nodes, and for a request about disks whether this one is among them.
     pub fn reply(&self, acknowledged: Acknowledged) -> Reply {
         let nodes = Reply::Integer(i64::try_from(acknowledged.nodes).unwrap_or(i64::MAX));
@@ -123,6 +139,11 @@ impl AcknowledgementRequest {
             Some(_) => Reply::Array(vec![Reply::Integer(acknowledged.local.into()), nodes]),
         }
     }
+}
+
+/// The reply to a request whose waiting was called off with an error.
+pub fn unblocked() -> Reply {
+    Reply::Error(CommandError::Unblocked.reply(""))
 }
 
 /// The reply to a request that had to wait: OK, or the error's text after `ERR`.

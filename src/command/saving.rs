@@ -8,7 +8,7 @@ use crate::resp::Reply;
 
 const SAVING: CommandSpecification = CommandSpecification {
     arity: 1,
-    flags: &[Flag::Admin, Flag::NoScript],
+    flags: &[Flag::Admin, Flag::NoScript, Flag::NoMulti],
     complexity: "O(N) for N counters that changed since they were last written",
     ..BASE
 };
@@ -52,7 +52,7 @@ pub(super) const SHUTDOWN: CommandSpecification = CommandSpecification {
     name: "shutdown",
     summary: "Stops the server, as SIGTERM does",
     arity: -1,
-    flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+    flags: &[Flag::Admin, Flag::NoScript, Flag::NoMulti, Flag::Loading, Flag::Stale],
     arguments: &[
         Argument::new(
             "save",

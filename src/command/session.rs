@@ -2,9 +2,26 @@
 
 use super::clients::{Client, Clients};
 use super::environment::Environment;
+use super::monitor::{MonitorTooSlow, Monitoring};
+use super::subscriptions::{Listening, TooSlow};
+use super::timing::Sampling;
+use super::transactions::{self, Transaction};
+use super::watching::Watched;
 use crate::base::Monotonic;
 use crate::resp::Protocol;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// A client left so many messages unread that there is no room for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadMessages {
+    /// Of what it is subscribed to.
+    #[error("it does not read what its patterns take in; see [resp] max_unsent_messages")]
+    Subscription,
+    /// Of the requests of all.
+    #[error("it asked for MONITOR and does not read")]
+    Monitor,
+}
 
 /// Between whom a connection is, as text: `127.0.0.1:40312`, `[::1]:40312`, or a socket's path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +30,10 @@ pub struct ClientAddress {
     pub remote: String,
     /// This node's end.
     pub local: String,
+    /// The number of the connection's file descriptor.
+    pub descriptor: i32,
+    /// Whether they are on one machine, and meet at a socket's path.
+    pub is_unix: bool,
 }
 
 /// The state of one connection. Listed among the clients from its making until it is dropped.
@@ -22,8 +43,19 @@ pub struct Session {
     clients: Arc<Clients>,
     protocol: Protocol,
     pub(super) authenticated: bool,
+    /// Its subscriptions, if it has any.
+    pub(super) listening: Option<Listening>,
+    pub(super) replies: Replies,
     /// It changed something, and the replies that say so have to wait until that is on disk.
     pub(super) awaits_disk: bool,
+    /// What was queued since MULTI.
+    pub(super) transaction: Option<Box<Transaction>>,
+    /// What the next EXEC depends on.
+    pub(super) watched: Vec<Watched>,
+    /// Its view of all requests, if it wants to see them.
+    pub(super) monitoring: Option<Monitoring>,
+    pub(super) sampling: Sampling,
+    thread: usize,
     lane: usize,
 }
 
@@ -34,11 +66,18 @@ impl Session {
     pub fn new(environment: &Environment, address: ClientAddress, thread: usize, now: Monotonic) -> Self {
         let clients = Arc::clone(&environment.clients);
         Self {
-            client: clients.register(address.remote, address.local, now),
+            client: clients.register(address, now),
             clients,
             protocol: Protocol::Resp2,
             authenticated: environment.settings.required_password().is_none(),
+            listening: None,
+            replies: Replies::default(),
             awaits_disk: false,
+            transaction: None,
+            watched: Vec::new(),
+            monitoring: None,
+            sampling: Sampling::default(),
+            thread,
             lane: environment.statistics.lane_of(thread),
         }
     }
@@ -47,6 +86,46 @@ impl Session {
     #[inline]
     pub fn take_awaits_disk(&mut self) -> bool {
         std::mem::take(&mut self.awaits_disk)
+    }
+
+    /// Completes when there is something to be sent that is no reply.
+    #[inline]
+    pub fn poll_messages(&self, context: &Context<'_>) -> Poll<()> {
+        let of_listening = self.listening.as_ref().map(|listening| listening.poll_messages(context));
+        let of_monitoring = self.monitoring.as_ref().map(|monitoring| monitoring.poll(context));
+        match of_listening.into_iter().chain(of_monitoring).any(|poll| poll.is_ready()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+
+    /// Appends such messages until `out` has `limit` bytes or there are no more.
+    ///
+    /// # Errors
+    /// [`UnreadMessages`] when more waited than may: the connection is to be closed.
+    #[inline]
+    pub fn take_messages(&self, limit: usize, out: &mut Vec<u8>) -> Result<(), UnreadMessages> {
+        if let Some(listening) = &self.listening {
+            listening.take_messages(self.protocol, limit, out).map_err(|TooSlow| UnreadMessages::Subscription)?;
+        }
+        if let Some(monitoring) = &self.monitoring {
+            monitoring.take(out).map_err(|MonitorTooSlow| UnreadMessages::Monitor)?;
+        }
+        Ok(())
+    }
+
+    /// A request was refused: if it was to be part of a transaction, that is not run.
+    pub(super) fn refuse_transaction(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.refuse();
+            transactions::settle(self);
+        }
+    }
+
+    /// Whether the reply to the request that was just run is to be sent; asked once for each.
+    #[inline]
+    pub fn takes_reply(&mut self) -> bool {
+        self.replies.takes()
     }
 
     /// The protocol that replies are to be encoded in.
@@ -64,6 +143,11 @@ impl Session {
         &self.client
     }
 
+    /// The number of the thread that serves it.
+    pub(crate) fn thread(&self) -> usize {
+        self.thread
+    }
+
     /// Where this session counts.
     pub(super) fn lane(&self) -> usize {
         self.lane
@@ -72,6 +156,36 @@ impl Session {
     pub(super) fn set_protocol(&mut self, protocol: Protocol) {
         self.protocol = protocol;
         self.client.set_protocol(protocol);
+    }
+}
+
+/// Which replies a client wants, as CLIENT REPLY said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Replies {
+    is_off: bool,
+    /// So many replies are left out from here on.
+    skipped: u8,
+}
+
+impl Replies {
+    #[inline]
+    fn takes(&mut self) -> bool {
+        if !self.is_off && self.skipped == 0 {
+            return true;
+        }
+        self.skipped = self.skipped.saturating_sub(1);
+        false
+    }
+
+    pub(super) fn turn(&mut self, on: bool) {
+        *self = Self { is_off: !on, skipped: 0 };
+    }
+
+    /// Leaves out the replies to this request and to the next.
+    pub(super) fn skip_next(&mut self) {
+        if !self.is_off {
+            self.skipped = 2;
+        }
     }
 }
 

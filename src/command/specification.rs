@@ -42,6 +42,11 @@ impl CommandSpecification {
         if self.arity < 0 { arguments >= least } else { arguments == least }
     }
 
+    /// Whether it costs the same whatever it is asked.
+    pub(super) const fn is_constant_time(&self) -> bool {
+        matches!(self.complexity.as_bytes(), b"O(1)")
+    }
+
     /// Whether it behaves like this.
     pub fn has(&self, flag: Flag) -> bool {
         self.flags.contains(&flag)
@@ -53,7 +58,9 @@ impl CommandSpecification {
         match self.group {
             Group::Counter => categories.push("@string"),
             Group::Generic => categories.push("@keyspace"),
+            Group::Subscription => categories.push("@pubsub"),
             Group::Connection => categories.push("@connection"),
+            Group::Transactions => categories.push("@transaction"),
             Group::Server | Group::Cluster => {}
         }
         if self.has(Flag::Write) {
@@ -105,8 +112,10 @@ pub enum Flag {
     DenyOom,
     /// For those who run the node.
     Admin,
-    /// Not part of batches and scripts.
+    /// Not part of scripts.
     NoScript,
+    /// Not part of transactions.
+    NoMulti,
     /// Answered while the node is still loading.
     Loading,
     /// Answered while the node is behind.
@@ -117,6 +126,8 @@ pub enum Flag {
     NoAuth,
     /// May wait, and its connection with it.
     Blocking,
+    /// Has to do with subscriptions.
+    PubSub,
 }
 
 impl Flag {
@@ -128,11 +139,13 @@ impl Flag {
             Self::DenyOom => "denyoom",
             Self::Admin => "admin",
             Self::NoScript => "noscript",
+            Self::NoMulti => "no_multi",
             Self::Loading => "loading",
             Self::Stale => "stale",
             Self::Fast => "fast",
             Self::NoAuth => "no_auth",
             Self::Blocking => "blocking",
+            Self::PubSub => "pubsub",
         }
     }
 }
@@ -169,6 +182,10 @@ pub enum Group {
     Counter,
     /// Counters as such: which there are.
     Generic,
+    /// Being told of changes.
+    Subscription,
+    /// Several requests in one go.
+    Transactions,
     /// The connection.
     Connection,
     /// The node.
@@ -179,13 +196,23 @@ pub enum Group {
 
 impl Group {
     /// All groups in the order that documents list them.
-    pub const ALL: [Self; 5] = [Self::Counter, Self::Generic, Self::Connection, Self::Server, Self::Cluster];
+    pub const ALL: [Self; 7] = [
+        Self::Counter,
+        Self::Generic,
+        Self::Subscription,
+        Self::Transactions,
+        Self::Connection,
+        Self::Server,
+        Self::Cluster,
+    ];
 
     /// The name that COMMAND DOCS gives.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter",
             Self::Generic => "generic",
+            Self::Subscription => "pubsub",
+            Self::Transactions => "transactions",
             Self::Connection => "connection",
             Self::Server => "server",
             Self::Cluster => "cluster",

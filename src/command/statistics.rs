@@ -3,8 +3,12 @@
 //! Each thread counts in a lane of its own, so that threads do not take cache lines from each other; readers add
 //! the lanes up.
 
+use super::histogram::{Histogram, Times};
 use super::session::Session;
 use super::table::COMMAND_COUNT;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Lanes beyond the threads of any machine only cost memory; threads beyond the lanes share them.
@@ -14,6 +18,8 @@ const MAX_LANES: usize = 64;
 pub struct Statistics {
     lanes: Box<[Lane]>,
     rejected_connections: AtomicU64,
+    /// Error replies by their first word. Locked by nobody who does not answer an error.
+    errors: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// Two cache lines' alignment, as processors fetch lines in pairs.
@@ -22,6 +28,8 @@ struct Lane {
     calls: [AtomicU64; COMMAND_COUNT],
     failed: [AtomicU64; COMMAND_COUNT],
     rejected: [AtomicU64; COMMAND_COUNT],
+    /// Made for a command when it is first timed: most are never used.
+    times: [OnceLock<Box<Histogram>>; COMMAND_COUNT],
     unknown: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -44,7 +52,7 @@ impl Statistics {
     /// Counts for this many threads.
     pub fn new(threads: usize) -> Self {
         let lanes = (0..threads.clamp(1, MAX_LANES)).map(|_| Lane::new());
-        Self { lanes: lanes.collect(), rejected_connections: AtomicU64::new(0) }
+        Self { lanes: lanes.collect(), rejected_connections: AtomicU64::new(0), errors: Mutex::default() }
     }
 
     /// Counts what a session received from its client and sent to it.
@@ -98,6 +106,24 @@ impl Statistics {
         of_commands.sum::<u64>() + self.sum(|lane| &lane.unknown)
     }
 
+    /// Requests that were answered with an error, by the first word of that.
+    pub(super) fn errors_by_code(&self) -> BTreeMap<&'static str, u64> {
+        self.errors.lock().clone()
+    }
+
+    pub(super) fn count_error(&self, code: &'static str) {
+        *self.errors.lock().entry(code).or_default() += 1;
+    }
+
+    /// Sets all counts back to 0.
+    pub fn reset(&self) {
+        self.errors.lock().clear();
+        self.rejected_connections.store(0, Ordering::Relaxed);
+        for lane in &self.lanes {
+            lane.reset();
+        }
+    }
+
     /// The counts of the command with this ordinal; all zero beyond the last.
     pub(super) fn command(&self, ordinal: usize) -> CommandCounts {
         if ordinal >= COMMAND_COUNT {
@@ -107,6 +133,21 @@ impl Statistics {
             calls: self.sum(|lane| &lane.calls[ordinal]),
             failed: self.sum(|lane| &lane.failed[ordinal]),
             rejected: self.sum(|lane| &lane.rejected[ordinal]),
+        }
+    }
+
+    /// How long the command with this ordinal took, as far as it was timed.
+    pub(super) fn times(&self, ordinal: usize) -> Times {
+        let mut times = Times::default();
+        let histograms = self.lanes.iter().filter_map(|lane| lane.times.get(ordinal)?.get());
+        histograms.for_each(|histogram| times.take_in(histogram));
+        times
+    }
+
+    pub(super) fn count_time(&self, lane: usize, ordinal: u16, nanos: u64) {
+        let times = self.lanes.get(lane).and_then(|lane| lane.times.get(usize::from(ordinal)));
+        if let Some(times) = times {
+            times.get_or_init(|| Box::new(Histogram::new())).add(nanos);
         }
     }
 
@@ -147,17 +188,44 @@ impl Statistics {
 }
 
 impl Lane {
+    fn reset(&self) {
+        let of_commands = self.calls.iter().chain(&self.failed).chain(&self.rejected);
+        let others = [&self.unknown, &self.hits, &self.misses, &self.input_bytes, &self.output_bytes];
+        of_commands.chain(others).for_each(|count| count.store(0, Ordering::Relaxed));
+        self.times.iter().filter_map(OnceLock::get).for_each(|times| times.clear());
+    }
+
     fn new() -> Self {
         let zeros = || std::array::from_fn(|_| AtomicU64::new(0));
         Self {
             calls: zeros(),
             failed: zeros(),
             rejected: zeros(),
+            times: std::array::from_fn(|_| OnceLock::new()),
             unknown: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             input_bytes: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+
+    #[test]
+    fn what_was_counted_is_gone_after_a_reset() {
+        let mut bench = Bench::new();
+        for line in ["get a", "nosuch", "get"] {
+            bench.run_for(line, 5);
+        }
+        let statistics = &bench.environment.statistics;
+        assert_eq!((statistics.commands_run(), statistics.errors(), statistics.misses()), (1, 2, 1));
+        statistics.reset();
+        assert_eq!((statistics.commands_run(), statistics.errors(), statistics.misses()), (0, 0, 0));
+        assert!(statistics.errors_by_code().is_empty());
+        assert_eq!(bench.run("latency histogram"), "*0");
     }
 }

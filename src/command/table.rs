@@ -2,8 +2,9 @@
 
 use super::specification::CommandSpecification;
 use super::{
-    authentication, backup, client, cluster, connection, counting, debug, introspection, keyspace, saving, server,
-    values, waiting,
+    authentication, backup, client, cluster, configuration, connection, counting, debug, flushing, introspection,
+    keyspace, latency, memory, monitor, object, saving, server, slowlog, subscribing, transactions, values, waiting,
+    watching,
 };
 
 const TABLE: &[CommandSpecification] = &[
@@ -13,6 +14,7 @@ const TABLE: &[CommandSpecification] = &[
     counting::DECR,
     counting::DECRBY,
     counting::MINCRBY,
+    counting::MINCRBYEACH,
     values::SET,
     values::GET,
     values::MGET,
@@ -24,6 +26,21 @@ const TABLE: &[CommandSpecification] = &[
     keyspace::KEYS,
     keyspace::SCAN,
     keyspace::DBSIZE,
+    subscribing::SUBSCRIBE,
+    subscribing::ISUBSCRIBE,
+    subscribing::UNSUBSCRIBE,
+    subscribing::PSUBSCRIBE,
+    subscribing::PUNSUBSCRIBE,
+    subscribing::PUBSUB,
+    subscribing::PUBLISH,
+    object::OBJECT,
+    flushing::FLUSHALL,
+    flushing::FLUSHDB,
+    transactions::MULTI,
+    transactions::EXEC,
+    transactions::DISCARD,
+    watching::WATCH,
+    watching::UNWATCH,
     connection::PING,
     connection::ECHO,
     connection::SELECT,
@@ -34,12 +51,16 @@ const TABLE: &[CommandSpecification] = &[
     client::CLIENT,
     server::INFO,
     server::TIME,
-    server::CONFIG,
+    configuration::CONFIG,
     saving::SAVE,
     saving::BGSAVE,
     saving::LASTSAVE,
     saving::SHUTDOWN,
     backup::BACKUP,
+    memory::MEMORY,
+    slowlog::SLOWLOG,
+    latency::LATENCY,
+    monitor::MONITOR,
     debug::DEBUG,
     introspection::COMMAND,
     cluster::CLUSTER,
@@ -131,11 +152,18 @@ pub(super) fn all() -> impl Iterator<Item = Found> {
     })
 }
 
+/// Whether the command or subcommand with this ordinal costs the same whatever it is asked.
+#[inline]
+pub(super) fn is_constant_time(ordinal: u16) -> bool {
+    CONSTANT_TIME[usize::from(ordinal)]
+}
+
 /// A power of two well above the number of commands, so that most are found at the first look.
 const SLOTS: usize = 256;
 const VACANT: u8 = u8::MAX;
 const INDEX: [u8; SLOTS] = index(TABLE);
 const ORDINALS: [u16; TABLE.len()] = ordinals(TABLE);
+static CONSTANT_TIME: [bool; COMMAND_COUNT] = constant_time(TABLE);
 
 /// FNV-1a, blind to the case of letters.
 const fn hash(name: &[u8]) -> usize {
@@ -176,6 +204,23 @@ const fn ordinals<const N: usize>(commands: &[CommandSpecification]) -> [u16; N]
     ordinals
 }
 
+const fn constant_time<const N: usize>(commands: &[CommandSpecification]) -> [bool; N] {
+    let mut constant = [false; N];
+    let (mut ordinal, mut at) = (0, 0);
+    while at < commands.len() {
+        constant[ordinal] = commands[at].is_constant_time();
+        ordinal += 1;
+        let mut within = 0;
+        while within < commands[at].subcommands.len() {
+            constant[ordinal] = commands[at].subcommands[within].is_constant_time();
+            ordinal += 1;
+            within += 1;
+        }
+        at += 1;
+    }
+    constant
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +248,7 @@ mod tests {
         for found in all() {
             let again = find_full(found.full_name().as_bytes()).expect("a command of the table");
             assert_eq!(again.ordinal, found.ordinal);
+            assert_eq!(is_constant_time(found.ordinal), found.specification.complexity == "O(1)");
         }
     }
 
@@ -211,7 +257,7 @@ mod tests {
         for Found { specification, container, .. } in all() {
             let name = specification.name;
             let has_subcommands = !specification.subcommands.is_empty();
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase()), "{name}");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{name}");
             assert!(name.len() <= 16 && !name.is_empty(), "{name}");
             assert!(!specification.summary.is_empty() && !specification.summary.ends_with('.'));
             assert!(specification.replies.ends_with('.') || has_subcommands, "{name}");

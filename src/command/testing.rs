@@ -1,8 +1,8 @@
 //! What the tests of commands have in common: an environment without a node, and requests as text.
 
 use super::{
-    ClientAddress, ClusterRequest, Environment, Outcome, Pending, ProcessFigures, Session, Settings, Statistics,
-    execute,
+    ClientAddress, ClusterRequest, Environment, Exclusion, Outcome, Pending, ProcessFigures, RequiredPassword, Session,
+    Settings, Statistics, execute, execute_timed,
 };
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use crate::counter::{self, Table, TableSettings};
@@ -27,10 +27,13 @@ impl Bench {
             table: Arc::new(Table::new(table_settings())),
             cluster: Arc::default(),
             clients: Arc::default(),
+            subscriptions: Arc::default(),
             statistics: Arc::new(Statistics::new(2)),
             settings,
             process: Arc::new(ProcessFigures::default()),
             persistence: Arc::default(),
+            observation: Arc::default(),
+            exclusion: Arc::new(Exclusion::new(1)),
         };
         let now = Moment { monotonic: Monotonic::from_nanos(60_000_000_000), wall: WallMillis(1_700_000_000_123) };
         let session = Self::connect(&environment, now);
@@ -46,11 +49,16 @@ impl Bench {
     }
 
     pub(super) fn with_password(password: &str) -> Self {
-        Self::with(Settings { password: Some(password.to_owned()), ..Settings::default() })
+        Self::with(Settings { password: RequiredPassword::new(Some(password)), ..Settings::default() })
     }
 
     pub(super) fn connect(environment: &Environment, now: Moment) -> Session {
-        let address = ClientAddress { remote: "127.0.0.1:40000".to_owned(), local: "127.0.0.1:5262".to_owned() };
+        let address = ClientAddress {
+            remote: "127.0.0.1:40000".to_owned(),
+            local: "127.0.0.1:5262".to_owned(),
+            descriptor: 8,
+            is_unix: false,
+        };
         Session::new(environment, address, 0, now.monotonic)
     }
 
@@ -67,6 +75,16 @@ impl Bench {
         assert_eq!(used, Some(bytes.len()));
         let arguments = decoder.arguments(&bytes);
         execute(&self.environment, &mut self.session, arguments, self.now)
+    }
+
+    /// Runs a request given as words, alone, that takes so many microseconds.
+    pub(super) fn run_for(&mut self, line: &str, micros: u64) -> Outcome {
+        let bytes = format!("{line}\r\n").into_bytes();
+        let mut decoder = Decoder::new(Limits::default());
+        decoder.decode(&bytes).expect("a well-formed request");
+        self.now.monotonic = self.now.monotonic.after(Duration::from_nanos(1));
+        let end = self.now.monotonic.after(Duration::from_micros(micros));
+        execute_timed(&self.environment, &mut self.session, decoder.arguments(&bytes), self.now, &|| end)
     }
 
     /// Runs a request given as words and returns the reply's value.

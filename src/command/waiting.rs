@@ -11,8 +11,12 @@ use std::time::Duration;
 const NODES: Argument = Argument::new("numreplicas", ArgumentKind::Integer);
 const TIMEOUT: Argument = Argument::new("timeout", ArgumentKind::Integer);
 
-const WAITING: CommandSpecification =
-    CommandSpecification { flags: &[Flag::Blocking], group: Group::Cluster, complexity: "O(1), and waits", ..BASE };
+const WAITING: CommandSpecification = CommandSpecification {
+    flags: &[Flag::Blocking, Flag::NoMulti],
+    group: Group::Cluster,
+    complexity: "O(1), and waits",
+    ..BASE
+};
 
 pub(super) const WAIT: CommandSpecification = CommandSpecification {
     name: "wait",

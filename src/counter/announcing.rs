@@ -91,6 +91,7 @@ impl Shard {
             return;
         }
         let forecast = counter.forecast_to_tell(band, shared, now);
+        self.outcomes.misses += 1;
         let named = counter.state.own.is_some_and(|share| share.born == 0);
         let number = self.own.draw();
         let Some(share) = counter.number_own(number) else { return };

@@ -88,6 +88,11 @@ impl Arrivals {
         self.rate
     }
 
+    /// Seconds of observation that the estimate rests on.
+    pub(super) fn observed_seconds(&self) -> f32 {
+        self.weight
+    }
+
     /// Whether something fractional was counted.
     pub(super) fn is_fractional(&self) -> bool {
         self.fractional

@@ -189,7 +189,9 @@ fn corrections_that_are_larger_than_the_precision_make_the_effective_one() {
     news(4, 157, Some(ms(1_100)));
     news(5, 160, Some(ms(1_200)));
     assert_eq!(table.effective_precision(name(), ms(1_300)), precision(7));
+    assert_eq!(table.largest_effective_precision(ms(1_300)), precision(7));
     assert_eq!(table.counters_beyond_precision(ms(1_300)), 1);
     assert_eq!(table.effective_precision(name(), ms(11_101)), precision(1));
     assert_eq!(table.counters_beyond_precision(ms(11_101)), 0);
+    assert_eq!(table.largest_effective_precision(ms(11_101)), precision(1));
 }

@@ -35,6 +35,10 @@ pub(super) struct Counter {
     pub(super) unsaved: bool,
     /// There may be a record of it on disk.
     pub(super) kept: bool,
+    /// Somebody watches it by a pattern, or it is yet to be found out that nobody does.
+    pub(super) watched: bool,
+    /// In the shard's list of counters that changed since they were last looked at for whoever watches.
+    pub(super) noted: bool,
     pub(super) name: StoredName,
     pub(super) state: CounterState,
     pub(super) active: Option<Box<Active>>,
@@ -72,12 +76,19 @@ impl Counter {
             tended: false,
             unsaved: false,
             kept: false,
+            watched: false,
+            noted: false,
             exists: false,
         }
     }
 
     pub(super) fn value(&self, own: ReplicaIndex, at: ReadAt<'_>) -> AmountSum {
         self.state.value(own, |held| at.total(held))
+    }
+
+    /// Whether the value may move though nobody says anything.
+    pub(super) fn is_extrapolated(&self) -> bool {
+        self.state.others().iter().any(|held| held.forecast.is_some())
     }
 
     /// The value and the own share's total after `by`, without doing it.

@@ -12,6 +12,20 @@ pub enum CounterError {
     #[error("too many assignments are waiting to be announced; nothing was changed, try again")]
     Busy,
     /// The table holds as many counters as it may.
-    #[error("the table holds max_counters = {0} counters; no new counter was made")]
+    #[error(
+        "command not allowed when there are more than 'max_counters' = {0} counters: no new counter was made; those that exist count on"
+    )]
     Full(u64),
+    /// The process uses as much memory as it may.
+    #[error(
+        "command not allowed when used memory > 'maxmemory' = {0} bytes: no new counter was made; those that exist count on"
+    )]
+    OutOfMemory(u64),
+}
+
+impl CounterError {
+    /// Whether there is no room for one more counter.
+    pub fn is_want_of_memory(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::OutOfMemory(_))
+    }
 }

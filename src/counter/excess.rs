@@ -79,6 +79,21 @@ impl Table {
         Precision::new(sum.clamped().max(Amount::ZERO)).map_or(asked, |measured| measured.max(asked))
     }
 
+    /// The largest of all counters' effective precisions of the last ten seconds, or the default precision if that is larger.
+    pub fn largest_effective_precision(&self, now: Monotonic) -> Precision {
+        let mut largest = self.shared.default_precision;
+        for number in 0..=255 {
+            let Some(shard) = self.lock_at(crate::base::Location(number)) else { continue };
+            let mut sums: HashMap<u32, AmountSum> = HashMap::new();
+            for (slot, units) in shard.corrections.recent(now) {
+                sums.entry(slot).or_default().add(units);
+            }
+            let measured = sums.values().map(|sum| Precision::new(sum.clamped().max(Amount::ZERO)));
+            largest = measured.flatten().fold(largest, Precision::max);
+        }
+        largest
+    }
+
     /// How many counters were further off than their precision within the last ten seconds, of those that are remembered.
     pub fn counters_beyond_precision(&self, now: Monotonic) -> u64 {
         let of_shard = |number| {

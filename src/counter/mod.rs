@@ -31,12 +31,15 @@ mod fingerprint_tests;
 mod forecast;
 #[cfg(test)]
 mod giving_up_tests;
+mod knowledge;
 mod marks;
+mod memory;
 mod predicted;
 mod prediction;
 mod progress;
 mod registers;
 mod remote;
+mod room;
 mod saving;
 #[cfg(test)]
 mod saving_tests;
@@ -57,6 +60,9 @@ mod table;
 mod table_tests;
 mod tending;
 mod timing;
+mod watching;
+#[cfg(test)]
+mod watching_tests;
 
 pub use announcement::{Announcement, AnnouncementBody};
 pub use assignment::{Assignment, Context, PrecisionRegister};
@@ -68,6 +74,7 @@ pub use error::CounterError;
 pub use examination::Examination;
 pub use fingerprint::Fingerprint;
 pub use forecast::Forecast;
+pub use knowledge::{PredictionOutcomes, PredictorKnowledge};
 pub use predicted::Predicted;
 pub use prediction::{Look, Predictor};
 pub use progress::Progress;
@@ -79,3 +86,4 @@ pub use state::{CounterState, HeldShare, NumberedItem};
 pub use stored::{Remainder, StoredCounter};
 pub use table::{Table, TableSettings};
 pub use tending::{Stability, Tended};
+pub use watching::Changed;

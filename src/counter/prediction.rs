@@ -10,7 +10,7 @@ use crate::base::{Monotonic, Total};
 
 use super::arrivals::{Arrivals, Interval};
 use super::forecast::UNITS_PER_ONE;
-use super::{Band, Forecast};
+use super::{Band, Forecast, PredictorKnowledge};
 
 /// Missing increments that tell a stop from chance (e^-10 for Poisson arrivals), when they are also half a
 /// band.
@@ -60,6 +60,22 @@ impl Predictor {
             longest_gap: 0,
             increments: 0,
             arrivals: Arrivals::new(!believed.total.is_whole()),
+        }
+    }
+
+    /// What is known, of a share with this total and band that is looked at again then.
+    pub(super) fn knowledge(&self, total: Total, band: Band, look_at: Monotonic) -> PredictorKnowledge {
+        PredictorKnowledge {
+            total,
+            band,
+            believed: self.believed,
+            estimated_rate: self.arrivals.rate(),
+            observed_seconds: self.arrivals.observed_seconds(),
+            increments: self.increments,
+            longest_gap: Duration::from_nanos(self.longest_gap),
+            last_increment: self.last_increment,
+            is_suspicious: self.arrivals.is_suspicious(),
+            look_at,
         }
     }
 

@@ -10,6 +10,7 @@ use super::share::Share;
 use super::shared::{OwnReplica, Shared};
 use super::stored::StoredCounter;
 use super::table::Table;
+use super::watching::Watching;
 use crate::base::{Location, Monotonic, Name, ReplicaId, ReplicaIndex};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(super) struct Saving {
     with_remainders: Vec<u32>,
     /// How many of the counters that changed are gone again.
     stale: usize,
+    /// Whoever watches hears of changes at the same places.
+    pub(super) watching: Watching,
 }
 
 impl Saving {
@@ -47,10 +50,12 @@ impl Saving {
             shared.unsaved_shards.mark(self.number);
             self.touched.push(slot);
         }
+        self.watching.note(slot, counter);
     }
 
     /// A counter leaves the table.
-    pub(super) fn note_removal(&mut self, shared: &Shared, counter: &Counter) {
+    pub(super) fn note_removal(&mut self, shared: &Shared, slot: u32, counter: &Counter) {
+        self.watching.note_removal(slot, counter);
         if counter.unsaved {
             shared.unsaved.fetch_sub(1, Ordering::Relaxed);
             self.stale += 1;

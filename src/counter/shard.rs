@@ -6,6 +6,7 @@ use super::collecting::{ZeroMaker, ZeroWatch};
 use super::entry::{Counter, ReadAt, Spoken};
 use super::error::CounterError;
 use super::excess::Corrections;
+use super::knowledge::PredictionOutcomes;
 use super::saving::Saving;
 use super::shared::{OwnReplica, Shared};
 use super::slab::Slab;
@@ -27,6 +28,8 @@ pub(super) struct Shard {
     pub(super) own: Arc<OwnReplica>,
     pub(super) index: HashTable<u32>,
     pub(super) counters: Slab<Counter>,
+    /// How often what peers believe of own shares was right.
+    pub(super) outcomes: PredictionOutcomes,
     /// Own shares that moved out of their band, to be numbered at the next flush.
     pub(super) announceable: Vec<u32>,
     /// Numbered already, to leave at the next flush.
@@ -65,6 +68,7 @@ impl Shard {
             zeros: collect_zero.then(Box::default),
             existing: 0,
             corrections: Corrections::default(),
+            outcomes: PredictionOutcomes::default(),
             unsettled_precisions: Vec::new(),
             saving: Saving::new(number),
             signalled: false,
@@ -83,13 +87,13 @@ impl Shard {
     }
 
     pub(super) fn find_or_create(&mut self, shared: &Shared, hash: u64, name: &[u8]) -> u32 {
-        let Self { index, counters, .. } = self;
+        let Self { index, counters, saving, .. } = self;
         let same = |slot: &u32| counters.get(*slot).is_some_and(|c| *c.name == *name);
         let rehash = |slot: &u32| counters.get(*slot).map_or(0, |c| shared.hash(&c.name));
         match index.entry(hash, same, rehash) {
             Entry::Occupied(occupied) => *occupied.get(),
             Entry::Vacant(vacant) => {
-                let slot = counters.insert(Counter::new(name));
+                let slot = counters.insert(Counter { watched: saving.watching.has_patterns, ..Counter::new(name) });
                 vacant.insert(slot);
                 shared.counters.fetch_add(1, Ordering::Relaxed);
                 slot
@@ -102,9 +106,7 @@ impl Shard {
         if let Some(slot) = self.find(hash, name) {
             return Ok(slot);
         }
-        if shared.counters.load(Ordering::Relaxed) >= shared.max_counters {
-            return Err(CounterError::Full(shared.max_counters));
-        }
+        shared.room.check(shared.counters.load(Ordering::Relaxed))?;
         Ok(self.find_or_create(shared, hash, name))
     }
 
@@ -116,7 +118,7 @@ impl Shard {
     /// Takes a counter that has nothing left to remember out of the table.
     pub(super) fn remove(&mut self, shared: &Shared, slot: u32) {
         let Some(counter) = self.counters.remove(slot) else { return };
-        self.saving.note_removal(shared, &counter);
+        self.saving.note_removal(shared, slot, &counter);
         let hash = shared.hash(&counter.name);
         if let Ok(entry) = self.index.find_entry(hash, |candidate| *candidate == slot) {
             entry.remove();
@@ -157,7 +159,10 @@ impl Shard {
             self.recount(slot);
         }
         match (spoken, band) {
-            (Spoken::WithinBand, Some(band)) => self.ensure_timer(shared, slot, band, at.now),
+            (Spoken::WithinBand, Some(band)) => {
+                self.outcomes.hits += 1;
+                self.ensure_timer(shared, slot, band, at.now);
+            }
             _ => self.queue(shared, slot),
         }
         if value == Amount::ZERO {

@@ -2,6 +2,7 @@
 
 use super::marks::Marks;
 use super::progress::Progress;
+use super::room::Room;
 use super::state::CounterState;
 use super::{Band, CommitClock, Precision};
 use crate::base::{HybridClock, Monotonic, ReplicaId, ReplicaIndex};
@@ -65,7 +66,7 @@ pub(super) struct Shared {
     pub(super) default_precision: Precision,
     pub(super) settle: Duration,
     pub(super) lease: Duration,
-    pub(super) max_counters: u64,
+    pub(super) room: Room,
     pub(super) collect_zero: bool,
     pub(super) counters: AtomicU64,
     /// Precisions of which not everybody is known to have heard.
@@ -100,7 +101,7 @@ impl Shared {
             default_precision: settings.config.default_precision,
             settle: settings.config.settle(),
             lease: settings.lease,
-            max_counters: settings.config.max_counters,
+            room: Room::new(settings.config.max_counters),
             collect_zero: settings.config.collect_zero,
             counters: AtomicU64::new(0),
             unsettled_precisions: AtomicU64::new(0),

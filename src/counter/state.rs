@@ -109,6 +109,11 @@ impl CounterState {
         self.rest.as_ref()?.precision.as_ref()
     }
 
+    /// What few counters have takes so many bytes, but for what it points to.
+    pub(super) fn rest_memory(&self) -> usize {
+        self.rest.as_ref().map_or(0, |rest| size_of::<Rest>() + size_of_val(&*rest.remainders))
+    }
+
     /// What somebody may still go by instead of the precision that was set.
     pub(super) fn precisions_before(&self) -> Option<PrecisionsBefore> {
         self.rest.as_ref()?.precisions_before

@@ -25,6 +25,14 @@ impl StoredName {
             None => Self::Heap(name.into()),
         }
     }
+
+    /// What it takes apart from itself, in bytes.
+    pub(super) fn allocated(&self) -> usize {
+        match self {
+            Self::Inline { .. } => 0,
+            Self::Heap(bytes) => bytes.len(),
+        }
+    }
 }
 
 impl Deref for StoredName {

@@ -315,6 +315,16 @@ impl Table {
         Some(look(&counter.state))
     }
 
+    /// Makes no more than so many counters for clients from now on.
+    pub fn set_max_counters(&self, counters: u64) {
+        self.shared.room.set_max_counters(counters);
+    }
+
+    /// Makes no counter for clients while the process uses more than this limit; none lifts that.
+    pub fn set_out_of_memory(&self, limit: Option<u64>) {
+        self.shared.room.set_out_of_memory(limit);
+    }
+
     /// How many counters the table holds, given-up ones included.
     pub fn held(&self) -> u64 {
         self.shared.counters.load(Ordering::Relaxed)

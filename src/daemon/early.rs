@@ -3,18 +3,26 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::LoadedConfiguration;
+use super::adjusting::{Adjusted, Adjuster};
 use super::config::Configuration;
+use super::logging::LevelSwitch;
 use super::report::StartReport;
 use super::storing::Storing;
 use crate::base::{Incarnation, ReplicaId, ReplicaIndex};
-use crate::command::{Clients, Environment, ProcessFigures, Settings, Statistics};
+use crate::command::{
+    Clients, Configured, Environment, Exclusion, LiveNumber, Observation, ProcessFigures, RequiredPassword, Settings,
+    Statistics, Subscriptions,
+};
 use crate::counter::{Table, TableSettings};
 use crate::driver::Clock;
+use crate::listener::Live;
 use crate::node::{ClusterState, ClusterView, MemberView};
 
 /// What all sessions share, with a table and a cluster that stand in for those of the node.
 pub(super) fn early_environment(
     configuration: &Configuration,
+    settings: Settings,
     report: &StartReport,
     storing: &Storing,
     clock: Clock,
@@ -34,18 +42,33 @@ pub(super) fn early_environment(
         table: Arc::new(empty_table(configuration, report)),
         cluster: Arc::new(alone(configuration, report)),
         clients: Arc::new(Clients::default()),
+        subscriptions: Arc::new(Subscriptions::new(configuration.resp.subscription_limits())),
         statistics: Arc::new(Statistics::new(report.threads)),
-        settings: Settings {
-            shape: configuration.resp.replies,
-            password: configuration.resp.password.as_ref().map(|password| password.reveal().to_owned()),
-            config: configuration.pairs(),
-            max_clients: configuration.resp.max_clients as u64,
-            debug: configuration.debug.clone(),
-            ..Settings::default()
-        },
+        settings,
         process: Arc::new(process),
         persistence: storing.figures(),
+        observation: storing.observation(),
+        exclusion: Arc::new(Exclusion::new(report.threads)),
     }
+}
+
+/// What commands need to know of the configuration, and the ways to change it.
+pub(super) fn live_settings(
+    loaded: LoadedConfiguration,
+    (listener, observation): (Arc<Live>, Arc<Observation>),
+    level: LevelSwitch,
+) -> (Settings, Arc<Adjuster>) {
+    let configuration = &loaded.configuration;
+    let password = configuration.resp.password.as_ref().map(|password| password.reveal().to_owned());
+    let password = RequiredPassword::new(password.as_deref());
+    let max_clients = LiveNumber::new(configuration.resp.max_clients.into());
+    let (shape, debug, commands) =
+        (configuration.resp.replies, configuration.debug.clone(), configuration.commands.clone());
+    let adjusted =
+        Adjusted { listener, password: password.clone(), max_clients: max_clients.clone(), observation, level };
+    let adjuster = Arc::new(Adjuster::new(loaded, adjusted));
+    let config: Arc<dyn Configured> = adjuster.clone();
+    (Settings { shape, password, config, max_clients, debug, commands, ..Settings::default() }, adjuster)
 }
 
 /// Nothing is ever put into it.

@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::{Registry, reload};
 
 /// What libraries say of their ordinary work is no news of this program: they are heard from warnings on, unless they
 /// are named, or the level is another than usual.
@@ -101,8 +102,8 @@ impl Config {
 ///
 /// # Errors
 /// [`LoggingError`]; nothing was set up then.
-pub fn start(config: &Config) -> Result<(), LoggingError> {
-    let filter = config.filter()?;
+pub fn start(config: &Config) -> Result<LevelSwitch, LoggingError> {
+    let (filter, handle) = reload::Layer::new(config.filter()?);
     let to_journal = match config.format {
         Format::Terminal => false,
         Format::Journald => true,
@@ -116,7 +117,22 @@ pub fn start(config: &Config) -> Result<(), LoggingError> {
         let text = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
         registry.with(text).try_init()
     };
-    started.map_err(|_| LoggingError::AlreadyStarted)
+    started.map_err(|_| LoggingError::AlreadyStarted)?;
+    Ok(LevelSwitch(handle))
+}
+
+/// Changes what is logged while the process runs.
+#[derive(Clone, Debug)]
+pub struct LevelSwitch(reload::Handle<EnvFilter, Registry>);
+
+impl LevelSwitch {
+    /// Logs by this level from now on; one that is not valid changes nothing.
+    pub(super) fn turn(&self, config: &Config) {
+        if let Ok(filter) = config.filter() {
+            // Fails only when there is no log any more.
+            let _ = self.0.reload(filter);
+        }
+    }
 }
 
 /// Whether systemd has connected standard error to the journal: `JOURNAL_STREAM` then holds the device and inode of it.

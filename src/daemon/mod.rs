@@ -2,6 +2,7 @@
 //!
 //! This is where the other floors are put together. No rule about counters, links or members belongs here.
 
+mod adjusting;
 mod arguments;
 mod beginning;
 mod config;

@@ -53,6 +53,10 @@ pub struct StartReport {
     pub node: NodeId,
     /// Where clients connect; not empty.
     pub clients: Vec<SocketAddr>,
+    /// The path of a socket where clients connect as well.
+    pub unix_socket: Option<PathBuf>,
+    /// Whether clients of other machines are refused as long as there is no password.
+    pub protected_mode: bool,
     /// How many threads serve clients.
     pub threads: usize,
     /// Where other nodes connect.
@@ -81,6 +85,14 @@ impl fmt::Display for StartReport {
         let clients: Vec<String> = self.clients.iter().map(SocketAddr::to_string).collect();
         let threads = if self.threads == 1 { "thread" } else { "threads" };
         line("clients", format!("{} (TCP, {} {threads})", clients.join(" "), self.threads))?;
+        if let Some(path) = &self.unix_socket {
+            line("unix socket", path.display().to_string())?;
+        }
+        if self.refuses_other_machines() {
+            let why =
+                "clients of other machines are refused, as no password is set; see [resp] password and protected_mode";
+            line("protected", why.to_owned())?;
+        }
         let advertised = self.advertised.as_ref().map_or_else(String::new, |told| format!(", others are told {told}"));
         line("mesh", format!("{} (UDP{advertised})", self.mesh))?;
         let members = match self.members_known {
@@ -115,6 +127,12 @@ fn promise(durability: Durability) -> &'static str {
 }
 
 impl StartReport {
+    /// Whether there are addresses for clients of other machines at which they are refused.
+    fn refuses_other_machines(&self) -> bool {
+        let is_reachable = self.clients.iter().any(|address| !address.ip().is_loopback());
+        is_reachable && self.protected_mode && !self.password_is_set
+    }
+
     fn how_to_connect(&self) -> String {
         let Some(first) = self.clients.first() else { return "no address for clients".to_owned() };
         let host = match first.ip() {
@@ -136,6 +154,8 @@ mod tests {
             version: "0.1.0",
             node: "00112233445566778899aabbccddeeff00112233".parse().expect("40 hex digits"),
             clients: vec!["127.0.0.1:7711".parse().expect("an address")],
+            unix_socket: None,
+            protected_mode: true,
             threads: 2,
             mesh: "127.0.0.1:7711".parse().expect("an address"),
             advertised: None,
@@ -191,6 +211,20 @@ certificates /etc/discnt/node.crt
 connect      discnt-cli -h 10.0.0.1 -p 5262 -a PASSWORD
 ";
         assert_eq!(report.to_string(), golden);
+    }
+
+    #[test]
+    fn what_is_reachable_without_a_password_is_told_to_be_protected() {
+        let clients = vec!["10.0.0.1:5262".parse().expect("an address")];
+        let open = StartReport { clients, unix_socket: Some("/run/discnt.sock".into()), ..report() };
+        let told = open.to_string();
+        assert!(told.contains("\nunix socket  /run/discnt.sock\n"), "{told}");
+        assert!(told.contains("\nprotected    clients of other machines are refused, as no password is set"), "{told}");
+        for unprotected in
+            [StartReport { protected_mode: false, ..open.clone() }, StartReport { password_is_set: true, ..open }]
+        {
+            assert!(!unprotected.to_string().contains("protected"));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::LoadedConfiguration;
 use super::config::Configuration;
-use super::early::early_environment;
+use super::early::{early_environment, live_settings};
 use super::ending::{End, Ended, Signals, stop};
 use super::logging::{self, LoggingError};
 use super::manager;
@@ -84,7 +84,7 @@ pub enum ServeError {
 /// [`ServeError`] when it cannot start, or could not write its counters at the end.
 pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(), ServeError> {
     let mut configuration = loaded.configuration.clone();
-    logging::start(&configuration.log)?;
+    let level = logging::start(&configuration.log)?;
     let files = raise_file_limit();
     tracing::debug!(?files, "limit of open files");
     let runtime = current_thread_runtime()?;
@@ -103,14 +103,17 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     let members = remembered(&directory)?;
     let report = start_report(&configuration, &listener, &socket, &opened, members.len(), &directory);
     let clock = Clock::new();
-    let (storing, disk) = Storing::new(&configuration.storage, directory.path());
-    let environment = early_environment(&configuration, &report, &storing, clock);
+    let (storing, disk) = Storing::new(&configuration.storage, &configuration.commands, directory.path());
+    let mut bound = loaded.clone();
+    bound.configuration = configuration.clone();
+    let (settings, adjuster) = live_settings(bound, (listener.live(), storing.observation()), level);
+    let environment = early_environment(&configuration, settings, &report, &storing, clock);
     let watched = watch_process(Arc::clone(&environment.process), Arc::clone(&environment.statistics), clock);
     let (stopping, is_stopping) = watch::channel(false);
     let (shutdowns, shutdown) = mpsc::channel(1);
     let (node_calls, calls) = mpsc::channel(CALL_QUEUE);
     let session_disk = Arc::new(storing.session_disk(clock));
-    let ways = Ways { node_calls, disk: session_disk, shutdowns, stopping: is_stopping };
+    let ways = Ways { node_calls, disk: session_disk, live: listener.live(), shutdowns, stopping: is_stopping };
     let commands = Arc::new(Commands::new(environment, move || clock.moment(), ways));
     let running = listener.serve(Arc::clone(&commands))?;
     let mut node = None;
@@ -118,10 +121,14 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
         let mut end = End { signals: &mut signals, shutdown };
         let parts =
             NodeParts { configuration: &configuration, opened: &opened, directory, members, clock, calls, socket };
-        let begin = |node: &NodeThread| commands.begin(Arc::clone(&node.table), Arc::clone(&node.state));
+        let begin = |node: &NodeThread| {
+            adjuster.begin(Arc::clone(&node.table));
+            commands.begin(Arc::clone(&node.table), Arc::clone(&node.state));
+        };
         tokio::select! {
             result = run(parts, disk, &storing, report.clone(), &mut end, &mut node, begin) => result,
             () = watched => Ok(Ended::default()),
+            () = adjuster.watch_memory() => Ok(Ended::default()),
         }
     });
     manager::tell_stopping();
@@ -232,6 +239,8 @@ fn start_report(
         version: env!("CARGO_PKG_VERSION"),
         node: opened.identity.id,
         clients: listener.local_addresses().to_vec(),
+        unix_socket: listener.unix_path().map(Path::to_owned),
+        protected_mode: configuration.resp.protected_mode,
         threads: configuration.resp.thread_count(),
         mesh: socket.local_addr().unwrap_or_else(|_| unknown()),
         advertised: configuration.mesh.advertise.clone(),

@@ -15,7 +15,7 @@ use super::node_thread::NodeThread;
 use super::report::CountersLoaded;
 use super::serve::ServeError;
 use crate::base::NodeId;
-use crate::command::{PersistenceFigures, Stage};
+use crate::command::{CommandsConfig, LatencyEvent, Observation, PersistenceFigures, Stage};
 use crate::counter::Agreement;
 use crate::driver::{Clock, DiskParts};
 use crate::listener::{Disk, DiskFuture};
@@ -30,6 +30,7 @@ const START_INTERVAL: Duration = Duration::from_millis(5);
 /// The store, from the main thread.
 pub(super) struct Storing {
     figures: Arc<PersistenceFigures>,
+    observation: Arc<Observation>,
     commits: Arc<OnceLock<Commits>>,
     abandon: Arc<AtomicBool>,
     hand_over: Mutex<Option<oneshot::Sender<Store>>>,
@@ -38,7 +39,7 @@ pub(super) struct Storing {
 
 impl Storing {
     /// The store of a node that is about to be made, and what its driver needs of it.
-    pub(super) fn new(config: &Config, directory: &Path) -> (Self, DiskParts) {
+    pub(super) fn new(config: &Config, commands: &CommandsConfig, directory: &Path) -> (Self, DiskParts) {
         let figures = Arc::new(PersistenceFigures::new(config.durability, config.max_unsynced()));
         figures.set_stage(Stage::Loading);
         let (hand_over, loaded) = oneshot::channel();
@@ -50,15 +51,18 @@ impl Storing {
             commits: Arc::clone(&commits),
             abandon: Arc::clone(&abandon),
         };
-        (
-            Self { figures, commits, abandon, hand_over: Mutex::new(Some(hand_over)), directory: directory.to_owned() },
-            parts,
-        )
+        let (observation, hand_over) = (Arc::new(Observation::new(commands)), Mutex::new(Some(hand_over)));
+        (Self { figures, observation, commits, abandon, hand_over, directory: directory.to_owned() }, parts)
     }
 
     /// What sessions see.
     pub(super) fn figures(&self) -> Arc<PersistenceFigures> {
         Arc::clone(&self.figures)
+    }
+
+    /// What is noted of requests, and of commits that take long.
+    pub(super) fn observation(&self) -> Arc<Observation> {
+        Arc::clone(&self.observation)
     }
 
     /// What sessions ask.
@@ -139,6 +143,12 @@ impl Storing {
                 ] {
                     to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
                 }
+                let longest = written.longest_commit_micros.swap(0, Ordering::Relaxed);
+                self.observation.latency.note(
+                    LatencyEvent::DiskCommit,
+                    longest.saturating_mul(1000),
+                    clock.moment().wall,
+                );
             }
             is_refusing = self.refuse_if_due(clock, is_refusing);
             if turn % SIZE_EVERY == 0 && measuring.as_ref().is_none_or(JoinHandle::is_finished) {

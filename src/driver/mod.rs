@@ -13,5 +13,5 @@ mod run;
 pub use clock::Clock;
 pub use disk::{DiskParts, LastCommit};
 pub use keeper::Keeper;
-pub use process::{raise_file_limit, watch_process};
+pub use process::{raise_file_limit, resident_bytes, watch_process};
 pub use run::{AcknowledgementCall, ClusterCall, Driver, DriverParts, NodeCall};

@@ -23,16 +23,26 @@ pub fn raise_file_limit() -> Option<u64> {
 
 /// Updates the figures once a second, for ever.
 pub async fn watch_process(figures: Arc<ProcessFigures>, statistics: Arc<Statistics>, clock: Clock) {
-    let mut before = (statistics.commands_run(), clock.monotonic());
+    let count = || [statistics.commands_run(), statistics.input_bytes(), statistics.output_bytes()];
+    let rates = [&figures.operations_per_second, &figures.input_bytes_per_second, &figures.output_bytes_per_second];
+    let mut before = (count(), clock.monotonic());
     loop {
         update(&figures);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let now = (statistics.commands_run(), clock.monotonic());
+        let now = (count(), clock.monotonic());
         let seconds = now.1.since(before.1).as_secs_f64().max(0.001);
-        let rate = (now.0.saturating_sub(before.0) as f64 / seconds) as u64;
-        figures.operations_per_second.store(rate, Ordering::Relaxed);
+        for ((rate, now), before) in rates.iter().zip(now.0).zip(before.0) {
+            let a_second = (now.saturating_sub(before) as f64 / seconds) as u64;
+            rate.store(a_second, Ordering::Relaxed);
+        }
         before = now;
     }
+}
+
+/// The resident memory of this process, in bytes.
+pub fn resident_bytes() -> Option<u64> {
+    let pages = fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().nth(1)?.parse::<u64>().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
 }
 
 fn update(figures: &ProcessFigures) {
@@ -82,7 +92,10 @@ mod tests {
     fn this_process_uses_memory() {
         let figures = ProcessFigures::default();
         update(&figures);
-        assert!(figures.resident_bytes.load(Ordering::Relaxed) > 1 << 20);
+        let resident = figures.resident_bytes.load(Ordering::Relaxed);
+        assert!(resident > 1 << 20);
+        let again = resident_bytes().expect("Linux tells");
+        assert!(again > resident / 4 && again / 4 < resident, "{resident} and {again}");
         assert!(
             figures.peak_resident_bytes.load(Ordering::Relaxed) >= figures.resident_bytes.load(Ordering::Relaxed) / 2
         );

@@ -1,18 +1,17 @@
 //! Taking new connections and dealing them out to the threads that serve them.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::serve::StopSignal;
-use super::service::{Connection, Service};
+use super::service::{Connection, Endpoint, Service};
 use super::session;
+use super::streams::{Accepting, Arrival, Detached};
+use super::{Config, Live};
 
 /// How long to wait when the system is out of something that accepting takes, such as file descriptors.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -20,6 +19,10 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 /// Clients that are being told at once that there are too many; beyond that they are just closed.
 const REFUSALS_AT_ONCE: usize = 64;
+
+const TOO_MANY: &str = "ERR max number of clients reached";
+/// The first words are what clients know this by.
+const DENIED: &str = "DENIED Discnt is running in protected mode: no password is set, so only clients on this machine (127.0.0.1, ::1, the unix socket) are served, and anyone else could count. To serve others, do one of these: set [resp] password, or CONFIG SET requirepass from a client on this machine; or, where nobody but friends can reach this port, set [resp] protected_mode = false, or CONFIG SET protected-mode no.";
 
 /// A place among the `max_clients`, given back when dropped.
 #[derive(Debug)]
@@ -43,8 +46,7 @@ impl Drop for ClientSlot {
 /// A new client on its way to the thread that will serve it.
 #[derive(Debug)]
 pub(super) struct Accepted {
-    /// Belongs to no runtime's event queue while it moves from one to another.
-    pub(super) stream: std::net::TcpStream,
+    pub(super) stream: Detached,
     pub(super) connection: Connection,
     pub(super) slot: ClientSlot,
 }
@@ -55,8 +57,7 @@ pub(super) struct Acceptor<S> {
     pub(super) threads: Vec<mpsc::Sender<Accepted>>,
     pub(super) next_thread: AtomicUsize,
     pub(super) clients: Arc<AtomicUsize>,
-    pub(super) max_clients: usize,
-    pub(super) keepalive: Option<TcpKeepalive>,
+    pub(super) live: Arc<Live>,
     pub(super) refusals: Arc<Semaphore>,
 }
 
@@ -66,7 +67,7 @@ impl<S: Service> Acceptor<S> {
     }
 
     /// Accepts from one socket until the server stops.
-    pub(super) async fn run(&self, listener: TcpListener, stop: StopSignal) {
+    pub(super) async fn run(&self, listener: Accepting, stop: StopSignal) {
         let mut last_warning: Option<Instant> = None;
         let mut stopping = std::pin::pin!(stop.stopped());
         loop {
@@ -81,7 +82,7 @@ impl<S: Service> Acceptor<S> {
                         biased;
                         () = &mut stopping => return,
                         handed = self.hand_over(stream, peer) => if let Err(error) = handed {
-                            tracing::debug!(%peer, %error, "a client left while it was being accepted");
+                            tracing::debug!(%error, "a client left while it was being accepted");
                         },
                     }
                 }
@@ -101,33 +102,45 @@ impl<S: Service> Acceptor<S> {
         }
     }
 
-    async fn hand_over(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-        let Some(slot) = ClientSlot::take(&self.clients, self.max_clients) else {
-            self.refuse(stream);
+    async fn hand_over(&self, stream: Arrival, peer: Endpoint) -> io::Result<()> {
+        let config = self.live.current();
+        if denies(&config, &peer) {
+            self.refuse(stream, DENIED);
+            return Ok(());
+        }
+        let Some(slot) = ClientSlot::take(&self.clients, config.max_clients as usize) else {
+            self.refuse(stream, TOO_MANY);
             return Ok(());
         };
-        stream.set_nodelay(true)?;
-        if let Some(keepalive) = &self.keepalive {
-            SockRef::from(&stream).set_tcp_keepalive(keepalive)?;
-        }
-        let local = stream.local_addr()?;
+        let keepalive = u64::from(config.tcp_keepalive_secs);
+        stream.prepare((keepalive > 0).then(|| Duration::from_secs(keepalive)))?;
+        let local = stream.local(&peer)?;
         let thread = self.next_thread.fetch_add(1, Ordering::Relaxed) % self.threads.len();
-        let accepted = Accepted { stream: stream.into_std()?, connection: Connection { peer, local, thread }, slot };
+        let stream = stream.detach()?;
+        let connection = Connection { peer, local, descriptor: stream.descriptor(), thread };
         // Fails only when the thread is gone, and then the server is stopping.
-        let _ = self.threads[thread].send(accepted).await;
+        let _ = self.threads[thread].send(Accepted { stream, connection, slot }).await;
         Ok(())
     }
 
-    fn refuse(&self, stream: TcpStream) {
+    fn refuse(&self, stream: Arrival, reason: &'static str) {
         self.service.refused();
         if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
             tokio::spawn(async move {
                 // A client that is already gone needs no telling.
-                let _ = session::refuse(stream, "ERR max number of clients reached").await;
+                let _ = match stream {
+                    Arrival::Tcp(stream) => session::refuse(stream, reason).await,
+                    Arrival::Unix(stream) => session::refuse(stream, reason).await,
+                };
                 drop(permit);
             });
         }
     }
+}
+
+/// Whether the client is refused as nobody has said whom to let in.
+fn denies(config: &Config, peer: &Endpoint) -> bool {
+    config.protected_mode && config.password.is_none() && !peer.is_local()
 }
 
 /// Whether an error of accept is about the connection that it would have returned, and not about this process.

@@ -2,10 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::Path;
+use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{Config, ListenerError};
+use super::unix::UnixSocket;
+use super::{Config, ListenerError, Live};
 
 /// Connections that wait to be accepted; the system may allow fewer.
 const BACKLOG: i32 = 1024;
@@ -15,6 +18,8 @@ const BACKLOG: i32 = 1024;
 pub struct Listener {
     pub(super) sockets: Vec<TcpListener>,
     pub(super) config: Config,
+    pub(super) unix: Option<UnixSocket>,
+    pub(super) live: Arc<Live>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -40,7 +45,19 @@ impl Listener {
             sockets.push(socket);
             addresses.push(address);
         }
-        Ok(Self { sockets, config: config.clone(), addresses })
+        let unix = config.unix_socket.as_ref().map(|path| UnixSocket::bind(path, config.unix_socket_mode));
+        let live = Arc::new(Live::new(config));
+        Ok(Self { sockets, config: config.clone(), unix: unix.transpose()?, live, addresses })
+    }
+
+    /// What may be changed while this serves.
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live)
+    }
+
+    /// The path of the socket that this listens on as well.
+    pub fn unix_path(&self) -> Option<&Path> {
+        self.unix.as_ref().map(|socket| &*socket.file.path)
     }
 
     /// Where this listens, with the ports that the system chose.

@@ -64,6 +64,11 @@ impl Input {
         &self.bytes[self.start..self.end]
     }
 
+    /// How much has arrived, and how much of it and what comes there is room for, in bytes.
+    pub(super) fn held(&self) -> (usize, usize) {
+        (self.end - self.start, self.bytes.len())
+    }
+
     /// Drops `length` bytes from the front of what has arrived.
     pub(super) fn consume(&mut self, length: usize) {
         self.start += length;

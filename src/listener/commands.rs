@@ -1,15 +1,21 @@
 //! The service of a node: requests go to the commands, and changes of the cluster to whoever makes them.
 
+use std::future::poll_fn;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::disk::Disk;
-use super::service::{Connection, Response, Service};
+use super::flushing::flush;
+use super::live::Live;
+use super::publishing::publish;
+use super::service::{Connection, Endpoint, Holding, Response, Service};
 use crate::base::Moment;
 use crate::command::{
-    self, Acknowledged, AcknowledgementRequest, BACKGROUND_SAVE_STARTED, ClientAddress, ClusterRequest, Environment,
-    Outcome, Pending, Shutdown, Stage, StorageRequest,
+    self, Acknowledged, AcknowledgementRequest, BACKGROUND_SAVE_STARTED, Client, ClientAddress, ClusterRequest, Entry,
+    Environment, FlushRequest, Mark, Outcome, Pending, Shutdown, Stage, StorageRequest, Unblocked,
 };
 use crate::counter::Table;
 use crate::driver::{AcknowledgementCall, ClusterCall, NodeCall};
@@ -22,7 +28,7 @@ pub struct Commands<C> {
     early: Environment,
     /// With the node.
     ready: OnceLock<Environment>,
-    clock: C,
+    clock: Arc<C>,
     ways: Ways,
 }
 
@@ -32,6 +38,8 @@ pub struct Ways {
     pub node_calls: mpsc::Sender<NodeCall>,
     /// What is to be written.
     pub disk: Arc<dyn Disk>,
+    /// What clients are allowed.
+    pub live: Arc<Live>,
     /// The end of the server.
     pub shutdowns: mpsc::Sender<Shutdown>,
     /// Once this is true, nobody waits any more.
@@ -42,7 +50,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
     /// A service over what all sessions of the node share; its table and cluster may be replaced once, when the node is
     /// there. `clock` must be cheap and never go back on its monotonic side.
     pub fn new(early: Environment, clock: C, ways: Ways) -> Self {
-        Self { early, ready: OnceLock::new(), clock, ways }
+        Self { early, ready: OnceLock::new(), clock: Arc::new(clock), ways }
     }
 
     /// The node is there. The gate has not let anything through to the table until now.
@@ -52,7 +60,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
     }
 
     #[inline]
-    fn environment(&self) -> &Environment {
+    pub(super) fn environment(&self) -> &Environment {
         self.ready.get().unwrap_or(&self.early)
     }
 
@@ -122,6 +130,21 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
         None
     }
 
+    async fn flush(&self, request: FlushRequest) -> Reply {
+        let (environment, clock) = (self.environment().clone(), Arc::clone(&self.clock));
+        let flushed = flush(environment, move || clock(), Arc::clone(&self.ways.disk), request.thread);
+        if request.in_background {
+            // It has nobody to tell; what keeps it from going on is told to whoever changes anything.
+            tokio::spawn(flushed);
+            return command::answer(Ok(()));
+        }
+        tokio::select! {
+            biased;
+            reply = flushed => reply,
+            () = self.stopped() => command::answer(Err("the node is stopping; some counters may be left".to_owned())),
+        }
+    }
+
     /// Who has what was counted before, once they are as many as asked for or the time is over.
     async fn acknowledged(&self, request: AcknowledgementRequest) -> Acknowledged {
         let commits = self.environment().table.commits();
@@ -164,10 +187,12 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     type Pending = Pending;
     /// The commit cycle that has to be on disk.
     type Hold = u64;
+    type Entry<'a> = Entry<'a>;
 
     fn open(&self, connection: Connection) -> command::Session {
-        let Connection { peer, local, thread } = connection;
-        let address = ClientAddress { remote: peer.to_string(), local: local.to_string() };
+        let Connection { peer, local, descriptor, thread } = connection;
+        let is_unix = matches!(peer, Endpoint::Unix(_));
+        let address = ClientAddress { remote: peer.to_string(), local: local.to_string(), descriptor, is_unix };
         command::Session::new(self.environment(), address, thread, self.now().monotonic)
     }
 
@@ -188,23 +213,117 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     }
 
     #[inline]
+    fn enter(&self, session: &command::Session) -> Entry<'_> {
+        self.environment().exclusion.enter(session.thread())
+    }
+
+    #[inline]
     fn execute(&self, session: &mut command::Session, arguments: Arguments<'_>, now: Moment) -> Response<Pending> {
-        match command::execute(self.environment(), session, arguments, now) {
+        let clock = || (self.clock)().monotonic;
+        match command::execute_timed(self.environment(), session, arguments, now, &clock) {
             Outcome::Reply(reply) => Response::Reply(reply),
             Outcome::Close(reply) => Response::Close(reply),
             Outcome::Wait(request) => Response::Wait(request),
+            Outcome::Paused => Response::Paused,
         }
     }
 
     fn transferred(&self, session: &command::Session, read: usize, written: usize) {
         self.environment().statistics.count_transferred(session, read, written);
+        session.client().held().traffic.fetch_add((read + written) as u64, Ordering::Relaxed);
     }
 
-    async fn wait(&self, pending: Pending) -> Option<Reply> {
+    #[inline]
+    fn poll_messages(&self, session: &command::Session, context: &Context<'_>) -> Poll<()> {
+        session.poll_messages(context)
+    }
+
+    #[inline]
+    fn take_messages(&self, session: &command::Session, limit: usize, out: &mut Vec<u8>) -> bool {
+        let taken = session.take_messages(limit, out);
+        if taken.is_err() {
+            tell_cut_off(session.client());
+        }
+        taken.is_ok()
+    }
+
+    async fn publish(&self) {
+        publish(self).await;
+    }
+
+    async fn wait(&self, session: &command::Session, pending: Pending) -> Option<Reply> {
+        let client = session.client();
+        let _blocked = Blocked::begin(client);
         match pending {
             Pending::Cluster(request) => Some(self.change_cluster(request).await),
             Pending::Storage(request) => self.store(request).await,
-            Pending::Acknowledgement(request) => Some(request.reply(self.acknowledged(request).await)),
+            Pending::Acknowledgement(request) => {
+                let acknowledged = match client.wait_for(self.acknowledged(request)).await {
+                    Ok(acknowledged) => acknowledged,
+                    Err(Unblocked::Timeout) => self.acknowledged(request.without_waiting()).await,
+                    Err(Unblocked::Error) => return Some(command::unblocked()),
+                };
+                Some(request.reply(acknowledged))
+            }
+            Pending::Flush(request) => Some(self.flush(request).await),
+            Pending::Sleep(time) => {
+                tokio::select! {
+                    () = tokio::time::sleep(time) => {}
+                    () = self.stopped() => {}
+                }
+                Some(command::answer(Ok(())))
+            }
+            Pending::RewriteConfiguration => {
+                let config = Arc::clone(&self.environment().settings.config);
+                // It waits for a disk, and the thread's other clients must not.
+                let rewritten = tokio::task::spawn_blocking(move || config.rewrite()).await;
+                let result = rewritten.unwrap_or_else(|_| Err("writing the file ended with a panic".to_owned()));
+                Some(command::answer(result))
+            }
+        }
+    }
+
+    #[inline]
+    fn takes_reply(&self, session: &mut command::Session) -> bool {
+        session.takes_reply()
+    }
+
+    fn holds(&self, session: &command::Session, holding: Holding) {
+        let held = session.client().held();
+        held.query.store(holding.query as u64, Ordering::Relaxed);
+        held.query_capacity.store(holding.query_capacity as u64, Ordering::Relaxed);
+        held.output.store(holding.output as u64, Ordering::Relaxed);
+    }
+
+    fn output_limit(&self, session: &command::Session) -> u64 {
+        self.ways.live.hard_bytes(session.client().is_subscriber())
+    }
+
+    fn ended(&self, session: &command::Session) -> impl Future<Output = ()> + Send + 'static {
+        let client = Arc::clone(session.client());
+        async move {
+            client.ended().await;
+            tell_cut_off(&client);
+        }
+    }
+
+    async fn resumed(&self, session: &command::Session) -> bool {
+        let _blocked = Blocked::begin(session.client());
+        let pause = self.environment().clients.pause();
+        while let Some(left) = pause.left(self.now().monotonic) {
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                () = poll_fn(|context| pause.poll_ended(context)) => {}
+                () = self.stopped() => return false,
+            }
+        }
+        true
+    }
+
+    fn look_after(&self) {
+        let patience = self.ways.live.current().patience();
+        for (client, why) in self.environment().clients.dismiss(&patience, self.now().monotonic) {
+            tracing::info!(client = client.id(), address = client.remote(), "a client is cut off: {why}");
         }
     }
 
@@ -221,6 +340,30 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
 
     async fn released(&self, ticket: u64) {
         self.ways.disk.committed(ticket).await;
+    }
+}
+
+/// Says why a client was cut off, unless that was said.
+#[cold]
+fn tell_cut_off(client: &Client) {
+    if let Some(why) = client.take_cut_off_for() {
+        tracing::warn!(client = client.id(), peer = client.remote(), "closed a client: {why}");
+    }
+}
+
+/// A client waits for the answer to its request.
+struct Blocked<'a>(&'a Client);
+
+impl<'a> Blocked<'a> {
+    fn begin(client: &'a Client) -> Self {
+        client.set(Mark::Blocked, true);
+        Self(client)
+    }
+}
+
+impl Drop for Blocked<'_> {
+    fn drop(&mut self) {
+        self.0.set(Mark::Blocked, false);
     }
 }
 

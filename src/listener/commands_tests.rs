@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -6,9 +6,9 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::base::{Durability, Incarnation, NodeId, ReplicaId, ReplicaIndex, WallMillis};
-use crate::command::{PersistenceFigures, Settings, Statistics};
+use crate::command::{Exclusion, PersistenceFigures, RequiredPassword, Settings, Statistics};
 use crate::counter::{Table, TableSettings};
-use crate::listener::DiskFuture;
+use crate::listener::{Config, DiskFuture};
 use crate::resp::{Decoder, Limits};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -61,16 +61,25 @@ fn bench_with(settings: Settings, persistence: PersistenceFigures) -> Bench<impl
         table: Arc::new(table()),
         cluster: Arc::default(),
         clients: Arc::default(),
+        subscriptions: Arc::default(),
         statistics: Arc::new(Statistics::new(1)),
         settings,
         process: Arc::default(),
         persistence: Arc::new(persistence),
+        observation: Arc::default(),
+        exclusion: Arc::new(Exclusion::new(1)),
     };
     let (node_calls, calls) = mpsc::channel(1);
     let (sender, shutdowns) = mpsc::channel(1);
     let (stopping, is_stopping) = watch::channel(false);
     let disk = Arc::new(TestDisk::default());
-    let ways = Ways { node_calls, disk: Arc::clone(&disk) as Arc<dyn Disk>, shutdowns: sender, stopping: is_stopping };
+    let ways = Ways {
+        node_calls,
+        disk: Arc::clone(&disk) as Arc<dyn Disk>,
+        live: Arc::new(Live::new(&Config::default())),
+        shutdowns: sender,
+        stopping: is_stopping,
+    };
     Bench { commands: Commands::new(environment, Moment::default, ways), calls, shutdowns, stopping, disk }
 }
 
@@ -86,7 +95,8 @@ fn table() -> Table {
 }
 
 fn connection() -> Connection {
-    Connection { peer: ([127, 0, 0, 1], 40_000).into(), local: ([127, 0, 0, 1], 5262).into(), thread: 0 }
+    let end = |port: u16| Endpoint::Tcp(([127, 0, 0, 1], port).into());
+    Connection { peer: end(40_000), local: end(5262), descriptor: 8, thread: 0 }
 }
 
 fn run<C: Fn() -> Moment + Send + Sync + 'static>(
@@ -104,7 +114,7 @@ fn run<C: Fn() -> Moment + Send + Sync + 'static>(
 async fn finish<C: Fn() -> Moment + Send + Sync + 'static>(commands: &Commands<C>, line: &str) -> Option<Reply> {
     let mut session = commands.open(connection());
     let Response::Wait(pending) = run(commands, &mut session, line) else { panic!("{line} takes time") };
-    timeout(PATIENCE, commands.wait(pending)).await.unwrap_or_else(|_| panic!("{line} has no end"))
+    timeout(PATIENCE, commands.wait(&session, pending)).await.unwrap_or_else(|_| panic!("{line} has no end"))
 }
 
 fn refusal(text: &str) -> Option<Reply> {
@@ -147,7 +157,7 @@ fn a_session_from_before_the_node_was_there_counts_in_the_nodes_table() {
 
 #[test]
 fn a_session_is_unauthenticated_until_it_gives_the_password() {
-    let bench = bench(Settings { password: Some("secret".to_owned()), ..Settings::default() });
+    let bench = bench(Settings { password: RequiredPassword::new(Some("secret")), ..Settings::default() });
     let mut session = bench.commands.open(connection());
     assert!(bench.commands.is_unauthenticated(&session));
     run(&bench.commands, &mut session, "AUTH secret");

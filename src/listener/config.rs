@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::thread;
 
 use serde::{Deserialize, Serialize};
 
 use super::ListenerError;
-use crate::command::ReplyShape;
+use super::unix::{self, SocketMode};
+use crate::command::{ReplyShape, SubscriptionLimits};
 use crate::resp::Limits;
 
 /// How clients are served.
@@ -34,10 +36,38 @@ pub struct Config {
     pub max_request_bytes: u32,
     /// A client that leaves more than this many bytes of replies unread is not read from until it has caught up.
     pub output_buffer_bytes: u32,
+    /// The most names and patterns that one client may be subscribed to.
+    pub max_subscriptions: u32,
+    /// The most names and patterns that all clients together may be subscribed to.
+    pub max_subscriptions_in_all: u32,
+    /// The most messages of patterns that may wait for one client; with more the connection is closed.
+    pub max_unsent_messages: u32,
     /// Threads that serve clients; 0 is one a core.
     pub threads: u16,
     /// Seconds of silence after which the system asks whether the client is still there; 0 never asks.
     pub tcp_keepalive_secs: u32,
+    /// Whether clients of other machines are refused while there is no password.
+    pub protected_mode: bool,
+    /// The path of a socket to listen on as well.
+    pub unix_socket: Option<PathBuf>,
+    /// Who may connect there, as `chmod` has it.
+    pub unix_socket_mode: SocketMode,
+    /// A client that is silent for this many seconds is closed; 0 never.
+    pub timeout_seconds: u32,
+    /// So many requests of one client are run before the thread's other clients have their turn.
+    pub requests_per_turn: u32,
+    /// A client that is not subscribed is closed when it leaves more than this unread; 0 for any number.
+    pub normal_output_hard_bytes: u64,
+    /// The same for who leaves more than this unread for long; 0 for any number.
+    pub normal_output_soft_bytes: u64,
+    /// How long that is.
+    pub normal_output_soft_seconds: u32,
+    /// A subscriber is closed when it leaves more than this unread; 0 for any number.
+    pub pubsub_output_hard_bytes: u64,
+    /// The same for who leaves more than this unread for long; 0 for any number.
+    pub pubsub_output_soft_bytes: u64,
+    /// How long that is.
+    pub pubsub_output_soft_seconds: u32,
 }
 
 impl Default for Config {
@@ -54,8 +84,22 @@ impl Default for Config {
             max_inline_bytes: limits.max_inline_bytes,
             max_request_bytes: limits.max_request_bytes,
             output_buffer_bytes: 1 << 20,
+            max_subscriptions: 10_000,
+            max_subscriptions_in_all: 1_000_000,
+            max_unsent_messages: 100_000,
             threads: 0,
             tcp_keepalive_secs: 300,
+            protected_mode: true,
+            unix_socket: None,
+            unix_socket_mode: SocketMode::default(),
+            timeout_seconds: 0,
+            requests_per_turn: 256,
+            normal_output_hard_bytes: 0,
+            normal_output_soft_bytes: 0,
+            normal_output_soft_seconds: 0,
+            pubsub_output_hard_bytes: 32 << 20,
+            pubsub_output_soft_bytes: 8 << 20,
+            pubsub_output_soft_seconds: 60,
         }
     }
 }
@@ -71,9 +115,20 @@ impl Config {
         at_least("max_bulk_bytes", self.max_bulk_bytes, 1024)?;
         at_least("max_inline_bytes", self.max_inline_bytes, 1024)?;
         at_least("output_buffer_bytes", self.output_buffer_bytes, 1024)?;
+        within("max_subscriptions", self.max_subscriptions, 1, 10_000_000)?;
+        within("max_subscriptions_in_all", self.max_subscriptions_in_all, 1, 10_000_000)?;
+        within("max_unsent_messages", self.max_unsent_messages, 100, 100_000_000)?;
         // Spans are 32 bits wide, and a reader must be able to hold one request.
         within("max_request_bytes", self.max_request_bytes, 4096, 1 << 30)?;
         within("threads", u32::from(self.threads), 0, 256)?;
+        within("requests_per_turn", self.requests_per_turn, 1, 1 << 30)?;
+        within("normal_output_soft_seconds", self.normal_output_soft_seconds, 0, 86_400)?;
+        within("pubsub_output_soft_seconds", self.pubsub_output_soft_seconds, 0, 86_400)?;
+        self.check_output_limits()?;
+        if let Some(path) = &self.unix_socket {
+            let given = path.display().to_string();
+            unix::check_path(path).map_err(|allowed| ListenerError::Setting { key: "unix_socket", given, allowed })?;
+        }
         if self.max_bulk_bytes >= self.max_request_bytes {
             return Err(ListenerError::Setting {
                 key: "max_bulk_bytes",
@@ -91,11 +146,54 @@ impl Config {
         Ok(())
     }
 
+    fn check_output_limits(&self) -> Result<(), ListenerError> {
+        for (keys, hard, soft) in [
+            (
+                ["normal_output_hard_bytes", "normal_output_soft_bytes"],
+                self.normal_output_hard_bytes,
+                self.normal_output_soft_bytes,
+            ),
+            (
+                ["pubsub_output_hard_bytes", "pubsub_output_soft_bytes"],
+                self.pubsub_output_hard_bytes,
+                self.pubsub_output_soft_bytes,
+            ),
+        ] {
+            let refuse =
+                |key, given: u64, allowed| Err(ListenerError::Setting { key, given: given.to_string(), allowed });
+            let most = 1 << 40;
+            for (key, given) in keys.into_iter().zip([hard, soft]) {
+                if given > most {
+                    return refuse(key, given, format!("0 to {most}"));
+                }
+            }
+            // Replies are gathered up to there before they are written at all.
+            let gathered = u64::from(self.output_buffer_bytes);
+            if hard > 0 && hard < gathered {
+                let allowed = format!("0, or at least output_buffer_bytes, which is {gathered}");
+                return refuse(keys[0], hard, allowed);
+            }
+            if hard > 0 && soft > hard {
+                return refuse(keys[1], soft, format!("at most {}, which is {hard}", keys[0]));
+            }
+        }
+        Ok(())
+    }
+
     /// How many threads serve clients.
     pub fn thread_count(&self) -> usize {
         match self.threads {
             0 => thread::available_parallelism().map_or(1, NonZero::get),
             threads => usize::from(threads),
+        }
+    }
+
+    /// How many subscriptions there may be.
+    pub fn subscription_limits(&self) -> SubscriptionLimits {
+        SubscriptionLimits {
+            per_client: self.max_subscriptions as usize,
+            in_all: self.max_subscriptions_in_all as usize,
+            unsent_messages: self.max_unsent_messages as usize,
         }
     }
 
@@ -176,6 +274,21 @@ mod tests {
     fn a_setting_out_of_bounds_is_refused_with_its_bounds() {
         for (text, message) in [
             ("max_clients = 0", "[resp] max_clients = 0: allowed is 1 to 4294967295"),
+            ("requests_per_turn = 0", "[resp] requests_per_turn = 0: allowed is 1 to 1073741824"),
+            ("normal_output_soft_seconds = 86401", "[resp] normal_output_soft_seconds = 86401: allowed is 0 to 86400"),
+            (
+                "normal_output_hard_bytes = 2000000\nnormal_output_soft_bytes = 3000000",
+                "[resp] normal_output_soft_bytes = 3000000: allowed is at most normal_output_hard_bytes, which is 2000000",
+            ),
+            (
+                "pubsub_output_hard_bytes = 1048575",
+                "[resp] pubsub_output_hard_bytes = 1048575: allowed is 0, or at least output_buffer_bytes, which is 1048576",
+            ),
+            (
+                "pubsub_output_soft_bytes = 1099511627777",
+                "[resp] pubsub_output_soft_bytes = 1099511627777: allowed is 0 to 1099511627776",
+            ),
+            ("unix_socket = \"\"", "[resp] unix_socket = : allowed is a path of 1 to 107 bytes"),
             ("threads = 300", "[resp] threads = 300: allowed is 0 to 256"),
             (
                 "max_bulk_bytes = 5000\nmax_request_bytes = 5000",

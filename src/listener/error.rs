@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// An error of starting to listen.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,14 @@ pub enum ListenerError {
         address: SocketAddr,
         /// What the system said.
         source: io::Error,
+    },
+    /// The unix socket cannot be listened on.
+    #[error("cannot listen for clients at [resp] unix_socket = {}: {reason}", .path.display())]
+    Unix {
+        /// The socket's path.
+        path: PathBuf,
+        /// What is in the way.
+        reason: String,
     },
     /// A setting is outside its bounds, or contradicts another.
     #[error("[resp] {key} = {given}: allowed is {allowed}")]

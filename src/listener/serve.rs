@@ -1,12 +1,13 @@
 //! The threads that serve clients, from starting to stopping them.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use socket2::TcpKeepalive;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -14,12 +15,16 @@ use tokio::task::JoinSet;
 use super::accept::{Accepted, Acceptor};
 use super::buffers::BufferPool;
 use super::holds::Holds;
-use super::service::Service;
+use super::service::{Connection, Service};
 use super::session::{Session, SessionSettings};
+use super::streams::{Accepting, Detached};
+use super::unix::{SocketFile, UnixSocket};
 use super::{Listener, ListenerError};
 
 /// New clients that wait for one thread to take them in.
 const NEW_CLIENTS_PER_THREAD: usize = 128;
+/// How often sessions are looked after.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Says when to stop, and until when stopping may take.
 #[derive(Clone, Debug)]
@@ -53,6 +58,8 @@ pub struct Running {
     stop: watch::Sender<Option<Instant>>,
     clients: Arc<AtomicUsize>,
     threads: Vec<JoinHandle<usize>>,
+    /// Taken away with this.
+    _unix: Option<SocketFile>,
 }
 
 /// How stopping went.
@@ -71,8 +78,11 @@ impl Listener {
         let config = &self.config;
         let (stop, signal) = watch::channel(None);
         let signal = StopSignal::new(signal);
-        let settings =
-            SessionSettings { limits: config.limits(), output_buffer_bytes: config.output_buffer_bytes as usize };
+        let settings = SessionSettings {
+            limits: config.limits(),
+            output_buffer_bytes: config.output_buffer_bytes as usize,
+            requests_per_turn: config.requests_per_turn,
+        };
         let clients = Arc::new(AtomicUsize::new(0));
         let mut threads = Vec::new();
         let mut senders = Vec::new();
@@ -84,24 +94,32 @@ impl Listener {
             })?);
             senders.push(sender);
         }
+        let (publishing, publishing_signal) = (Arc::clone(&service), signal.clone());
+        threads.push(spawn("discnt-publish".to_owned(), move |runtime| {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = publishing.publish() => {}
+                    () = publishing_signal.stopped() => {}
+                }
+            });
+            0
+        })?);
         let acceptor = Arc::new(Acceptor {
             service,
             threads: senders,
             next_thread: AtomicUsize::new(0),
             clients: Arc::clone(&clients),
-            max_clients: config.max_clients as usize,
-            keepalive: (config.tcp_keepalive_secs > 0).then(|| {
-                let silence = Duration::from_secs(config.tcp_keepalive_secs.into());
-                TcpKeepalive::new().with_time(silence)
-            }),
+            live: self.live,
             refusals: Acceptor::<S>::refusals(),
         });
+        let (unix_listener, unix_file) = self.unix.map(|UnixSocket { listener, file }| (listener, file)).unzip();
+        let unix = unix_listener.zip(unix_file.as_ref().map(|file| Arc::clone(&file.path)));
         let sockets = self.sockets;
         threads.push(spawn("discnt-accept".to_owned(), move |runtime| {
-            runtime.block_on(accept_all(acceptor, sockets, signal));
+            runtime.block_on(accept_all(acceptor, sockets, unix, signal));
             0
         })?);
-        Ok(Running { stop, clients, threads })
+        Ok(Running { stop, clients, threads, _unix: unix_file })
     }
 }
 
@@ -136,19 +154,38 @@ fn spawn(
     thread::Builder::new().name(name.clone()).spawn(move || run(&runtime)).map_err(failed)
 }
 
-/// Accepts on all sockets until the server stops.
-async fn accept_all<S: Service>(acceptor: Arc<Acceptor<S>>, sockets: Vec<std::net::TcpListener>, stop: StopSignal) {
+/// Accepts on all sockets until the server stops, and looks after who was accepted.
+async fn accept_all<S: Service>(
+    acceptor: Arc<Acceptor<S>>,
+    sockets: Vec<std::net::TcpListener>,
+    unix: Option<(std::os::unix::net::UnixListener, Arc<Path>)>,
+    stop: StopSignal,
+) {
+    let tcp = |socket| tokio::net::TcpListener::from_std(socket).map(Accepting::Tcp);
+    let unix = unix.map(|(socket, path)| {
+        tokio::net::UnixListener::from_std(socket).map(|listener| Accepting::Unix(listener, path))
+    });
     let mut tasks = JoinSet::new();
-    for socket in sockets {
+    for listener in sockets.into_iter().map(tcp).chain(unix) {
         let (acceptor, stop) = (Arc::clone(&acceptor), stop.clone());
-        match tokio::net::TcpListener::from_std(socket) {
+        match listener {
             Ok(listener) => {
                 tasks.spawn(async move { acceptor.run(listener, stop).await });
             }
             Err(error) => tracing::error!(%error, "cannot accept clients on one of the addresses"),
         }
     }
-    while tasks.join_next().await.is_some() {}
+    let accepted = async { while tasks.join_next().await.is_some() {} };
+    let looked_after = async {
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            acceptor.service.look_after();
+        }
+    };
+    tokio::select! {
+        () = accepted => {}
+        () = looked_after => {}
+    }
 }
 
 /// Runs the sessions that one thread is dealt, until the server stops; how many were cut off then.
@@ -196,16 +233,36 @@ async fn serve_client<S: Service>(
     stop: StopSignal,
 ) {
     let Accepted { stream, connection, slot } = accepted;
-    let peer = connection.peer;
-    let ended = match tokio::net::TcpStream::from_std(stream) {
-        Ok(stream) => {
-            let state = service.open(connection);
-            Session::new(&*service, state, stream, shared, settings).run(stop).await
-        }
-        Err(error) => Err(error),
+    let peer = connection.peer.clone();
+    let served = match stream {
+        Detached::Tcp(stream) => match tokio::net::TcpStream::from_std(stream) {
+            Ok(stream) => serve_stream(&*service, settings, shared, (stream, connection), stop).await,
+            Err(error) => Err(error),
+        },
+        Detached::Unix(stream) => match tokio::net::UnixStream::from_std(stream) {
+            Ok(stream) => serve_stream(&*service, settings, shared, (stream, connection), stop).await,
+            Err(error) => Err(error),
+        },
     };
-    if let Err(error) = ended {
+    if let Err(error) = served {
         tracing::debug!(%peer, %error, "a client's connection broke");
     }
     drop(slot);
+}
+
+/// Serves until the session ends by itself or is ended; then the connection is closed whatever it is in.
+async fn serve_stream<S: Service, T: AsyncRead + AsyncWrite + Unpin>(
+    service: &S,
+    settings: SessionSettings,
+    shared: (Arc<BufferPool>, Arc<Holds<S::Hold>>),
+    (stream, connection): (T, Connection),
+    stop: StopSignal,
+) -> io::Result<()> {
+    let state = service.open(connection);
+    let ended = service.ended(&state);
+    tokio::select! {
+        biased;
+        () = ended => Ok(()),
+        served = Session::new(service, state, stream, shared, settings).run(stop) => served,
+    }
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::buffers::{BufferPool, Input};
 use super::holds::Holds;
 use super::serve::StopSignal;
-use super::service::{Response, Service};
+use super::service::{Holding, Response, Service};
 use crate::resp::{Decoder, ErrorReply, Limits, Reply, encode};
 
 /// How long, and for how many bytes, a connection that this side closes is read on. Closing with bytes unread
@@ -25,6 +25,8 @@ const LINGER_BYTES: u64 = 4 << 20;
 pub(super) struct SessionSettings {
     pub(super) limits: Limits,
     pub(super) output_buffer_bytes: usize,
+    /// After so many requests it is others' turn.
+    pub(super) requests_per_turn: u32,
 }
 
 /// A connection and what it has in its hands.
@@ -37,7 +39,9 @@ pub(super) struct Session<'a, S: Service, T> {
     decoder: Decoder,
     input: Input,
     output: Vec<u8>,
-    output_buffer_bytes: usize,
+    settings: SessionSettings,
+    /// Requests run since others had their turn.
+    run: u32,
 }
 
 /// Why a batch of requests ended.
@@ -46,6 +50,10 @@ enum Batch<W> {
     Drained,
     /// The client must read before more is run for it.
     OutputFull,
+    /// Others are to have their turn.
+    TurnOver,
+    /// The next request is to be tried again when requests may go on.
+    Paused,
     /// The last request's answer takes time.
     Wait(W),
     /// Nothing more will be answered.
@@ -55,6 +63,7 @@ enum Batch<W> {
 /// What ended waiting for the client.
 enum Event {
     Bytes,
+    Messages,
     End,
     Stop,
 }
@@ -78,7 +87,8 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
             decoder,
             input: Input::default(),
             output: Vec::new(),
-            output_buffer_bytes: settings.output_buffer_bytes,
+            settings,
+            run: 0,
         }
     }
 
@@ -93,22 +103,39 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
                 if let Poll::Ready(read) = self.poll_read(cx) {
                     return Poll::Ready(read);
                 }
+                if self.service.poll_messages(&self.state, cx).is_ready() {
+                    return Poll::Ready(Ok(Event::Messages));
+                }
                 stopping.as_mut().poll(cx).map(|()| Ok(Event::Stop))
             })
             .await?;
-            match event {
-                Event::Bytes => {}
+            let goes_on = match event {
+                Event::Bytes => self.answer().await?,
+                Event::Messages => {
+                    self.take_output_buffer();
+                    true
+                }
                 // A client that has only closed its sending half still gets its replies: they are written before
                 // the next read.
                 Event::End | Event::Stop => return self.stream.shutdown().await,
-            }
-            if !self.answer().await? {
+            };
+            // Also after each batch of requests: a client that goes on asking is told all the same.
+            if !goes_on || !self.send_messages().await? {
                 return linger(&mut self.stream).await;
             }
             if stop.is_stopping() {
                 // More requests may be on their way; closing on them unread could take the last replies along.
                 return linger(&mut self.stream).await;
             }
+            self.end_turn_if_due().await;
+        }
+    }
+
+    /// Lets the thread's other clients run once this one has run its share: a pipeline without an end must not keep them out.
+    async fn end_turn_if_due(&mut self) {
+        if self.run >= self.settings.requests_per_turn {
+            self.run = 0;
+            tokio::task::yield_now().await;
         }
     }
 
@@ -125,9 +152,24 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
                 self.release_memory();
+                self.tell_holding();
+                // Whoever has nothing to run has left the others their turn.
+                self.run = 0;
                 Poll::Pending
             }
         }
+    }
+
+    fn take_output_buffer(&mut self) {
+        if self.output.capacity() == 0 {
+            self.output = self.pool.take_output();
+        }
+    }
+
+    fn tell_holding(&self) {
+        let (query, query_capacity) = self.input.held();
+        let holding = Holding { query, query_capacity, output: self.output.len() };
+        self.service.holds(&self.state, holding);
     }
 
     fn release_memory(&mut self) {
@@ -138,25 +180,35 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
         self.decoder.release_memory();
     }
 
+    /// Sends what has come by itself, a buffer's worth; whether the connection goes on.
+    async fn send_messages(&mut self) -> io::Result<bool> {
+        let most = self.settings.output_buffer_bytes;
+        Ok(self.service.take_messages(&self.state, most, &mut self.output) && self.write_output().await?)
+    }
+
     /// Runs and answers every complete request that has arrived; whether the connection goes on.
     async fn answer(&mut self) -> io::Result<bool> {
-        if self.output.capacity() == 0 {
-            self.output = self.pool.take_output();
-        }
+        self.take_output_buffer();
         loop {
             let batch = self.run_batch();
             if let Some(hold) = self.service.take_hold(&mut self.state) {
                 // Only this connection waits; its thread serves the others meanwhile.
                 self.holds.released(self.service, hold).await;
             }
-            self.stream.write_all(&self.output).await?;
-            self.service.transferred(&self.state, 0, self.output.len());
-            self.output.clear();
+            if !self.write_output().await? {
+                return Ok(false);
+            }
             match batch {
                 Batch::Drained => return Ok(true),
                 Batch::OutputFull => {}
+                Batch::TurnOver => self.end_turn_if_due().await,
+                Batch::Paused => {
+                    if !self.service.resumed(&self.state).await {
+                        return Ok(false);
+                    }
+                }
                 Batch::Wait(pending) => {
-                    let Some(reply) = self.service.wait(pending).await else { return Ok(false) };
+                    let Some(reply) = self.service.wait(&self.state, pending).await else { return Ok(false) };
                     self.encode(&reply);
                 }
                 Batch::Close => return Ok(false),
@@ -164,10 +216,53 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
         }
     }
 
+    /// Writes all replies; whether they were not more than the client may have waiting.
+    async fn write_output(&mut self) -> io::Result<bool> {
+        let limit = self.service.output_limit(&self.state);
+        if limit > 0 && self.output.len() as u64 > limit {
+            tracing::warn!(
+                bytes = self.output.len(),
+                limit,
+                "a client is cut off: its replies are more than it may have waiting"
+            );
+            return Ok(false);
+        }
+        let Self { service, state, stream, input, output, .. } = self;
+        let (mut written, mut waited) = (0, false);
+        while written < output.len() {
+            let length = poll_fn(|context| {
+                let polled = Pin::new(&mut *stream).poll_write(context, &output[written..]);
+                if polled.is_pending() {
+                    waited = true;
+                    let (query, query_capacity) = input.held();
+                    service.holds(state, Holding { query, query_capacity, output: output.len() - written });
+                }
+                polled
+            });
+            let length = length.await?;
+            if length == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            written += length;
+            service.transferred(state, 0, length);
+        }
+        if waited {
+            let (query, query_capacity) = input.held();
+            service.holds(state, Holding { query, query_capacity, output: 0 });
+        }
+        self.output.clear();
+        Ok(true)
+    }
+
     /// Runs requests until one of the reasons to stop; the replies are in `output`.
     fn run_batch(&mut self) -> Batch<S::Pending> {
-        let now = self.service.now();
-        while self.output.len() <= self.output_buffer_bytes {
+        let service = self.service;
+        let _entry = service.enter(&self.state);
+        let now = service.now();
+        while self.output.len() <= self.settings.output_buffer_bytes {
+            if self.run >= self.settings.requests_per_turn {
+                return Batch::TurnOver;
+            }
             let pending = self.input.pending();
             let length = match self.decoder.decode(pending) {
                 Ok(Some(length)) => length,
@@ -179,11 +274,15 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
             };
             let arguments = self.decoder.arguments(pending);
             if arguments.is_empty() {
+                self.run += 1;
                 self.input.consume(length);
                 continue;
             }
             let response = self.service.execute(&mut self.state, arguments, now);
-            self.input.consume(length);
+            if !matches!(response, Response::Paused) {
+                self.input.consume(length);
+            }
+            self.run += 1;
             let unauthenticated = self.service.is_unauthenticated(&self.state);
             self.decoder.set_unauthenticated(unauthenticated);
             match response {
@@ -193,6 +292,8 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
                     return Batch::Close;
                 }
                 Response::Wait(pending) => return Batch::Wait(pending),
+                // It is decoded once more then.
+                Response::Paused => return Batch::Paused,
             }
         }
         Batch::OutputFull
@@ -200,6 +301,9 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
 
     #[inline]
     fn encode(&mut self, reply: &Reply) {
+        if !self.service.takes_reply(&mut self.state) {
+            return;
+        }
         encode(reply, self.service.protocol(&self.state), &mut self.output);
     }
 }

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use tokio::io::DuplexStream;
 use tokio::sync::{Notify, watch};
@@ -9,7 +9,11 @@ use crate::base::Moment;
 use crate::listener::Connection;
 use crate::resp::{Arguments, Protocol};
 
+#[path = "session_manners_tests.rs"]
+mod manners;
+
 const PATIENCE: Duration = Duration::from_secs(10);
+const REQUESTS_PER_TURN: u32 = 100;
 
 /// A service of a few commands that show what a session does with replies.
 #[derive(Default)]
@@ -25,9 +29,25 @@ struct TestService {
     /// How often a commit was asked for.
     asked: AtomicUsize,
     committed: Notify,
+    /// Messages to whoever is connected, and who waits for them.
+    messages: std::sync::Mutex<(Vec<&'static str>, Option<std::task::Waker>)>,
+    /// PAUSABLE is put off.
+    paused: AtomicBool,
+    resumed: AtomicUsize,
+    output_limit: AtomicU64,
+    holding: std::sync::Mutex<Holding>,
 }
 
 impl TestService {
+    /// CLOSE stands for the end.
+    fn tell(&self, message: &'static str) {
+        let mut messages = self.messages.lock().expect("no panic");
+        messages.0.push(message);
+        if let Some(waker) = messages.1.take() {
+            waker.wake();
+        }
+    }
+
     /// Everything until now is on disk.
     fn commit(&self) {
         let commits = self.unfinished_commits.fetch_add(1, Ordering::Relaxed);
@@ -41,6 +61,7 @@ struct TestState {
     protocol: Protocol,
     unauthenticated: bool,
     held: Option<u64>,
+    muted: u8,
 }
 
 impl Service for TestService {
@@ -48,6 +69,7 @@ impl Service for TestService {
     /// Whether the connection goes on.
     type Pending = bool;
     type Hold = u64;
+    type Entry<'a> = ();
 
     fn open(&self, _: Connection) -> TestState {
         TestState::default()
@@ -67,6 +89,8 @@ impl Service for TestService {
         Moment::default()
     }
 
+    fn enter(&self, _: &TestState) {}
+
     fn execute(&self, session: &mut TestState, arguments: Arguments<'_>, _: Moment) -> Response<bool> {
         self.executed.fetch_add(1, Ordering::Relaxed);
         let reply = match arguments.get(0).unwrap_or_default() {
@@ -85,6 +109,16 @@ impl Service for TestService {
                 session.held = Some(self.unfinished_commits.load(Ordering::Relaxed));
                 Reply::Simple("HELD")
             }
+            b"PAUSABLE" if self.paused.load(Ordering::Relaxed) => return Response::Paused,
+            b"PAUSABLE" => {
+                self.resumed.fetch_add(1, Ordering::Relaxed);
+                Reply::Simple("RESUMED")
+            }
+            // Without its own reply, and those to the next two.
+            b"MUTE" => {
+                session.muted = 3;
+                Reply::Simple("OK")
+            }
             b"DEAUTHENTICATE" => {
                 session.unauthenticated = true;
                 Reply::Simple("OK")
@@ -99,9 +133,50 @@ impl Service for TestService {
         self.written.fetch_add(written, Ordering::Relaxed);
     }
 
-    async fn wait(&self, goes_on: bool) -> Option<Reply> {
+    fn poll_messages(&self, _: &TestState, context: &Context<'_>) -> Poll<()> {
+        let mut messages = self.messages.lock().expect("no panic");
+        if !messages.0.is_empty() {
+            return Poll::Ready(());
+        }
+        messages.1 = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn take_messages(&self, session: &TestState, limit: usize, out: &mut Vec<u8>) -> bool {
+        let mut messages = self.messages.lock().expect("no panic");
+        while out.len() < limit && !messages.0.is_empty() {
+            match messages.0.remove(0) {
+                "CLOSE" => return false,
+                message => encode(&Reply::Push(vec![Reply::Text(message)]), session.protocol, out),
+            }
+        }
+        true
+    }
+
+    async fn publish(&self) {}
+
+    async fn wait(&self, _: &TestState, goes_on: bool) -> Option<Reply> {
         self.go.notified().await;
         goes_on.then_some(Reply::Simple("WAITED"))
+    }
+
+    fn takes_reply(&self, session: &mut TestState) -> bool {
+        let is_muted = session.muted > 0;
+        session.muted = session.muted.saturating_sub(1);
+        !is_muted
+    }
+
+    fn holds(&self, _: &TestState, holding: Holding) {
+        *self.holding.lock().expect("no panic") = holding;
+    }
+
+    fn output_limit(&self, _: &TestState) -> u64 {
+        self.output_limit.load(Ordering::Relaxed)
+    }
+
+    async fn resumed(&self, _: &TestState) -> bool {
+        self.go.notified().await;
+        !self.paused.load(Ordering::Relaxed)
     }
 
     fn take_hold(&self, session: &mut TestState) -> Option<u64> {
@@ -153,7 +228,11 @@ fn connect_to(service: &Arc<TestService>, holds: &Arc<Holds<u64>>, pipe_bytes: u
     let served = tokio::spawn({
         let (service, pool) = (Arc::clone(&service), Arc::clone(&pool));
         async move {
-            let settings = SessionSettings { limits: Limits::default(), output_buffer_bytes: 4096 };
+            let settings = SessionSettings {
+                limits: Limits::default(),
+                output_buffer_bytes: 4096,
+                requests_per_turn: REQUESTS_PER_TURN,
+            };
             Session::new(&*service, TestState::default(), server, (pool, holds), settings)
                 .run(StopSignal::new(signal))
                 .await
@@ -281,156 +360,4 @@ async fn an_answer_may_be_the_end_without_a_word() {
     client.expect(b"+PONG\r\n").await;
     client.expect_end().await;
     assert_eq!(client.service.executed.load(Ordering::Relaxed), 2);
-}
-
-#[tokio::test]
-async fn all_replies_of_a_batch_are_held_until_what_one_of_them_tells_is_safe() {
-    let mut client = connect(4096);
-    client.send(b"PING\r\nHOLD\r\nECHO a\r\n").await;
-    assert_eq!(client.settle().await, 3);
-    assert_eq!(client.service.written.load(Ordering::Relaxed), 0);
-    // What comes meanwhile waits, too.
-    client.send(b"ECHO b\r\n").await;
-    assert_eq!(client.settle().await, 3);
-    client.service.commit();
-    client.expect(b"+PONG\r\n+HELD\r\n$1\r\na\r\n$1\r\nb\r\n").await;
-}
-
-#[tokio::test]
-async fn one_commit_is_asked_for_what_all_clients_of_a_thread_changed_in_one_turn() {
-    let mut clients = connect_all::<5>(4096);
-    for client in &mut clients {
-        client.send(b"HOLD\r\n").await;
-    }
-    assert_eq!(clients[0].settle().await, 5);
-    assert_eq!(clients[0].service.asked.load(Ordering::Relaxed), 1);
-    clients[0].service.commit();
-    for client in &mut clients {
-        client.expect(b"+HELD\r\n").await;
-    }
-    clients[3].send(b"HOLD\r\n").await;
-    assert_eq!(clients[3].settle().await, 6);
-    assert_eq!(clients[3].service.asked.load(Ordering::Relaxed), 2);
-}
-
-#[tokio::test]
-async fn replies_that_belong_to_a_later_commit_are_held_on() {
-    let [mut early, mut late] = connect_all(4096);
-    early.send(b"HOLD\r\n").await;
-    assert_eq!(early.settle().await, 1);
-    // It has begun; what is changed now is not in it.
-    early.service.unfinished_commits.store(2, Ordering::Relaxed);
-    late.send(b"HOLD\r\n").await;
-    assert_eq!(late.settle().await, 2);
-    early.service.commits.store(1, Ordering::Relaxed);
-    early.service.committed.notify_one();
-    early.expect(b"+HELD\r\n").await;
-    assert_eq!(late.service.written.load(Ordering::Relaxed), b"+HELD\r\n".len());
-    late.service.commit();
-    late.expect(b"+HELD\r\n").await;
-}
-
-#[tokio::test]
-async fn a_client_that_is_cut_off_while_its_replies_are_held_holds_up_nobody() {
-    let [mut gone, mut stays] = connect_all(4096);
-    gone.send(b"HOLD\r\n").await;
-    assert_eq!(gone.settle().await, 1);
-    stays.send(b"HOLD\r\n").await;
-    assert_eq!(stays.settle().await, 2);
-    gone.served.abort();
-    stays.service.commit();
-    stays.expect(b"+HELD\r\n").await;
-}
-
-#[tokio::test]
-async fn the_reply_speaks_the_version_that_the_request_chose() {
-    let mut client = connect(4096);
-    client.send(b"NULL\r\nRESP3\r\nNULL\r\n").await;
-    client.expect(b"$-1\r\n_\r\n_\r\n").await;
-}
-
-#[tokio::test]
-async fn a_client_that_does_not_read_is_held_back_and_loses_nothing() {
-    let client = connect(4096);
-    let requests = 3000;
-    // The pipe and the input buffer take the first requests; then the session must stop taking more.
-    let (mut reader, mut writer) = tokio::io::split(client.stream);
-    let written = Arc::new(AtomicUsize::new(0));
-    let sending = tokio::spawn({
-        let written = Arc::clone(&written);
-        async move {
-            for _ in 0..requests {
-                writer.write_all(b"LARGE\r\n").await.expect("connected");
-                written.fetch_add(1, Ordering::Relaxed);
-            }
-            writer
-        }
-    });
-    let mut last = usize::MAX;
-    while last != written.load(Ordering::Relaxed) {
-        last = written.load(Ordering::Relaxed);
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
-    }
-    assert!(last < requests, "all {requests} requests were taken");
-    // 4096 bytes of replies are the bound; one more reply may have been begun before it was reached, and the
-    // pipe holds another 4096.
-    let executed = client.service.executed.load(Ordering::Relaxed);
-    assert!(executed <= 10, "{executed} requests were run for a client that reads nothing");
-
-    let reply_bytes = b"$1000\r\n".len() + 1002;
-    let mut replies = vec![0; requests * reply_bytes];
-    timeout(PATIENCE, reader.read_exact(&mut replies)).await.expect("all replies arrive").expect("connected");
-    assert!(replies.chunks(reply_bytes).all(|reply| reply.starts_with(b"$1000\r\nxxx")));
-    sending.await.expect("no panic");
-    client.stop.send_replace(Some(std::time::Instant::now()));
-    client.served.await.expect("no panic").expect("in good order");
-}
-
-#[tokio::test]
-async fn an_idle_connection_holds_no_buffers() {
-    let mut client = connect(1 << 20);
-    client.send(b"PING\r\n").await;
-    client.expect(b"+PONG\r\n").await;
-    client.settle().await;
-    // Both buffers are back where the next session finds them.
-    assert_eq!(client.pool.spare(), (1, 1));
-    client.send(b"PI").await;
-    client.settle().await;
-    assert_eq!(client.pool.spare().0, 0, "half a request is held");
-    client.send(b"NG\r\n").await;
-    client.expect(b"+PONG\r\n").await;
-    client.settle().await;
-    assert_eq!(client.pool.spare(), (1, 1));
-}
-
-#[tokio::test]
-async fn stopping_answers_what_has_arrived_and_closes() {
-    let mut client = connect(4096);
-    client.send(b"ECHO last\r\nPI").await;
-    client.stop.send_replace(Some(std::time::Instant::now()));
-    client.expect(b"$4\r\nlast\r\n").await;
-    client.expect_end().await;
-    client.served.await.expect("no panic").expect("in good order");
-}
-
-#[tokio::test]
-async fn a_client_without_the_password_may_send_little() {
-    let mut client = connect(4096);
-    client.send(b"DEAUTHENTICATE\r\n*11\r\n").await;
-    client.expect(b"+OK\r\n-ERR Protocol error: unauthenticated multibulk length\r\n").await;
-    client.expect_end().await;
-}
-
-#[tokio::test]
-async fn a_refused_client_is_told_even_if_it_has_already_sent() {
-    let (mut client, server) = tokio::io::duplex(64);
-    let refused = tokio::spawn(refuse(server, "ERR no room"));
-    client.write_all(b"PING\r\n").await.expect("connected");
-    let mut said = Vec::new();
-    client.read_to_end(&mut said).await.expect("connected");
-    assert_eq!(said, b"-ERR no room\r\n");
-    drop(client);
-    refused.await.expect("no panic").expect("in good order");
 }

@@ -16,8 +16,9 @@ pub fn encode(reply: &Reply, protocol: Protocol, out: &mut Vec<u8>) {
         Reply::Amount(amount) => encode_amount(*amount, out),
         Reply::Bulk(bytes) => bulk(bytes, out),
         Reply::Text(text) => bulk(text.as_bytes(), out),
-        Reply::Null if resp3 => out.extend_from_slice(b"_\r\n"),
+        Reply::Null | Reply::NullArray if resp3 => out.extend_from_slice(b"_\r\n"),
         Reply::Null => out.extend_from_slice(b"$-1\r\n"),
+        Reply::NullArray => out.extend_from_slice(b"*-1\r\n"),
         Reply::Boolean(value) if resp3 => {
             out.extend_from_slice(if *value { b"#t\r\n" } else { b"#f\r\n" });
         }
@@ -26,6 +27,11 @@ pub fn encode(reply: &Reply, protocol: Protocol, out: &mut Vec<u8>) {
         Reply::Array(items) => list(b'*', items, protocol, out),
         Reply::Set(items) => list(if resp3 { b'~' } else { b'*' }, items, protocol, out),
         Reply::Push(items) => list(if resp3 { b'>' } else { b'*' }, items, protocol, out),
+        Reply::Many(replies) => {
+            for reply in replies {
+                encode(reply, protocol, out);
+            }
+        }
         Reply::Map(pairs) => {
             if resp3 {
                 header(b'%', length(pairs.len()), out);
@@ -143,6 +149,7 @@ mod tests {
             (Reply::Bulk(b"a\r\nb".to_vec()), "$4\r\na\r\nb\r\n"),
             (Reply::Bulk(Vec::new()), "$0\r\n\r\n"),
             (Reply::Text("hello"), "$5\r\nhello\r\n"),
+            (Reply::Many(vec![Reply::Integer(1), Reply::Text("x")]), ":1\r\n$1\r\nx\r\n"),
             (Reply::Array(Vec::new()), "*0\r\n"),
             (
                 Reply::Array(vec![Reply::Integer(1), Reply::Array(vec![Reply::Text("x")])]),

@@ -8,10 +8,12 @@ mod decoder;
 mod encode;
 mod error;
 mod inline;
+mod owned;
 mod reply;
 
 pub use arguments::Arguments;
 pub use decoder::{Decoder, Limits};
 pub use encode::encode;
 pub use error::ProtocolError;
+pub use owned::OwnedArguments;
 pub use reply::{ErrorReply, Protocol, Reply};

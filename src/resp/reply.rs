@@ -34,6 +34,8 @@ pub enum Reply {
     Text(&'static str),
     /// Nothing.
     Null,
+    /// Nothing, where a list could have been.
+    NullArray,
     /// True or false; 1 or 0 under RESP2.
     Boolean(bool),
     /// A floating point number; a bulk string under RESP2.
@@ -46,6 +48,8 @@ pub enum Reply {
     Set(Vec<Reply>),
     /// Something that the client did not ask for; a list under RESP2.
     Push(Vec<Reply>),
+    /// Several replies to one request, one after the other.
+    Many(Vec<Reply>),
     /// Plain text to be shown to a person as it is; a bulk string under RESP2.
     Verbatim(String),
 }

@@ -60,7 +60,8 @@ impl Start {
     /// Runs on this host, bound to its address.
     pub(crate) fn on(mut self, host: &Host) -> Self {
         self.host = Some(host.clone());
-        self.argument("--bind").argument(host.address().to_string())
+        // Its clients come from that address, too, and have no password.
+        self.argument("--bind").argument(host.address().to_string()).set("resp.protected_mode=false")
     }
 
     /// With these variables in its environment.

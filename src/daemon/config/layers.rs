@@ -34,6 +34,8 @@ pub enum Origin {
     Environment(String),
     /// A flag of the command line.
     Flag(&'static str),
+    /// A client, while the node runs.
+    Command,
 }
 
 impl fmt::Display for Origin {
@@ -47,6 +49,7 @@ impl fmt::Display for Origin {
             }
             Self::Environment(variable) => f.write_str(variable),
             Self::Flag(flag) => f.write_str(flag),
+            Self::Command => f.write_str("CONFIG SET"),
         }
     }
 }
@@ -185,7 +188,7 @@ impl Layers {
     }
 
     /// Adds a value that has no type yet: text where a setting takes text, otherwise what it is in TOML.
-    fn add_text(&mut self, section: &str, key: &str, origin: Origin, text: &str) {
+    pub(super) fn add_text(&mut self, section: &str, key: &str, origin: Origin, text: &str) {
         let plain = Value::from(text);
         let readings = match as_toml(text) {
             Some(toml::Value::String(quoted)) => vec![Value::from(quoted)],

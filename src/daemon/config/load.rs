@@ -22,7 +22,7 @@ pub struct LoadedConfiguration {
     pub configuration: Configuration,
     /// The file that was read, if one was.
     pub file: Option<PathBuf>,
-    origins: BTreeMap<(String, String), Origin>,
+    pub(super) origins: BTreeMap<(String, String), Origin>,
 }
 
 impl LoadedConfiguration {
@@ -44,7 +44,8 @@ impl LoadedConfiguration {
         }
         layers.add_environment(environment);
         layers.add_flags(arguments);
-        Self::combine(layers, arguments.config.clone())
+        let file = arguments.config.clone();
+        Self::combine(Self { configuration: Configuration::default(), file, origins: BTreeMap::new() }, layers)
     }
 
     /// Where the value of a key came from.
@@ -52,10 +53,11 @@ impl LoadedConfiguration {
         self.origins.get(&(section.to_owned(), key.to_owned())).cloned().unwrap_or(Origin::Default)
     }
 
-    fn combine(layers: Layers, file: Option<PathBuf>) -> Result<Self, ConfigurationError> {
+    /// The same with what the layers set on top.
+    pub(super) fn combine(base: Self, layers: Layers) -> Result<Self, ConfigurationError> {
         let Layers { settings, mut problems } = layers;
-        let mut figment = Figment::from(Serialized::defaults(Configuration::default()));
-        let mut origins = BTreeMap::new();
+        let Self { configuration, file, mut origins } = base;
+        let mut figment = Figment::from(Serialized::defaults(configuration));
         let mut doubtful = Vec::new();
         for setting in settings {
             match read(&setting) {

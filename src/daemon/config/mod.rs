@@ -3,10 +3,12 @@
 //! Each section, its defaults and its bounds belong to the folder that uses it. Here is only what they have in common:
 //! where a value came from, which one wins, and how a bad one is refused. A value that is secret is never printed.
 
+mod change;
 mod error;
 mod layers;
 mod load;
 mod print;
+mod rewrite;
 mod sections;
 mod suggest;
 

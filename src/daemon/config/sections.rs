@@ -27,6 +27,8 @@ pub struct Configuration {
     pub storage: storage::Config,
     /// `[log]`: what is logged, and where to.
     pub log: logging::Config,
+    /// `[commands]`: which commands are answered, and what is noted of them.
+    pub commands: command::CommandsConfig,
     /// `[debug]`: what is for those who look for a fault.
     pub debug: command::Config,
 }
@@ -60,7 +62,7 @@ pub(super) struct Section {
     pub(super) check: fn(&Configuration) -> Result<(), String>,
 }
 
-pub(super) static SECTIONS: [Section; 8] = [
+pub(super) static SECTIONS: [Section; 9] = [
     Section {
         name: "counters",
         read: read::<counter::Config>,
@@ -98,6 +100,11 @@ pub(super) static SECTIONS: [Section; 8] = [
         name: "log",
         read: read::<logging::Config>,
         check: |all| all.log.check().map_err(|error| error.to_string()),
+    },
+    Section {
+        name: "commands",
+        read: read::<command::CommandsConfig>,
+        check: |all| all.commands.check().map_err(|error| format!("commands.{error}")),
     },
     Section { name: "debug", read: read::<command::Config>, check: |_| Ok(()) },
 ];

@@ -17,6 +17,8 @@ pub struct CommitFigures {
     pub last_commit_unix: AtomicU64,
     /// How long the last cycle took, in microseconds.
     pub last_commit_micros: AtomicU64,
+    /// How long the longest one took since somebody last took this, in microseconds.
+    pub longest_commit_micros: AtomicU64,
     /// The last cycle is on disk.
     pub last_commit_failed: AtomicBool,
     /// A cycle is being written.
@@ -52,7 +54,9 @@ impl CommitFigures {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.last_commit_unix.store(now.as_secs(), Ordering::Relaxed);
-        self.last_commit_micros.store(took.as_micros().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        let micros = took.as_micros().try_into().unwrap_or(u64::MAX);
+        self.last_commit_micros.store(micros, Ordering::Relaxed);
+        self.longest_commit_micros.fetch_max(micros, Ordering::Relaxed);
         let had_failed = self.last_commit_failed.swap(false, Ordering::AcqRel);
         if had_failed {
             *self.failure.lock() = None;

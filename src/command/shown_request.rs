@@ -1,0 +1,140 @@
+//! A request as SLOWLOG and MONITOR show it: bounded, and without passwords.
+
+use super::clients::Client;
+use super::table::Found;
+use crate::resp::Arguments;
+
+/// The most arguments of a request that are kept for SLOWLOG, and the most bytes of each.
+const MAX_ARGUMENTS: usize = 32;
+const MAX_ARGUMENT_BYTES: usize = 128;
+/// What a password is shown as.
+const REDACTED: &[u8] = b"(redacted)";
+
+/// What is kept of a request.
+#[derive(Clone, Debug)]
+pub(super) struct ShownRequest {
+    pub(super) arguments: Vec<Vec<u8>>,
+    pub(super) client: String,
+    pub(super) client_name: String,
+}
+
+impl ShownRequest {
+    pub(super) fn new(found: Found, arguments: Arguments<'_>, client: &Client) -> Self {
+        let surplus = arguments.len().checked_sub(MAX_ARGUMENTS).filter(|surplus| *surplus > 0);
+        // The last place tells of those that are left out.
+        let kept = if surplus.is_some() { MAX_ARGUMENTS - 1 } else { arguments.len() };
+        let mut shown: Vec<Vec<u8>> = arguments_to_show(found, arguments).take(kept).map(cut).collect();
+        if let Some(surplus) = surplus {
+            shown.push(format!("... ({} more arguments)", surplus + 1).into_bytes());
+        }
+        Self { arguments: shown, client: client.remote().to_owned(), client_name: client.labels().name }
+    }
+}
+
+fn cut(argument: &[u8]) -> Vec<u8> {
+    match argument.split_at_checked(MAX_ARGUMENT_BYTES) {
+        Some((front, rest)) if !rest.is_empty() => {
+            let mut shown = front.to_vec();
+            shown.extend_from_slice(format!("... ({} more bytes)", rest.len()).as_bytes());
+            shown
+        }
+        _ => argument.to_vec(),
+    }
+}
+
+/// The arguments, with passwords replaced.
+pub(super) fn arguments_to_show<'a>(
+    found: Found,
+    arguments: Arguments<'a>,
+) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let hidden = hidden_from(found, arguments);
+    (0..arguments.len()).map(move |at| match hidden {
+        Some((first, last)) if at >= first && at < last => REDACTED,
+        _ => arguments.get(at).unwrap_or_default(),
+    })
+}
+
+/// Which arguments hold a password.
+fn hidden_from(found: Found, arguments: Arguments<'_>) -> Option<(usize, usize)> {
+    let position = |word: &[u8]| {
+        (1..arguments.len()).find(|at| arguments.get(*at).is_some_and(|argument| argument.eq_ignore_ascii_case(word)))
+    };
+    match (found.container.map(|container| container.name), found.specification.name) {
+        (None, "auth") => Some((1, arguments.len())),
+        (None, "hello") => position(b"AUTH").map(|at| (at + 1, at + 3)),
+        // Which of the settings is a secret is not worth finding out.
+        (Some("config"), "set") => Some((3, arguments.len())),
+        _ => None,
+    }
+}
+
+/// Appends an argument in quotation marks, as Redis writes it.
+pub(super) fn write_quoted(argument: &[u8], line: &mut Vec<u8>) {
+    line.push(b'"');
+    for byte in argument {
+        match byte {
+            b'\\' | b'"' => line.extend_from_slice(&[b'\\', *byte]),
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'\r' => line.extend_from_slice(b"\\r"),
+            b'\t' => line.extend_from_slice(b"\\t"),
+            7 => line.extend_from_slice(b"\\a"),
+            8 => line.extend_from_slice(b"\\b"),
+            b' '..=b'~' => line.push(*byte),
+            other => line.extend_from_slice(format!("\\x{other:02x}").as_bytes()),
+        }
+    }
+    line.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::find_full;
+    use super::super::testing::Bench;
+    use super::*;
+    use crate::resp::{Decoder, Limits};
+
+    /// What is kept of a request in one line.
+    fn shown(line: &str) -> Vec<String> {
+        let bench = Bench::new();
+        let bytes = format!("{line}\r\n").into_bytes();
+        let mut decoder = Decoder::new(Limits::default());
+        decoder.decode(&bytes).expect("a well-formed request");
+        let words: Vec<&str> = line.split(' ').collect();
+        let name = words[0].to_lowercase();
+        let found = find_full(name.as_bytes()).expect("a command");
+        let found =
+            words.get(1).and_then(|word| super::super::table::find_subcommand(found, word.as_bytes())).unwrap_or(found);
+        let request = ShownRequest::new(found, decoder.arguments(&bytes), bench.session.client());
+        request.arguments.into_iter().map(|argument| String::from_utf8(argument).expect("text")).collect()
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (line, expected) in [
+            ("GET a", "GET a"),
+            ("AUTH secret", "AUTH (redacted)"),
+            ("AUTH me secret", "AUTH (redacted) (redacted)"),
+            ("HELLO 3 AUTH me secret SETNAME x", "HELLO 3 AUTH (redacted) (redacted) SETNAME x"),
+            ("HELLO 3", "HELLO 3"),
+        ] {
+            assert_eq!(shown(line).join(" "), expected);
+        }
+    }
+
+    #[test]
+    fn a_long_request_is_cut() {
+        let long = "x".repeat(200);
+        assert_eq!(shown(&format!("GET {long}"))[1], format!("{}... (72 more bytes)", "x".repeat(128)));
+        assert_eq!(shown(&format!("GET {}", "x".repeat(128)))[1].len(), 128);
+        let many = shown(&format!("MGET{}", " a".repeat(40)));
+        assert_eq!((many.len(), many[31].as_str()), (32, "... (10 more arguments)"));
+        assert_eq!(shown(&format!("MGET{}", " a".repeat(31))).len(), 32);
+    }
+
+    #[test]
+    fn quotation_marks_hold_any_byte() {
+        let mut line = Vec::new();
+        write_quoted(b"a\"\\\r\n\t\x07\x08\x00\xff z", &mut line);
+        assert_eq!(line, br#""a\"\\\r\n\t\a\b\x00\xff z""#);
+    }
+}

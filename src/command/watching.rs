@@ -1,0 +1,132 @@
+//! WATCH: EXEC runs only if these counters are still what they were.
+
+use super::call::{Call, OK};
+use super::error::CommandError;
+use super::outcome::Outcome;
+use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
+use crate::base::{Name, ReplicaIndex, Stamp, Total};
+use crate::counter::{CounterState, Table};
+use crate::resp::Reply;
+
+/// The most counters that one connection watches.
+const MAX_WATCHED: usize = 10_000;
+
+const WATCHING: CommandSpecification = CommandSpecification {
+    flags: &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast],
+    group: Group::Transactions,
+    ..BASE
+};
+
+pub(super) const WATCH: CommandSpecification = CommandSpecification {
+    name: "watch",
+    summary: "Has the next EXEC run nothing if one of these counters has changed on this node",
+    arity: -2,
+    flags: &[Flag::NoScript, Flag::Stale, Flag::Fast],
+    keys: KeyPositions::ALL,
+    complexity: "O(N) for N names",
+    arguments: &[Argument::new("name", ArgumentKind::Key).multiple()],
+    replies: "OK. A counter has changed when it was counted or set on this node, or when this node has heard that it was elsewhere; a value that a prediction moves has not. Nothing keeps the other nodes from changing it before they hear of the transaction.",
+    handler: watch,
+    ..WATCHING
+};
+
+pub(super) const UNWATCH: CommandSpecification = CommandSpecification {
+    name: "unwatch",
+    summary: "Forgets what WATCH was told",
+    arity: 1,
+    replies: "OK.",
+    handler: |call| {
+        call.session.watched.clear();
+        Ok(OK.into())
+    },
+    ..WATCHING
+};
+
+/// A counter as it was when it began to be watched.
+#[derive(Debug)]
+pub(super) struct Watched {
+    name: Box<[u8]>,
+    seen: Seen,
+}
+
+/// All that makes up a value, without predictions.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    own: Total,
+    others: Vec<(ReplicaIndex, Total)>,
+    assignment: Option<Stamp>,
+}
+
+impl Watched {
+    fn new(table: &Table, name: Name<'_>) -> Self {
+        Self { name: name.as_bytes().into(), seen: look(table, name) }
+    }
+
+    pub(super) fn is_unchanged(&self, table: &Table) -> bool {
+        Name::new(&self.name).is_ok_and(|name| look(table, name) == self.seen)
+    }
+}
+
+fn look(table: &Table, name: Name<'_>) -> Seen {
+    let see = |state: &CounterState| Seen {
+        own: state.own.map_or(Total::ZERO, |share| share.total),
+        others: state.others().iter().map(|held| (held.replica, held.share.total)).collect(),
+        assignment: state.assignment().map(|assignment| assignment.stamp),
+    };
+    table.inspect_with(name, see).unwrap_or_default()
+}
+
+fn watch(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
+    if call.session.transaction.is_some() {
+        return Err(CommandError::WatchInsideMulti);
+    }
+    let names = call.names_from(1)?;
+    if call.session.watched.len() + call.arguments.len() - 1 > MAX_WATCHED {
+        return Err(CommandError::TooManyWatched { most: MAX_WATCHED });
+    }
+    let table = &call.environment.table;
+    call.session.watched.extend(names.map(|name| Watched::new(table, name)));
+    Ok(Reply::Simple("OK").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+
+    #[test]
+    fn a_watched_counter_that_changes_keeps_exec_from_running() {
+        for (change, exec) in [
+            ("get a", "*1 :6"),
+            ("incr other", "*1 :6"),
+            ("precision a 3", "*1 :6"),
+            ("incr a", "*-1"),
+            ("set a 5", "*-1"),
+            ("del a", "*-1"),
+            ("unwatch", "*1 :6"),
+        ] {
+            let mut bench = Bench::new();
+            bench.run("set a 5");
+            assert_eq!(bench.run("watch b a"), "+OK");
+            let mut flushed = Vec::new();
+            bench.environment.table.drain(usize::MAX, bench.now.monotonic, &mut flushed);
+            bench.run(change);
+            bench.run("multi");
+            bench.run("incr a");
+            assert_eq!(bench.run("exec"), exec, "{change}");
+            // What was watched is forgotten.
+            bench.run("incr b");
+            bench.run("multi");
+            assert_eq!(bench.run("exec"), "*0");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_watches_nothing() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.run("watch"), "-ERR wrong number of arguments for 'watch' command");
+        assert_eq!(bench.run("watch a "), "-ERR a counter name must not be empty ('watch' command)");
+        let many = format!("watch{}", " a".repeat(10_001));
+        assert_eq!(bench.run(&many), "-ERR a connection watches 10000 counters at most ('watch' command)");
+        assert!(bench.session.watched.is_empty());
+    }
+}

@@ -1,0 +1,115 @@
+//! The configuration while the server runs: what CONFIG shows, changes and writes.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::LoadedConfiguration;
+use super::config::Configuration;
+use super::logging::LevelSwitch;
+use crate::command::{ChangeRefused, Configured, LiveNumber, Observation, RequiredPassword};
+use crate::counter::Table;
+use crate::driver::resident_bytes;
+use crate::listener;
+
+/// How often it is looked whether the process uses more memory than it may.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Whoever goes by settings that may change.
+#[derive(Debug)]
+pub(super) struct Adjusted {
+    pub(super) listener: Arc<listener::Live>,
+    pub(super) password: RequiredPassword,
+    pub(super) max_clients: LiveNumber,
+    pub(super) observation: Arc<Observation>,
+    pub(super) level: LevelSwitch,
+}
+
+/// The configuration in effect, and all who have to hear of a change.
+pub(super) struct Adjuster {
+    loaded: Mutex<LoadedConfiguration>,
+    adjusted: Adjusted,
+    table: OnceLock<Arc<Table>>,
+}
+
+impl fmt::Debug for Adjuster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Adjuster").field("adjusted", &self.adjusted).finish_non_exhaustive()
+    }
+}
+
+impl Adjuster {
+    /// Begins with `loaded`, in which ports that the system chose are filled in.
+    pub(super) fn new(loaded: LoadedConfiguration, adjusted: Adjusted) -> Self {
+        Self { loaded: Mutex::new(loaded), adjusted, table: OnceLock::new() }
+    }
+
+    /// The counters are there. What was changed before holds for them.
+    pub(super) fn begin(&self, table: Arc<Table>) {
+        let loaded = self.loaded.lock();
+        table.set_max_counters(loaded.configuration.counters.max_counters);
+        // There is one table.
+        let _ = self.table.set(table);
+    }
+
+    /// Refuses new counters while the process uses more memory than it may, for ever.
+    pub(super) async fn watch_memory(&self) {
+        let mut was_passed = false;
+        loop {
+            let most = self.loaded.lock().configuration.counters.max_memory;
+            let passed = most > 0 && resident_bytes().is_some_and(|used| used > most);
+            if let Some(table) = self.table.get() {
+                table.set_out_of_memory(passed.then_some(most));
+            }
+            if passed != was_passed {
+                if passed {
+                    tracing::warn!("no new counters are made: more memory is used than max_memory = {most} bytes");
+                } else {
+                    tracing::info!("new counters are made again");
+                }
+            }
+            was_passed = passed;
+            tokio::time::sleep(MEMORY_INTERVAL).await;
+        }
+    }
+
+    fn apply(&self, configuration: &Configuration) {
+        let Adjusted { listener, password, max_clients, observation, level } = &self.adjusted;
+        let (resp, commands) = (&configuration.resp, &configuration.commands);
+        listener.replace(resp);
+        password.replace(resp.password.as_ref().map(|password| password.reveal()));
+        max_clients.replace(resp.max_clients.into());
+        observation.slow_log.set_slower_than_micros(commands.slowlog_slower_than_micros);
+        observation.slow_log.set_max_len(commands.slowlog_max_len);
+        observation.latency.set_threshold_ms(commands.latency_threshold_ms);
+        level.turn(&configuration.log);
+        if let Some(table) = self.table.get() {
+            table.set_max_counters(configuration.counters.max_counters);
+        }
+    }
+}
+
+impl Configured for Adjuster {
+    fn pairs(&self) -> Vec<(String, String)> {
+        self.loaded.lock().configuration.pairs()
+    }
+
+    fn change(&self, changes: &[(String, String)]) -> Result<(), ChangeRefused> {
+        // Held to the end, so that what is in effect is what is known as the configuration.
+        let mut loaded = self.loaded.lock();
+        let next = loaded.changed(changes)?;
+        self.apply(&next.configuration);
+        *loaded = next;
+        let names: Vec<&str> = changes.iter().map(|(name, _)| name.as_str()).collect();
+        tracing::info!("settings were changed by a client: {}", names.join(", "));
+        Ok(())
+    }
+
+    fn rewrite(&self) -> Result<(), String> {
+        // A copy: whoever asks for a setting must not wait for the disk.
+        let loaded = self.loaded.lock().clone();
+        loaded.rewrite().inspect_err(|error| tracing::warn!("the configuration was not rewritten: {error}"))
+    }
+}
