@@ -95,7 +95,7 @@ impl Shard {
         let named = counter.state.own.is_some_and(|share| share.born == 0);
         let number = self.own.draw();
         let Some(share) = counter.number_own(number) else { return };
-        self.saving.touch(shared, slot, counter);
+        self.saving.touch_state(shared, slot, counter);
         debug_assert_eq!(share.total, forecast.total, "what is told is the total at its number");
         let body = AnnouncementBody::Share {
             name: named.then(|| Box::from(&*counter.name)),

@@ -43,14 +43,21 @@ impl Saving {
         Self { number, ..Self::default() }
     }
 
+    /// A counter changed, and perhaps its value.
     #[inline]
     pub(super) fn touch(&mut self, shared: &Shared, slot: u32, counter: &mut Counter) {
+        self.touch_state(shared, slot, counter);
+        self.watching.note(slot, counter);
+    }
+
+    /// A counter changed, but not its value.
+    #[inline]
+    pub(super) fn touch_state(&mut self, shared: &Shared, slot: u32, counter: &mut Counter) {
         if !std::mem::replace(&mut counter.unsaved, true) {
             shared.unsaved.fetch_add(1, Ordering::Relaxed);
             shared.unsaved_shards.mark(self.number);
             self.touched.push(slot);
         }
-        self.watching.note(slot, counter);
     }
 
     /// A counter leaves the table.

@@ -74,6 +74,20 @@ fn nothing_is_noted_while_nobody_watches() {
 }
 
 #[test]
+fn what_was_counted_before_the_pattern_and_is_announced_after_it_is_no_news() {
+    let table = table();
+    table.set_members(2);
+    add(&table, "a", 1);
+    table.begin_matching();
+    let mut announced = Vec::new();
+    table.drain(usize::MAX, at(1).monotonic, &mut announced);
+    assert_eq!(announced.len(), 1);
+    assert_eq!(told(&table, "*", 1), []);
+    add(&table, "a", 1);
+    assert_eq!(told(&table, "*", 2), pairs(&[("a", 2)]));
+}
+
+#[test]
 fn a_change_is_told_once_and_only_if_the_value_is_another() {
     let table = table();
     add(&table, "a", 1);
