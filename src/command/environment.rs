@@ -107,6 +107,8 @@ pub struct ProcessFigures {
     pub started_nanos: AtomicU64,
     /// Resident memory in bytes.
     pub resident_bytes: AtomicU64,
+    /// What was resident when the process had begun and held no counters yet, in bytes.
+    pub startup_resident_bytes: AtomicU64,
     /// The most resident memory there ever was, in bytes.
     pub peak_resident_bytes: AtomicU64,
     /// The machine's memory in bytes.

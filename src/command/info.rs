@@ -122,6 +122,7 @@ fn memory(call: &Call<'_>, text: &mut String) {
     let process = &call.environment.process;
     let resident = figure(&process.resident_bytes);
     let peak = figure(&process.peak_resident_bytes).max(resident);
+    let startup = figure(&process.startup_resident_bytes).min(resident);
     let most = configuration::setting(call.environment, "counters.max_memory");
     let most: u64 = most.and_then(|most| most.parse().ok()).unwrap_or(0);
     put(
@@ -134,6 +135,9 @@ fn memory(call: &Call<'_>, text: &mut String) {
             ("used_memory_peak", &peak),
             ("used_memory_peak_human", &Human(peak)),
             ("used_memory_peak_perc", &Percent { part: resident, of: peak }),
+            ("used_memory_startup", &startup),
+            ("used_memory_dataset", &(resident - startup)),
+            ("used_memory_dataset_perc", &Percent { part: resident - startup, of: resident }),
             ("total_system_memory", &figure(&process.machine_bytes)),
             ("total_system_memory_human", &Human(figure(&process.machine_bytes))),
             ("maxmemory", &most),

@@ -32,7 +32,7 @@ pub(super) const MEMORY: CommandSpecification = CommandSpecification {
             name: "stats",
             summary: "Shows the figures of memory",
             complexity: "O(1)",
-            replies: "A map. Of Redis: peak.allocated and total.allocated, which here are what the process has of the machine's memory, keys.count, keys.bytes-per-key, and peak.percentage. Of our own: counters.held, which includes deleted counters that are not given up yet, clients.count, and machine.bytes.",
+            replies: "A map. Of Redis: peak.allocated and total.allocated, which here are what the process has of the machine's memory, startup.allocated, which it had before it held counters, dataset.bytes and dataset.percentage, which are all beyond that, keys.count, keys.bytes-per-key, and peak.percentage. Of our own: counters.held, which includes deleted counters that are not given up yet, clients.count, and machine.bytes.",
             handler: |call| Ok(stats(&Figures::of(call)).into()),
             ..SUBCOMMAND
         },
@@ -68,6 +68,8 @@ fn usage(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 
 struct Figures {
     resident: u64,
+    /// Of that, what the process had before it held counters.
+    startup: u64,
     peak: u64,
     machine: u64,
     counters: u64,
@@ -82,6 +84,7 @@ impl Figures {
         let resident = figure(&process.resident_bytes);
         Self {
             resident,
+            startup: figure(&process.startup_resident_bytes).min(resident),
             peak: figure(&process.peak_resident_bytes).max(resident),
             machine: figure(&process.machine_bytes),
             counters: environment.table.len(),
@@ -92,13 +95,17 @@ impl Figures {
 }
 
 fn stats(figures: &Figures) -> Reply {
-    let percentage = if figures.peak > 0 { figures.resident as f64 * 100.0 / figures.peak as f64 } else { 0.0 };
+    let percentage = |part: u64, of: u64| if of > 0 { part as f64 * 100.0 / of as f64 } else { 0.0 };
+    let dataset = figures.resident - figures.startup;
     let fields = [
         ("peak.allocated", integer(figures.peak)),
         ("total.allocated", integer(figures.resident)),
+        ("startup.allocated", integer(figures.startup)),
         ("keys.count", integer(figures.counters)),
-        ("keys.bytes-per-key", integer(figures.resident.checked_div(figures.held).unwrap_or(0))),
-        ("peak.percentage", Reply::Double(percentage)),
+        ("keys.bytes-per-key", integer(dataset.checked_div(figures.held).unwrap_or(0))),
+        ("dataset.bytes", integer(dataset)),
+        ("dataset.percentage", Reply::Double(percentage(dataset, figures.resident))),
+        ("peak.percentage", Reply::Double(percentage(figures.resident, figures.peak))),
         ("counters.held", integer(figures.held)),
         ("clients.count", integer(figures.clients)),
         ("machine.bytes", integer(figures.machine)),
@@ -175,6 +182,7 @@ mod tests {
     fn figures_are_those_of_the_process_and_the_table() {
         let mut bench = Bench::new();
         bench.environment.process.resident_bytes.store(1_000, Ordering::Relaxed);
+        bench.environment.process.startup_resident_bytes.store(600, Ordering::Relaxed);
         bench.environment.process.peak_resident_bytes.store(2_000, Ordering::Relaxed);
         bench.run("mincrby 1 a b");
         bench.run("del b");
@@ -183,7 +191,10 @@ mod tests {
             "$14 peak.allocated :2000",
             "$15 total.allocated :1000",
             "$10 keys.count :1",
-            "$18 keys.bytes-per-key :500",
+            "$17 startup.allocated :600",
+            "$18 keys.bytes-per-key :200",
+            "$13 dataset.bytes :400",
+            "$18 dataset.percentage $2 40",
             "$15 peak.percentage $2 50",
             "$13 counters.held :2",
             "$13 clients.count :1",
@@ -194,8 +205,15 @@ mod tests {
 
     #[test]
     fn the_doctor_finds_what_is_worth_attention() {
-        let healthy =
-            Figures { resident: 1 << 30, peak: 1 << 30, machine: 1 << 34, counters: 10, held: 10, clients: 1 };
+        let healthy = Figures {
+            resident: 1 << 30,
+            startup: 1 << 24,
+            peak: 1 << 30,
+            machine: 1 << 34,
+            counters: 10,
+            held: 10,
+            clients: 1,
+        };
         let says = |figures: Figures, words: &str| {
             let advice = doctor(&figures);
             assert!(advice.contains(words), "{advice}");

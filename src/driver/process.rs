@@ -53,6 +53,9 @@ fn update(figures: &ProcessFigures) {
         };
         if let Some(resident) = kilobytes("VmRSS:") {
             figures.resident_bytes.store(resident * 1024, Ordering::Relaxed);
+            // The first time alone: that is before anything is loaded.
+            let (first, relaxed) = (resident * 1024, Ordering::Relaxed);
+            let _ = figures.startup_resident_bytes.compare_exchange(0, first, relaxed, relaxed);
         }
         if let Some(peak) = kilobytes("VmHWM:") {
             figures.peak_resident_bytes.store(peak * 1024, Ordering::Relaxed);
