@@ -136,6 +136,7 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     stopping.send_replace(true);
     let ended = result.as_ref().map_or_else(|_| Ended::default(), |ended| *ended);
     let stopped = stop(running, node, &report, ended);
+    manager::finish();
     result.and(stopped)
 }
 
