@@ -124,7 +124,7 @@ const LIST: CommandSpecification = CommandSpecification {
     arity: -2,
     complexity: "O(N) for N connections",
     arguments: &[CLIENT_TYPE, Argument::new("client-id", ArgumentKind::Integer).multiple().after("ID").optional()],
-    replies: "A line of name=value pairs for each, as Redis has them. TYPE may be normal, master, replica or pubsub; no connection here is a master or a replica.",
+    replies: "A line of name=value pairs for each, as Redis has them, or with replies = discnt as the C program had them. TYPE may be normal, master, replica or pubsub; no connection here is a master or a replica.",
     handler: |call| {
         let (filter, shape, now) = (Filter::to_list(call)?, call.environment.settings.shape, call.now.monotonic);
         let clients = call.environment.clients.list();
