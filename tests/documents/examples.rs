@@ -104,7 +104,17 @@ impl Story<'_> {
 
     fn start(&mut self, mut words: Vec<String>) {
         let port = take_port(&mut words, "--port").unwrap_or(DEFAULT_PORT);
-        let start = words.into_iter().fold(self.ground.server(), |start, word| start.argument(word));
+        let mut start = self.ground.server();
+        if let Some(at) = words.iter().position(|word| word == "--data-dir") {
+            start = start.data_directory(self.ground.path(&words[at + 1]));
+            words.drain(at..=at + 1);
+        }
+        // What the client has made is in its directory.
+        let made = |word: String| match self.ground.path(&word) {
+            path if word.starts_with("./") => path.into_os_string(),
+            _ => word.into(),
+        };
+        let start = words.into_iter().map(made).fold(start, |start, word| start.argument(word));
         assert!(self.servers.insert(port, start.run()).is_none(), "two servers have the port {port}");
     }
 
@@ -139,7 +149,9 @@ impl Story<'_> {
         // Whom it is to meet has to be there.
         let named: Vec<u16> = words.iter().filter_map(|word| word.parse().ok()).filter(|port| *port > 1024).collect();
         if words.iter().any(|word| word == "meet") {
-            named.into_iter().for_each(|port| drop(self.server(port)));
+            for port in named {
+                self.server(port);
+            }
         }
         let real = self.server(port);
         let words: Vec<String> = words.iter().map(|word| self.with_real_ports(word)).collect();
@@ -184,12 +196,11 @@ fn take_port(words: &mut Vec<String>, flag: &str) -> Option<u16> {
 
 /// Whether it changes nothing, so that it may be asked again.
 fn only_reads(words: &[String]) -> bool {
-    let first = words.iter().find(|word| !word.starts_with('-') && word.parse::<u16>().is_err());
-    let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
-    match first.map(|word| word.to_lowercase()).as_deref() {
-        Some("get" | "mget" | "exists" | "info" | "keys" | "dbsize") => true,
-        Some("precision") => words.len() == 2,
-        Some("cluster") => words.iter().any(|word| ["nodes", "info"].contains(&word.as_str())),
+    let is_option = |word: &&String| word.starts_with('-') || word.parse::<u16>().is_ok();
+    let words: Vec<String> = words.iter().skip_while(is_option).map(|word| word.to_lowercase()).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["get" | "mget" | "exists" | "info" | "keys" | "dbsize", ..] | ["precision", _] => true,
+        ["cluster", what] => what == "nodes" || what == "info",
         _ => false,
     }
 }

@@ -96,6 +96,24 @@ fn the_settings_that_can_change_are_all_named() {
     assert_eq!(named, changeable);
 }
 
+#[test]
+fn servers_are_started_with_flags_that_exist() {
+    use clap::Parser;
+    let mut found = 0;
+    for page in pages::all() {
+        for (at, line) in page.text.lines().enumerate() {
+            let line = line.trim_start_matches(['$', ' ']).split(" # ").next().unwrap_or_default();
+            if !line.starts_with("discnt-server ") {
+                continue;
+            }
+            found += 1;
+            let parsed = discnt::daemon::Arguments::try_parse_from(line.split_whitespace());
+            assert!(parsed.is_ok(), "{}:{}: {line}: {parsed:?}", page.name(), at + 1);
+        }
+    }
+    assert!(found > 8, "only {found} servers were found");
+}
+
 /// The first word of a command as the pages write it: in capitals.
 fn command_named(word: &str) -> Option<&str> {
     let first = word.split(' ').next()?;
