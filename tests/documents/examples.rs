@@ -176,8 +176,9 @@ impl Story<'_> {
         fs::write(&commands, input.unwrap_or_default()).expect("written");
         let printed = File::create(&output).expect("a file");
         // Export and its like have no replies to show.
-        let is_own = matches!(words.first().map(String::as_str), Some("export" | "import" | "backup" | "certs"));
-        let shown: &[&str] = if is_own { &[] } else { &["--no-raw"] };
+        let shows_itself = ["export", "import", "backup", "certs", "--raw", "--json"];
+        let is_plain = words.first().is_some_and(|word| shows_itself.contains(&word.as_str()));
+        let shown: &[&str] = if is_plain { &[] } else { &["--no-raw"] };
         let mut command = Command::new(env!("CARGO_BIN_EXE_discnt-cli"));
         command.args(["-p", &port.to_string()]).args(shown).args(words).current_dir(self.ground.path("."));
         command.stdin(if input.is_some() { File::open(&commands).expect("a file").into() } else { Stdio::null() });
@@ -244,7 +245,7 @@ fn tell(page: &Page) {
                 Step::Client(words) => (story.client(words.clone()), only_reads(words)),
                 Step::Session(port, commands) => (story.session(*port, commands), false),
             };
-            let lines: Vec<&str> = printed.lines().map(str::trim_end).collect();
+            let lines: Vec<&str> = printed.trim_end().lines().map(str::trim_end).collect();
             if lines_match(&expected, &lines) {
                 break;
             }
@@ -258,11 +259,14 @@ fn tell(page: &Page) {
 
 #[test]
 fn examples_do_what_the_pages_show() {
-    let mut examples_run = 0;
-    for page in pages::all() {
-        examples_run += examples(&page).len();
-        tell(&page);
-    }
+    let pages = pages::all();
+    // Each has its own servers, which take their time to start.
+    std::thread::scope(|scope| {
+        for page in &pages {
+            scope.spawn(|| tell(page));
+        }
+    });
+    let examples_run: usize = pages.iter().map(|page| examples(page).len()).sum();
     assert!(examples_run > 20, "only {examples_run} examples were found");
 }
 
