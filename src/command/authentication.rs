@@ -3,7 +3,7 @@
 use super::call::{Call, OK, bulk, shown};
 use super::client::check_label;
 use super::connection::RESET;
-use super::environment::{REDIS_VERSION, Settings};
+use super::environment::{REDIS_VERSION, ReplyShape, Settings};
 use super::error::CommandError;
 use super::outcome::Outcome;
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Group};
@@ -52,13 +52,19 @@ fn authenticate(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let settings = &call.environment.settings;
     let (user, password) = match call.arguments.len() {
         2 if settings.required_password().is_none() => {
-            return Err(CommandError::NoPasswordConfigured);
+            return Err(match settings.shape {
+                ReplyShape::Redis => CommandError::NoPasswordConfigured,
+                ReplyShape::Discnt => CommandError::NoPasswordSet,
+            });
         }
         2 => (USER, call.argument(1)),
         3 => (call.argument(1), call.argument(2)),
         _ => return Err(CommandError::Syntax),
     };
-    check_password(settings, user, password)?;
+    check_password(settings, user, password).map_err(|error| match settings.shape {
+        ReplyShape::Redis => error,
+        ReplyShape::Discnt => CommandError::InvalidPassword,
+    })?;
     call.session.authenticated = true;
     Ok(OK.into())
 }

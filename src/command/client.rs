@@ -98,7 +98,7 @@ const INFO: CommandSpecification = CommandSpecification {
     summary: "Shows the connection as CLIENT LIST does",
     replies: "One line of name=value pairs.",
     handler: |call| {
-        let line = describe(&call.session.client, call.now.monotonic);
+        let line = describe(&call.session.client, call.environment.settings.shape, call.now.monotonic);
         Ok(Reply::Verbatim(line).into())
     },
     ..SUBCOMMAND
@@ -124,12 +124,12 @@ const LIST: CommandSpecification = CommandSpecification {
     arity: -2,
     complexity: "O(N) for N connections",
     arguments: &[CLIENT_TYPE, Argument::new("client-id", ArgumentKind::Integer).multiple().after("ID").optional()],
-    replies: "A line of name=value pairs for each, as Redis has them. TYPE may be normal, master, replica or pubsub; no connection here is a master or a replica.",
+    replies: "A line of name=value pairs for each, as Redis has them, or with replies = discnt as the C program had them. TYPE may be normal, master, replica or pubsub; no connection here is a master or a replica.",
     handler: |call| {
-        let (filter, now) = (Filter::to_list(call)?, call.now.monotonic);
+        let (filter, shape, now) = (Filter::to_list(call)?, call.environment.settings.shape, call.now.monotonic);
         let clients = call.environment.clients.list();
         let meant = clients.iter().filter(|client| filter.means(client, now));
-        Ok(Reply::Verbatim(meant.map(|client| describe(client, now)).collect()).into())
+        Ok(Reply::Verbatim(meant.map(|client| describe(client, shape, now)).collect()).into())
     },
     ..FOR_OPERATORS
 };

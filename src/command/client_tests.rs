@@ -1,5 +1,6 @@
 use super::*;
 use crate::base::Moment;
+use crate::command::environment::{ReplyShape, Settings};
 use crate::command::testing::Bench;
 use crate::resp::Protocol;
 use std::time::Duration;
@@ -211,4 +212,15 @@ fn only_a_connection_that_waits_is_unblocked() {
     ] {
         assert_eq!(bench.run(line), reply, "{line}");
     }
+}
+
+#[test]
+fn connections_have_the_fields_of_the_c_program_where_replies_have_its_shape() {
+    let mut bench = Bench::with(Settings { shape: ReplyShape::Discnt, ..Settings::default() });
+    let list = bench.text("client list");
+    let expected = " addr=127.0.0.1:40000 fd=8 name= age=0 idle=0 flags=N sub=0 qbuf=0 qbuf-free=0 obl=0 oll=0 omem=0 events=r cmd=client\n";
+    assert!(list.starts_with("id=") && list.ends_with(expected), "{list}");
+    assert_eq!(bench.text("client info"), list);
+    bench.run("client no-evict on");
+    assert!(bench.text("client list").contains(" flags=e sub=0 "));
 }

@@ -1,6 +1,6 @@
 use crate::base::{Amount, Incarnation, Name, NodeId, ReplicaId, ReplicaIndex, Total};
 use crate::command::config::Config;
-use crate::command::environment::Settings;
+use crate::command::environment::{ReplyShape, Settings};
 use crate::command::flushing::FlushRequest;
 use crate::command::outcome::{Pending, StorageRequest};
 use crate::command::testing::{Bench, member};
@@ -84,6 +84,10 @@ fn nothing_but_help_is_answered_unless_the_configuration_allows_it() {
     assert_eq!(bench.run("debug"), "-ERR wrong number of arguments for 'debug' command");
     assert_eq!(bench.run("debug segfault"), "-ERR unknown subcommand 'segfault'. Try DEBUG HELP.");
     assert_eq!(bench.run("debug counter"), "-ERR wrong number of arguments for 'debug|counter' command");
+    let mut bench = Bench::with(Settings { shape: ReplyShape::Discnt, ..Settings::default() });
+    assert_eq!(bench.pending("debug reload"), Pending::Storage(StorageRequest::Reload));
+    assert_eq!(bench.pending("debug sleep 0"), Pending::Sleep(Duration::ZERO));
+    assert!(bench.run("debug counter a").starts_with(refusal));
     let mut bench = self::bench();
     assert_eq!(bench.pending("debug reload"), Pending::Storage(StorageRequest::Reload));
     assert_eq!(bench.run("debug counter nothing"), "-ERR no such key ('debug|counter' command)");

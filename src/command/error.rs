@@ -30,6 +30,10 @@ pub(super) enum CommandError {
         "AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
     )]
     NoPasswordConfigured,
+    #[error("AUTH was given, but no password is set here")]
+    NoPasswordSet,
+    #[error("invalid password")]
+    InvalidPassword,
     #[error("unsupported protocol version")]
     UnsupportedProtocol,
     #[error("Protocol version is not an integer or out of range")]
@@ -192,6 +196,8 @@ impl CommandError {
                     | Self::Http
                     | Self::Arity(_)
                     | Self::NoPasswordConfigured
+                    | Self::NoPasswordSet
+                    | Self::InvalidPassword
                     | Self::HelloOption(_)
                     | Self::Option { .. }
                     | Self::DebugNotAllowed

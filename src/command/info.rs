@@ -12,6 +12,12 @@ use crate::node::{KindCounts, LinkView};
 use std::fmt::{Display, Write};
 use std::sync::atomic::AtomicU64;
 
+/// What this was built from, where whoever built it has said so; Redis has these digits where nobody has.
+const GIT_SHA1: &str = match option_env!("DISCNT_GIT_SHA1") {
+    Some(given) => given,
+    None => "00000000",
+};
+
 struct Section {
     name: &'static str,
     heading: &'static str,
@@ -84,6 +90,7 @@ fn server(call: &Call<'_>, text: &mut String) {
             ("redis_mode", &"standalone"),
             ("server_name", &"discnt"),
             ("discnt_version", &call.environment.settings.version),
+            ("discnt_git_sha1", &GIT_SHA1),
             ("discnt_replies", &replies),
             ("node_id", &own_id(&call.environment.cluster.view())),
             // Of Redis a number of the process; here it stays what it is from one process to the next.

@@ -63,16 +63,23 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     parameter("client-query-buffer-limit", Source::Setting("resp.max_request_bytes")),
     parameter("cluster-enabled", Source::Always("no")),
     parameter("cluster-node-timeout", Source::Setting("cluster.node_timeout_ms")),
+    parameter("daemonize", Source::Always("no")),
     parameter("databases", Source::Always("1")),
+    // There is a store of many files in place of a dump, and all of them have checksums.
+    parameter("dbfilename", Source::Always("")),
+    parameter("ddbchecksum", Source::Always("yes")),
     parameter("default-precision", Source::Setting("counters.default_precision")),
     parameter("dir", Source::Setting("storage.data_dir")),
     // Predictions are not made from a history.
     parameter("history-size", Source::Always("0")),
     parameter("latency-monitor-threshold", Source::Setting("commands.latency_threshold_ms")),
+    // The log goes to the journal or to standard error.
+    parameter("logfile", Source::Always("")),
     parameter("loglevel", Source::Level("log.level")),
     parameter("maxclients", Source::Setting("resp.max_clients")),
     parameter("maxmemory", Source::Setting("counters.max_memory")),
     parameter("maxmemory-policy", Source::Always("noeviction")),
+    parameter("pidfile", Source::Always("")),
     parameter("port", Source::Port),
     parameter("proto-max-bulk-len", Source::Setting("resp.max_bulk_bytes")),
     parameter("protected-mode", Source::Switch("resp.protected_mode")),

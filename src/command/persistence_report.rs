@@ -1,7 +1,7 @@
 //! The section of INFO on what is on disk. Tools read the fields that Redis has too; the others are our own.
 
 use super::call::Call;
-use super::environment::figure;
+use super::environment::{ReplyShape, figure};
 use super::info::put;
 use super::persistence::{PersistenceFigures, Stage};
 use crate::base::{Durability, WallMillis};
@@ -36,7 +36,25 @@ pub(super) fn persistence(call: &Call<'_>, text: &mut String) {
             ("aof_last_write_status", &status(!is_failing)),
         ],
     );
+    if call.environment.settings.shape == ReplyShape::Discnt {
+        figures_of_discnt(figures, unsaved, text);
+    }
     own_figures(call, text);
+}
+
+/// The same as the C program tells it.
+fn figures_of_discnt(figures: &PersistenceFigures, unsaved: u64, text: &mut String) {
+    put(
+        text,
+        &[
+            ("ddb_changes_since_last_save", &unsaved),
+            ("ddb_bgsave_in_progress", &u8::from(figures.is_saving())),
+            ("ddb_last_save_time", &(figures.last_save().0 / 1000)),
+            ("ddb_last_bgsave_status", &status(figures.last_save_is_ok())),
+            ("ddb_last_bgsave_time_sec", &-1),
+            ("ddb_current_bgsave_time_sec", &-1),
+        ],
+    );
 }
 
 /// How far loading has come; Redis counts bytes where this counts counters.

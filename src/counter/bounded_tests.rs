@@ -152,7 +152,7 @@ fn a_clock_that_was_measured_anew_widens_the_bound_of_what_began_before() {
 
 #[test]
 fn until_all_have_heard_of_a_precision_its_owner_keeps_the_narrower_and_readers_reckon_with_the_wider() {
-    let keeps = |table: &Table| table.inspect(name()).expect("it is there").precision_to_keep(precision(1));
+    let keeps = |table: &Table| table.inspect(name()).expect("it is there").precision_to_keep(|| precision(1));
     for (set, kept, reckoned) in [(0, 0, 4), (100, 1, 50)] {
         let table = table(1_000);
         take(&table, 1, 100, 0.0, 500);

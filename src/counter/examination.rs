@@ -54,7 +54,7 @@ impl Table {
             exists: counter.exists,
             value: counter.value(own, at).clamped(),
             value_told: state.value(own, |held| held.share.total).clamped(),
-            precision: state.precision().map_or(self.shared.default_precision, |register| register.precision),
+            precision: state.precision().map_or_else(|| self.default_precision(), |register| register.precision),
             band: self.shared.band_of(shard.default_band, state),
             believed: active.map(|active| *active.predictor.believed()),
             waits: counter.queued,

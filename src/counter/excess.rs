@@ -57,7 +57,8 @@ impl Shard {
         }
         let believed = held.forecast.as_ref().map_or(held.share.total, |forecast| forecast.at(said_at));
         let units = believed.units().saturating_sub(incoming.share.total.units()).saturating_abs();
-        let precision = counter.state.precision().map_or(shared.default_precision, |register| register.precision);
+        let precision =
+            counter.state.precision().map_or_else(|| shared.default_precision.asked(), |register| register.precision);
         if units > precision.amount().units() && !counter.state.is_frozen(held) {
             self.corrections.note(slot, incoming.replica, units, said_at);
         }
@@ -81,7 +82,7 @@ impl Table {
 
     /// The largest of all counters' effective precisions of the last ten seconds, or the default precision if that is larger.
     pub fn largest_effective_precision(&self, now: Monotonic) -> Precision {
-        let mut largest = self.shared.default_precision;
+        let mut largest = self.default_precision();
         for number in 0..=255 {
             let Some(shard) = self.lock_at(crate::base::Location(number)) else { continue };
             let mut sums: HashMap<u32, AmountSum> = HashMap::new();

@@ -53,7 +53,7 @@ impl Table {
 
     /// The precision of counters for which none was set.
     pub fn default_precision(&self) -> Precision {
-        self.shared.default_precision
+        self.shared.default_precision.asked()
     }
 
     /// What is known of how the own share of a counter moves; nothing of one that is at rest, or that nobody is told of.

@@ -20,6 +20,7 @@ mod commits;
 mod comparing;
 mod config;
 mod copying;
+mod default_precision;
 mod dropping;
 mod entry;
 mod error;

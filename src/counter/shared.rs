@@ -1,10 +1,11 @@
 //! What all shards of a table have in common.
 
+use super::default_precision::DefaultPrecision;
 use super::marks::Marks;
 use super::progress::Progress;
 use super::room::Room;
 use super::state::CounterState;
-use super::{Band, CommitClock, Precision};
+use super::{Band, CommitClock};
 use crate::base::{HybridClock, Monotonic, ReplicaId, ReplicaIndex};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -63,7 +64,7 @@ pub(super) struct Shared {
     pub(super) hasher: ahash::RandomState,
     pub(super) clock: HybridClock,
     pub(super) progress: Progress,
-    pub(super) default_precision: Precision,
+    pub(super) default_precision: DefaultPrecision,
     pub(super) settle: Duration,
     pub(super) lease: Duration,
     pub(super) room: Room,
@@ -98,7 +99,7 @@ impl Shared {
             hasher: ahash::RandomState::with_seeds(a, b, c, d),
             clock: HybridClock::default(),
             progress: Progress::default(),
-            default_precision: settings.config.default_precision,
+            default_precision: DefaultPrecision::new(settings.config.default_precision),
             settle: settings.config.settle(),
             lease: settings.lease,
             room: Room::new(settings.config.max_counters),
@@ -134,14 +135,14 @@ impl Shared {
     }
 
     pub(super) fn default_band(&self) -> Band {
-        Band::share_of(self.default_precision.amount(), self.members())
+        Band::share_of(self.default_precision.kept().amount(), self.members())
     }
 
     pub(super) fn band_of(&self, default: Band, state: &CounterState) -> Band {
         match state.precision() {
             None => default,
             Some(_) => {
-                let precision = state.precision_to_keep(self.default_precision);
+                let precision = state.precision_to_keep(|| self.default_precision.kept());
                 Band::share_of(precision.amount(), self.members())
             }
         }

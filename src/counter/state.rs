@@ -120,11 +120,11 @@ impl CounterState {
     }
 
     /// What the owner of a share keeps to.
-    pub(super) fn precision_to_keep(&self, default: Precision) -> Precision {
-        let Some(register) = self.precision() else { return default };
+    pub(super) fn precision_to_keep(&self, default: impl FnOnce() -> Precision) -> Precision {
+        let Some(register) = self.precision() else { return default() };
         match self.precisions_before() {
             None => register.precision,
-            Some(before) if before.or_default => register.precision.min(before.narrowest).min(default),
+            Some(before) if before.or_default => register.precision.min(before.narrowest).min(default()),
             Some(before) => register.precision.min(before.narrowest),
         }
     }

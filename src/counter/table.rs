@@ -138,7 +138,7 @@ impl Table {
         shard
             .find(hash, name.as_bytes())
             .and_then(|slot| shard.counters.get(slot)?.state.precision())
-            .map_or(self.shared.default_precision, |register| register.precision)
+            .map_or_else(|| self.default_precision(), |register| register.precision)
     }
 
     /// Sets a counter's precision for the whole cluster. Does not make the counter exist.
@@ -203,9 +203,25 @@ impl Table {
             return;
         }
         self.shared.set_members(members);
-        let band = self.shared.default_band();
         for shard in &self.shards {
-            shard.lock().set_members(&self.shared, band, members <= 1);
+            let mut shard = shard.lock();
+            // Reckoned under the lock, so that of two who change it the last has what both have said.
+            let band = self.shared.default_band();
+            shard.set_members(&self.shared, band, members <= 1);
+        }
+    }
+
+    /// What is promised from now on of counters for which no PRECISION was set. Peers go by what they were told at the
+    /// start, so own shares keep to that where it is narrower.
+    pub fn set_default_precision(&self, precision: Precision) {
+        if precision == self.default_precision() {
+            return;
+        }
+        self.shared.default_precision.replace(precision);
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            let (band, alone) = (self.shared.default_band(), shard.alone);
+            shard.set_members(&self.shared, band, alone);
         }
     }
 

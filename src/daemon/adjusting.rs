@@ -49,7 +49,7 @@ impl Adjuster {
     /// The counters are there. What was changed before holds for them.
     pub(super) fn begin(&self, table: Arc<Table>) {
         let loaded = self.loaded.lock();
-        table.set_max_counters(loaded.configuration.counters.max_counters);
+        adjust_table(&table, &loaded.configuration);
         // There is one table.
         let _ = self.table.set(table);
     }
@@ -86,9 +86,14 @@ impl Adjuster {
         observation.latency.set_threshold_ms(commands.latency_threshold_ms);
         level.turn(&configuration.log);
         if let Some(table) = self.table.get() {
-            table.set_max_counters(configuration.counters.max_counters);
+            adjust_table(table, configuration);
         }
     }
+}
+
+fn adjust_table(table: &Table, configuration: &Configuration) {
+    table.set_max_counters(configuration.counters.max_counters);
+    table.set_default_precision(configuration.counters.default_precision);
 }
 
 impl Configured for Adjuster {

@@ -77,14 +77,14 @@ impl Signals {
 /// # Errors
 /// [`ServeError::LastCommit`].
 pub(super) fn stop(
-    running: Running,
+    running: Option<Running>,
     node: Option<NodeThread>,
     report: &StartReport,
     ended: Ended,
 ) -> Result<(), ServeError> {
-    let stopped = running.stop(CLIENTS_MAY_TAKE);
-    if stopped.clients_cut_off > 0 {
-        tracing::warn!("{} clients did not read their last replies in time", stopped.clients_cut_off);
+    let cut_off = running.map_or(0, |running| running.stop(CLIENTS_MAY_TAKE).clients_cut_off);
+    if cut_off > 0 {
+        tracing::warn!("{cut_off} clients did not read their last replies in time");
     }
     let Some(node) = node else {
         tracing::info!("stopped before anything was loaded; no counter on disk was changed");

@@ -6,6 +6,7 @@ mod adjusting;
 mod arguments;
 mod beginning;
 mod config;
+mod doors;
 mod early;
 mod ending;
 mod launch;

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::LoadedConfiguration;
 use super::config::Configuration;
+use super::doors::Doors;
 use super::early::{early_environment, live_settings};
 use super::ending::{End, Ended, Signals, stop};
 use super::logging::{self, LoggingError};
@@ -20,7 +21,7 @@ use super::renewing::settle_identity;
 use super::report::{Authority, CountersLoaded, StartReport};
 use super::storing::Storing;
 use crate::driver::{Clock, DiskParts, raise_file_limit, watch_process};
-use crate::listener::{Commands, Listener, ListenerError, Ways};
+use crate::listener::{Commands, Listener, ListenerError, Service, Ways};
 use crate::mesh::{self, Identity, IdentityError, IdentitySource, MeshError, OpenedIdentity};
 use crate::node::{KnownMember, StartError};
 use crate::storage::{self, DataDirectory, RestoreError, Restored, StorageError};
@@ -77,7 +78,7 @@ pub enum ServeError {
 /// Runs a node until a signal or SHUTDOWN stops it. `restore` is the directory of a backup to begin with.
 ///
 /// The order is what keeps counts: sockets first, so that a second server is refused before it touches anything; clients are
-/// answered from then on, mostly that the counters are being loaded; the store is opened, checked and loaded; the node
+/// answered from then on, mostly that the counters are being loaded, or wait where there are none yet; the store is opened, checked and loaded; the node
 /// finds out whether it may go on as the replica it was; and only then it serves and writes.
 ///
 /// # Errors
@@ -115,7 +116,10 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     let session_disk = Arc::new(storing.session_disk(clock));
     let ways = Ways { node_calls, disk: session_disk, live: listener.live(), shutdowns, stopping: is_stopping };
     let commands = Arc::new(Commands::new(environment, move || clock.moment(), ways));
-    let running = listener.serve(Arc::clone(&commands))?;
+    let doors = Doors::new(listener, Arc::clone(&commands));
+    if !directory.is_new()? {
+        doors.open()?;
+    }
     let mut node = None;
     let result = runtime.block_on(async {
         let mut end = End { signals: &mut signals, shutdown };
@@ -127,6 +131,7 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
         };
         tokio::select! {
             result = run(parts, disk, &storing, report.clone(), &mut end, &mut node, begin) => result,
+            refused = open_late(&storing, &doors) => Err(refused),
             () = watched => Ok(Ended::default()),
             () = adjuster.watch_memory() => Ok(Ended::default()),
         }
@@ -135,9 +140,18 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     // What takes its time, as a dial does, is not waited for.
     stopping.send_replace(true);
     let ended = result.as_ref().map_or_else(|_| Ended::default(), |ended| *ended);
-    let stopped = stop(running, node, &report, ended);
+    let stopped = stop(doors.into_running(), node, &report, ended);
     manager::finish();
     result.and(stopped)
+}
+
+/// Lets clients in when the node serves, at the latest. Completes only where that cannot be.
+async fn open_late<S: Service>(storing: &Storing, doors: &Doors<S>) -> ServeError {
+    storing.serves().await;
+    match doors.open() {
+        Ok(()) => std::future::pending().await,
+        Err(refused) => refused,
+    }
 }
 
 fn restore_backup(directory: &DataDirectory, opened: &OpenedIdentity, backup: &Path) -> Result<(), ServeError> {

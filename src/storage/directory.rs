@@ -10,6 +10,7 @@
 use super::checked_file::{self, Kind, io_error};
 use super::error::StorageError;
 use super::records::{self, KeptOut, KeptOutEntry, RememberedMember};
+use super::store::STORE;
 use crate::base::Incarnation;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -70,6 +71,14 @@ impl DataDirectory {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether no node was ever started with it, and no backup was restored into it.
+    ///
+    /// # Errors
+    /// [`StorageError`] when the incarnation cannot be read.
+    pub fn is_new(&self) -> Result<bool, StorageError> {
+        Ok(!self.path.join(STORE).exists() && self.last_incarnation()?.is_none())
     }
 
     /// Takes an incarnation that was never used from this directory. It is on disk when this returns.

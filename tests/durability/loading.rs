@@ -44,6 +44,15 @@ fn while_counters_are_loaded_requests_for_them_are_refused_and_others_answered()
 }
 
 #[test]
+fn at_its_first_start_a_node_has_clients_wait_instead_of_refusing_them() {
+    let ground = Ground::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let server = ground.server().port(free).run_unready();
+    let mut client = eventually_connected(&server);
+    assert_eq!(client.ask("INCR a"), "1");
+}
+
+#[test]
 fn while_a_node_asks_its_members_requests_for_counters_are_refused() {
     let ground = Ground::new();
     let settings = ["cluster.rejoin_wait_ms=2500", "cluster.node_timeout_ms=2000", "mesh.idle_timeout_ms=2000"];

@@ -53,6 +53,22 @@ impl Client {
         Ok(text_of(&self.reply()?))
     }
 
+    /// The first `len` bytes of the reply to words that are separated by blanks.
+    #[track_caller]
+    pub(crate) fn ask_raw(&mut self, request: &str, len: usize) -> String {
+        self.send(request).expect("connected");
+        let mut bytes = std::mem::take(&mut self.received);
+        let mut chunk = [0; 4096];
+        while bytes.len() < len {
+            match self.stream.read(&mut chunk) {
+                Ok(read @ 1..) => bytes.extend_from_slice(&chunk[..read]),
+                other => panic!("{request}: {other:?} after {:?}", String::from_utf8_lossy(&bytes)),
+            }
+        }
+        self.received = bytes.split_off(len.min(bytes.len()));
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// Sends without waiting for the reply.
     pub(crate) fn send(&mut self, request: &str) -> Result<(), String> {
         let words: Vec<&str> = request.split_whitespace().collect();

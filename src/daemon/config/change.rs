@@ -15,6 +15,7 @@ pub(in crate::daemon) const CHANGEABLE: &[&str] = &[
     "commands.latency_threshold_ms",
     "commands.slowlog_max_len",
     "commands.slowlog_slower_than_micros",
+    "counters.default_precision",
     "counters.max_counters",
     "counters.max_memory",
     "log.level",
@@ -161,7 +162,7 @@ mod tests {
             (&[("resp.max_client", "1")], "resp.max_client", "did you mean resp.max_clients?"),
             (&[("log.level", "loud")], "log.level", "\"loud\" is not a level"),
             (&[("log.level", "")], "log.level", "it is empty"),
-            (&[("counters.default_precision", "5")], "counters.default_precision", "cannot be changed"),
+            (&[("counters.settle_ms", "500")], "counters.settle_ms", "cannot be changed"),
             (
                 &[("resp.timeout_seconds", "1"), ("resp.pubsub_output_soft_bytes", "99999999")],
                 "resp.pubsub_output_soft_bytes",
