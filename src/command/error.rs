@@ -152,6 +152,8 @@ pub(super) enum CommandError {
         "counters publish themselves: whoever is subscribed to one is told when INCR, DECR or SET changes it; nothing was sent"
     )]
     CountersPublish,
+    #[error("a pattern may take {most} bytes at most; nothing was subscribed")]
+    PatternTooLong { most: usize },
     #[error("{0}; nothing was subscribed")]
     TooManySubscriptions(#[from] TooMany),
     #[error("{error}; {state}")]
