@@ -98,6 +98,10 @@ pub(super) enum CommandError {
     DiscardedBecause(String),
     #[error("a transaction may take {most} bytes at most (commands.max_transaction_bytes); it will be discarded")]
     TransactionTooLarge { most: u64 },
+    #[error(
+        "the replies of this transaction take more than {most} bytes (commands.max_transaction_bytes); this request was not run"
+    )]
+    TransactionRepliesTooLarge { most: u64 },
     #[error("a connection watches {most} counters at most")]
     TooManyWatched { most: usize },
     #[error(
