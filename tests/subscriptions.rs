@@ -179,6 +179,24 @@ fn under_resp3_all_commands_go_on_and_messages_are_pushes() {
     assert_eq!(field(&node, "stats", "pubsub_patterns"), "0");
 }
 
+#[test]
+fn subscriptions_are_confirmed_and_told_of_where_no_replies_are_wanted() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let mut listener = server.client();
+    listener.send("CLIENT REPLY OFF").expect("connected");
+    listener.send("PING").expect("connected");
+    assert_eq!(listener.ask("SUBSCRIBE a b"), "[subscribe a 1]");
+    assert_eq!(next(&mut listener), "[subscribe b 2]");
+    server.ask("INCR a");
+    assert_eq!(next(&mut listener), "[message a 1]");
+    assert_eq!(listener.ask("UNSUBSCRIBE a"), "[unsubscribe a 1]");
+    assert_eq!(listener.ask("RESET"), "RESET", "which has replies wanted again");
+    listener.send("CLIENT REPLY SKIP").expect("connected");
+    assert_eq!(listener.ask("PSUBSCRIBE b*"), "[psubscribe b* 1]");
+    assert_eq!(listener.ask("PING"), "[pong ]");
+}
+
 fn field(node: &Server, section: &str, name: &str) -> String {
     let info = node.ask(&format!("INFO {section}"));
     let value = info.lines().find_map(|line| line.strip_prefix(&format!("{name}:")));

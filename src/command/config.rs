@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct CommandsConfig {
     /// Whether FLUSHALL and FLUSHDB delete all counters of the cluster.
     pub flush: bool,
-    /// What one connection may queue between MULTI and EXEC, in bytes.
+    /// What one connection may queue between MULTI and EXEC, and about what EXEC may answer, in bytes.
     pub max_transaction_bytes: u64,
     /// Commands that took this many microseconds or longer are kept for SLOWLOG; -1 keeps none.
     pub slowlog_slower_than_micros: i64,

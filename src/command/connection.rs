@@ -1,6 +1,7 @@
 //! Commands about the connection itself.
 
 use super::call::{OK, bulk};
+use super::clients::Mark;
 use super::error::CommandError;
 use super::keyspace::parse_integer;
 use super::outcome::Outcome;
@@ -55,7 +56,7 @@ pub(super) const SELECT: CommandSpecification = CommandSpecification {
 
 pub(super) const RESET: CommandSpecification = CommandSpecification {
     name: "reset",
-    summary: "Takes the connection back to how it was when it was made: RESP2, no name, no subscriptions, no transaction, no MONITOR, password not given",
+    summary: "Takes the connection back to how it was when it was made: RESP2, no name, no subscriptions, no transaction, no MONITOR, all replies wanted, password not given",
     arity: 1,
     flags: &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth],
     replies: "RESET.",
@@ -68,6 +69,10 @@ pub(super) const RESET: CommandSpecification = CommandSpecification {
         call.session.transaction = None;
         transactions::settle(call.session);
         call.session.watched.clear();
+        call.session.replies.turn(true);
+        for mark in [Mark::NoEvict, Mark::NoTouch] {
+            call.session.client.set(mark, false);
+        }
         monitor::end(call.session);
         Ok(Reply::Simple("RESET").into())
     },
@@ -118,5 +123,13 @@ mod tests {
         assert_eq!(bench.run("client getname"), "-NOAUTH Authentication required.");
         bench.run("auth secret");
         assert_eq!(bench.run("client getname"), "$-1");
+        for line in ["client no-evict on", "client no-touch on", "client reply off"] {
+            bench.run(line);
+        }
+        assert!(!bench.session.takes_reply());
+        bench.run("reset");
+        assert!(bench.session.takes_reply(), "its own one to begin with");
+        bench.run("auth secret");
+        assert!(bench.text("client info").contains(" flags=N "));
     }
 }

@@ -102,6 +102,10 @@ pub(super) enum CommandError {
     DiscardedBecause(String),
     #[error("a transaction may take {most} bytes at most (commands.max_transaction_bytes); it will be discarded")]
     TransactionTooLarge { most: u64 },
+    #[error(
+        "the replies of this transaction take more than {most} bytes (commands.max_transaction_bytes); this request was not run"
+    )]
+    TransactionRepliesTooLarge { most: u64 },
     #[error("a connection watches {most} counters at most")]
     TooManyWatched { most: usize },
     #[error(
@@ -156,6 +160,8 @@ pub(super) enum CommandError {
         "counters publish themselves: whoever is subscribed to one is told when INCR, DECR or SET changes it; nothing was sent"
     )]
     CountersPublish,
+    #[error("a pattern may take {most} bytes at most; nothing was subscribed")]
+    PatternTooLong { most: usize },
     #[error("{0}; nothing was subscribed")]
     TooManySubscriptions(#[from] TooMany),
     #[error("{error}; {state}")]

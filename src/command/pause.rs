@@ -44,8 +44,19 @@ impl Pause {
 
     /// Ends the pause, if there is one.
     pub(super) fn end(&self) {
-        *self.state.lock() = None;
-        self.is_on.store(false, Ordering::Relaxed);
+        self.end_where(|_| true);
+    }
+
+    /// Ends it if that is so, with nobody beginning another between the look and the end.
+    fn end_where(&self, is_to_end: impl FnOnce(&Option<(Paused, Monotonic)>) -> bool) {
+        {
+            let mut state = self.state.lock();
+            if !is_to_end(&state) {
+                return;
+            }
+            *state = None;
+            self.is_on.store(false, Ordering::Relaxed);
+        }
         let waiting = std::mem::take(&mut *self.waiting.lock());
         for waker in waiting {
             waker.wake();
@@ -81,10 +92,7 @@ impl Pause {
     }
 
     fn end_if_over(&self, now: Monotonic) {
-        let is_over = self.state.lock().is_none_or(|(_, until)| until <= now);
-        if is_over {
-            self.end();
-        }
+        self.end_where(|state| state.is_none_or(|(_, until)| until <= now));
     }
 }
 

@@ -56,16 +56,31 @@ pub(super) fn arguments_to_show<'a>(
 
 /// Which arguments hold a password.
 fn hidden_from(found: Found, arguments: Arguments<'_>) -> Option<(usize, usize)> {
-    let position = |word: &[u8]| {
-        (1..arguments.len()).find(|at| arguments.get(*at).is_some_and(|argument| argument.eq_ignore_ascii_case(word)))
-    };
     match (found.container.map(|container| container.name), found.specification.name) {
         (None, "auth") => Some((1, arguments.len())),
-        (None, "hello") => position(b"AUTH").map(|at| (at + 1, at + 3)),
+        (None, "hello") => hidden_from_hello(arguments),
         // Which of the settings is a secret is not worth finding out.
         (Some("config"), "set") => Some((3, arguments.len())),
         _ => None,
     }
+}
+
+/// Takes the options apart as HELLO does: what is named AUTH need not be the option of that name.
+fn hidden_from_hello(arguments: Arguments<'_>) -> Option<(usize, usize)> {
+    let is = |at: usize, word: &[u8]| arguments.get(at).is_some_and(|argument| argument.eq_ignore_ascii_case(word));
+    let (mut at, end) = (2, arguments.len());
+    while is(at, b"SETNAME") {
+        at += 2;
+    }
+    if at >= end {
+        return None;
+    }
+    if !is(at, b"AUTH") {
+        // HELLO refuses it, and nobody knows what was meant.
+        return Some((at, end));
+    }
+    let only_a_name_follows = is(at + 3, b"SETNAME") && end == at + 5;
+    Some((at + 1, if only_a_name_follows { at + 3 } else { end }))
 }
 
 /// Appends an argument in quotation marks, as Redis writes it.
@@ -116,6 +131,16 @@ mod tests {
             ("AUTH me secret", "AUTH (redacted) (redacted)"),
             ("HELLO 3 AUTH me secret SETNAME x", "HELLO 3 AUTH (redacted) (redacted) SETNAME x"),
             ("HELLO 3", "HELLO 3"),
+            ("HELLO 3 SETNAME x", "HELLO 3 SETNAME x"),
+            ("HELLO 3 SETNAME x AUTH me secret", "HELLO 3 SETNAME x AUTH (redacted) (redacted)"),
+            ("HELLO 3 SETNAME auth AUTH me secret", "HELLO 3 SETNAME auth AUTH (redacted) (redacted)"),
+            (
+                "HELLO 3 AUTH me secret AUTH me secret",
+                "HELLO 3 AUTH (redacted) (redacted) (redacted) (redacted) (redacted)",
+            ),
+            ("HELLO 3 AUTH me setname secret x", "HELLO 3 AUTH (redacted) (redacted) (redacted) (redacted)"),
+            ("HELLO 3 ATUH me secret", "HELLO 3 (redacted) (redacted) (redacted)"),
+            ("HELLO AUTH me secret", "HELLO AUTH (redacted) (redacted)"),
         ] {
             assert_eq!(shown(line).join(" "), expected);
         }

@@ -12,6 +12,9 @@ use crate::resp::{Protocol, Reply};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The longest pattern, in bytes: what matches a name, with room for every byte of it to be a class of its own.
+const MAX_PATTERN_BYTES: usize = 2048;
+
 const NAMES: Argument = Argument::new("name", ArgumentKind::Text).multiple();
 const PATTERNS: Argument = Argument::new("pattern", ArgumentKind::Pattern).multiple();
 
@@ -81,9 +84,13 @@ pub(super) const PSUBSCRIBE: CommandSpecification = CommandSpecification {
     replies: "For each pattern three things: psubscribe, the pattern, and how many subscriptions the connection has. After \
               that the messages come by themselves: pmessage, the pattern, the name, and the value. Only changes after the \
               subscription are told, not what the counters stood at; a counter that is deleted is told of with 0. A \
-              connection that leaves more than [resp] max_unsent_messages of them unread is closed.",
+              connection that leaves more than [resp] max_unsent_messages of them unread is closed. A pattern may take 2048 \
+              bytes.",
     handler: |call| {
         let patterns: Vec<&[u8]> = call.arguments_from(1).collect();
+        if patterns.iter().any(|pattern| pattern.len() > MAX_PATTERN_BYTES) {
+            return Err(CommandError::PatternTooLong { most: MAX_PATTERN_BYTES });
+        }
         let table = Arc::clone(&call.environment.table);
         begin(call, "psubscribe", &patterns, |listening| listening.subscribe_to_patterns(&patterns, &table))
     },

@@ -47,6 +47,16 @@ fn every_subscription_is_confirmed_with_how_many_there_are() {
 }
 
 #[test]
+fn a_pattern_longer_than_any_that_can_match_is_refused() {
+    let mut bench = Bench::new();
+    let (longest, longer) = ("[ab]".repeat(512), "*".repeat(2049));
+    let error = "-ERR a pattern may take 2048 bytes at most; nothing was subscribed ('psubscribe' command)";
+    assert_eq!(bench.run(&format!("psubscribe a* {longer}")), error);
+    assert_eq!((bench.environment.subscriptions.patterns(), bench.environment.subscriptions.clients()), (0, 0));
+    assert!(bench.run(&format!("psubscribe {longest}")).ends_with(":1"));
+}
+
+#[test]
 fn an_interval_has_bounds() {
     let mut bench = Bench::new();
     for seconds in ["0", "0.09", "86401", "-1", "x", "1e30", "nan"] {

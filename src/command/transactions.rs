@@ -59,7 +59,7 @@ pub(super) const EXEC: CommandSpecification = CommandSpecification {
     summary: "Runs what was queued since MULTI; other clients of this node see all of it or nothing",
     flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
     complexity: "As the queued requests; all threads of the node wait for it",
-    replies: "The replies in the order of the requests, nothing (null) if a counter of WATCH has changed, or EXECABORT if a request was refused when it was queued. A request that fails when it is run does not keep the others from running, and nothing is taken back, as in Redis. Nobody who reads on this node sees a part of it. What is not promised: the other nodes hear of each counter by itself and may show some of the changes before the others; what they count meanwhile may arrive here between two of the requests; and after a crash a part may be on disk, unless EXEC was answered with durability always, which waits for the disk once for all requests.",
+    replies: "The replies in the order of the requests, nothing (null) if a counter of WATCH has changed, or EXECABORT if a request was refused when it was queued. A request that fails when it is run does not keep the others from running, and nothing is taken back, as in Redis. Once the replies take more than commands.max_transaction_bytes, requests that change no counter are answered with an error instead of being run. Nobody who reads on this node sees a part of it. What is not promised: a message of a subscription may tell what a counter stands at between two of the requests; the other nodes hear of each counter by itself and may show some of the changes before the others; what they count meanwhile may arrive here between two of the requests; and after a crash a part may be on disk, unless EXEC was answered with durability always, which waits for the disk once for all requests.",
     handler: |call| {
         let outcome = execute(call);
         settle(call.session);
@@ -166,9 +166,15 @@ fn run_all(
     transaction: &Transaction,
     now: Moment,
 ) -> (Vec<Reply>, bool) {
-    let mut closes = false;
+    let most = environment.settings.commands.max_transaction_bytes;
+    let (mut closes, mut bytes) = (false, 0);
     let run = |(found, request): &(Found, OwnedArguments)| {
-        match dispatch::execute_queued(environment, session, request.arguments(), now) {
+        // What changes counters is run in any case: all of it or nothing. What it answers is not longer than what it is.
+        if bytes > most && !found.specification.has(Flag::Write) {
+            let error = CommandError::TransactionRepliesTooLarge { most };
+            return Reply::Error(error.reply(&shown(found.full_name().as_bytes())));
+        }
+        let reply = match dispatch::execute_queued(environment, session, request.arguments(), now) {
             Outcome::Reply(reply) => reply,
             Outcome::Close(reply) => {
                 closes = true;
@@ -179,7 +185,9 @@ fn run_all(
                 let name = shown(found.full_name().as_bytes());
                 Reply::Error(CommandError::NotInTransaction.reply(&name))
             }
-        }
+        };
+        bytes += reply.memory() as u64;
+        reply
     };
     let replies = transaction.requests.iter().map(run).collect();
     (replies, closes)
@@ -304,6 +312,26 @@ mod tests {
         assert_eq!(refused.as_deref(), Some(error));
         assert_eq!(bench.run("exec"), "-EXECABORT Transaction discarded because of previous errors.");
         assert_eq!(bench.run("get a"), "$1 0");
+    }
+
+    #[test]
+    fn the_replies_take_no_more_memory_than_allowed_and_nothing_that_changes_counters_is_left_out() {
+        let commands = CommandsConfig { max_transaction_bytes: 100_000, ..CommandsConfig::default() };
+        let mut bench = Bench::with(Settings { commands, ..Settings::default() });
+        for counter in 0..100 {
+            bench.run(&format!("incr {counter}{}", "x".repeat(500)));
+        }
+        bench.run("multi");
+        for _ in 0..100 {
+            bench.run("keys *");
+            bench.run("incr a");
+        }
+        let Reply::Array(replies) = bench.reply("exec") else { panic!("no list") };
+        assert_eq!(replies.len(), 200);
+        let error = "ERR the replies of this transaction take more than 100000 bytes (commands.max_transaction_bytes); this request was not run ('keys' command)";
+        let refused = replies.iter().filter(|reply| matches!(reply, Reply::Error(text) if text.as_str() == error));
+        assert_eq!(refused.count(), 98, "the second is the one that is too much");
+        assert_eq!(bench.run("get a"), "$3 100");
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) struct Adjuster {
     loaded: Mutex<LoadedConfiguration>,
     adjusted: Adjusted,
     table: OnceLock<Arc<Table>>,
+    /// One at a time writes the file: it has one name while it is not whole.
+    rewriting: Mutex<()>,
 }
 
 impl fmt::Debug for Adjuster {
@@ -43,7 +45,7 @@ impl fmt::Debug for Adjuster {
 impl Adjuster {
     /// Begins with `loaded`, in which ports that the system chose are filled in.
     pub(super) fn new(loaded: LoadedConfiguration, adjusted: Adjusted) -> Self {
-        Self { loaded: Mutex::new(loaded), adjusted, table: OnceLock::new() }
+        Self { loaded: Mutex::new(loaded), adjusted, table: OnceLock::new(), rewriting: Mutex::new(()) }
     }
 
     /// The counters are there. What was changed before holds for them.
@@ -113,6 +115,7 @@ impl Configured for Adjuster {
     }
 
     fn rewrite(&self) -> Result<(), String> {
+        let _rewriting = self.rewriting.lock();
         // A copy: whoever asks for a setting must not wait for the disk.
         let loaded = self.loaded.lock().clone();
         loaded.rewrite().inspect_err(|error| tracing::warn!("the configuration was not rewritten: {error}"))

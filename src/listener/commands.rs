@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::disk::Disk;
-use super::flushing::flush;
+use super::flushing::{BackgroundFlushes, flush};
 use super::live::Live;
 use super::publishing::publish;
 use super::service::{Connection, Endpoint, Holding, Response, Service};
@@ -30,6 +30,7 @@ pub struct Commands<C> {
     ready: OnceLock<Environment>,
     clock: Arc<C>,
     ways: Ways,
+    flushes: Arc<BackgroundFlushes>,
 }
 
 /// Where requests go that a session cannot answer by itself.
@@ -50,7 +51,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
     /// A service over what all sessions of the node share; its table and cluster may be replaced once, when the node is
     /// there. `clock` must be cheap and never go back on its monotonic side.
     pub fn new(early: Environment, clock: C, ways: Ways) -> Self {
-        Self { early, ready: OnceLock::new(), clock: Arc::new(clock), ways }
+        Self { early, ready: OnceLock::new(), clock: Arc::new(clock), ways, flushes: Arc::default() }
     }
 
     /// The node is there. The gate has not let anything through to the table until now.
@@ -134,8 +135,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
         let (environment, clock) = (self.environment().clone(), Arc::clone(&self.clock));
         let flushed = flush(environment, move || clock(), Arc::clone(&self.ways.disk), request.thread);
         if request.in_background {
-            // It has nobody to tell; what keeps it from going on is told to whoever changes anything.
-            tokio::spawn(flushed);
+            self.flushes.begin(flushed);
             return command::answer(Ok(()));
         }
         tokio::select! {

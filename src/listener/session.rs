@@ -301,7 +301,9 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
 
     #[inline]
     fn encode(&mut self, reply: &Reply) {
-        if !self.service.takes_reply(&mut self.state) {
+        // Asked for each, as some are left out by their number.
+        let is_wanted = self.service.takes_reply(&mut self.state);
+        if !is_wanted && !reply.is_push() {
             return;
         }
         encode(reply, self.service.protocol(&self.state), &mut self.output);

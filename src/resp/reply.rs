@@ -54,6 +54,32 @@ pub enum Reply {
     Verbatim(String),
 }
 
+impl Reply {
+    /// What it takes in memory, in bytes. Linear in what it is made of.
+    pub fn memory(&self) -> usize {
+        let own = match self {
+            Self::Bulk(bytes) => bytes.len(),
+            Self::Verbatim(text) => text.len(),
+            Self::Error(error) => error.0.len(),
+            Self::Array(items) | Self::Set(items) | Self::Push(items) | Self::Many(items) => {
+                items.iter().map(Self::memory).sum()
+            }
+            Self::Map(pairs) => pairs.iter().map(|(key, value)| key.memory() + value.memory()).sum(),
+            _ => 0,
+        };
+        size_of::<Self>() + own
+    }
+
+    /// Whether it is what a client is told of by itself, however it wants its requests answered.
+    pub fn is_push(&self) -> bool {
+        match self {
+            Self::Push(_) => true,
+            Self::Many(replies) => replies.iter().all(|reply| matches!(reply, Self::Push(_))),
+            _ => false,
+        }
+    }
+}
+
 /// The text of an error reply, without the dash: `ERR no such thing`.
 ///
 /// Never holds a line break, which would end the reply early and let its rest pass for another reply.

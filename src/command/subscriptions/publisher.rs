@@ -103,8 +103,13 @@ impl Publisher {
             if looks >= LOOKS_A_TURN {
                 return true;
             }
+            let (looked, is_done) = self.look_at_shard(table, shard, now);
+            looks += looked;
+            if !is_done {
+                // It goes on there; meanwhile those who are subscribed to names have their turn.
+                return true;
+            }
             self.shards.pop_first();
-            looks += self.look_at_shard(table, shard, now).max(1);
             // After a pause all shards are due at once; they keep their distance all the same.
             let late = now.since(due) >= DEFAULT_INTERVAL * 2;
             let spread = if late { DEFAULT_INTERVAL / u32::from(SHARDS) * u32::from(shard) } else { Duration::ZERO };
@@ -126,14 +131,15 @@ impl Publisher {
         }
     }
 
-    /// Answers how many were looked at.
-    fn look_at_shard(&mut self, table: &Table, shard: u8, now: Monotonic) -> usize {
+    /// Answers how many were looked at, about, and whether there is no more: a new pattern is held against all counters, and
+    /// somebody may ask for one after the other.
+    fn look_at_shard(&mut self, table: &Table, shard: u8, now: Monotonic) -> (usize, bool) {
         let subscriptions = Arc::clone(&self.subscriptions);
         let matches = |name: &[u8]| subscriptions.state.lock().patterns.matching(name).next().is_some();
         let mut looks = 0;
         loop {
             let more = table.look_at_watched(shard, LOOKS_AT_ONCE, now, &matches, &mut self.changed);
-            looks += self.changed.len();
+            looks += if more { LOOKS_AT_ONCE } else { self.changed.len().max(1) };
             for changed in self.changed.drain(..) {
                 if !subscriptions.tell_matching(&changed)
                     && let Some(location) = changed.location
@@ -141,8 +147,8 @@ impl Publisher {
                     table.unwatch(location);
                 }
             }
-            if !more {
-                return looks;
+            if !more || looks >= LOOKS_A_TURN {
+                return (looks, !more);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The subscriptions of all clients of a node.
 
 use super::super::clients::Client;
-use super::outbox::{Outbox, TooSlow, Topic};
+use super::outbox::{Outbox, TooSlow};
 use super::patterns::Patterns;
 use crate::base::{Amount, Monotonic};
 use crate::counter::Table;
@@ -312,8 +312,8 @@ impl Listening {
                 state.forget_pattern(pattern, self.client);
             }
         }
-        let is_ended = |topic: &Topic| topic.pattern.as_ref().is_some_and(|pattern| patterns.contains(&&**pattern));
-        self.outbox.take_back(is_ended);
+        let ended: BTreeSet<&[u8]> = patterns.iter().copied().collect();
+        self.outbox.take_back(|topic| topic.pattern.as_ref().is_some_and(|pattern| ended.contains(&**pattern)));
         counts
     }
 
