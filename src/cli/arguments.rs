@@ -16,6 +16,9 @@ On a terminal, replies are shown with their types as redis-cli does, except that
 \"0.1\". Into a pipe or a file go the bare values, one a line, and error replies to the standard error, so that \
 `total=$(discnt-cli incrby visits 1)` does what it looks like.
 
+After SUBSCRIBE, PSUBSCRIBE, ISUBSCRIBE and MONITOR, messages are shown as they come, until Ctrl-C; with --json each is one \
+line. At the prompt, Ctrl-C leads back to it, on a new connection that is subscribed to nothing.
+
 Commands of the client itself:
   certs init    Make an authority that issues certificates to nodes
   certs issue   Make a key and a certificate for a node

@@ -7,6 +7,7 @@ use super::client::{Client, ClientError};
 use super::exit::Exit;
 use super::options::Request;
 use super::output::{Output, output_ended, warn};
+use super::stream::{self, Replies};
 
 /// Runs the command as many times as asked for.
 pub(super) fn run(mut client: Client, output: Output, mut request: Request) -> Exit {
@@ -24,6 +25,9 @@ pub(super) fn run(mut client: Client, output: Output, mut request: Request) -> E
             warn(error);
             return Exit::Unusable;
         }
+    }
+    if Replies::to(&request.command) == Replies::Endless {
+        return stream::print(&mut client, output, &request.command, "");
     }
     let mut exit = Exit::Answered;
     for run in 0..request.repeat {
@@ -44,7 +48,7 @@ pub(super) fn run(mut client: Client, output: Output, mut request: Request) -> E
             Err(error) => {
                 warn(&error);
                 return match error {
-                    ClientError::Streaming(_) => Exit::Failed,
+                    ClientError::Foreign(_) => Exit::Failed,
                     _ => Exit::Unusable,
                 };
             }
