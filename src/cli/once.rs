@@ -30,7 +30,7 @@ pub(super) fn run(mut client: Client, output: Output, mut request: Request) -> E
         return stream::print(&mut client, output, &request.command, "");
     }
     let mut exit = Exit::Answered;
-    for run in 0..request.repeat {
+    for run in 0..request.repeat.unwrap_or(1) {
         if run > 0 {
             thread::sleep(request.interval);
         }

@@ -47,6 +47,17 @@ impl Running {
         (0..count).map(|_| self.line()).collect()
     }
 
+    /// The next line, if it is there.
+    pub(crate) fn try_line(&self) -> Option<String> {
+        self.lines.try_recv().ok()
+    }
+
+    /// The next line of the error output.
+    #[track_caller]
+    pub(crate) fn error(&self) -> String {
+        self.errors.recv_timeout(PATIENCE).expect("a line of the error output")
+    }
+
     /// Writes to its input.
     pub(crate) fn feed(&mut self, input: &[u8]) {
         let pipe = self.input.as_mut().expect("an input that is open");
