@@ -3,9 +3,10 @@
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::ops::ControlFlow;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockRef, Socket, TcpKeepalive};
 
 use super::protocol::{ReplyError, read_reply, write_request};
 use super::reason::{describe, plain_reason};
@@ -67,12 +68,11 @@ pub(super) enum Stream {
     Tls(Box<TlsStream>),
 }
 
-impl Stream {
-    /// The socket below.
-    pub(super) fn tcp(&self) -> &TcpStream {
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => &tls.sock,
+            Self::Plain(tcp) => tcp.as_fd(),
+            Self::Tls(tls) => tls.sock.as_fd(),
         }
     }
 }
@@ -202,8 +202,8 @@ impl Connection {
     ///
     /// # Errors
     /// Where the process may have no further files.
-    pub(super) fn clone_socket(&self) -> io::Result<TcpStream> {
-        self.tcp().try_clone()
+    pub(super) fn clone_socket(&self) -> io::Result<Socket> {
+        self.reader.get_ref().as_fd().try_clone_to_owned().map(Socket::from)
     }
 
     /// Sends requests, written by [`write_request`], without waiting for their replies.
@@ -251,7 +251,10 @@ impl Connection {
     }
 
     fn tcp(&self) -> &TcpStream {
-        self.reader.get_ref().tcp()
+        match self.reader.get_ref() {
+            Stream::Plain(tcp) => tcp,
+            Stream::Tls(tls) => &tls.sock,
+        }
     }
 }
 

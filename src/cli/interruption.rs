@@ -1,10 +1,11 @@
 //! Ctrl-C while messages are read: it ends that, and not the program.
 
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::{process, thread};
 
+use socket2::Socket;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
@@ -14,12 +15,12 @@ static LISTENER: OnceLock<Listener> = OnceLock::new();
 
 struct Listener {
     /// What Ctrl-C is to end. Where there is nothing, it ends the program, as without a listener.
-    target: Mutex<Option<TcpStream>>,
+    target: Mutex<Option<Socket>>,
     is_asked: AtomicBool,
 }
 
 impl Listener {
-    fn target(&self) -> MutexGuard<'_, Option<TcpStream>> {
+    fn target(&self) -> MutexGuard<'_, Option<Socket>> {
         self.target.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -61,7 +62,7 @@ pub(super) struct Interruptible(&'static Listener);
 
 impl Interruptible {
     /// Has Ctrl-C close this connection from now on.
-    pub(super) fn arm(socket: TcpStream) -> Self {
+    pub(super) fn arm(socket: Socket) -> Self {
         let listener = Listener::get();
         listener.is_asked.store(false, Ordering::SeqCst);
         *listener.target() = Some(socket);

@@ -62,8 +62,8 @@ fn a_node_that_was_gone_is_shown_again_when_it_is_back() {
     let shown = Running::start(node.port(), &["--stat", "-i", "0.05"]);
     shown.lines(3);
     let again = node.kill();
-    assert!(shown.error().contains("lost"));
-    assert!(shown.error().contains("could not connect"));
+    // Before that, it may be told that the answer to what was asked last did not come.
+    while !shown.error().contains("could not connect") {}
     // What was printed before it went is not meant.
     while shown.try_line().is_some() {}
     let _node = again.run();

@@ -63,7 +63,7 @@ impl Terminal {
     pub(crate) fn wait_until(&self, mark: usize, what: &str, mut is_so: impl FnMut(&str) -> bool) {
         let begin = Instant::now();
         while !is_so(&self.drawn()[mark..]) {
-            assert!(begin.elapsed() < PATIENCE, "{what}: not in {:?}", &self.drawn()[mark..]);
+            assert!(begin.elapsed() < PATIENCE, "{what}: not in {:?}", latest(&self.drawn()[mark..]));
             thread::sleep(PAUSE);
         }
     }
@@ -104,7 +104,7 @@ impl Terminal {
             if let Some(status) = self.client.try_wait().expect("a child") {
                 return status.code();
             }
-            assert!(begin.elapsed() < PATIENCE, "it does not end: {:?}", self.drawn());
+            assert!(begin.elapsed() < PATIENCE, "it does not end: {:?}", latest(&self.drawn()));
             thread::sleep(PAUSE);
         }
     }
@@ -116,6 +116,12 @@ impl Drop for Terminal {
         let _ = self.client.kill();
         let _ = self.client.wait();
     }
+}
+
+/// As much of it as tells a reader what is wrong.
+fn latest(drawn: &str) -> &str {
+    let begin = drawn.char_indices().rev().nth(2_000).map_or(0, |(at, _)| at);
+    &drawn[begin..]
 }
 
 fn resize(device: &File, columns: u16, rows: u16) {

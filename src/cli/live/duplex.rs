@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use socket2::SockRef;
+
 use crate::cli::connection::{Connection, Stream};
 use crate::cli::tls::TlsStream;
 
@@ -21,20 +23,20 @@ impl Duplex {
     /// That of the system.
     pub(super) fn new(connection: Connection) -> io::Result<Self> {
         let (received, stream) = connection.into_parts();
-        stream.tcp().set_nonblocking(true)?;
+        SockRef::from(&stream).set_nonblocking(true)?;
         Ok(Self { stream, received })
     }
 
     /// What to wait on.
     pub(super) fn socket(&self) -> BorrowedFd<'_> {
-        self.stream.tcp().as_fd()
+        self.stream.as_fd()
     }
 
     /// Whether something that it took is still to be sent.
     pub(super) fn holds_back(&self) -> bool {
         match &self.stream {
-            Stream::Plain(_) => false,
             Stream::Tls(tls) => tls.conn.wants_write(),
+            _ => false,
         }
     }
 
@@ -50,8 +52,8 @@ impl Duplex {
             return Ok(Some(count));
         }
         match &mut self.stream {
-            Stream::Plain(tcp) => unless_waiting(tcp.read(buffer)),
             Stream::Tls(tls) => read_tls(tls, buffer),
+            plain => unless_waiting(plain.read(buffer)),
         }
     }
 
@@ -61,14 +63,14 @@ impl Duplex {
     /// That of the connection.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.stream {
-            Stream::Plain(_) if bytes.is_empty() => Ok(0),
-            Stream::Plain(tcp) => Ok(unless_waiting(tcp.write(bytes))?.unwrap_or(0)),
             Stream::Tls(tls) => {
                 // It takes up to a limit, however slow the socket is.
                 let count = tls.conn.writer().write(bytes)?;
                 while tls.conn.wants_write() && unless_waiting(tls.conn.write_tls(&mut tls.sock))?.is_some() {}
                 Ok(count)
             }
+            _ if bytes.is_empty() => Ok(0),
+            plain => Ok(unless_waiting(plain.write(bytes))?.unwrap_or(0)),
         }
     }
 
@@ -76,11 +78,11 @@ impl Duplex {
     pub(super) fn finish(&mut self) {
         // Where that cannot be told, the connection is lost, which reading finds out.
         let _ = match &mut self.stream {
-            Stream::Plain(tcp) => tcp.shutdown(Shutdown::Write),
             Stream::Tls(tls) => {
                 tls.conn.send_close_notify();
                 tls.conn.write_tls(&mut tls.sock).map(drop)
             }
+            plain => SockRef::from(&*plain).shutdown(Shutdown::Write),
         };
     }
 }

@@ -52,9 +52,8 @@ impl Sender {
 }
 
 impl Events {
-    /// Listens for Ctrl-C and for what ends a program, for changes of the terminal's size, and for the key q where the input
-    /// is a terminal.
-    pub(super) fn listen() -> Self {
+    /// Listens for Ctrl-C and for what ends a program, for changes of the terminal's size, and with a picture for the key q.
+    pub(super) fn listen(has_picture: bool) -> Self {
         let (events, receiver) = sync_channel(WAITING);
         let sender = Sender(events);
         let (ready, is_ready) = sync_channel(1);
@@ -62,7 +61,8 @@ impl Events {
         // Without them, signals do what they do to any program.
         let _ = thread::Builder::new().name("signals".to_owned()).spawn(move || signals(&ready, &signalled));
         let _ = is_ready.recv();
-        if io::stdin().is_terminal() {
+        // Otherwise the terminal's keys are somebody else's: a program in the background that reads them is stopped.
+        if has_picture && io::stdin().is_terminal() {
             let pressed = sender.clone();
             let _ = thread::Builder::new().name("keys".to_owned()).spawn(move || keys(&pressed));
         }

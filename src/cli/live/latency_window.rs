@@ -7,13 +7,15 @@ use crate::cli::display::Format;
 
 /// The upper ends of what is told apart, in milliseconds. Beyond the last one is all the rest.
 const ENDS_MS: [f64; 10] = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0, 100.0];
-/// How many of the largest samples are kept, for the percentiles: enough for a window of some minutes.
-const MAX_SAMPLES: usize = 100_000;
+/// How many samples are kept for the percentile, which is that of the latest where there are more.
+const KEPT_SAMPLES: usize = 20_000;
 
 /// How long each PING of a window took, in milliseconds.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     samples: Vec<f64>,
+    /// Which of them is the oldest, once there are enough.
+    next: usize,
     count: u64,
     sum: f64,
     most: f64,
@@ -30,8 +32,11 @@ impl Window {
         self.most = self.most.max(took);
         self.least = Some(self.least.map_or(took, |least| least.min(took)));
         self.by_time[ENDS_MS.iter().position(|&end| took <= end).unwrap_or(ENDS_MS.len())] += 1;
-        if self.samples.len() < MAX_SAMPLES {
+        if self.samples.len() < KEPT_SAMPLES {
             self.samples.push(took);
+        } else {
+            self.samples[self.next] = took;
+            self.next = (self.next + 1) % KEPT_SAMPLES;
         }
     }
 
@@ -121,6 +126,14 @@ mod tests {
         let line = window.line(Format::Typed, Measure::Distribution, Duration::from_secs(1));
         assert_eq!(line, "  20.0  40.0     -     -  20.0     -     -     -     -     -  20.0        5");
         assert_eq!(Window::heading().split("  %").next().map(|text| text.trim_end().len()), Some(line.len()));
+    }
+
+    #[test]
+    fn in_a_long_window_the_percentile_is_that_of_the_latest() {
+        let window = window((0..KEPT_SAMPLES + 10).map(|_| 5).chain((0..KEPT_SAMPLES).map(|_| 7)));
+        let line = window.line(Format::Typed, Measure::Once, Duration::from_secs(400));
+        assert!(line.contains("min: 0.005") && line.contains("p99: 0.007"), "{line}");
+        assert!((0..KEPT_SAMPLES).all(|at| window.samples[at] > 0.006));
     }
 
     #[test]

@@ -45,7 +45,8 @@ pub(super) fn run(
             return Exit::Unusable;
         }
     };
-    let events = Events::listen();
+    let has_picture = pace.on_terminal && format == Format::Typed;
+    let events = Events::listen(has_picture);
     survey::start(first, settings.clone(), pattern, interval, events.sender());
     let mut top = Top {
         address: settings.address(),
@@ -55,7 +56,7 @@ pub(super) fn run(
         silence: None,
         refused: None,
     };
-    let shown = if pace.on_terminal && format == Format::Typed {
+    let shown = if has_picture {
         Screen::open().and_then(|mut screen| {
             let exit = top.draw(&mut screen, &events, pace.rounds)?;
             screen.leave().map(|()| exit)

@@ -53,9 +53,10 @@ pub(super) fn run(settings: &Settings, format: Format, names: Vec<Vec<u8>>, pace
             return Exit::Unusable;
         }
     };
-    let events = Events::listen();
+    let has_picture = pace.on_terminal && format == Format::Typed;
+    let events = Events::listen(has_picture);
     follow(Some(first), settings, watch.request(), events.sender());
-    let shown = if pace.on_terminal && format == Format::Typed {
+    let shown = if has_picture {
         Screen::open().and_then(|mut screen| {
             let exit = watch.draw(&mut screen, settings, &events, pace.rounds)?;
             screen.leave().map(|()| exit)
