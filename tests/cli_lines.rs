@@ -32,12 +32,12 @@ fn each_line_is_a_command_and_empty_ones_are_left_out() {
 #[test]
 fn errors_are_told_with_their_line_and_the_rest_is_run() {
     let server = server();
-    let ran = server.run(&[], b"incr a\nfail\nincr \"a\nmonitor\nincr a\n");
+    let ran = server.run(&[], b"incr a\nfail\nincr \"a\npsync\nincr a\n");
     assert_eq!((ran.code, ran.out.as_str()), (1, "1\n2\n"));
     let lines: Vec<&str> = ran.errors.lines().collect();
     assert_eq!(lines[0], "line 2: ERR no");
     assert!(lines[1].starts_with("discnt-cli: line 3: invalid argument(s)"), "{}", lines[1]);
-    assert!(lines[2].starts_with("discnt-cli: line 4: MONITOR"), "{}", lines[2]);
+    assert!(lines[2].starts_with("discnt-cli: line 4: PSYNC"), "{}", lines[2]);
     assert_eq!(server.requests(), ["incr a", "fail", "incr a"]);
 }
 

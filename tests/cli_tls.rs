@@ -56,7 +56,11 @@ impl Authority {
                 let session = ServerConnection::new(Arc::clone(&config)).map_err(std::io::Error::other)?;
                 Ok(StreamOwned::new(session, tcp))
             },
-            |_| bytes("$3\r\n0.1\r\n"),
+            |request| match request.strip_prefix("ECHO ") {
+                Some(text) => bytes(&format!("${}\r\n{text}\r\n", text.len())),
+                None if request.starts_with("long") => bytes(&format!("$5000\r\n{}\r\n", "x".repeat(5000))),
+                None => bytes("$3\r\n0.1\r\n"),
+            },
         )
     }
 
@@ -74,6 +78,19 @@ fn a_server_of_the_trusted_authority_is_talked_to() {
     let trusted = authority.write(&directory.path().join("ca.crt"));
     let ran = server.run(&["--tls", "--cacert", &trusted, "get", "a"], b"");
     assert_eq!((ran.code, ran.out.as_str(), ran.errors.as_str()), (0, "0.1\n", ""));
+}
+
+#[test]
+fn requests_are_fed_in_while_the_server_waits_for_its_replies_to_be_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let authority = Authority::new("one");
+    let server = authority.server("127.0.0.1", false);
+    let trusted = authority.write(&directory.path().join("ca.crt"));
+    // Requests and replies are far more than the buffers of a connection hold.
+    let words = "long".to_owned() + &"y".repeat(1_000);
+    let input = format!("*1\r\n${}\r\n{words}\r\n", words.len()).repeat(5_000);
+    let ran = server.run(&["--tls", "--cacert", &trusted, "--pipe"], input.as_bytes());
+    assert_eq!((ran.code, ran.out.as_str(), ran.errors.as_str()), (0, "errors: 0, replies: 5000\n", ""));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser};
 
+use super::live::ModeArguments;
 use super::uri::Uri;
 
 const EXAMPLES: &str = "\
@@ -16,6 +17,9 @@ On a terminal, replies are shown with their types as redis-cli does, except that
 \"0.1\". Into a pipe or a file go the bare values, one a line, and error replies to the standard error, so that \
 `total=$(discnt-cli incrby visits 1)` does what it looks like.
 
+After SUBSCRIBE, PSUBSCRIBE, ISUBSCRIBE and MONITOR, messages are shown as they come, until Ctrl-C; with --json each is one \
+line. At the prompt, Ctrl-C leads back to it, on a new connection that is subscribed to nothing.
+
 Commands of the client itself:
   certs init    Make an authority that issues certificates to nodes
   certs issue   Make a key and a certificate for a node
@@ -25,6 +29,8 @@ Commands of the client itself:
                 program Discnt; `discnt-cli import --help` tells more
   backup        Write all that a node holds into a directory, from which
                 `discnt-server --restore` makes a node again
+  watch         Show counters as they change; `discnt-cli watch --help` tells
+                more, and docs/LIVE.md of all live modes
 
 Examples:
   discnt-cli incrby visits 0.1
@@ -35,6 +41,10 @@ Examples:
   discnt-cli -r 10 -i 0.5 get visits
   printf 'any\\0bytes' | discnt-cli -x get
   discnt-cli < commands.txt
+  discnt-cli --pipe < requests.txt
+  discnt-cli --scan --pattern 'visits:*'
+  discnt-cli watch visits sales
+  discnt-cli --top
 
 Environment:
   DISCNT_CLI_AUTH      The password; REDISCLI_AUTH is taken as well.
@@ -45,7 +55,8 @@ Environment:
 Exit status:
   0  every command was answered
   1  a command was answered with an error
-  2  no connection, or wrong usage";
+  2  no connection, or wrong usage
+  130  ended by Ctrl-C while messages were shown";
 
 /// What was given on the command line, word by word.
 #[derive(Debug, Parser)]
@@ -56,7 +67,7 @@ Exit status:
     after_help = EXAMPLES,
     disable_help_flag = true,
     disable_version_flag = true,
-    override_usage = "discnt-cli [OPTIONS] [COMMAND [ARGUMENT]...]\n       discnt-cli certs <init|issue|show> [OPTIONS]\n       discnt-cli [OPTIONS] <export|import|backup> [OPTIONS]",
+    override_usage = "discnt-cli [OPTIONS] [COMMAND [ARGUMENT]...]\n       discnt-cli [OPTIONS] watch [-i SECONDS] [-r N] NAME...\n       discnt-cli certs <init|issue|show> [OPTIONS]\n       discnt-cli [OPTIONS] <export|import|backup> [OPTIONS]",
     max_term_width = 110
 )]
 pub(super) struct Arguments {
@@ -138,11 +149,11 @@ pub(super) struct Arguments {
     #[arg(short = 'x', help_heading = "Command")]
     pub(super) last_from_input: bool,
 
-    /// Run the command N times, on one connection
-    #[arg(short = 'r', long = "repeat", value_name = "N", default_value = "1", help_heading = "Command")]
-    pub(super) repeat: u64,
+    /// Run the command N times, on one connection; end a live mode after N lines or pictures
+    #[arg(short = 'r', long = "repeat", value_name = "N", help_heading = "Command")]
+    pub(super) repeat: Option<u64>,
 
-    /// Wait between the runs of -r, in seconds
+    /// Wait between the runs of -r, in seconds; the interval of a live mode
     #[arg(short = 'i', long = "interval", value_name = "SECONDS", default_value = "0", value_parser = seconds, help_heading = "Command")]
     pub(super) interval: Duration,
 
@@ -154,12 +165,20 @@ pub(super) struct Arguments {
     #[arg(short = 'V', long, action = ArgAction::Version, help_heading = "Command")]
     pub(super) version: Option<bool>,
 
+    /// What to show or to do instead of running a command
+    #[command(flatten)]
+    pub(super) mode: ModeArguments,
+
     /// The command and its arguments, as they are: `discnt-cli incrby visits -1`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     pub(super) command: Vec<OsString>,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// A number of seconds, as it is written on the command line.
+///
+/// # Errors
+/// In words for the user.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())

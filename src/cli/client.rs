@@ -3,10 +3,8 @@
 use super::connection::{ConnectError, Connection};
 use super::reason::describe;
 use super::settings::{Credentials, Settings, Version};
+use super::stream::Replies;
 use super::value::Value;
-
-/// Commands whose answers are more than one reply each.
-const STREAMING: [&str; 6] = ["MONITOR", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "SYNC", "PSYNC"];
 
 /// Why a command has no reply.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +22,17 @@ pub(super) enum ClientError {
         /// What happened.
         reason: String,
     },
-    /// The reply would not be one value.
-    #[error("{0} answers with a stream of messages, which discnt-cli cannot show; it was not sent")]
-    Streaming(&'static str),
+    /// The connection was lost while messages were read.
+    #[error("the connection to {address} was lost, and no more messages come ({reason})")]
+    Silenced {
+        /// Host and port.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The reply would not be a value.
+    #[error("{0} answers with a stream of data, which discnt-cli cannot show; it was not sent")]
+    Foreign(&'static str),
 }
 
 /// A client of one server at a time.
@@ -92,15 +98,18 @@ impl Client {
         command: &[A],
         on_push: &mut dyn FnMut(Value),
     ) -> Result<Value, ClientError> {
-        let name = command.first().map_or(&[][..], AsRef::as_ref);
-        let is_name = |streaming: &&&str| name.eq_ignore_ascii_case(streaming.as_bytes());
-        if let Some(name) = STREAMING.iter().find(is_name) {
-            return Err(ClientError::Streaming(name));
+        let replies = Replies::to(command);
+        if let Replies::Foreign(name) = replies {
+            return Err(ClientError::Foreign(name));
         }
         let Some(connection) = &mut self.connection else {
             return Err(self.lost("there is no connection".into()));
         };
-        match connection.ask(command, on_push) {
+        let reply = match replies {
+            Replies::Several(count) => connection.ask_several(command, count, on_push),
+            _ => connection.ask(command, on_push),
+        };
+        match reply {
             Ok(reply) => {
                 self.remember(command, &reply);
                 Ok(reply)
@@ -112,8 +121,24 @@ impl Client {
         }
     }
 
-    fn lost(&self, reason: String) -> ClientError {
+    /// The connection, which is its own no more.
+    pub(super) fn take_connection(&mut self) -> Option<Connection> {
+        self.connection.take()
+    }
+
+    /// Goes on with a connection that was taken.
+    pub(super) fn put_back(&mut self, connection: Connection) {
+        self.connection = Some(connection);
+    }
+
+    /// The error of a command whose answer did not come.
+    pub(super) fn lost(&self, reason: String) -> ClientError {
         ClientError::Lost { address: self.settings.address(), reason }
+    }
+
+    /// The error of messages that come no more.
+    pub(super) fn silenced(&self, reason: String) -> ClientError {
+        ClientError::Silenced { address: self.settings.address(), reason }
     }
 
     /// What was agreed on with the server is agreed on again after a new connection.

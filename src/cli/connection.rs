@@ -2,9 +2,11 @@
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockRef, Socket, TcpKeepalive};
 
 use super::protocol::{ReplyError, read_reply, write_request};
 use super::reason::{describe, plain_reason};
@@ -58,9 +60,21 @@ pub(super) struct Connection {
     request: Vec<u8>,
 }
 
-enum Stream {
+/// What a connection runs on.
+pub(super) enum Stream {
+    /// TCP as it is.
     Plain(TcpStream),
+    /// TCP with TLS on it.
     Tls(Box<TlsStream>),
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Plain(tcp) => tcp.as_fd(),
+            Self::Tls(tls) => tls.sock.as_fd(),
+        }
+    }
 }
 
 impl Connection {
@@ -125,13 +139,71 @@ impl Connection {
         arguments: &[A],
         on_push: &mut dyn FnMut(Value),
     ) -> Result<Value, ReplyError> {
+        self.send_one(arguments)?;
+        self.receive(on_push)
+    }
+
+    fn send_one<A: AsRef<[u8]>>(&mut self, arguments: &[A]) -> Result<(), ReplyError> {
         let mut request = std::mem::take(&mut self.request);
         request.clear();
         write_request(arguments, &mut request);
         let sent = self.send(&request);
         self.request = request;
-        sent?;
-        self.receive(on_push)
+        sent
+    }
+
+    /// Sends a request that has several replies, which repeat its name and may be messages, and answers the last one.
+    /// All else is handed to `on_push`. An error is the only reply.
+    ///
+    /// # Errors
+    /// [`ReplyError`]; whether the server carried out the request is not known then.
+    pub(super) fn ask_several<A: AsRef<[u8]>>(
+        &mut self,
+        arguments: &[A],
+        count: usize,
+        on_push: &mut dyn FnMut(Value),
+    ) -> Result<Value, ReplyError> {
+        let name = arguments.first().map_or(&[][..], AsRef::as_ref);
+        let mut missing = count;
+        self.converse(arguments, &mut |value| {
+            let repeated = value.elements().and_then(|elements| elements.first()?.bytes());
+            match (&value, repeated) {
+                (Value::Push(_) | Value::Array(_), Some(word)) if word.eq_ignore_ascii_case(name) => missing -= 1,
+                (Value::Push(_), _) => {}
+                // A server that does it otherwise has said all.
+                _ => missing = 0,
+            }
+            if missing == 0 {
+                return ControlFlow::Break(value);
+            }
+            on_push(value);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Sends a request and hands over all that comes from then on, messages too, until the other breaks it off.
+    ///
+    /// # Errors
+    /// [`ReplyError`].
+    pub(super) fn converse<A: AsRef<[u8]>, B>(
+        &mut self,
+        arguments: &[A],
+        on_value: &mut dyn FnMut(Value) -> ControlFlow<B>,
+    ) -> Result<B, ReplyError> {
+        self.send_one(arguments)?;
+        loop {
+            if let ControlFlow::Break(result) = on_value(read_reply(&mut self.reader)?) {
+                return Ok(result);
+            }
+        }
+    }
+
+    /// Its socket once more, for whoever ends the connection from outside.
+    ///
+    /// # Errors
+    /// Where the process may have no further files.
+    pub(super) fn clone_socket(&self) -> io::Result<Socket> {
+        self.reader.get_ref().as_fd().try_clone_to_owned().map(Socket::from)
     }
 
     /// Sends requests, written by [`write_request`], without waiting for their replies.
@@ -171,6 +243,11 @@ impl Connection {
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         };
         tcp.set_nonblocking(false).is_err() || closed
+    }
+
+    /// What it runs on, and before it what was received and not read yet.
+    pub(super) fn into_parts(self) -> (Vec<u8>, Stream) {
+        (self.reader.buffer().to_vec(), self.reader.into_inner())
     }
 
     fn tcp(&self) -> &TcpStream {

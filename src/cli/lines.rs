@@ -6,6 +6,7 @@ use super::client::{Client, ClientError};
 use super::exit::Exit;
 use super::output::{Output, output_ended, warn};
 use super::quote::split;
+use super::stream::{self, Replies};
 
 /// Runs every line. An error reply does not stop the rest; a lost connection does, as what comes later may build on the
 /// command whose answer was lost.
@@ -41,9 +42,25 @@ pub(super) fn run(mut client: Client, output: Output, input: &mut impl BufRead) 
         if first.eq_ignore_ascii_case(b"quit") || first.eq_ignore_ascii_case(b"exit") {
             break;
         }
-        let reply = match client.run(&words, &mut |_| ()) {
+        if Replies::to(&words) == Replies::Endless {
+            // The server takes no other command from here on, nor is there anything left to read them for.
+            match stream::print(&mut client, output, &words, &format!("line {number}: ")) {
+                Exit::Failed if client.is_connected() => exit = Exit::Failed,
+                Exit::Answered if client.is_connected() => {}
+                ended => return ended,
+            }
+            continue;
+        }
+        let mut printed = Ok(());
+        let reply = client.run(&words, &mut |push| {
+            let result = output.reply(&push, &words, &"");
+            if printed.is_ok() {
+                printed = result;
+            }
+        });
+        let reply = match reply {
             Ok(reply) => reply,
-            Err(error @ ClientError::Streaming(_)) => {
+            Err(error @ ClientError::Foreign(_)) => {
                 warn(format_args!("line {number}: {error}"));
                 exit = Exit::Failed;
                 continue;
@@ -56,7 +73,8 @@ pub(super) fn run(mut client: Client, output: Output, input: &mut impl BufRead) 
         if reply.is_error() {
             exit = Exit::Failed;
         }
-        if let Err(error) = output.reply(&reply, &words, &format_args!("line {number}: ")) {
+        let printed = printed.and_then(|()| output.reply(&reply, &words, &format_args!("line {number}: ")));
+        if let Err(error) = printed {
             return output_ended(&error);
         }
     }

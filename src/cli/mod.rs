@@ -15,8 +15,10 @@ mod docs_reply;
 mod exit;
 mod help;
 mod hint;
+mod interruption;
 mod json;
 mod lines;
+mod live;
 mod once;
 mod options;
 mod output;
@@ -25,6 +27,7 @@ mod protocol;
 mod quote;
 mod reason;
 mod settings;
+mod stream;
 mod tls;
 mod transfer;
 mod uri;
@@ -44,6 +47,7 @@ use output::Output;
 pub fn main() -> ExitCode {
     let exit = match options::parse(env::args_os(), password_from_environment()) {
         Ok(Task::Talk(request)) => talk(*request),
+        Ok(Task::Live { mode, request }) => live::run(mode, *request, io::stdout().is_terminal()),
         Ok(Task::Certificates(words)) => certs::run(words),
         Ok(Task::Transfer { settings, words }) => transfer::run(settings, words),
         Err(error) => Exit::of_usage(&error),

@@ -7,6 +7,7 @@ use super::client::{Client, ClientError};
 use super::exit::Exit;
 use super::options::Request;
 use super::output::{Output, output_ended, warn};
+use super::stream::{self, Replies};
 
 /// Runs the command as many times as asked for.
 pub(super) fn run(mut client: Client, output: Output, mut request: Request) -> Exit {
@@ -25,8 +26,11 @@ pub(super) fn run(mut client: Client, output: Output, mut request: Request) -> E
             return Exit::Unusable;
         }
     }
+    if Replies::to(&request.command) == Replies::Endless {
+        return stream::print(&mut client, output, &request.command, "");
+    }
     let mut exit = Exit::Answered;
-    for run in 0..request.repeat {
+    for run in 0..request.repeat.unwrap_or(1) {
         if run > 0 {
             thread::sleep(request.interval);
         }
@@ -44,7 +48,7 @@ pub(super) fn run(mut client: Client, output: Output, mut request: Request) -> E
             Err(error) => {
                 warn(&error);
                 return match error {
-                    ClientError::Streaming(_) => Exit::Failed,
+                    ClientError::Foreign(_) => Exit::Failed,
                     _ => Exit::Unusable,
                 };
             }

@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser};
 
 use super::arguments::Arguments;
 use super::display::Format;
+use super::live::{self, Mode};
 use super::settings::{Credentials, Settings, TlsSettings, Version};
 
 /// The client's own commands that move counters.
@@ -24,8 +25,8 @@ pub(super) struct Request {
     pub(super) command: Vec<Vec<u8>>,
     /// Whether the command's last argument is read from the input.
     pub(super) last_from_input: bool,
-    /// How many times the command is run.
-    pub(super) repeat: u64,
+    /// How many times the command is run, where the user says.
+    pub(super) repeat: Option<u64>,
     /// The time between the runs.
     pub(super) interval: Duration,
 }
@@ -35,6 +36,13 @@ pub(super) struct Request {
 pub(super) enum Task {
     /// Talk to a server.
     Talk(Box<Request>),
+    /// Something that goes on until the user has seen enough.
+    Live {
+        /// What.
+        mode: Mode,
+        /// With which server, and how.
+        request: Box<Request>,
+    },
     /// `certs`, with all words from that one on.
     Certificates(Vec<OsString>),
     /// `export`, `import` or `backup`.
@@ -52,6 +60,9 @@ pub(super) enum Task {
 /// What is wrong in words for the user, or the help or version that was asked for; see [`clap::Error::exit_code`].
 pub(super) fn parse(words: impl IntoIterator<Item = OsString>, password: Option<String>) -> Result<Task, clap::Error> {
     let arguments = Arguments::try_parse_from(words)?;
+    if let Some(mode) = arguments.mode.mode() {
+        return arguments.into_live(mode, password);
+    }
     let Some(first) = arguments.command.first() else {
         if arguments.last_from_input {
             let text = "-x needs a command whose last argument is to be read from the input";
@@ -63,6 +74,11 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>, password: Option<
     if first.as_encoded_bytes().starts_with(b"-") {
         let text = format!("unexpected option '{}'", first.to_string_lossy());
         return Err(usage_error(ErrorKind::UnknownArgument, &text));
+    }
+    if first == "watch" {
+        let chosen = live::read_watch(arguments.command.clone())?;
+        let (interval, repeat) = (chosen.interval.unwrap_or(arguments.interval), chosen.rounds.or(arguments.repeat));
+        return Arguments { interval, repeat, command: Vec::new(), ..arguments }.into_live(chosen.mode, password);
     }
     if first == "certs" {
         return Ok(Task::Certificates(arguments.command));
@@ -80,6 +96,17 @@ fn usage_error(kind: ErrorKind, text: &str) -> clap::Error {
 }
 
 impl Arguments {
+    fn into_live(self, mode: Mode, environment_password: Option<String>) -> Result<Task, clap::Error> {
+        if let Some(word) = self.command.first() {
+            let text = format!("a live mode takes no command: '{}' is one too many", word.to_string_lossy());
+            return Err(usage_error(ErrorKind::ArgumentConflict, &text));
+        }
+        Ok(match self.into_request(environment_password)? {
+            Task::Talk(request) => Task::Live { mode, request },
+            task => task,
+        })
+    }
+
     fn into_request(self, environment_password: Option<String>) -> Result<Task, clap::Error> {
         let uri = self.uri.unwrap_or_default();
         if let Some(database) = uri.database.filter(|number| *number != 0) {
@@ -224,10 +251,34 @@ mod tests {
             ("-x", "-x"),
             ("-u redis://h -p 1 get a", "--port"),
             ("-u redis://h/3 get a", "/3"),
+            ("--stat get a", "takes no command"),
+            ("--stat --top", "--top"),
+            ("--pattern x get a", "--pattern"),
+            ("--scan --count 0", "--count"),
+            ("--scan --pipe-timeout 1", "--pipe-timeout"),
+            ("watch", "NAME"),
         ] {
             let text = refusal(line);
             assert!(text.contains(word), "{line}: {text}");
         }
+    }
+
+    #[test]
+    fn a_live_mode_is_one_of_many_and_takes_no_command() {
+        let live = |line: &str| match parsed(line) {
+            Ok(Task::Live { mode, request }) => (mode, *request),
+            other => panic!("{line}: {other:?}"),
+        };
+        let names = ["a", "b"].map(|name| name.as_bytes().to_vec()).into();
+        let (mode, chosen) = live("-p 7711 -i 2 watch -i 0.5 -r 3 a b");
+        assert_eq!((mode, chosen.interval.as_millis(), chosen.repeat), (Mode::Watch { names }, 500, Some(3)));
+        let (mode, chosen) = live("--json --top --pattern v:* --count 5 -i 2");
+        assert_eq!(mode, Mode::Top { pattern: Some(b"v:*".to_vec()), rows: Some(5) });
+        assert_eq!((chosen.format, chosen.interval.as_secs()), (Some(Format::Json), 2));
+        assert_eq!(live("--pipe").0, Mode::Pipe { patience: Duration::from_secs(30) });
+        assert_eq!(live("--pipe --pipe-timeout 0").0, Mode::Pipe { patience: Duration::ZERO });
+        // The command of servers is another one.
+        assert_eq!(request("WATCH a").command.len(), 2);
     }
 
     #[test]

@@ -40,6 +40,15 @@ impl Output {
     pub(super) fn show<A: AsRef<[u8]>>(self, reply: &Value, command: &[A]) -> io::Result<()> {
         write(&self.format.render(reply, command))
     }
+
+    /// Prints values one below the other, all at once.
+    ///
+    /// # Errors
+    /// That of the output.
+    pub(super) fn list(self, values: &[Value]) -> io::Result<()> {
+        let lines: Vec<Vec<u8>> = values.iter().map(|value| self.format.render::<&[u8]>(value, &[])).collect();
+        write(&lines.concat())
+    }
 }
 
 /// Prints text to the output, with a line end.

@@ -19,6 +19,7 @@ use super::help::help;
 use super::hint::{complete, hint};
 use super::output::{Output, output_ended, say};
 use super::quote::split;
+use super::stream::{Ended, Replies};
 
 const HISTORY_LINES: usize = 2000;
 const HISTORY_FILE: &str = ".discnt_cli_history";
@@ -109,6 +110,9 @@ impl Prompt {
             }
             say(format_args!("connected to {}", self.client.settings().address()))?;
         }
+        if Replies::to(words) == Replies::Endless {
+            return self.stream(words);
+        }
         let mut printed = Ok(());
         let reply = self.client.run(words, &mut |push| {
             let result = self.output.show(&push, words);
@@ -119,6 +123,27 @@ impl Prompt {
         printed?;
         match reply {
             Ok(reply) => self.output.show(&reply, words),
+            Err(error) => say(error),
+        }
+    }
+
+    /// Shows messages until Ctrl-C. A new connection is made for what is typed next, as that one was for messages only.
+    fn stream(&mut self, words: &[Vec<u8>]) -> std::io::Result<()> {
+        let mut is_explained = false;
+        let ended = self.client.stream(words, &mut |message| {
+            if !std::mem::replace(&mut is_explained, true) {
+                say("(messages are shown as they come; Ctrl-C ends that)")?;
+            }
+            self.output.show(message, words)
+        });
+        match ended {
+            Ok(Ended::Refused(reply)) => self.output.show(&reply, words),
+            Ok(Ended::Interrupted) => {
+                // Behind the ^C that the terminal shows.
+                say("")?;
+                self.connect().map(|_| ())
+            }
+            Ok(Ended::Unwritten(error)) => Err(error),
             Err(error) => say(error),
         }
     }
