@@ -4,12 +4,14 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
 from .clients import HERE
 
 REPOSITORY = HERE.parent.parent
+NODE_MAJOR = 20
 
 
 def target_directory():
@@ -44,6 +46,35 @@ def python(folder):
     return program
 
 
+def node(folder):
+    """A node.js with what package-lock.json names beside the programs."""
+    program, npm = _node(folder)
+    home = HERE / "node"
+    modules = home / "node_modules"
+    with Stamp(folder / "node.stamp", [home / "package.json", home / "package-lock.json"], [modules]) as fresh:
+        if not fresh:
+            say("installing the clients of Node.js")
+            call([*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=home)
+    return program
+
+
+def _node(folder):
+    """The machine's node.js where it is new enough, or one of its own: what Debian 12 has is too old for the clients."""
+    program = shutil.which("node")
+    if program and shutil.which("npm"):
+        version = subprocess.run([program, "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
+        if int(version.lstrip("v").partition(".")[0]) >= NODE_MAJOR:
+            return program, ["npm"]
+    environment, manifest = folder / "node-venv", HERE / "node" / "requirements.txt"
+    binaries = environment / "bin"
+    with Stamp(folder / "node-venv.stamp", [manifest], [binaries / "node"]) as fresh:
+        if not fresh:
+            say("installing Node.js")
+            call([sys.executable, "-m", "venv", "--clear", environment])
+            call([binaries / "python", "-m", "pip", "install", "--quiet", "--requirement", manifest])
+    return binaries / "node", [binaries / "npm"]
+
+
 class Stamp:
     """Remembers of which manifests something was made; `with` answers whether it is still so."""
 
@@ -73,4 +104,4 @@ def say(words):
     print(f"==> {words}", flush=True)
 
 
-KINDS = {"python": python}
+KINDS = {"python": python, "node": node}
