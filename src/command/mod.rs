@@ -7,6 +7,7 @@
 
 mod authentication;
 mod backup;
+mod before_serving;
 mod call;
 mod client;
 mod client_filter;

@@ -2,6 +2,7 @@
 //!
 //! Written by whoever loads and commits, read by every request: one relaxed load where all is well.
 
+use super::before_serving::BeforeServing;
 use super::environment::figure;
 use super::error::CommandError;
 use super::specification::{CommandSpecification, Flag};
@@ -36,6 +37,7 @@ pub struct PersistenceFigures {
     durability: Durability,
     max_unsynced: Option<Duration>,
     is_rejoining: AtomicBool,
+    before_serving: BeforeServing,
     /// Counters read from disk at the start.
     pub counters_loaded: AtomicU64,
     /// Counters that there are to read, as far as is known beforehand.
@@ -76,6 +78,7 @@ impl PersistenceFigures {
             durability,
             max_unsynced,
             is_rejoining: AtomicBool::default(),
+            before_serving: BeforeServing::default(),
             counters_loaded: AtomicU64::default(),
             counters_to_load: AtomicU64::default(),
             loading_since_millis: AtomicU64::default(),
@@ -110,8 +113,16 @@ impl PersistenceFigures {
 
     /// The start has come so far.
     pub fn set_stage(&self, stage: Stage) {
+        if stage == Stage::Serving {
+            self.before_serving.run();
+        }
         self.is_rejoining.store(stage == Stage::Rejoining, Ordering::Relaxed);
         self.set(NOT_SERVING, stage != Stage::Serving);
+    }
+
+    /// Has this done once, when the start has come to its end and no request for a counter has passed yet.
+    pub fn before_serving(&self, action: impl FnOnce() + Send + 'static) {
+        self.before_serving.set(Box::new(action));
     }
 
     /// A commit is begun, of what has changed until now.

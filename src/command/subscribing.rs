@@ -21,14 +21,13 @@ const PATTERNS: Argument = Argument::new("pattern", ArgumentKind::Pattern).multi
 const SUBSCRIBING: CommandSpecification = CommandSpecification {
     arity: -2,
     // Its replies are not one each, and so do not fit into the list that EXEC answers.
-    flags: &[Flag::PubSub, Flag::NoScript, Flag::NoMulti, Flag::Stale],
+    flags: &[Flag::PubSub, Flag::NoScript, Flag::NoMulti, Flag::Loading, Flag::Stale],
     group: Group::Subscription,
     ..BASE
 };
 
 const UNSUBSCRIBING: CommandSpecification = CommandSpecification {
     arity: -1,
-    flags: &[Flag::PubSub, Flag::NoScript, Flag::NoMulti, Flag::Loading, Flag::Stale],
     ..SUBSCRIBING
 };
 

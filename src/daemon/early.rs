@@ -42,7 +42,7 @@ pub(super) fn early_environment(
         table: Arc::new(empty_table(configuration, report)),
         cluster: Arc::new(alone(configuration, report)),
         clients: Arc::new(Clients::default()),
-        subscriptions: Arc::new(Subscriptions::new(configuration.resp.subscription_limits())),
+        subscriptions: Arc::new(Subscriptions::held(configuration.resp.subscription_limits())),
         statistics: Arc::new(Statistics::new(report.threads)),
         settings,
         process: Arc::new(process),

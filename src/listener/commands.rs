@@ -56,6 +56,8 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
 
     /// The node is there. The gate has not let anything through to the table until now.
     pub fn begin(&self, table: Arc<Table>, cluster: Arc<ClusterState>) {
+        let (subscriptions, counters) = (Arc::clone(&self.early.subscriptions), Arc::clone(&table));
+        self.early.persistence.before_serving(move || subscriptions.release(&counters));
         // There is one node.
         let _ = self.ready.set(Environment { table, cluster, ..self.early.clone() });
     }

@@ -21,7 +21,11 @@ pub(super) async fn publish<C: Fn() -> Moment + Send + Sync + 'static>(commands:
         if !publisher.is_cleaning() {
             poll_fn(|context| subscriptions.poll_subscribed(context)).await;
         }
-        // The table is another once the node is there, and nobody subscribes before.
+        // The table is another once the node is there, and what is loaded is no news.
+        if subscriptions.is_held() {
+            tokio::time::sleep(TICK).await;
+            continue;
+        }
         if publisher.turn(&commands.environment().table, commands.now().monotonic) {
             tokio::task::yield_now().await;
         } else {

@@ -93,3 +93,31 @@ fn a_stop_while_loading_leaves_the_disk_as_it_was() {
     assert_eq!(server.ask("DBSIZE"), "50");
     assert!(server.ask("CLUSTER INFO").contains("cluster_known_replicas:1\r\n"));
 }
+
+#[test]
+fn whoever_subscribes_while_counters_are_loaded_is_told_of_them_when_they_are() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let mut client = server.client();
+    for chunk in 0..COUNTERS / 1000 {
+        let names: Vec<String> = (0..1000).map(|number| format!("a-counter:{chunk}:{number}")).collect();
+        client.send(&format!("MINCRBY 1 {}", names.join(" "))).expect("sent");
+        client.reply().expect("a reply");
+    }
+    assert_eq!(client.ask("SAVE"), "OK");
+    let server = server.kill().run_unready();
+    let (mut by_name, mut by_pattern) = (eventually_connected(&server), eventually_connected(&server));
+    by_name.send_bytes(b"SUBSCRIBE a-counter:149:999\r\nPING\r\n").expect("sent");
+    by_pattern.send_bytes(b"PSUBSCRIBE a-counter:149:*\r\nPING\r\n").expect("sent");
+    // Both have to be early enough to show anything.
+    assert!(server.ask("GET a-counter:0:0").starts_with("-LOADING "));
+    let told = |client: &mut Client| text_of(&client.reply().expect("a reply"));
+    assert_eq!(told(&mut by_name), "[subscribe a-counter:149:999 1]");
+    assert_eq!(told(&mut by_name), "[pong ]");
+    assert_eq!(told(&mut by_pattern), "[psubscribe a-counter:149:* 1]");
+    assert_eq!(told(&mut by_pattern), "[pong ]");
+    assert_eq!(told(&mut by_name), "[message a-counter:149:999 1]");
+    // The first thing that anybody counts is told to the pattern, and nothing of what was loaded.
+    eventually_answers(&server, "INCR a-counter:149:7", "2");
+    assert_eq!(told(&mut by_pattern), "[pmessage a-counter:149:* a-counter:149:7 2]");
+}

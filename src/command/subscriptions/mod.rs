@@ -3,6 +3,7 @@
 //! A subscription by name is looked at when its interval is over, so it costs one reading an interval and nothing to
 //! whoever counts. What patterns take in is watched by the counter table, which notes what changed.
 
+mod matching;
 mod outbox;
 mod patterns;
 mod publisher;

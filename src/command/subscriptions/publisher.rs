@@ -45,7 +45,7 @@ impl Publisher {
 
     /// Whether it has work though nobody is subscribed: to forget what was.
     pub fn is_cleaning(&self) -> bool {
-        self.to_clean > 0 || *self.subscriptions.matching.lock()
+        self.to_clean > 0 || self.subscriptions.matching.lock().is_told
     }
 
     fn look_at_names(&self, table: &Table, now: Monotonic) -> bool {
@@ -124,9 +124,9 @@ impl Publisher {
     /// Tells the table that there are no patterns any more, if that is so.
     fn end_matching(&mut self, table: &Table) {
         let mut matching = self.subscriptions.matching.lock();
-        if *matching && self.subscriptions.state.lock().patterns.is_empty() {
+        if matching.is_told && self.subscriptions.state.lock().patterns.is_empty() {
             table.end_matching();
-            *matching = false;
+            matching.is_told = false;
             self.to_clean = SHARDS;
         }
     }

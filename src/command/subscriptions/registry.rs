@@ -1,6 +1,7 @@
 //! The subscriptions of all clients of a node.
 
 use super::super::clients::Client;
+use super::matching::Matching;
 use super::outbox::{Outbox, TooSlow};
 use super::patterns::Patterns;
 use crate::base::{Amount, Monotonic};
@@ -47,9 +48,7 @@ pub enum TooMany {
 pub struct Subscriptions {
     limits: SubscriptionLimits,
     pub(super) state: Mutex<State>,
-    /// Whether the table was told that there are patterns. Held while that changes; nobody who holds it waits for a
-    /// lock of the table with `state` in its hands.
-    pub(super) matching: Mutex<bool>,
+    pub(super) matching: Mutex<Matching>,
 }
 
 #[derive(Debug, Default)]
@@ -261,7 +260,7 @@ impl Listening {
         counts
     }
 
-    /// Subscribes to patterns. Every change of the table after this is told. Answers how many subscriptions the client has
+    /// Subscribes to patterns. Every change of the table after this is told, or after the counters are loaded. Answers how many subscriptions the client has
     /// after each.
     ///
     /// # Errors
@@ -293,8 +292,7 @@ impl Listening {
             }
         }
         if any_new {
-            table.begin_matching();
-            *matching = true;
+            matching.begin(table);
         }
         Ok(counts)
     }

@@ -75,6 +75,14 @@ def _node(folder):
     return binaries / "node", [binaries / "npm"]
 
 
+def rust(folder):
+    """The program of the clients of Rust, with what Cargo.lock names."""
+    say("building the clients of Rust")
+    command = ["cargo", "build", "--quiet", "--locked", "--target-dir", folder / "rust"]
+    call(command, cwd=HERE / "rust")
+    return folder / "rust" / "debug" / "interop"
+
+
 class Stamp:
     """Remembers of which manifests something was made; `with` answers whether it is still so."""
 
@@ -104,4 +112,4 @@ def say(words):
     print(f"==> {words}", flush=True)
 
 
-KINDS = {"python": python, "node": node}
+KINDS = {"python": python, "node": node, "rust": rust}
