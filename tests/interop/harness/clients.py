@@ -21,22 +21,24 @@ class Client:
     protocols: tuple
     checks: tuple
     without: tuple
+    more: tuple
+    is_partial: bool
     variant: str
 
 
 def load():
-    """All clients in the order of the file, and the checks with what each shows."""
+    """All clients in the order of the file."""
     with open(HERE / "clients.toml", "rb") as file:
         book = tomllib.load(file)
-    checks = book["checks"]
-    return [_client(entry, checks) for entry in book["client"]], checks
+    return [_client(entry, book["checks"], book["more"]) for entry in book["client"]]
 
 
-def _client(entry, checks):
-    without = tuple(entry.get("without", ()))
-    unknown = set(without) - set(checks)
+def _client(entry, usual, unusual):
+    without, more = tuple(entry.get("without", ())), tuple(entry.get("more", ()))
+    checks = entry.get("checks") or [check for check in usual if check not in without] + list(more)
+    unknown = {*checks, *without, *more} - {*usual, *unusual}
     if unknown:
-        raise ValueError(f"clients.toml: {entry['name']} is without {unknown}, which are no checks")
+        raise ValueError(f"clients.toml: {entry['name']} speaks of {unknown}, which are no checks")
     return Client(
         name=entry["name"],
         package=entry["package"],
@@ -44,8 +46,10 @@ def _client(entry, checks):
         version=pinned(entry["manifest"], entry["package"]),
         run=tuple(entry["run"]),
         protocols=tuple(entry["protocols"]),
-        checks=tuple(check for check in checks if check not in without),
+        checks=tuple(checks),
         without=without,
+        more=more,
+        is_partial="checks" in entry,
         variant=entry.get("variant", ""),
     )
 

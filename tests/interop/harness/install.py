@@ -30,8 +30,9 @@ def server(target):
 
 def everything(chosen, folder):
     """What the programs of these clients are run with, by the names that clients.toml has for them."""
-    kinds = {client.manifest.partition("/")[0] for client in chosen}
-    return {kind: KINDS[kind](folder) for kind in sorted(kinds)}
+    folders = {client.manifest.partition("/")[0] for client in chosen}
+    programs = {client.run[0].strip("{}") for client in chosen if client.run[0].startswith("{")}
+    return {kind: KINDS[kind](folder) for kind in sorted((folders | programs) & KINDS.keys())}
 
 
 def python(folder):
@@ -83,6 +84,33 @@ def rust(folder):
     return folder / "rust" / "debug" / "interop"
 
 
+def debian(folder):
+    """The packages that are named in packages.txt. Which of their versions is really there is the programs' to tell."""
+    lines = (HERE / "debian" / "packages.txt").read_text().split()
+    packages = [line.partition("==")[0] for line in lines]
+    missing = [package for package in packages if not _is_installed(package)]
+    if missing:
+        say(f"installing {' '.join(missing)}")
+        apt = [] if os.geteuid() == 0 else ["sudo"]
+        call([*apt, "apt-get", "update"])
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        call([*apt, "apt-get", "install", "-y", "--no-install-recommends", *missing], env=environment)
+    return folder
+
+
+def _is_installed(package):
+    command = ["dpkg-query", "--show", "--showformat", "${db:Status-Status}", package]
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout == b"installed"
+
+
+def hiredis(folder):
+    """The program of hiredis, compiled against what is installed."""
+    debian(folder)
+    program, source = folder / "hiredis", HERE / "debian" / "hiredis.c"
+    call(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-o", program, source, "-lhiredis"])
+    return program
+
+
 class Stamp:
     """Remembers of which manifests something was made; `with` answers whether it is still so."""
 
@@ -112,4 +140,4 @@ def say(words):
     print(f"==> {words}", flush=True)
 
 
-KINDS = {"python": python, "node": node, "rust": rust}
+KINDS = {"python": python, "node": node, "rust": rust, "debian": debian, "hiredis": hiredis}

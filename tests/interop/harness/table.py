@@ -27,11 +27,14 @@ def made(book):
 
 
 def _tried(client):
-    if not client.without:
-        return "everything"
-    if len(client.without) > len(client.checks):
+    if client.is_partial:
         return ", ".join(client.checks)
-    return "everything but " + ", ".join(client.without)
+    tried = "everything"
+    if client.without:
+        tried += " but " + ", ".join(client.without)
+    if client.more:
+        tried += "; also " + ", ".join(client.more)
+    return tried
 
 
 def check(book):
