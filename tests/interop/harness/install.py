@@ -30,9 +30,9 @@ def server(target):
 
 def everything(chosen, folder):
     """What the programs of these clients are run with, by the names that clients.toml has for them."""
-    folders = {client.manifest.partition("/")[0] for client in chosen}
-    programs = {client.run[0].strip("{}") for client in chosen if client.run[0].startswith("{")}
-    return {kind: KINDS[kind](folder) for kind in sorted((folders | programs) & KINDS.keys())}
+    kinds = {client.manifest.partition("/")[0] for client in chosen}
+    kinds |= {client.run[0].strip("{}") for client in chosen}
+    return {kind: KINDS[kind](folder) for kind in sorted(kinds & KINDS.keys())}
 
 
 def python(folder):
@@ -103,14 +103,6 @@ def _is_installed(package):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout == b"installed"
 
 
-def hiredis(folder):
-    """The program of hiredis, compiled against what is installed."""
-    debian(folder)
-    program, source = folder / "hiredis", HERE / "debian" / "hiredis.c"
-    call(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-o", program, source, "-lhiredis"])
-    return program
-
-
 class Stamp:
     """Remembers of which manifests something was made; `with` answers whether it is still so."""
 
@@ -140,4 +132,4 @@ def say(words):
     print(f"==> {words}", flush=True)
 
 
-KINDS = {"python": python, "node": node, "rust": rust, "debian": debian, "hiredis": hiredis}
+KINDS = {"python": python, "node": node, "rust": rust, "debian": debian}
