@@ -26,10 +26,7 @@ const SUBSCRIBING: CommandSpecification = CommandSpecification {
     ..BASE
 };
 
-const UNSUBSCRIBING: CommandSpecification = CommandSpecification {
-    arity: -1,
-    ..SUBSCRIBING
-};
+const UNSUBSCRIBING: CommandSpecification = CommandSpecification { arity: -1, ..SUBSCRIBING };
 
 pub(super) const SUBSCRIBE: CommandSpecification = CommandSpecification {
     name: "subscribe",

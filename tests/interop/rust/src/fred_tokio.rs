@@ -194,7 +194,11 @@ async fn watch(place: &Place) -> Outcome {
 }
 
 /// Waits for this message, and passes others over.
-async fn told(messages: &mut tokio::sync::broadcast::Receiver<fred::types::Message>, name: &str, value: &str) -> Outcome {
+async fn told(
+    messages: &mut tokio::sync::broadcast::Receiver<fred::types::Message>,
+    name: &str,
+    value: &str,
+) -> Outcome {
     loop {
         let message = tokio::time::timeout(PATIENCE, messages.recv()).await??;
         if message.channel == name && message.value.convert::<String>()? == value {
