@@ -30,14 +30,18 @@ Examples:
   discnt-cli incrby visits 0.1
   discnt-cli -p 7711 cluster meet 127.0.0.1 7712
   discnt-cli -h counters.example.org --tls --cacert ca.crt get visits
-  discnt-cli -u redis://app:secret@counters.example.org:5262 info
+  discnt-cli -u discnt://app:secret@counters.example.org:5262 info
+  discnt-cli -s /run/discnt/discnt.sock info
   discnt-cli --json mget visits sales
   discnt-cli -r 10 -i 0.5 get visits
   printf 'any\\0bytes' | discnt-cli -x get
   discnt-cli < commands.txt
 
 Environment:
-  DISCNT_CLI_AUTH      The password; REDISCLI_AUTH is taken as well.
+  DISCNT_URL           The server, as -u has it; not looked at where -u, -h, -p
+                       or -s is given.
+  DISCNT_AUTH          The password, where neither -a nor the server's address
+                       has one; then DISCNT_CLI_AUTH, then REDISCLI_AUTH.
   DISCNT_CLI_HISTFILE  The prompt's history, instead of ~/.discnt_cli_history.
                        Empty for none. Lines with passwords, and lines that
                        begin with a space, are never kept.
@@ -68,11 +72,16 @@ pub(super) struct Arguments {
     #[arg(short = 'p', long = "port", value_name = "PORT", help_heading = "Connection")]
     pub(super) port: Option<u16>,
 
-    /// Host, port, user and password in one: redis://[[USER]:PASSWORD@]HOST[:PORT], or rediss:// for TLS
+    /// The node's unix socket, instead of host and port
+    #[arg(short = 's', long = "socket", value_name = "PATH", conflicts_with_all = ["host", "port", "uri"], help_heading = "Connection")]
+    pub(super) socket: Option<PathBuf>,
+
+    /// All in one: discnt://[[USER]:PASSWORD@]HOST[:PORT] or redis://..., with TLS discnts:// or rediss://; or
+    /// unix://[[USER]:PASSWORD@]/PATH
     #[arg(short = 'u', long = "uri", value_name = "URI", conflicts_with_all = ["host", "port"], help_heading = "Connection")]
     pub(super) uri: Option<Uri>,
 
-    /// The password; DISCNT_CLI_AUTH keeps it out of the list of processes
+    /// The password; DISCNT_AUTH keeps it out of the list of processes
     #[arg(
         short = 'a',
         long = "pass",
@@ -81,6 +90,10 @@ pub(super) struct Arguments {
         help_heading = "Connection"
     )]
     pub(super) password: Option<String>,
+
+    /// Do not warn of a password on the command line
+    #[arg(long, help_heading = "Connection")]
+    pub(super) no_auth_warning: bool,
 
     /// The user that the password is for [default: the server's default user]
     #[arg(long, value_name = "NAME", help_heading = "Connection")]

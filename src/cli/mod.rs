@@ -3,7 +3,7 @@
 //! It speaks RESP to any server, and knows the commands of none: what they are called and take comes from the server's
 //! own COMMAND DOCS. It never sends a command twice: an increment whose answer was lost may have been counted.
 //!
-//! Everything but `connection`, `tls` and the loops that read input (`once`, `lines`, `prompt`) is values in, values out.
+//! Everything but `connection`, `stream`, `tls` and the loops that read input (`once`, `lines`, `prompt`) is values in, values out.
 
 mod arguments;
 mod certs;
@@ -12,6 +12,7 @@ mod connection;
 mod display;
 mod docs;
 mod docs_reply;
+mod environment;
 mod exit;
 mod help;
 mod hint;
@@ -25,6 +26,8 @@ mod protocol;
 mod quote;
 mod reason;
 mod settings;
+mod stream;
+mod target;
 mod tls;
 mod transfer;
 mod uri;
@@ -36,25 +39,21 @@ use std::process::ExitCode;
 
 use client::Client;
 use display::Format;
+use environment::Environment;
 use exit::Exit;
 use options::{Request, Task};
 use output::Output;
 
 /// The program: reads the command line and the environment, and does what they say.
 pub fn main() -> ExitCode {
-    let exit = match options::parse(env::args_os(), password_from_environment()) {
+    let environment = Environment::read(|name| env::var(name).ok());
+    let exit = match options::parse(env::args_os(), environment) {
         Ok(Task::Talk(request)) => talk(*request),
         Ok(Task::Certificates(words)) => certs::run(words),
         Ok(Task::Transfer { settings, words }) => transfer::run(settings, words),
         Err(error) => Exit::of_usage(&error),
     };
     exit.into()
-}
-
-fn password_from_environment() -> Option<String> {
-    ["DISCNT_CLI_AUTH", "REDISCLI_AUTH"]
-        .iter()
-        .find_map(|name| env::var(name).ok().filter(|password| !password.is_empty()))
 }
 
 fn talk(request: Request) -> Exit {

@@ -8,7 +8,10 @@ use clap::{CommandFactory, Parser};
 
 use super::arguments::Arguments;
 use super::display::Format;
-use super::settings::{Credentials, Settings, TlsSettings, Version};
+use super::environment::Environment;
+use super::output::warn;
+use super::settings::Settings;
+use super::target::PASSWORD_SHOWN;
 
 /// The client's own commands that move counters.
 const TRANSFERS: [&str; 3] = ["export", "import", "backup"];
@@ -46,18 +49,21 @@ pub(super) enum Task {
     },
 }
 
-/// Reads the command line, the program's name first. `password` is that of the environment.
+/// Reads the command line, the program's name first.
 ///
 /// # Errors
 /// What is wrong in words for the user, or the help or version that was asked for; see [`clap::Error::exit_code`].
-pub(super) fn parse(words: impl IntoIterator<Item = OsString>, password: Option<String>) -> Result<Task, clap::Error> {
+pub(super) fn parse(words: impl IntoIterator<Item = OsString>, environment: Environment) -> Result<Task, clap::Error> {
     let arguments = Arguments::try_parse_from(words)?;
+    if arguments.shows_password() {
+        warn(PASSWORD_SHOWN);
+    }
     let Some(first) = arguments.command.first() else {
         if arguments.last_from_input {
             let text = "-x needs a command whose last argument is to be read from the input";
             return Err(usage_error(ErrorKind::MissingRequiredArgument, text));
         }
-        return arguments.into_request(password);
+        return arguments.into_request(environment);
     };
     // No command begins like this: it is an option that there is not.
     if first.as_encoded_bytes().starts_with(b"-") {
@@ -68,50 +74,21 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>, password: Option<
         return Ok(Task::Certificates(arguments.command));
     }
     let transfer = TRANSFERS.iter().any(|name| first == name).then(|| arguments.command.clone());
-    let task = arguments.into_request(password)?;
+    let task = arguments.into_request(environment)?;
     match (task, transfer) {
         (Task::Talk(request), Some(words)) => Ok(Task::Transfer { settings: request.settings, words }),
         (task, _) => Ok(task),
     }
 }
 
-fn usage_error(kind: ErrorKind, text: &str) -> clap::Error {
+/// What is wrong, as clap says it of options.
+pub(super) fn usage_error(kind: ErrorKind, text: &str) -> clap::Error {
     Arguments::command().error(kind, text)
 }
 
 impl Arguments {
-    fn into_request(self, environment_password: Option<String>) -> Result<Task, clap::Error> {
-        let uri = self.uri.unwrap_or_default();
-        if let Some(database) = uri.database.filter(|number| *number != 0) {
-            let text = format!("there is one database only: /{database} cannot be chosen");
-            return Err(usage_error(ErrorKind::ValueValidation, &text));
-        }
-        let user = self.user.or(uri.user);
-        let password = self.password.or(uri.password).or(environment_password);
-        let credentials = match (user, password) {
-            (user, Some(password)) => Some(Credentials { user, password }),
-            (None, None) => None,
-            (Some(_), None) => {
-                let text = "a user needs a password: give -a, or set DISCNT_CLI_AUTH";
-                return Err(usage_error(ErrorKind::MissingRequiredArgument, text));
-            }
-        };
-        let tls = TlsSettings {
-            authorities: self.cacert,
-            certificate: self.cert.zip(self.key),
-            server_name: self.sni,
-            insecure: self.insecure,
-        };
-        let wants_tls = self.tls || uri.tls;
-        if !wants_tls && tls != TlsSettings::default() {
-            let text = "--cacert, --cert, --key, --sni and --insecure are of use with --tls only";
-            return Err(usage_error(ErrorKind::ArgumentConflict, text));
-        }
-        let version = match (self.resp2, self.resp3, self.json) {
-            (_, true, _) => Version::Resp3,
-            (false, false, true) => Version::Resp3IfKnown,
-            _ => Version::Resp2,
-        };
+    fn into_request(self, environment: Environment) -> Result<Task, clap::Error> {
+        let settings = self.settings(environment)?;
         let format = match (self.raw, self.no_raw, self.json) {
             (true, ..) => Some(Format::Raw),
             (_, true, _) => Some(Format::Typed),
@@ -120,14 +97,7 @@ impl Arguments {
         };
         let command = self.command.into_iter();
         Ok(Task::Talk(Box::new(Request {
-            settings: Settings {
-                host: self.host.or(uri.host).unwrap_or_else(|| "127.0.0.1".into()),
-                port: self.port.or(uri.port).unwrap_or(5262),
-                credentials,
-                tls: wants_tls.then_some(tls),
-                version,
-                connect_timeout: self.timeout,
-            },
+            settings,
             format,
             command: command.map(OsString::into_encoded_bytes).collect(),
             last_from_input: self.last_from_input,
@@ -139,11 +109,12 @@ impl Arguments {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Version;
     use super::*;
 
     fn parsed(line: &str) -> Result<Task, clap::Error> {
         let words = std::iter::once("discnt-cli").chain(line.split_whitespace());
-        parse(words.map(OsString::from), None)
+        parse(words.map(OsString::from), Environment::default())
     }
 
     fn request(line: &str) -> Request {
@@ -190,13 +161,13 @@ mod tests {
     #[test]
     fn the_environment_gives_the_password_when_nothing_else_does() {
         let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
-        let password_of = |line: &str| match parse(words(line), Some("env".into())) {
+        let environment = Environment { password: Some("env".into()), ..Environment::default() };
+        let password_of = |line: &str| match parse(words(line), environment.clone()) {
             Ok(Task::Talk(request)) => request.settings.credentials.expect("accepted").password,
             other => panic!("{other:?}"),
         };
         assert_eq!(password_of("discnt-cli get a"), "env");
         assert_eq!(password_of("discnt-cli -a -own get a"), "-own");
-        assert_eq!(password_of("discnt-cli -u redis://:uri@h get a"), "uri");
     }
 
     #[test]
@@ -217,12 +188,14 @@ mod tests {
             ("-2 -3 get a", "--resp"),
             ("--cacert ca.crt get a", "--tls"),
             ("--tls --cert c.crt get a", "--key"),
-            ("--user app get a", "DISCNT_CLI_AUTH"),
+            ("--user app get a", "DISCNT_AUTH"),
             ("-u http://h get a", "redis://"),
             ("-i -1 get a", "seconds"),
             ("-t x get a", "seconds"),
             ("-x", "-x"),
             ("-u redis://h -p 1 get a", "--port"),
+            ("-s a.sock -p 1 get a", "--port"),
+            ("-s a.sock -u redis://h get a", "--uri"),
             ("-u redis://h/3 get a", "/3"),
         ] {
             let text = refusal(line);
@@ -251,7 +224,7 @@ mod tests {
             assert_eq!(parsed(line).expect_err("refused").exit_code(), 0);
         }
         let help = parsed("--help").expect_err("refused").to_string();
-        for word in ["Connection:", "TLS:", "Exit status:", "Examples:", "DISCNT_CLI_AUTH", "certs init"] {
+        for word in ["Connection:", "TLS:", "Exit status:", "Examples:", "DISCNT_AUTH", "DISCNT_URL", "certs init"] {
             assert!(help.contains(word), "{word}");
         }
     }
