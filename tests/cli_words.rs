@@ -2,5 +2,11 @@
 
 #[path = "cli_words/connecting.rs"]
 mod connecting;
+#[path = "cli_words/people.rs"]
+mod people;
+#[path = "cli_words/prompt.rs"]
+mod prompt;
 #[path = "server_support/mod.rs"]
 mod server_support;
+#[path = "cli_words/terminal.rs"]
+mod terminal;

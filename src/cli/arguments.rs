@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser};
 
+use super::colour::ColourChoice;
 use super::uri::Uri;
 
 const EXAMPLES: &str = "\
@@ -13,7 +14,8 @@ Without a command there is a prompt, with history, completion by Tab and hints. 
 line of it is a command: empty lines are left out, an error reply does not stop the rest, a lost connection does.
 
 On a terminal, replies are shown with their types as redis-cli does, except that amounts are not quoted: 0.1, not \
-\"0.1\". Into a pipe or a file go the bare values, one a line, and error replies to the standard error, so that \
+\"0.1\", and that CLUSTER NODES, CLUSTER INFO and INFO are tables, with what is wrong first; --raw shows them as the server \
+said them. Into a pipe or a file go the bare values, one a line, and error replies to the standard error, so that \
 `total=$(discnt-cli incrby visits 1)` does what it looks like.
 
 Commands of the client itself:
@@ -42,6 +44,9 @@ Environment:
                        or -s is given.
   DISCNT_AUTH          The password, where neither -a nor the server's address
                        has one; then DISCNT_CLI_AUTH, then REDISCLI_AUTH.
+  NO_COLOR             No colours, unless --color says otherwise.
+  DISCNT_CLI_RCFILE    What the prompt reads first, instead of ~/.discnt_clirc:
+                       lines such as `:set nohints`; `help :set` tells more.
   DISCNT_CLI_HISTFILE  The prompt's history, instead of ~/.discnt_cli_history.
                        Empty for none. Lines with passwords, and lines that
                        begin with a space, are never kept.
@@ -146,6 +151,10 @@ pub(super) struct Arguments {
     /// One line of JSON for each reply: maps as objects, amounts as strings, an error as {"error": "..."}
     #[arg(long, help_heading = "Protocol and output")]
     pub(super) json: bool,
+
+    /// When to use colours; NO_COLOR in the environment is --color never
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Protocol and output")]
+    pub(super) color: ColourChoice,
 
     /// Read the last argument of the command from the input, to its end and as it is
     #[arg(short = 'x', help_heading = "Command")]

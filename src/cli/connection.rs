@@ -6,8 +6,8 @@ use std::mem::MaybeUninit;
 use super::protocol::{ReplyError, read_reply, write_request};
 use super::reason::{describe, plain_reason};
 use super::settings::{Credentials, Settings, Version};
-use super::stream::Stream;
 use super::tls::TlsError;
+use super::transport::Stream;
 use super::value::Value;
 
 const READ_BUFFER_BYTES: usize = 64 << 10;

@@ -3,11 +3,12 @@
 //! It speaks RESP to any server, and knows the commands of none: what they are called and take comes from the server's
 //! own COMMAND DOCS. It never sends a command twice: an increment whose answer was lost may have been counted.
 //!
-//! Everything but `connection`, `stream`, `tls` and the loops that read input (`once`, `lines`, `prompt`) is values in, values out.
+//! Everything but `connection`, `transport`, `tls` and the loops that read input (`once`, `lines`, `prompt`) is values in, values out.
 
 mod arguments;
 mod certs;
 mod client;
+mod colour;
 mod connection;
 mod display;
 mod docs;
@@ -21,15 +22,17 @@ mod lines;
 mod once;
 mod options;
 mod output;
+mod preferences;
 mod prompt;
 mod protocol;
 mod quote;
 mod reason;
+mod report;
 mod settings;
-mod stream;
 mod target;
 mod tls;
 mod transfer;
+mod transport;
 mod uri;
 mod value;
 

@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use super::arguments::Arguments;
+use super::colour::choose;
 use super::display::Format;
 use super::environment::Environment;
 use super::output::warn;
@@ -55,6 +56,7 @@ pub(super) enum Task {
 /// What is wrong in words for the user, or the help or version that was asked for; see [`clap::Error::exit_code`].
 pub(super) fn parse(words: impl IntoIterator<Item = OsString>, environment: Environment) -> Result<Task, clap::Error> {
     let arguments = Arguments::try_parse_from(words)?;
+    choose(arguments.color);
     if arguments.shows_password() {
         warn(PASSWORD_SHOWN);
     }
