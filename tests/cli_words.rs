@@ -1,5 +1,8 @@
-//! The command-line client with a running server: where it finds it, and what people see of it on a terminal.
+//! The command-line client with a running server: where it finds it, what people see of it on a terminal, and how it
+//! measures.
 
+#[path = "cli_words/bench.rs"]
+mod bench;
 #[path = "cli_words/connecting.rs"]
 mod connecting;
 #[path = "cli_words/people.rs"]

@@ -27,6 +27,7 @@ Commands of the client itself:
                 program Discnt; `discnt-cli import --help` tells more
   backup        Write all that a node holds into a directory, from which
                 `discnt-server --restore` makes a node again
+  bench         Measure how fast the server answers
 
 Examples:
   discnt-cli incrby visits 0.1
@@ -65,7 +66,7 @@ Exit status:
     after_help = EXAMPLES,
     disable_help_flag = true,
     disable_version_flag = true,
-    override_usage = "discnt-cli [OPTIONS] [COMMAND [ARGUMENT]...]\n       discnt-cli certs <init|issue|show> [OPTIONS]\n       discnt-cli [OPTIONS] <export|import|backup> [OPTIONS]",
+    override_usage = "discnt-cli [OPTIONS] [COMMAND [ARGUMENT]...]\n       discnt-cli certs <init|issue|show> [OPTIONS]\n       discnt-cli [OPTIONS] <export|import|backup|bench> [OPTIONS]",
     max_term_width = 110
 )]
 pub(super) struct Arguments {
@@ -181,7 +182,8 @@ pub(super) struct Arguments {
     pub(super) command: Vec<OsString>,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// A number of seconds.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())

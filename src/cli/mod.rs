@@ -1,11 +1,14 @@
 //! Floor 8: the command-line client.
 //!
 //! It speaks RESP to any server, and knows the commands of none: what they are called and take comes from the server's
-//! own COMMAND DOCS. It never sends a command twice: an increment whose answer was lost may have been counted.
+//! own COMMAND DOCS. It never sends a
+//! command twice: an increment whose answer was lost may have been counted.
 //!
-//! Everything but `connection`, `transport`, `tls` and the loops that read input (`once`, `lines`, `prompt`) is values in, values out.
+//! Everything but `connection`, `transport`, `tls`, `bench`, `transfer` and the loops that read input (`once`, `lines`,
+//! `prompt`) is values in, values out.
 
 mod arguments;
+mod bench;
 mod certs;
 mod client;
 mod colour;
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
     let exit = match options::parse(env::args_os(), environment) {
         Ok(Task::Talk(request)) => talk(*request),
         Ok(Task::Certificates(words)) => certs::run(words),
+        Ok(Task::Bench { settings, words }) => bench::run(&settings, words),
         Ok(Task::Transfer { settings, words }) => transfer::run(settings, words),
         Err(error) => Exit::of_usage(&error),
     };

@@ -14,9 +14,6 @@ use super::output::warn;
 use super::settings::Settings;
 use super::target::PASSWORD_SHOWN;
 
-/// The client's own commands that move counters.
-const TRANSFERS: [&str; 3] = ["export", "import", "backup"];
-
 /// What is to be done, and how.
 #[derive(Debug, PartialEq)]
 pub(super) struct Request {
@@ -41,6 +38,13 @@ pub(super) enum Task {
     Talk(Box<Request>),
     /// `certs`, with all words from that one on.
     Certificates(Vec<OsString>),
+    /// `bench`.
+    Bench {
+        /// The server that is measured.
+        settings: Settings,
+        /// All words from that one on.
+        words: Vec<OsString>,
+    },
     /// `export`, `import` or `backup`.
     Transfer {
         /// The server to export from or to import into.
@@ -72,14 +76,17 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>, environment: Envi
         let text = format!("unexpected option '{}'", first.to_string_lossy());
         return Err(usage_error(ErrorKind::UnknownArgument, &text));
     }
-    if first == "certs" {
-        return Ok(Task::Certificates(arguments.command));
-    }
-    let transfer = TRANSFERS.iter().any(|name| first == name).then(|| arguments.command.clone());
-    let task = arguments.into_request(environment)?;
-    match (task, transfer) {
-        (Task::Talk(request), Some(words)) => Ok(Task::Transfer { settings: request.settings, words }),
-        (task, _) => Ok(task),
+    match first.to_str() {
+        Some("certs") => Ok(Task::Certificates(arguments.command)),
+        Some("bench") => {
+            let settings = arguments.settings(environment)?;
+            Ok(Task::Bench { settings, words: arguments.command })
+        }
+        Some("export" | "import" | "backup") => {
+            let settings = arguments.settings(environment)?;
+            Ok(Task::Transfer { settings, words: arguments.command })
+        }
+        _ => arguments.into_request(environment),
     }
 }
 
@@ -218,6 +225,15 @@ mod tests {
         };
         assert_eq!(settings.address(), "127.0.0.1:7711");
         assert_eq!(words, ["export", "--format", "csv"].map(OsString::from));
+    }
+
+    #[test]
+    fn the_clients_own_commands_have_words_of_their_own() {
+        let Ok(Task::Bench { settings, words }) = parsed("-p 7711 bench incr -n 5 --json") else {
+            panic!("not a benchmark");
+        };
+        assert_eq!(settings.address(), "127.0.0.1:7711");
+        assert_eq!(words, ["bench", "incr", "-n", "5", "--json"].map(OsString::from));
     }
 
     #[test]
