@@ -28,6 +28,7 @@ Commands of the client itself:
   backup        Write all that a node holds into a directory, from which
                 `discnt-server --restore` makes a node again
   bench         Measure how fast the server answers
+  completions   Print completions for bash, zsh or fish
 
 Examples:
   discnt-cli incrby visits 0.1
@@ -66,7 +67,7 @@ Exit status:
     after_help = EXAMPLES,
     disable_help_flag = true,
     disable_version_flag = true,
-    override_usage = "discnt-cli [OPTIONS] [COMMAND [ARGUMENT]...]\n       discnt-cli certs <init|issue|show> [OPTIONS]\n       discnt-cli [OPTIONS] <export|import|backup|bench> [OPTIONS]",
+    override_usage = "discnt-cli [OPTIONS] [COMMAND [ARGUMENT]...]\n       discnt-cli certs <init|issue|show> [OPTIONS]\n       discnt-cli [OPTIONS] <export|import|backup|bench> [OPTIONS]\n       discnt-cli completions <SHELL>",
     max_term_width = 110
 )]
 pub(super) struct Arguments {

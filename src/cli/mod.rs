@@ -1,7 +1,7 @@
 //! Floor 8: the command-line client.
 //!
 //! It speaks RESP to any server, and knows the commands of none: what they are called and take comes from the server's
-//! own COMMAND DOCS. It never sends a
+//! own COMMAND DOCS. Only completions, made while no server is there, have the words of this version. It never sends a
 //! command twice: an increment whose answer was lost may have been counted.
 //!
 //! Everything but `connection`, `transport`, `tls`, `bench`, `transfer` and the loops that read input (`once`, `lines`,
@@ -12,7 +12,9 @@ mod bench;
 mod certs;
 mod client;
 mod colour;
+mod completions;
 mod connection;
+mod definition;
 mod display;
 mod docs;
 mod docs_reply;
@@ -50,6 +52,9 @@ use exit::Exit;
 use options::{Request, Task};
 use output::Output;
 
+pub use completions::script as completion_script;
+pub use definition::{definition, definition_with_commands};
+
 /// The program: reads the command line and the environment, and does what they say.
 pub fn main() -> ExitCode {
     let environment = Environment::read(|name| env::var(name).ok());
@@ -57,6 +62,7 @@ pub fn main() -> ExitCode {
         Ok(Task::Talk(request)) => talk(*request),
         Ok(Task::Certificates(words)) => certs::run(words),
         Ok(Task::Bench { settings, words }) => bench::run(&settings, words),
+        Ok(Task::Completions(words)) => completions::run(words),
         Ok(Task::Transfer { settings, words }) => transfer::run(settings, words),
         Err(error) => Exit::of_usage(&error),
     };

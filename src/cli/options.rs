@@ -38,6 +38,8 @@ pub(super) enum Task {
     Talk(Box<Request>),
     /// `certs`, with all words from that one on.
     Certificates(Vec<OsString>),
+    /// `completions`, with all words from that one on.
+    Completions(Vec<OsString>),
     /// `bench`.
     Bench {
         /// The server that is measured.
@@ -78,6 +80,7 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>, environment: Envi
     }
     match first.to_str() {
         Some("certs") => Ok(Task::Certificates(arguments.command)),
+        Some("completions") => Ok(Task::Completions(arguments.command)),
         Some("bench") => {
             let settings = arguments.settings(environment)?;
             Ok(Task::Bench { settings, words: arguments.command })
@@ -234,6 +237,8 @@ mod tests {
         };
         assert_eq!(settings.address(), "127.0.0.1:7711");
         assert_eq!(words, ["bench", "incr", "-n", "5", "--json"].map(OsString::from));
+        let words = ["completions", "bash"].map(OsString::from).to_vec();
+        assert_eq!(parsed("completions bash").expect("accepted"), Task::Completions(words));
     }
 
     #[test]

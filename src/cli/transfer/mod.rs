@@ -34,6 +34,7 @@ use std::ffi::OsString;
 use super::exit::Exit;
 use super::settings::Settings;
 use arguments::Action;
+pub(super) use arguments::definitions;
 pub(super) use interrupt::Interrupt;
 pub(super) use progress::grouped;
 
