@@ -85,8 +85,8 @@ fn at_the_prompt_ctrl_c_ends_the_messages_and_not_the_client() {
         prompt.press("subscribe a b\r");
         prompt.wait_for(mark, "Ctrl-C ends that");
         prompt.wait_for(mark, "\"message\"\r\n2) \"a\"\r\n3) ");
-        prompt.press(CTRL_C);
         let mark = prompt.mark();
+        prompt.press(CTRL_C);
         prompt.wait_for(mark, &format!("{}> ", node.port()));
         let mark = prompt.mark();
         prompt.press("incr a\r");
