@@ -100,10 +100,10 @@ fn the_password_goes_first_wherever_it_comes_from() {
     let uri = format!("redis://app:secret@127.0.0.1:{port}");
     let environment = [("REDISCLI_AUTH", "wrong"), ("DISCNT_CLI_AUTH", "secret")];
     for (words, environment) in [
-        (vec!["-p", &port, "-a", "secret", "incr", "test"], &environment[..1]),
+        (vec!["-p", &port, "-a", "secret", "--no-auth-warning", "incr", "test"], &environment[..1]),
         (vec!["-p", &port, "incr", "test"], &environment),
         (vec!["-p", &port, "--user", "app", "incr", "test"], &environment),
-        (vec!["-u", &uri, "incr", "test"], &environment),
+        (vec!["-u", &uri, "--no-auth-warning", "incr", "test"], &environment),
     ] {
         let ran = run(&words, environment, b"");
         assert_eq!((ran.code, ran.out.as_str(), ran.errors.as_str()), (0, "3\n", ""));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser};
 
+use super::colour::ColourChoice;
 use super::live::ModeArguments;
 use super::uri::Uri;
 
@@ -14,7 +15,8 @@ Without a command there is a prompt, with history, completion by Tab and hints. 
 line of it is a command: empty lines are left out, an error reply does not stop the rest, a lost connection does.
 
 On a terminal, replies are shown with their types as redis-cli does, except that amounts are not quoted: 0.1, not \
-\"0.1\". Into a pipe or a file go the bare values, one a line, and error replies to the standard error, so that \
+\"0.1\", and that CLUSTER NODES, CLUSTER INFO and INFO are tables, with what is wrong first; --raw shows them as the server \
+said them. Into a pipe or a file go the bare values, one a line, and error replies to the standard error, so that \
 `total=$(discnt-cli incrby visits 1)` does what it looks like.
 
 After SUBSCRIBE, PSUBSCRIBE, ISUBSCRIBE and MONITOR, messages are shown as they come, until Ctrl-C; with --json each is one \
@@ -31,12 +33,15 @@ Commands of the client itself:
                 `discnt-server --restore` makes a node again
   watch         Show counters as they change; `discnt-cli watch --help` tells
                 more, and docs/LIVE.md of all live modes
+  bench         Measure how fast the server answers
+  completions   Print completions for bash, zsh or fish
 
 Examples:
   discnt-cli incrby visits 0.1
   discnt-cli -p 7711 cluster meet 127.0.0.1 7712
   discnt-cli -h counters.example.org --tls --cacert ca.crt get visits
-  discnt-cli -u redis://app:secret@counters.example.org:5262 info
+  discnt-cli -u discnt://app:secret@counters.example.org:5262 info
+  discnt-cli -s /run/discnt/discnt.sock info
   discnt-cli --json mget visits sales
   discnt-cli -r 10 -i 0.5 get visits
   printf 'any\\0bytes' | discnt-cli -x get
@@ -47,7 +52,13 @@ Examples:
   discnt-cli --top
 
 Environment:
-  DISCNT_CLI_AUTH      The password; REDISCLI_AUTH is taken as well.
+  DISCNT_URL           The server, as -u has it; not looked at where -u, -h, -p
+                       or -s is given.
+  DISCNT_AUTH          The password, where neither -a nor the server's address
+                       has one; then DISCNT_CLI_AUTH, then REDISCLI_AUTH.
+  NO_COLOR             No colours, unless --color says otherwise.
+  DISCNT_CLI_RCFILE    What the prompt reads first, instead of ~/.discnt_clirc:
+                       lines such as `:set nohints`; `help :set` tells more.
   DISCNT_CLI_HISTFILE  The prompt's history, instead of ~/.discnt_cli_history.
                        Empty for none. Lines with passwords, and lines that
                        begin with a space, are never kept.
@@ -67,7 +78,7 @@ Exit status:
     after_help = EXAMPLES,
     disable_help_flag = true,
     disable_version_flag = true,
-    override_usage = "discnt-cli [OPTIONS] [COMMAND [ARGUMENT]...]\n       discnt-cli [OPTIONS] watch [-i SECONDS] [-r N] NAME...\n       discnt-cli certs <init|issue|show> [OPTIONS]\n       discnt-cli [OPTIONS] <export|import|backup> [OPTIONS]",
+    override_usage = "discnt-cli [OPTIONS] [COMMAND [ARGUMENT]...]\n       discnt-cli [OPTIONS] watch [-i SECONDS] [-r N] NAME...\n       discnt-cli certs <init|issue|show> [OPTIONS]\n       discnt-cli [OPTIONS] <export|import|backup|bench> [OPTIONS]\n       discnt-cli completions <SHELL>",
     max_term_width = 110
 )]
 pub(super) struct Arguments {
@@ -79,11 +90,16 @@ pub(super) struct Arguments {
     #[arg(short = 'p', long = "port", value_name = "PORT", help_heading = "Connection")]
     pub(super) port: Option<u16>,
 
-    /// Host, port, user and password in one: redis://[[USER]:PASSWORD@]HOST[:PORT], or rediss:// for TLS
+    /// The node's unix socket, instead of host and port
+    #[arg(short = 's', long = "socket", value_name = "PATH", conflicts_with_all = ["host", "port", "uri"], help_heading = "Connection")]
+    pub(super) socket: Option<PathBuf>,
+
+    /// All in one: discnt://[[USER]:PASSWORD@]HOST[:PORT] or redis://..., with TLS discnts:// or rediss://; or
+    /// unix://[[USER]:PASSWORD@]/PATH
     #[arg(short = 'u', long = "uri", value_name = "URI", conflicts_with_all = ["host", "port"], help_heading = "Connection")]
     pub(super) uri: Option<Uri>,
 
-    /// The password; DISCNT_CLI_AUTH keeps it out of the list of processes
+    /// The password; DISCNT_AUTH keeps it out of the list of processes
     #[arg(
         short = 'a',
         long = "pass",
@@ -92,6 +108,10 @@ pub(super) struct Arguments {
         help_heading = "Connection"
     )]
     pub(super) password: Option<String>,
+
+    /// Do not warn of a password on the command line
+    #[arg(long, help_heading = "Connection")]
+    pub(super) no_auth_warning: bool,
 
     /// The user that the password is for [default: the server's default user]
     #[arg(long, value_name = "NAME", help_heading = "Connection")]
@@ -144,6 +164,10 @@ pub(super) struct Arguments {
     /// One line of JSON for each reply: maps as objects, amounts as strings, an error as {"error": "..."}
     #[arg(long, help_heading = "Protocol and output")]
     pub(super) json: bool,
+
+    /// When to use colours; NO_COLOR in the environment is --color never
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = "Protocol and output")]
+    pub(super) color: ColourChoice,
 
     /// Read the last argument of the command from the input, to its end and as it is
     #[arg(short = 'x', help_heading = "Command")]

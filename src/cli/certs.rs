@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use super::exit::Exit;
 use super::output::{output_ended, say, warn};
@@ -77,6 +77,11 @@ enum Action {
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },
+}
+
+/// The command, for manuals and completions.
+pub(super) fn definition() -> clap::Command {
+    Arguments::command().name("certs")
 }
 
 /// Does what the words say, `certs` first.

@@ -73,6 +73,7 @@ impl Client {
     pub(super) fn move_to(&mut self, host: String, port: u16) {
         self.settings.host = host;
         self.settings.port = port;
+        self.settings.socket = None;
         self.connection = None;
     }
 
@@ -200,6 +201,7 @@ mod tests {
         let settings = Settings {
             host: "127.0.0.1".into(),
             port,
+            socket: None,
             credentials: None,
             tls: None,
             version: Version::Resp2,

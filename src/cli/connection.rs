@@ -1,20 +1,19 @@
 //! One connection to a server: opened, logged in, and used for one request after another.
 
-use std::io::{self, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::io::{self, BufReader, Write};
+use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::os::fd::AsFd;
 
-use socket2::{SockRef, Socket, TcpKeepalive};
+use socket2::{SockRef, Socket};
 
 use super::protocol::{ReplyError, read_reply, write_request};
 use super::reason::{describe, plain_reason};
 use super::settings::{Credentials, Settings, Version};
-use super::tls::{TlsError, TlsStream, encrypt};
+use super::tls::TlsError;
+use super::transport::Stream;
 use super::value::Value;
 
-const KEEPALIVE: Duration = Duration::from_secs(15);
 const READ_BUFFER_BYTES: usize = 64 << 10;
 
 /// Why there is no connection. Nothing was asked of the server.
@@ -60,23 +59,6 @@ pub(super) struct Connection {
     request: Vec<u8>,
 }
 
-/// What a connection runs on.
-pub(super) enum Stream {
-    /// TCP as it is.
-    Plain(TcpStream),
-    /// TCP with TLS on it.
-    Tls(Box<TlsStream>),
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Plain(tcp) => tcp.as_fd(),
-            Self::Tls(tls) => tls.sock.as_fd(),
-        }
-    }
-}
-
 impl Connection {
     /// Connects and logs in. Every address of the host is tried. The texts are what the user should know about a
     /// connection that was made nevertheless, such as that the server refused the password.
@@ -84,27 +66,15 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`] when no address answers, or TLS fails.
     pub(super) fn open(settings: &Settings) -> Result<(Self, Vec<String>), ConnectError> {
-        let tcp = connect(settings)?;
-        let silent =
-            |reason: io::Error| ConnectError::Silent { address: settings.address(), reason: plain_reason(&reason) };
-        let limit = Some(settings.connect_timeout).filter(|limit| !limit.is_zero());
-        tcp.set_nodelay(true).map_err(silent)?;
-        tcp.set_read_timeout(limit).map_err(silent)?;
-        // A server that went away without a word is noticed, however long a command may take.
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-        SockRef::from(&tcp).set_tcp_keepalive(&keepalive).map_err(silent)?;
-        let stream = match &settings.tls {
-            None => Stream::Plain(tcp),
-            Some(tls) => Stream::Tls(Box::new(
-                encrypt(tcp, &settings.host, tls)
-                    .map_err(|source| ConnectError::Tls { address: settings.address(), source })?,
-            )),
-        };
+        let stream = Stream::open(settings)?;
         let mut connection = Self { reader: BufReader::with_capacity(READ_BUFFER_BYTES, stream), request: Vec::new() };
         let notices = connection
             .log_in(settings)
             .map_err(|error| ConnectError::Silent { address: settings.address(), reason: describe(&error) })?;
-        connection.tcp().set_read_timeout(None).map_err(silent)?;
+        connection
+            .socket()
+            .set_read_timeout(None)
+            .map_err(|reason| ConnectError::Silent { address: settings.address(), reason: plain_reason(&reason) })?;
         Ok((connection, notices))
     }
 
@@ -234,15 +204,15 @@ impl Connection {
         if !self.reader.buffer().is_empty() {
             return false;
         }
-        let tcp = self.tcp();
-        if tcp.set_nonblocking(true).is_err() {
+        let socket = self.socket();
+        if socket.set_nonblocking(true).is_err() {
             return true;
         }
-        let closed = match tcp.peek(&mut [0]) {
+        let closed = match socket.peek(&mut [MaybeUninit::uninit()]) {
             Ok(waiting) => waiting == 0,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         };
-        tcp.set_nonblocking(false).is_err() || closed
+        socket.set_nonblocking(false).is_err() || closed
     }
 
     /// What it runs on, and before it what was received and not read yet.
@@ -250,63 +220,7 @@ impl Connection {
         (self.reader.buffer().to_vec(), self.reader.into_inner())
     }
 
-    fn tcp(&self) -> &TcpStream {
-        match self.reader.get_ref() {
-            Stream::Plain(tcp) => tcp,
-            Stream::Tls(tls) => &tls.sock,
-        }
-    }
-}
-
-fn connect(settings: &Settings) -> Result<TcpStream, ConnectError> {
-    let unresolved = |reason: String| ConnectError::Resolve { host: settings.host.clone(), reason };
-    let addresses: Vec<SocketAddr> = (settings.host.as_str(), settings.port)
-        .to_socket_addrs()
-        .map_err(|error| unresolved(plain_reason(&error)))?
-        .collect();
-    let mut failures = Vec::new();
-    for address in &addresses {
-        let attempt = if settings.connect_timeout.is_zero() {
-            TcpStream::connect(address)
-        } else {
-            TcpStream::connect_timeout(address, settings.connect_timeout)
-        };
-        match attempt {
-            Ok(tcp) => return Ok(tcp),
-            Err(error) => failures.push((address, plain_reason(&error))),
-        }
-    }
-    let reason = match failures.as_slice() {
-        [] => return Err(unresolved("it has none".into())),
-        [(_, reason)] => reason.clone(),
-        several => {
-            several.iter().map(|(address, reason)| format!("{reason} ({address})")).collect::<Vec<_>>().join(", ")
-        }
-    };
-    Err(ConnectError::Refused { address: settings.address(), reason })
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(tcp) => tcp.read(buffer),
-            Self::Tls(tls) => tls.read(buffer),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(tcp) => tcp.write(buffer),
-            Self::Tls(tls) => tls.write(buffer),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(tcp) => tcp.flush(),
-            Self::Tls(tls) => tls.flush(),
-        }
+    fn socket(&self) -> SockRef<'_> {
+        self.reader.get_ref().socket()
     }
 }

@@ -16,6 +16,11 @@ pub(super) enum Exit {
 }
 
 impl Exit {
+    /// The one that tells more of what went wrong.
+    pub(super) fn worse(self, other: Self) -> Self {
+        if other.status() > self.status() { other } else { self }
+    }
+
     /// The number for it.
     pub(super) fn status(self) -> u8 {
         match self {

@@ -1,9 +1,11 @@
 //! What `help` prints at the prompt.
 
 use super::docs::{CommandDoc, CommandDocs};
+use super::preferences;
 
 /// Commands that the client itself carries out at its prompt, with what they take and do.
-pub(super) const LOCAL_COMMANDS: [(&str, &str, &str); 5] = [
+pub(super) const LOCAL_COMMANDS: [(&str, &str, &str); 6] = [
+    (":set", preferences::SYNTAX, "Says how the prompt behaves; ~/.discnt_clirc has such lines for every prompt"),
     ("help", "[command]", "Shows what a command takes and does"),
     ("connect", "host port", "Talks to another server from now on"),
     ("clear", "", "Clears the screen"),
@@ -70,6 +72,7 @@ fn general_help(docs: &CommandDocs) -> String {
         "help @GROUP     the commands of a group".to_owned(),
         "Tab             completes commands, subcommands and options".to_owned(),
         "clear, connect HOST PORT, quit (or Ctrl-D)".to_owned(),
+        format!(":set PREFERENCE {}", preferences::SYNTAX.replace('|', ", ")),
     ];
     let mut groups: Vec<&str> = docs.commands().iter().map(|c| c.group.as_str()).collect();
     groups.retain(|group| !group.is_empty());

@@ -2,6 +2,7 @@
 
 use super::docs::{Argument, ArgumentKind, CommandDoc, CommandDocs};
 use super::help::LOCAL_COMMANDS;
+use super::preferences::SYNTAX;
 use super::quote::split;
 
 /// The hint shown behind the cursor: the arguments that are still to come, or nothing.
@@ -38,6 +39,9 @@ pub(super) fn complete(docs: &CommandDocs, line: &str) -> (usize, Vec<String>) {
     let helping = before.first().is_some_and(|word| word.eq_ignore_ascii_case(b"help"));
     let words = if helping { &before[1..] } else { &before[..] };
     let candidates: Vec<String> = match docs.find(words) {
+        _ if words.first().is_some_and(|word| word.eq_ignore_ascii_case(b":set")) => {
+            SYNTAX.split('|').filter(|_| words.len() == 1).map(str::to_uppercase).collect()
+        }
         _ if words.is_empty() => {
             let local = LOCAL_COMMANDS.iter().map(|(name, ..)| name.to_uppercase());
             let commands = docs.commands().iter().map(|command| command.name.clone());
@@ -58,7 +62,7 @@ pub(super) fn complete(docs: &CommandDocs, line: &str) -> (usize, Vec<String>) {
         }
         _ => Vec::new(),
     };
-    let lower = typed.chars().next().is_none_or(char::is_lowercase);
+    let lower = typed.trim_start_matches(':').chars().next().is_none_or(char::is_lowercase);
     let wanted = typed.to_ascii_uppercase();
     let matching = candidates.into_iter().filter(|name| name.starts_with(&wanted));
     let cased = matching.map(|name| if lower { name.to_lowercase() } else { name });
@@ -260,7 +264,9 @@ mod tests {
             let expected = expected.into_iter().map(str::to_owned).collect();
             assert_eq!(complete_of(line), (start, expected), "{line}");
         }
-        assert_eq!(complete_of("").1.len(), 12);
+        assert_eq!(complete_of("").1.len(), 13);
+        assert_eq!(complete_of(":s"), (0, vec![":set".to_owned()]));
+        assert_eq!(complete_of(":set no"), (5, vec!["nohints".to_owned(), "nocolor".to_owned()]));
     }
 
     #[test]

@@ -1,17 +1,24 @@
 //! Floor 8: the command-line client.
 //!
 //! It speaks RESP to any server, and knows the commands of none: what they are called and take comes from the server's
-//! own COMMAND DOCS. It never sends a command twice: an increment whose answer was lost may have been counted.
+//! own COMMAND DOCS. Only completions, made while no server is there, have the words of this version. It never sends a
+//! command twice: an increment whose answer was lost may have been counted.
 //!
-//! Everything but `connection`, `tls` and the loops that read input (`once`, `lines`, `prompt`) is values in, values out.
+//! Everything but `connection`, `transport`, `tls`, `bench`, `transfer` and the loops that read input (`once`, `lines`,
+//! `prompt`) is values in, values out.
 
 mod arguments;
+mod bench;
 mod certs;
 mod client;
+mod colour;
+mod completions;
 mod connection;
+mod definition;
 mod display;
 mod docs;
 mod docs_reply;
+mod environment;
 mod exit;
 mod help;
 mod hint;
@@ -22,14 +29,18 @@ mod live;
 mod once;
 mod options;
 mod output;
+mod preferences;
 mod prompt;
 mod protocol;
 mod quote;
 mod reason;
+mod report;
 mod settings;
 mod stream;
+mod target;
 mod tls;
 mod transfer;
+mod transport;
 mod uri;
 mod value;
 
@@ -39,26 +50,27 @@ use std::process::ExitCode;
 
 use client::Client;
 use display::Format;
+use environment::Environment;
 use exit::Exit;
 use options::{Request, Task};
 use output::Output;
 
+pub use completions::script as completion_script;
+pub use definition::{definition, definition_with_commands};
+
 /// The program: reads the command line and the environment, and does what they say.
 pub fn main() -> ExitCode {
-    let exit = match options::parse(env::args_os(), password_from_environment()) {
+    let environment = Environment::read(|name| env::var(name).ok());
+    let exit = match options::parse(env::args_os(), environment) {
         Ok(Task::Talk(request)) => talk(*request),
         Ok(Task::Live { mode, request }) => live::run(mode, *request, io::stdout().is_terminal()),
         Ok(Task::Certificates(words)) => certs::run(words),
+        Ok(Task::Bench { settings, words }) => bench::run(&settings, words),
+        Ok(Task::Completions(words)) => completions::run(words),
         Ok(Task::Transfer { settings, words }) => transfer::run(settings, words),
         Err(error) => Exit::of_usage(&error),
     };
     exit.into()
-}
-
-fn password_from_environment() -> Option<String> {
-    ["DISCNT_CLI_AUTH", "REDISCLI_AUTH"]
-        .iter()
-        .find_map(|name| env::var(name).ok().filter(|password| !password.is_empty()))
 }
 
 fn talk(request: Request) -> Exit {

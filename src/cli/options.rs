@@ -7,12 +7,13 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use super::arguments::Arguments;
+use super::colour::choose;
 use super::display::Format;
+use super::environment::Environment;
 use super::live::{self, Mode};
-use super::settings::{Credentials, Settings, TlsSettings, Version};
-
-/// The client's own commands that move counters.
-const TRANSFERS: [&str; 3] = ["export", "import", "backup"];
+use super::output::warn;
+use super::settings::Settings;
+use super::target::PASSWORD_SHOWN;
 
 /// What is to be done, and how.
 #[derive(Debug, PartialEq)]
@@ -45,6 +46,15 @@ pub(super) enum Task {
     },
     /// `certs`, with all words from that one on.
     Certificates(Vec<OsString>),
+    /// `completions`, with all words from that one on.
+    Completions(Vec<OsString>),
+    /// `bench`.
+    Bench {
+        /// The server that is measured.
+        settings: Settings,
+        /// All words from that one on.
+        words: Vec<OsString>,
+    },
     /// `export`, `import` or `backup`.
     Transfer {
         /// The server to export from or to import into.
@@ -54,91 +64,71 @@ pub(super) enum Task {
     },
 }
 
-/// Reads the command line, the program's name first. `password` is that of the environment.
+/// Reads the command line, the program's name first.
 ///
 /// # Errors
 /// What is wrong in words for the user, or the help or version that was asked for; see [`clap::Error::exit_code`].
-pub(super) fn parse(words: impl IntoIterator<Item = OsString>, password: Option<String>) -> Result<Task, clap::Error> {
+pub(super) fn parse(words: impl IntoIterator<Item = OsString>, environment: Environment) -> Result<Task, clap::Error> {
     let arguments = Arguments::try_parse_from(words)?;
+    choose(arguments.color);
+    if arguments.shows_password() {
+        warn(PASSWORD_SHOWN);
+    }
     if let Some(mode) = arguments.mode.mode() {
-        return arguments.into_live(mode, password);
+        return arguments.into_live(mode, environment);
     }
     let Some(first) = arguments.command.first() else {
         if arguments.last_from_input {
             let text = "-x needs a command whose last argument is to be read from the input";
             return Err(usage_error(ErrorKind::MissingRequiredArgument, text));
         }
-        return arguments.into_request(password);
+        return arguments.into_request(environment);
     };
     // No command begins like this: it is an option that there is not.
     if first.as_encoded_bytes().starts_with(b"-") {
         let text = format!("unexpected option '{}'", first.to_string_lossy());
         return Err(usage_error(ErrorKind::UnknownArgument, &text));
     }
-    if first == "watch" {
-        let chosen = live::read_watch(arguments.command.clone())?;
-        let (interval, repeat) = (chosen.interval.unwrap_or(arguments.interval), chosen.rounds.or(arguments.repeat));
-        return Arguments { interval, repeat, command: Vec::new(), ..arguments }.into_live(chosen.mode, password);
-    }
-    if first == "certs" {
-        return Ok(Task::Certificates(arguments.command));
-    }
-    let transfer = TRANSFERS.iter().any(|name| first == name).then(|| arguments.command.clone());
-    let task = arguments.into_request(password)?;
-    match (task, transfer) {
-        (Task::Talk(request), Some(words)) => Ok(Task::Transfer { settings: request.settings, words }),
-        (task, _) => Ok(task),
+    match first.to_str() {
+        Some("certs") => Ok(Task::Certificates(arguments.command)),
+        Some("completions") => Ok(Task::Completions(arguments.command)),
+        Some("watch") => {
+            let chosen = live::read_watch(arguments.command.clone())?;
+            let (interval, repeat) =
+                (chosen.interval.unwrap_or(arguments.interval), chosen.rounds.or(arguments.repeat));
+            Arguments { interval, repeat, command: Vec::new(), ..arguments }.into_live(chosen.mode, environment)
+        }
+        Some("bench") => {
+            let settings = arguments.settings(environment)?;
+            Ok(Task::Bench { settings, words: arguments.command })
+        }
+        Some("export" | "import" | "backup") => {
+            let settings = arguments.settings(environment)?;
+            Ok(Task::Transfer { settings, words: arguments.command })
+        }
+        _ => arguments.into_request(environment),
     }
 }
 
-fn usage_error(kind: ErrorKind, text: &str) -> clap::Error {
+/// What is wrong, as clap says it of options.
+pub(super) fn usage_error(kind: ErrorKind, text: &str) -> clap::Error {
     Arguments::command().error(kind, text)
 }
 
 impl Arguments {
-    fn into_live(self, mode: Mode, environment_password: Option<String>) -> Result<Task, clap::Error> {
+    fn into_live(self, mode: Mode, environment: Environment) -> Result<Task, clap::Error> {
         if let Some(word) = self.command.first() {
             let text = format!("a live mode takes no command: '{}' is one too many", word.to_string_lossy());
             return Err(usage_error(ErrorKind::ArgumentConflict, &text));
         }
-        Ok(match self.into_request(environment_password)? {
+        Ok(match self.into_request(environment)? {
             Task::Talk(request) => Task::Live { mode, request },
             task => task,
         })
     }
 
-    fn into_request(self, environment_password: Option<String>) -> Result<Task, clap::Error> {
-        let uri = self.uri.unwrap_or_default();
-        if let Some(database) = uri.database.filter(|number| *number != 0) {
-            let text = format!("there is one database only: /{database} cannot be chosen");
-            return Err(usage_error(ErrorKind::ValueValidation, &text));
-        }
-        let user = self.user.or(uri.user);
-        let password = self.password.or(uri.password).or(environment_password);
-        let credentials = match (user, password) {
-            (user, Some(password)) => Some(Credentials { user, password }),
-            (None, None) => None,
-            (Some(_), None) => {
-                let text = "a user needs a password: give -a, or set DISCNT_CLI_AUTH";
-                return Err(usage_error(ErrorKind::MissingRequiredArgument, text));
-            }
-        };
-        let tls = TlsSettings {
-            authorities: self.cacert,
-            certificate: self.cert.zip(self.key),
-            server_name: self.sni,
-            insecure: self.insecure,
-        };
-        let wants_tls = self.tls || uri.tls;
-        if !wants_tls && tls != TlsSettings::default() {
-            let text = "--cacert, --cert, --key, --sni and --insecure are of use with --tls only";
-            return Err(usage_error(ErrorKind::ArgumentConflict, text));
-        }
-        let version = match (self.resp2, self.resp3, self.json) {
-            (_, true, _) => Version::Resp3,
-            (false, false, true) => Version::Resp3IfKnown,
-            _ => Version::Resp2,
-        };
+    fn into_request(self, environment: Environment) -> Result<Task, clap::Error> {
+        let settings = self.settings(environment)?;
         let format = match (self.raw, self.no_raw, self.json) {
             (true, ..) => Some(Format::Raw),
             (_, true, _) => Some(Format::Typed),
@@ -147,14 +137,7 @@ impl Arguments {
         };
         let command = self.command.into_iter();
         Ok(Task::Talk(Box::new(Request {
-            settings: Settings {
-                host: self.host.or(uri.host).unwrap_or_else(|| "127.0.0.1".into()),
-                port: self.port.or(uri.port).unwrap_or(5262),
-                credentials,
-                tls: wants_tls.then_some(tls),
-                version,
-                connect_timeout: self.timeout,
-            },
+            settings,
             format,
             command: command.map(OsString::into_encoded_bytes).collect(),
             last_from_input: self.last_from_input,
@@ -166,11 +149,12 @@ impl Arguments {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Version;
     use super::*;
 
     fn parsed(line: &str) -> Result<Task, clap::Error> {
         let words = std::iter::once("discnt-cli").chain(line.split_whitespace());
-        parse(words.map(OsString::from), None)
+        parse(words.map(OsString::from), Environment::default())
     }
 
     fn request(line: &str) -> Request {
@@ -217,13 +201,13 @@ mod tests {
     #[test]
     fn the_environment_gives_the_password_when_nothing_else_does() {
         let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
-        let password_of = |line: &str| match parse(words(line), Some("env".into())) {
+        let environment = Environment { password: Some("env".into()), ..Environment::default() };
+        let password_of = |line: &str| match parse(words(line), environment.clone()) {
             Ok(Task::Talk(request)) => request.settings.credentials.expect("accepted").password,
             other => panic!("{other:?}"),
         };
         assert_eq!(password_of("discnt-cli get a"), "env");
         assert_eq!(password_of("discnt-cli -a -own get a"), "-own");
-        assert_eq!(password_of("discnt-cli -u redis://:uri@h get a"), "uri");
     }
 
     #[test]
@@ -244,12 +228,14 @@ mod tests {
             ("-2 -3 get a", "--resp"),
             ("--cacert ca.crt get a", "--tls"),
             ("--tls --cert c.crt get a", "--key"),
-            ("--user app get a", "DISCNT_CLI_AUTH"),
+            ("--user app get a", "DISCNT_AUTH"),
             ("-u http://h get a", "redis://"),
             ("-i -1 get a", "seconds"),
             ("-t x get a", "seconds"),
             ("-x", "-x"),
             ("-u redis://h -p 1 get a", "--port"),
+            ("-s a.sock -p 1 get a", "--port"),
+            ("-s a.sock -u redis://h get a", "--uri"),
             ("-u redis://h/3 get a", "/3"),
             ("--stat get a", "takes no command"),
             ("--stat --top", "--top"),
@@ -297,12 +283,23 @@ mod tests {
     }
 
     #[test]
+    fn the_clients_own_commands_have_words_of_their_own() {
+        let Ok(Task::Bench { settings, words }) = parsed("-p 7711 bench incr -n 5 --json") else {
+            panic!("not a benchmark");
+        };
+        assert_eq!(settings.address(), "127.0.0.1:7711");
+        assert_eq!(words, ["bench", "incr", "-n", "5", "--json"].map(OsString::from));
+        let words = ["completions", "bash"].map(OsString::from).to_vec();
+        assert_eq!(parsed("completions bash").expect("accepted"), Task::Completions(words));
+    }
+
+    #[test]
     fn help_and_version_are_no_errors() {
         for line in ["--help", "--version"] {
             assert_eq!(parsed(line).expect_err("refused").exit_code(), 0);
         }
         let help = parsed("--help").expect_err("refused").to_string();
-        for word in ["Connection:", "TLS:", "Exit status:", "Examples:", "DISCNT_CLI_AUTH", "certs init"] {
+        for word in ["Connection:", "TLS:", "Exit status:", "Examples:", "DISCNT_AUTH", "DISCNT_URL", "certs init"] {
             assert!(help.contains(word), "{word}");
         }
     }

@@ -3,8 +3,10 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use super::colour::Paint;
 use super::display::Format;
 use super::exit::Exit;
+use super::report;
 use super::value::Value;
 
 /// How and where replies are printed.
@@ -27,7 +29,7 @@ impl Output {
     pub(super) fn reply<A: AsRef<[u8]>>(self, reply: &Value, command: &[A], place: &dyn Display) -> io::Result<()> {
         if reply.is_error() && self.format != Format::Json {
             let text = self.format.render(reply, command);
-            let text = [place.to_string().as_bytes(), &text].concat();
+            let text = [place.to_string().as_bytes(), &painted(text, Paint::of_errors())].concat();
             return io::stderr().lock().write_all(&text);
         }
         self.show(reply, command)
@@ -38,7 +40,14 @@ impl Output {
     /// # Errors
     /// That of the output.
     pub(super) fn show<A: AsRef<[u8]>>(self, reply: &Value, command: &[A]) -> io::Result<()> {
-        write(&self.format.render(reply, command))
+        let paint = Paint::of_output();
+        // Only types are for people. What other formats are for wants the bytes that came.
+        let for_people = self.format == Format::Typed;
+        if let Some(text) = for_people.then(|| report::render(command, reply, paint)).flatten() {
+            return write(text.as_bytes());
+        }
+        let text = self.format.render(reply, command);
+        write(&if for_people && reply.is_error() { painted(text, paint) } else { text })
     }
 
     /// Prints values one below the other, all at once.
@@ -62,7 +71,8 @@ pub(super) fn say(text: impl Display) -> io::Result<()> {
 /// Prints a message for the user to the error output.
 pub(super) fn warn(text: impl Display) {
     // Where there is no error output either, nobody is left to tell.
-    let _ = writeln!(io::stderr().lock(), "discnt-cli: {text}");
+    let name = Paint::of_errors().notable("discnt-cli:");
+    let _ = writeln!(io::stderr().lock(), "{name} {text}");
 }
 
 /// How to end when the output takes nothing more. That a reader had enough, as `head` does, is no failure.
@@ -74,7 +84,19 @@ pub(super) fn output_ended(error: &io::Error) -> Exit {
     Exit::Unusable
 }
 
-fn write(bytes: &[u8]) -> io::Result<()> {
+/// An error as it stands out; bytes that are no text stay as they are.
+fn painted(text: Vec<u8>, paint: Paint) -> Vec<u8> {
+    match String::from_utf8(text) {
+        Ok(text) => paint.bad(&text).into_bytes(),
+        Err(error) => error.into_bytes(),
+    }
+}
+
+/// Prints bytes to the output.
+///
+/// # Errors
+/// That of the output.
+pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
     out.flush()

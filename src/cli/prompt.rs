@@ -5,6 +5,7 @@ use std::env;
 use std::path::PathBuf;
 
 use rustyline::completion::Completer;
+use rustyline::config::Configurer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::{Hint, Hinter};
@@ -12,13 +13,16 @@ use rustyline::history::DefaultHistory;
 use rustyline::{ColorMode, CompletionType, Config, Context, Editor, Helper, Validator};
 
 use super::client::{Client, Notices};
+use super::colour::{Paint, choose};
 use super::docs::CommandDocs;
 use super::docs_reply::read_docs;
 use super::exit::Exit;
 use super::help::help;
 use super::hint::{complete, hint};
 use super::output::{Output, output_ended, say};
+use super::preferences::{self, Preference};
 use super::quote::split;
+use super::reason::plain_reason;
 use super::stream::{Ended, Replies};
 
 const HISTORY_LINES: usize = 2000;
@@ -39,7 +43,7 @@ pub(super) fn run(client: Client, output: Output) -> Exit {
         let _ = editor.load_history(path);
     }
     let mut prompt = Prompt { client, output, editor, history };
-    match prompt.run() {
+    match prompt.read_preferences().and_then(|()| prompt.run()) {
         Ok(()) => Exit::Answered,
         Err(error) => output_ended(&error),
     }
@@ -88,9 +92,14 @@ impl Prompt {
             return Ok(true);
         };
         match first.to_ascii_lowercase().as_slice() {
-            b"quit" | b"exit" => return Ok(false),
-            b"help" | b"?" => say(help(self.docs(), &words[1..]))?,
-            b"clear" => self.editor.clear_screen().map_err(std::io::Error::other)?,
+            b"quit" | b"exit" | b":quit" | b":exit" => return Ok(false),
+            b"help" | b"?" | b":help" | b":?" => say(help(self.docs(), &words[1..]))?,
+            b":set" => match preferences::parse(&words[1..]) {
+                Ok(preference) => self.set(preference),
+                Err(reason) => say(Paint::of_output().bad(&reason))?,
+            },
+            b":connect" => self.move_to(&words[1..])?,
+            b"clear" | b":clear" => self.editor.clear_screen().map_err(std::io::Error::other)?,
             b"connect" => self.move_to(&words[1..])?,
             name => {
                 self.run_command(&words)?;
@@ -123,7 +132,35 @@ impl Prompt {
         printed?;
         match reply {
             Ok(reply) => self.output.show(&reply, words),
-            Err(error) => say(error),
+            Err(error) => say(Paint::of_output().bad(&error.to_string())),
+        }
+    }
+
+    /// What the user wants of every prompt. A file that cannot be used costs what it says, not the session.
+    fn read_preferences(&mut self) -> std::io::Result<()> {
+        let Some(path) = preferences::file() else { return Ok(()) };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return say(format_args!("{}: {}", path.display(), plain_reason(&error))),
+        };
+        let (set, wrong) = preferences::read(&text);
+        set.into_iter().for_each(|preference| self.set(preference));
+        wrong.iter().try_for_each(|reason| say(format_args!("{}, {reason}", path.display())))
+    }
+
+    fn set(&mut self, preference: Preference) {
+        match preference {
+            Preference::Hints(shown) => {
+                if let Some(assistant) = self.editor.helper_mut() {
+                    assistant.hides_hints = !shown;
+                }
+            }
+            Preference::Colours(choice) => {
+                choose(choice);
+                self.editor.set_color_mode(color_mode());
+            }
+            Preference::Format(format) => self.output = Output::new(format),
         }
     }
 
@@ -174,7 +211,7 @@ impl Prompt {
                 }
                 Ok(true)
             }
-            Err(error) => say(error).map(|()| false),
+            Err(error) => say(Paint::of_output().bad(&error.to_string())).map(|()| false),
         }
     }
 
@@ -187,7 +224,8 @@ impl Prompt {
     fn read_docs(&mut self) {
         let reply = self.client.run(&["COMMAND", "DOCS"], &mut |_| ());
         let docs = reply.map(|reply| read_docs(&reply)).unwrap_or_default();
-        self.editor.set_helper(Some(Assistant { docs }));
+        let hides_hints = self.editor.helper().is_some_and(|assistant| assistant.hides_hints);
+        self.editor.set_helper(Some(Assistant { docs, hides_hints }));
     }
 
     fn keep(&mut self, line: &str) {
@@ -205,21 +243,23 @@ impl Prompt {
 }
 
 fn editor() -> rustyline::Result<Editor<Assistant, DefaultHistory>> {
-    let colours = if env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
-        ColorMode::Disabled
-    } else {
-        ColorMode::Enabled
-    };
     let config = Config::builder()
         .max_history_size(HISTORY_LINES)?
         .history_ignore_dups(true)?
         .history_ignore_space(true)
         .completion_type(CompletionType::List)
-        .color_mode(colours)
+        .color_mode(color_mode())
         .build();
     let mut editor = Editor::with_config(config)?;
     editor.set_helper(Some(Assistant::default()));
     Ok(editor)
+}
+
+fn color_mode() -> ColorMode {
+    match Paint::of_output() {
+        Paint::Plain => ColorMode::Disabled,
+        Paint::Ansi => ColorMode::Forced,
+    }
 }
 
 fn history_file() -> Option<PathBuf> {
@@ -248,6 +288,7 @@ fn has_password(line: &str) -> bool {
 #[derive(Default, Helper, Validator)]
 struct Assistant {
     docs: CommandDocs,
+    hides_hints: bool,
 }
 
 impl Completer for Assistant {
@@ -267,8 +308,8 @@ impl Hinter for Assistant {
     type Hint = ArgumentHint;
 
     fn hint(&self, line: &str, position: usize, _context: &Context<'_>) -> Option<ArgumentHint> {
-        let at_end = position == line.len();
-        at_end.then(|| hint(&self.docs, line)).flatten().map(ArgumentHint)
+        let wanted = position == line.len() && !self.hides_hints;
+        wanted.then(|| hint(&self.docs, line)).flatten().map(ArgumentHint)
     }
 }
 

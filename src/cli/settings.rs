@@ -11,6 +11,8 @@ pub(super) struct Settings {
     pub(super) host: String,
     /// Its TCP port.
     pub(super) port: u16,
+    /// The unix socket to connect to instead of host and port.
+    pub(super) socket: Option<PathBuf>,
     /// What to log in with.
     pub(super) credentials: Option<Credentials>,
     /// How to encrypt; `None` is plain TCP.
@@ -22,9 +24,11 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Host and port as people write them: an IPv6 address in brackets.
+    /// Host and port as people write them, an IPv6 address in brackets; or the path of the unix socket.
     pub(super) fn address(&self) -> String {
-        if self.host.contains(':') {
+        if let Some(path) = &self.socket {
+            path.display().to_string()
+        } else if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {
             format!("{}:{}", self.host, self.port)

@@ -1,11 +1,12 @@
-//! `redis://` addresses.
+//! `discnt://`, `redis://` and `unix://` addresses.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// What an address says of a server; all that it leaves out is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Uri {
-    /// Whether it is `rediss://`.
+    /// Whether it is `discnts://` or `rediss://`.
     pub(super) tls: bool,
     /// The user, with `%XX` decoded.
     pub(super) user: Option<String>,
@@ -15,6 +16,8 @@ pub(super) struct Uri {
     pub(super) host: Option<String>,
     /// The port.
     pub(super) port: Option<u16>,
+    /// The unix socket, of `unix://`; there is no host and no port then.
+    pub(super) socket: Option<PathBuf>,
     /// The number of the database, of which only Redis has more than one.
     pub(super) database: Option<u32>,
 }
@@ -23,8 +26,11 @@ pub(super) struct Uri {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum UriError {
     /// Another scheme, or none.
-    #[error("an address begins with redis:// or rediss://")]
+    #[error("an address begins with discnt://, redis:// or unix://, or with discnts:// or rediss:// for TLS")]
     Scheme,
+    /// No path behind `unix://`.
+    #[error("the path of a unix socket is missing: unix:///run/discnt/discnt.sock")]
+    Path,
     /// The port is not a number up to 65535.
     #[error("'{0}' is not a port")]
     Port(String),
@@ -45,8 +51,9 @@ impl FromStr for Uri {
     fn from_str(text: &str) -> Result<Self, UriError> {
         let (scheme, rest) = text.split_once("://").ok_or(UriError::Scheme)?;
         let tls = match scheme.to_ascii_lowercase().as_str() {
-            "redis" => false,
-            "rediss" => true,
+            "discnt" | "redis" => false,
+            "discnts" | "rediss" => true,
+            "unix" => return unix(rest),
             _ => return Err(UriError::Scheme),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -65,14 +72,39 @@ impl FromStr for Uri {
             database: database.transpose()?,
             ..Self::default()
         };
+        uri.log_in(login)?;
+        Ok(uri)
+    }
+}
+
+impl Uri {
+    fn log_in(&mut self, login: Option<&str>) -> Result<(), UriError> {
         if let Some(login) = login {
             // A single word is a password, as redis-cli takes it.
             let (user, password) = login.split_once(':').unwrap_or(("", login));
-            uri.user = Some(decode(user)?).filter(|user| !user.is_empty());
-            uri.password = Some(decode(password)?);
+            self.user = Some(decode(user)?).filter(|user| !user.is_empty());
+            self.password = Some(decode(password)?);
         }
-        Ok(uri)
+        Ok(())
     }
+}
+
+/// What stands behind `unix://`: a path, after who logs in.
+fn unix(rest: &str) -> Result<Uri, UriError> {
+    // Before the first slash: a path may have any sign in it, and a password of an address none.
+    let at = rest.find('/').ok_or(UriError::Path)?;
+    let (before, path) = rest.split_at(at);
+    let login = match before.strip_suffix('@') {
+        None if before.is_empty() => None,
+        None => return Err(UriError::Path),
+        Some(login) => Some(login),
+    };
+    if path == "/" {
+        return Err(UriError::Path);
+    }
+    let mut uri = Uri { socket: Some(decode(path)?.into()), ..Uri::default() };
+    uri.log_in(login)?;
+    Ok(uri)
 }
 
 fn split_place(place: &str) -> Result<(&str, Option<&str>), UriError> {
@@ -123,7 +155,7 @@ mod tests {
             password: given(password),
             host: given(host),
             port: Some(port).filter(|port| *port != 0),
-            database: None,
+            ..Uri::default()
         }
     }
 
@@ -139,6 +171,10 @@ mod tests {
             ("redis://u:p%3A%2f@x@h:1", uri(false, "u", "p:/@x", "h", 1)),
             ("redis://u:p@[::1]:1", uri(false, "u", "p", "::1", 1)),
             ("redis://[::1]", uri(false, "", "", "::1", 0)),
+            ("discnt://u:p@h:1", uri(false, "u", "p", "h", 1)),
+            ("discnts://h", uri(true, "", "", "h", 0)),
+            ("unix:///run/a.sock", Uri { socket: Some("/run/a.sock".into()), ..Uri::default() }),
+            ("unix://u:p@/a%20b", Uri { socket: Some("/a b".into()), ..uri(false, "u", "p", "", 0) }),
         ] {
             assert_eq!(text.parse::<Uri>().as_ref(), Ok(&expected), "{text}");
         }
@@ -149,6 +185,10 @@ mod tests {
         for (text, expected) in [
             ("h:1", UriError::Scheme),
             ("http://h", UriError::Scheme),
+            ("unix://", UriError::Path),
+            ("unix:///", UriError::Path),
+            ("unix://a.sock", UriError::Path),
+            ("unix://run/a.sock", UriError::Path),
             ("redis://h:x", UriError::Port("x".into())),
             ("redis://h:70000", UriError::Port("70000".into())),
             ("redis://::1:5262", UriError::Brackets),

@@ -114,6 +114,8 @@ pub(crate) struct Ran {
 pub(crate) fn run(words: &[&str], environment: &[(&str, &str)], input: &[u8]) -> Ran {
     let mut client = Command::new(env!("CARGO_BIN_EXE_discnt-cli"))
         .args(words)
+        .env_remove("DISCNT_URL")
+        .env_remove("DISCNT_AUTH")
         .env_remove("DISCNT_CLI_AUTH")
         .env_remove("REDISCLI_AUTH")
         .envs(environment.iter().copied())

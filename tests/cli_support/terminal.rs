@@ -36,7 +36,13 @@ impl Terminal {
         // A session of its own, with this as its terminal, so that Ctrl-C and a change of size are signals.
         let mut command = Command::new("setsid");
         command.args(["--ctty", env!("CARGO_BIN_EXE_discnt-cli")]).args(words);
-        command.env("TERM", "xterm").env("DISCNT_CLI_HISTFILE", "").stdin(end()).stdout(end()).stderr(end());
+        command
+            .env("TERM", "xterm")
+            .env("DISCNT_CLI_HISTFILE", "")
+            .env("DISCNT_CLI_RCFILE", "")
+            .stdin(end())
+            .stdout(end())
+            .stderr(end());
         for name in ["DISCNT_CLI_AUTH", "REDISCLI_AUTH", "NO_COLOR", "DISCNT_AUTH", "DISCNT_URL"] {
             command.env_remove(name);
         }

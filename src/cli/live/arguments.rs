@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser};
+use clap::{ArgAction, Args, CommandFactory, Parser};
 
 use super::{Measure, Mode};
 use crate::cli::arguments::seconds;
@@ -114,6 +114,11 @@ struct WatchArguments {
     /// The counters
     #[arg(value_name = "NAME", required = true)]
     names: Vec<OsString>,
+}
+
+/// The command, for manuals and completions.
+pub(in crate::cli) fn watch_definition() -> clap::Command {
+    WatchArguments::command().name("watch")
 }
 
 /// What was chosen with `watch`.

@@ -6,8 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::SockRef;
 
-use crate::cli::connection::{Connection, Stream};
+use crate::cli::connection::Connection;
 use crate::cli::tls::TlsStream;
+use crate::cli::transport::Stream;
 
 /// The two ways of a connection, neither of which blocks.
 pub(super) struct Duplex {

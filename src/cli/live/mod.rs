@@ -23,7 +23,7 @@ mod watch;
 use std::io;
 use std::time::Duration;
 
-pub(super) use arguments::{ModeArguments, read_watch};
+pub(super) use arguments::{ModeArguments, read_watch, watch_definition};
 
 use super::client::Client;
 use super::display::Format;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 
 use super::format::Format;
 use crate::cli::uri::Uri;
@@ -156,6 +156,11 @@ pub(super) struct Import {
     pub(super) from_insecure: bool,
 }
 
+/// The commands, for manuals and completions.
+pub(in crate::cli) fn definitions() -> Vec<clap::Command> {
+    Arguments::command().get_subcommands().cloned().collect()
+}
+
 /// Reads the words, `export` or `import` first.
 pub(super) fn parse(words: Vec<OsString>) -> Result<Action, clap::Error> {
     Ok(Arguments::try_parse_from(words)?.action)
@@ -177,7 +182,6 @@ fn place(text: &str) -> Result<Uri, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn parsed(line: &str) -> Result<Action, clap::Error> {
         parse(line.split(' ').map(OsString::from).collect())

@@ -11,14 +11,14 @@ use crate::cli::output::warn;
 
 /// Whether the user wants it to end.
 #[derive(Clone, Default)]
-pub(super) struct Interrupt {
+pub(in crate::cli) struct Interrupt {
     asked: Arc<AtomicBool>,
     last_words: Arc<Mutex<String>>,
 }
 
 impl Interrupt {
     /// Listens for Ctrl-C, and for what ends a service, from now on. Where that cannot be, they end the program as ever.
-    pub(super) fn listen() -> Self {
+    pub(in crate::cli) fn listen() -> Self {
         let interrupt = Self::default();
         let listener = interrupt.clone();
         let (ready, is_ready) = std::sync::mpsc::channel();
@@ -48,12 +48,12 @@ impl Interrupt {
     }
 
     /// Whether it was asked for.
-    pub(super) fn is_asked(&self) -> bool {
+    pub(in crate::cli) fn is_asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }
 
     /// What to say when it must end at once.
-    pub(super) fn set_last_words(&self, words: String) {
+    pub(in crate::cli) fn set_last_words(&self, words: String) {
         *self.last_words.lock().unwrap_or_else(PoisonError::into_inner) = words;
     }
 }

@@ -34,6 +34,9 @@ use std::ffi::OsString;
 use super::exit::Exit;
 use super::settings::Settings;
 use arguments::Action;
+pub(super) use arguments::definitions;
+pub(super) use interrupt::Interrupt;
+pub(super) use progress::grouped;
 
 /// Does what the words say, `export` or `import` first, with the server of `settings`.
 pub(super) fn run(settings: Settings, words: Vec<OsString>) -> Exit {

@@ -86,7 +86,7 @@ pub(super) fn counters(number: u64) -> String {
 }
 
 /// The number with a comma between each three digits.
-pub(super) fn grouped(number: u64) -> String {
+pub(in crate::cli) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -141,6 +141,7 @@ pub(super) fn open_source(
     let source = Settings {
         host: uri.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned()),
         port: uri.port.unwrap_or(default_port),
+        socket: uri.socket.clone(),
         credentials: password.map(|password| Credentials { user: uri.user.clone(), password }),
         tls: uri.tls.then_some(tls),
         version: Version::Resp2,

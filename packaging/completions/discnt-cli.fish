@@ -1,0 +1,224 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_discnt_cli_global_optspecs
+    string join \n h/host= p/port= s/socket= u/uri= a/pass= no-auth-warning user= t/timeout= tls cacert= cert= key= sni= insecure 2/resp2 3/resp3 raw no-raw json color= x r/repeat= i/interval= help V/version
+end
+
+function __fish_discnt_cli_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_discnt_cli_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_discnt_cli_using_subcommand
+    set -l cmd (__fish_discnt_cli_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s h -l host -d 'The node\'s host name or address [default: 127.0.0.1]' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s p -l port -d 'The node\'s port for clients [default: 5262]' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s s -l socket -d 'The node\'s unix socket, instead of host and port' -r -F
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s u -l uri -d 'All in one: discnt://[[USER]:PASSWORD@]HOST[:PORT] or redis://..., with TLS discnts:// or rediss://; or unix://[[USER]:PASSWORD@]/PATH' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s a -l pass -d 'The password; DISCNT_AUTH keeps it out of the list of processes' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l user -d 'The user that the password is for [default: the server\'s default user]' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s t -l timeout -d 'How long to wait for a connection, in seconds' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l cacert -d 'The certificates (PEM) of the authorities that the server\'s certificate may be from' -r -F
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l cert -d 'The certificate (PEM) to show to the server' -r -F
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l key -d 'The private key (PEM) of --cert' -r -F
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l sni -d 'The name that the server\'s certificate has to be for [default: the host]' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l color -d 'When to use colours; NO_COLOR in the environment is --color never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Into pipes and files, too'
+never\t'Nowhere'"
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s r -l repeat -d 'Run the command N times, on one connection' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s i -l interval -d 'Wait between the runs of -r, in seconds' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l no-auth-warning -d 'Do not warn of a password on the command line'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l tls -d 'Encrypt the connection'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l insecure -d 'Take any certificate: encrypted, but it could be anyone'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s 2 -l resp2 -d 'Speak RESP2 [default, except with --json]'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s 3 -l resp3 -d 'Speak RESP3, with maps, sets, truth values and doubles'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l raw -d 'Bare values, on a terminal too'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l no-raw -d 'Typed values, into a pipe or a file too'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l json -d 'One line of JSON for each reply: maps as objects, amounts as strings, an error as {"error": "..."}'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s x -d 'Read the last argument of the command from the input, to its end and as it is'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l help -d 'Print this help'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s V -l version -d 'Print the version'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "certs" -d 'Makes and shows certificate authorities and the certificates of nodes'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "bench" -d 'Measure how fast the server answers, with a table of latencies'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "completions" -d 'Print completions for a shell'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "export" -d 'Write all counters of the server to a file or to the output'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "import" -d 'Set counters of the server from a file or from another server'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "backup" -d 'Make a backup of all that the server holds, for discnt-server --restore; docs/BACKUP.md tells more'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "incr" -d 'Adds one to a counter, which is made if it does not exist'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "incrby" -d 'Adds an amount, which may be a decimal, to a counter'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "incrbyfloat" -d 'Adds an amount to a counter, exactly, and answers text'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "decr" -d 'Takes one from a counter, which is made if it does not exist'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "decrby" -d 'Takes an amount, which may be a decimal, from a counter'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "mincrby" -d 'Adds one amount to several counters, to all of them or to none'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "mincrbyeach" -d 'Adds to each of several counters an amount of its own, to all of them or to none'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "set" -d 'Gives a counter a value; increments elsewhere that this node has not seen stay counted on top of it'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "get" -d 'Reads a counter; with STATE also whether all nodes are within reach, with BOUND how far from the truth it may be, with ENTRY the precision that was set'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "mget" -d 'Reads several counters'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "precision" -d 'Shows or sets how far a reading of a counter may be from the truth, on all nodes'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "exists" -d 'Counts which of the names are counters'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "del" -d 'Deletes counters in the whole cluster; an increment elsewhere that this node has not seen brings the counter back with that increment'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "unlink" -d 'Deletes counters, exactly as DEL does'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "type" -d 'Tells whether a counter exists, in the word that Redis has for it'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "keys" -d 'Lists all counters whose names match a pattern; SCAN does the same in small steps'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "scan" -d 'Lists counters step by step; those that exist all the while are listed at least once'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "dbsize" -d 'Counts the counters that exist'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "subscribe" -d 'Has the values of counters sent, at once and then at most once a second, as they change'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "isubscribe" -d 'Subscribes to counters, whose values are sent at most once in so many seconds'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "unsubscribe" -d 'Ends subscriptions to counters, all of them if none is named'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "psubscribe" -d 'Has the values of all counters whose names match a pattern sent as they change, at most once a second each'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "punsubscribe" -d 'Ends subscriptions to patterns, all of them if none is given'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "pubsub" -d 'Shows what the clients of this node are subscribed to'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "publish" -d 'Refuses: counters publish themselves'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "object" -d 'Tells of a counter what Redis tells of a string'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "flushall" -d 'Deletes all counters in the whole cluster, each as DEL does: an increment elsewhere that this node has not seen brings its counter back with that increment'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "flushdb" -d 'Deletes all counters in the whole cluster, exactly as FLUSHALL does'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "multi" -d 'Begins a transaction: what follows is queued until EXEC'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "exec" -d 'Runs what was queued since MULTI; other clients of this node see all of it or nothing'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "discard" -d 'Forgets what was queued since MULTI, and what WATCH was told'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "watch" -d 'Has the next EXEC run nothing if one of these counters has changed on this node'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "unwatch" -d 'Forgets what WATCH was told'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "ping" -d 'Answers, to show that the node is there'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "echo" -d 'Answers what it is given'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "select" -d 'Chooses a database, of which there is only number 0'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "reset" -d 'Takes the connection back to how it was when it was made: RESP2, no name, no subscriptions, no transaction, no MONITOR, password not given'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "quit" -d 'Ends the connection once all replies before it are sent'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "auth" -d 'Gives the password; the only user is called default'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "hello" -d 'Chooses the protocol, gives the password and names the connection; alone it shows the nodes of the cluster'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "client" -d 'Shows the connections, names one\'s own, ends or pauses others'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "info" -d 'Shows figures about the node'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "time" -d 'Shows the node\'s wall clock'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "config" -d 'Shows and changes the configuration'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "save" -d 'Writes all that changed to disk, and answers when it is there'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "bgsave" -d 'Writes all that changed to disk, and answers at once'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "lastsave" -d 'Tells when everything was last on disk'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "shutdown" -d 'Stops the server, as SIGTERM does'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "memory" -d 'Tells what counters and the process take in memory'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "slowlog" -d 'Shows the requests that took commands.slowlog_slower_than_micros or longer'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "latency" -d 'Shows what took commands.latency_threshold_ms or longer, and how long commands take'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "monitor" -d 'Shows every request that this node runs, until RESET or QUIT'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "debug" -d 'Shows what the node holds, where debug.enabled = true allows it'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "command" -d 'Describes all commands'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "cluster" -d 'Joins nodes and shows them'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "wait" -d 'Waits until other nodes have everything that this connection has counted'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "waitaof" -d 'Waits until disks, here and on other nodes, have everything that this connection has counted'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and not __fish_seen_subcommand_from init issue show" -f -a "init" -d 'Make an authority: ca.crt, and ca.key that only its owner can read; one that is there is left alone'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and not __fish_seen_subcommand_from init issue show" -f -a "issue" -d 'Make a key and a certificate for a node; a key that is there is kept, and with it the node\'s id'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and not __fish_seen_subcommand_from init issue show" -f -a "show" -d 'Print whose a certificate is, from whom, how long it is valid, the node\'s id and the fingerprint'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from init" -l dir -d 'Where to put it' -r -F
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from init" -l name -d 'What to call it in its certificate' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from init" -l days -d 'How long it is valid' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from issue" -l dir -d 'Where the authority is' -r -F
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from issue" -l out -d 'Where to put the files [default: the authority\'s directory]' -r -F
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from issue" -l name -d 'What to call the files: NAME.crt and NAME.key' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from issue" -l days -d 'How long the certificate is valid; never longer than the authority' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -s c -l clients -d 'Clients, each with a connection of its own' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -s n -l requests -d 'Requests of each mix, of all clients together [default: 100000]' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -s d -l duration -d 'How long to send each mix, in seconds, instead of a number of requests' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -s P -l pipeline -d 'Requests that a client sends at once before it reads their answers' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -s r -l names -d 'How many names there are' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -l rate -d 'Requests a second, of all clients together: each is due at its time' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -l prefix -d 'What the names begin with' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -l seed -d 'Which of all possible orders the names come in' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -l clean -d 'Delete the names at the end; with -n 0 only that'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -l json -d 'One line of JSON for each mix, times in microseconds'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand export" -l format -d 'How to write [default: what FILE ends in (.csv, .jsonl), else csv]' -r -f -a "csv\t'Comma-separated values, RFC 4180'
+jsonl\t'One JSON object a line'"
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand export" -s o -l output -d 'Where to write [default: the output]' -r -F
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand export" -l match -d 'Only counters whose names match, as with SCAN: \'visits:*\'' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l from-redis -d 'Import from Redis: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], or rediss:// for TLS' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l from-discnt -d 'Import from a running node of the C program Discnt' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l format -d 'How the file is written [default: as its first line looks]' -r -f -a "csv\t'Comma-separated values, RFC 4180'
+jsonl\t'One JSON object a line'"
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l from-line -d 'Leave out the lines before this one, as an interrupted import says' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l match -d 'Only names that match: \'visits:*\'' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l from-cacert -d 'The certificates (PEM) of the authorities that the certificate of a rediss:// server may be from' -r -F
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l from-sni -d 'The name that its certificate has to be for [default: the host]' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l skip-existing -d 'Leave counters alone that exist'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -s v -l verbose -d 'List on the error output what is left out'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l check -d 'Only check the file'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l edited -d 'The export was changed on purpose: do not compare its counters with what its last line tells'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l resume -d 'Keep in FILE.import-state how far it came, and go on from there'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l skip-expiring -d 'Leave out keys that Redis will let expire; counters never do'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l from-insecure -d 'Take any certificate of a rediss:// server'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand pubsub; and not __fish_seen_subcommand_from channels help numpat numsub" -f -a "channels" -d 'Lists the counters that somebody is subscribed to by name'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand pubsub; and not __fish_seen_subcommand_from channels help numpat numsub" -f -a "help" -d 'Lists the subcommands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand pubsub; and not __fish_seen_subcommand_from channels help numpat numsub" -f -a "numpat" -d 'Counts the patterns that somebody is subscribed to'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand pubsub; and not __fish_seen_subcommand_from channels help numpat numsub" -f -a "numsub" -d 'Counts the clients that are subscribed to each of these counters by name'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand object; and not __fish_seen_subcommand_from encoding freq help idletime refcount" -f -a "encoding" -d 'Tells how Redis would keep a string with the counter\'s value'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand object; and not __fish_seen_subcommand_from encoding freq help idletime refcount" -f -a "freq" -d 'Is not answered: how often a counter is read is not tracked'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand object; and not __fish_seen_subcommand_from encoding freq help idletime refcount" -f -a "help" -d 'Lists the subcommands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand object; and not __fish_seen_subcommand_from encoding freq help idletime refcount" -f -a "idletime" -d 'Is not answered: when a counter was read is not tracked'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand object; and not __fish_seen_subcommand_from encoding freq help idletime refcount" -f -a "refcount" -d 'Tells how many names a counter has'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "caching" -d 'Refused: there is no tracking that it could change'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "getname" -d 'Shows the name of the connection'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "getredir" -d 'Shows where invalidations go: nowhere, as there is no tracking'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "help" -d 'Lists the subcommands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "id" -d 'Shows the number of the connection, which no other ever has'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "info" -d 'Shows the connection as CLIENT LIST does'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "kill" -d 'Closes the connections to which all filters apply, or the one from this address'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "list" -d 'Shows all connections of this node'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "no-evict" -d 'Marks the connection as one that is not to be closed for want of memory, which no connection is here'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "no-touch" -d 'Marks the connection as one whose reads do not count as use, which no reads do here'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "pause" -d 'Has requests of all connections of this node wait for so many milliseconds'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "reply" -d 'Turns the replies to this connection\'s requests off and on'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "setinfo" -d 'Tells the name or the version of the client library'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "setname" -d 'Names the connection; the empty name takes the name away'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "tracking" -d 'Answers OK to OFF; client-side caching is not offered'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "trackinginfo" -d 'Shows that tracking is off'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "unblock" -d 'Ends the waiting of a connection that is in WAIT or WAITAOF'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand client; and not __fish_seen_subcommand_from caching getname getredir help id info kill list no-evict no-touch pause reply setinfo setname tracking trackinginfo unblock unpause" -f -a "unpause" -d 'Ends the pause that CLIENT PAUSE began'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand config; and not __fish_seen_subcommand_from get help resetstat rewrite set" -f -a "get" -d 'Shows the settings whose names match one of the patterns'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand config; and not __fish_seen_subcommand_from get help resetstat rewrite set" -f -a "help" -d 'Lists the subcommands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand config; and not __fish_seen_subcommand_from get help resetstat rewrite set" -f -a "resetstat" -d 'Counts anew what INFO counts of commands and connections, and LATENCY HISTOGRAM'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand config; and not __fish_seen_subcommand_from get help resetstat rewrite set" -f -a "rewrite" -d 'Writes the settings that CONFIG SET has changed into the configuration file'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand config; and not __fish_seen_subcommand_from get help resetstat rewrite set" -f -a "set" -d 'Changes settings while the node runs: all of them, or none'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand memory; and not __fish_seen_subcommand_from doctor help stats usage" -f -a "doctor" -d 'Says in words whether there is anything to do about memory'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand memory; and not __fish_seen_subcommand_from doctor help stats usage" -f -a "help" -d 'Lists the subcommands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand memory; and not __fish_seen_subcommand_from doctor help stats usage" -f -a "stats" -d 'Shows the figures of memory'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand memory; and not __fish_seen_subcommand_from doctor help stats usage" -f -a "usage" -d 'Estimates what a counter takes in memory'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand slowlog; and not __fish_seen_subcommand_from get help len reset" -f -a "get" -d 'Shows the newest of them'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand slowlog; and not __fish_seen_subcommand_from get help len reset" -f -a "help" -d 'Lists the subcommands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand slowlog; and not __fish_seen_subcommand_from get help len reset" -f -a "len" -d 'Counts them'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand slowlog; and not __fish_seen_subcommand_from get help len reset" -f -a "reset" -d 'Forgets them'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand latency; and not __fish_seen_subcommand_from doctor graph help histogram history latest reset" -f -a "doctor" -d 'Says in words what took long, and what to do about it'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand latency; and not __fish_seen_subcommand_from doctor graph help histogram history latest reset" -f -a "graph" -d 'Draws the events of one kind over time'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand latency; and not __fish_seen_subcommand_from doctor graph help histogram history latest reset" -f -a "help" -d 'Lists the subcommands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand latency; and not __fish_seen_subcommand_from doctor graph help histogram history latest reset" -f -a "histogram" -d 'Shows how long commands took, since the start or the last CONFIG RESETSTAT'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand latency; and not __fish_seen_subcommand_from doctor graph help histogram history latest reset" -f -a "history" -d 'Lists the events of one kind'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand latency; and not __fish_seen_subcommand_from doctor graph help histogram history latest reset" -f -a "latest" -d 'Shows the last event of each kind'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand latency; and not __fish_seen_subcommand_from doctor graph help histogram history latest reset" -f -a "reset" -d 'Forgets the events of some kinds, or of all'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand debug; and not __fish_seen_subcommand_from counter digest flushall help prediction reload reset sleep" -f -a "counter" -d 'Shows all that the node holds of a counter, and what of it the other nodes have said they have'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand debug; and not __fish_seen_subcommand_from counter digest flushall help prediction reload reset sleep" -f -a "digest" -d 'Shows one hash of all counters, which is the same on all nodes that agree'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand debug; and not __fish_seen_subcommand_from counter digest flushall help prediction reload reset sleep" -f -a "flushall" -d 'Deletes all counters in the whole cluster, exactly as FLUSHALL does'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand debug; and not __fish_seen_subcommand_from counter digest flushall help prediction reload reset sleep" -f -a "help" -d 'Lists the subcommands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand debug; and not __fish_seen_subcommand_from counter digest flushall help prediction reload reset sleep" -f -a "prediction" -d 'Shows what the node knows of how a counter moves'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand debug; and not __fish_seen_subcommand_from counter digest flushall help prediction reload reset sleep" -f -a "reload" -d 'Writes all that changed to disk, reads all of it back as a start does, and holds it against memory'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand debug; and not __fish_seen_subcommand_from counter digest flushall help prediction reload reset sleep" -f -a "reset" -d 'Deletes all counters in the whole cluster, exactly as FLUSHALL does'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand debug; and not __fish_seen_subcommand_from counter digest flushall help prediction reload reset sleep" -f -a "sleep" -d 'Answers after a time; other clients are served meanwhile'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand command; and not __fish_seen_subcommand_from count docs getkeys getkeysandflags help info list" -f -a "count" -d 'Counts the commands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand command; and not __fish_seen_subcommand_from count docs getkeys getkeysandflags help info list" -f -a "docs" -d 'Documents commands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand command; and not __fish_seen_subcommand_from count docs getkeys getkeysandflags help info list" -f -a "getkeys" -d 'Finds the names of counters in a request'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand command; and not __fish_seen_subcommand_from count docs getkeys getkeysandflags help info list" -f -a "getkeysandflags" -d 'Finds the names of counters in a request, and what it does with them'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand command; and not __fish_seen_subcommand_from count docs getkeys getkeysandflags help info list" -f -a "help" -d 'Lists the subcommands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand command; and not __fish_seen_subcommand_from count docs getkeys getkeysandflags help info list" -f -a "info" -d 'Describes some commands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand command; and not __fish_seen_subcommand_from count docs getkeys getkeysandflags help info list" -f -a "list" -d 'Lists the names of commands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "forget" -d 'Keeps a node out of the cluster until it is met again; its counts stay'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "help" -d 'Lists the subcommands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "info" -d 'Shows how the cluster is'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "meet" -d 'Joins this node\'s cluster with that of another node'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "myid" -d 'Shows this node\'s id'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "nodes" -d 'Lists the nodes that this node knows'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "reset" -d 'Leaves the cluster and keeps all counters; HARD also takes a new identity'

@@ -1,0 +1,49 @@
+//! The whole command line in one place, for manuals and completions. Words are parsed part by part, where they are used.
+
+use clap::{Command, CommandFactory};
+
+use super::arguments::Arguments;
+use super::{bench, certs, completions, live, transfer};
+use crate::command::{COMMANDS, CommandSpecification};
+
+/// The options and the client's own commands, as `--help` tells them.
+pub fn definition() -> Command {
+    let own = [certs::definition(), bench::definition(), completions::definition(), live::watch_definition()];
+    Arguments::command().disable_help_subcommand(true).subcommands(
+        own.into_iter().chain(transfer::definitions()).map(|command| command.version(env!("CARGO_PKG_VERSION"))),
+    )
+}
+
+/// The same with the commands of a server as well: those of this version.
+pub fn definition_with_commands() -> Command {
+    let own = definition();
+    let words: Vec<Command> = COMMANDS
+        .iter()
+        .filter(|command| own.find_subcommand(command.name).is_none())
+        .map(|command| word(command).subcommands(command.subcommands.iter().map(word)))
+        .collect();
+    own.subcommands(words)
+}
+
+fn word(command: &CommandSpecification) -> Command {
+    Command::new(command.name).about(command.summary).disable_help_flag(true).disable_help_subcommand(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_has_the_clients_own_commands_and_those_of_the_server() {
+        definition_with_commands().debug_assert();
+        let own = definition();
+        for name in ["certs", "export", "import", "backup", "bench", "completions", "watch"] {
+            assert!(own.find_subcommand(name).is_some(), "{name}");
+        }
+        assert!(own.find_subcommand("incr").is_none());
+        let all = definition_with_commands();
+        let cluster = all.find_subcommand("cluster").expect("a command");
+        assert!(cluster.find_subcommand("nodes").is_some());
+        assert_eq!(all.get_subcommands().filter(|command| command.get_name() == "backup").count(), 1);
+    }
+}
