@@ -7,6 +7,8 @@
 //!     DISCNT_TORTURE_INPUTS=1000000 cargo test --release --test torture -- --nocapture
 //!     DISCNT_TORTURE_FIRST=SEED DISCNT_TORTURE_INPUTS=1 cargo test --test torture
 
+#![allow(clippy::print_stdout)] // The figures are what a long run is run for.
+
 #[path = "../server_support/mod.rs"]
 mod server_support;
 
@@ -22,7 +24,7 @@ mod requests;
 mod talk;
 mod worker;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -57,7 +59,7 @@ fn every_input_is_answered_as_it_should_be_and_leaves_nothing_behind() {
 }
 
 /// Carries out these inputs, while somebody else is served.
-fn torment(server: &Server, socket: &PathBuf, seeds: std::ops::Range<u64>, tally: &mut Tally) -> std::time::Duration {
+fn torment(server: &Server, socket: &Path, seeds: std::ops::Range<u64>, tally: &mut Tally) -> std::time::Duration {
     let seeds = Seeds::new(seeds);
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
