@@ -428,7 +428,7 @@ _discnt__cli() {
 
     case "${cmd}" in
         discnt__cli)
-            opts="-h -p -s -u -a -t -2 -3 -x -r -i -V --host --port --socket --uri --pass --no-auth-warning --user --timeout --tls --cacert --cert --key --sni --insecure --resp2 --resp3 --raw --no-raw --json --color --repeat --interval --help --version certs bench completions export import backup incr incrby incrbyfloat decr decrby mincrby mincrbyeach set get mget precision exists del unlink type keys scan dbsize subscribe isubscribe unsubscribe psubscribe punsubscribe pubsub publish object flushall flushdb multi exec discard watch unwatch ping echo select reset quit auth hello client info time config save bgsave lastsave shutdown memory slowlog latency monitor debug command cluster wait waitaof"
+            opts="-h -p -s -u -a -t -2 -3 -x -r -i -V --host --port --socket --uri --pass --no-auth-warning --user --timeout --tls --cacert --cert --key --sni --insecure --resp2 --resp3 --raw --no-raw --json --color --repeat --interval --help --version --pipe --pipe-timeout --scan --stat --latency --latency-history --latency-dist --top --pattern --count certs watch bench completions export import backup incr incrby incrbyfloat decr decrby mincrby mincrbyeach set get mget precision exists del unlink type keys scan dbsize subscribe isubscribe unsubscribe psubscribe punsubscribe pubsub publish object flushall flushdb multi exec discard unwatch ping echo select reset quit auth hello client info time config save bgsave lastsave shutdown memory slowlog latency monitor debug command cluster wait waitaof"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -519,6 +519,18 @@ _discnt__cli() {
                     return 0
                     ;;
                 -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pipe-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pattern)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --count)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2530,12 +2542,28 @@ _discnt__cli() {
             return 0
             ;;
         discnt__cli__subcmd__watch)
-            opts=""
+            opts="-i -r --interval --repeat --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repeat)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

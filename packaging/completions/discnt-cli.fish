@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_discnt_cli_global_optspecs
-    string join \n h/host= p/port= s/socket= u/uri= a/pass= no-auth-warning user= t/timeout= tls cacert= cert= key= sni= insecure 2/resp2 3/resp3 raw no-raw json color= x r/repeat= i/interval= help V/version
+    string join \n h/host= p/port= s/socket= u/uri= a/pass= no-auth-warning user= t/timeout= tls cacert= cert= key= sni= insecure 2/resp2 3/resp3 raw no-raw json color= x r/repeat= i/interval= help V/version pipe pipe-timeout= scan stat latency latency-history latency-dist top pattern= count=
 end
 
 function __fish_discnt_cli_needs_command
@@ -38,8 +38,11 @@ complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l sni -d 'The name 
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l color -d 'When to use colours; NO_COLOR in the environment is --color never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Into pipes and files, too'
 never\t'Nowhere'"
-complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s r -l repeat -d 'Run the command N times, on one connection' -r
-complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s i -l interval -d 'Wait between the runs of -r, in seconds' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s r -l repeat -d 'Run the command N times, on one connection; end a live mode after N lines or pictures' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s i -l interval -d 'Wait between the runs of -r, in seconds; the interval of a live mode' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l pipe-timeout -d 'With --pipe: how long the last replies may take, each; 0 for as long as it takes [default: 30]' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l pattern -d 'With --scan and --top: only names that match, such as \'visits:*\'' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l count -d 'With --scan: how many places to look at with each SCAN; with --top: how many counters to print into a pipe' -r
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l no-auth-warning -d 'Do not warn of a password on the command line'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l tls -d 'Encrypt the connection'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l insecure -d 'Take any certificate: encrypted, but it could be anyone'
@@ -51,7 +54,15 @@ complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l json -d 'One line
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s x -d 'Read the last argument of the command from the input, to its end and as it is'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l help -d 'Print this help'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s V -l version -d 'Print the version'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l pipe -d 'Send what comes from the input, RESP or lines, at full speed; print how many replies and errors came'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l scan -d 'Print the names of all counters, one a line, found by SCAN'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l stat -d 'Print a line a second: counters, clients, requests, memory, peers'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l latency -d 'Measure how long a PING takes, again and again; into a pipe, one line after a second'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l latency-history -d 'The same, with a new line every 15 seconds'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l latency-dist -d 'The same, as a line a second that says which part took how long'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l top -d 'Show the counters that change most, live'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "certs" -d 'Makes and shows certificate authorities and the certificates of nodes'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "watch" -d 'Shows counters as they change'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "bench" -d 'Measure how fast the server answers, with a table of latencies'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "completions" -d 'Print completions for a shell'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "export" -d 'Write all counters of the server to a file or to the output'
@@ -88,7 +99,6 @@ complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "flushdb" -d 'Del
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "multi" -d 'Begins a transaction: what follows is queued until EXEC'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "exec" -d 'Runs what was queued since MULTI; other clients of this node see all of it or nothing'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "discard" -d 'Forgets what was queued since MULTI, and what WATCH was told'
-complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "watch" -d 'Has the next EXEC run nothing if one of these counters has changed on this node'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "unwatch" -d 'Forgets what WATCH was told'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "ping" -d 'Answers, to show that the node is there'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -a "echo" -d 'Answers what it is given'
@@ -124,6 +134,9 @@ complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from issue" -l out -d 'Where to put the files [default: the authority\'s directory]' -r -F
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from issue" -l name -d 'What to call the files: NAME.crt and NAME.key' -r
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from issue" -l days -d 'How long the certificate is valid; never longer than the authority' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand watch" -s i -l interval -d 'How often a value is told of and the table drawn, in seconds from 0.1 [default: 1]' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand watch" -s r -l repeat -d 'End after N pictures, or into a pipe after N lines' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand watch" -l help -d 'Print this help'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -s c -l clients -d 'Clients, each with a connection of its own' -r
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -s n -l requests -d 'Requests of each mix, of all clients together [default: 100000]' -r
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -s d -l duration -d 'How long to send each mix, in seconds, instead of a number of requests' -r
