@@ -174,6 +174,27 @@ fn changed_settings_are_written_into_the_file_and_hold_after_the_next_start() {
 }
 
 #[test]
+fn rewrites_at_the_same_time_all_leave_a_whole_file() {
+    let ground = Ground::new();
+    let server = with_file(&ground, "[resp] # for clients\ntimeout_seconds = 1 # not long\n");
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let mut client = server.client();
+            scope.spawn(move || {
+                for round in 0..30 {
+                    assert_eq!(client.ask(&format!("CONFIG SET timeout {}", 1000 + 100 * writer + round)), "OK");
+                    assert_eq!(client.ask("CONFIG REWRITE"), "OK");
+                }
+            });
+        }
+    });
+    let timeout = server.ask("CONFIG GET timeout");
+    let timeout = timeout.trim_matches(['[', ']']).replace("timeout ", "timeout_seconds = ");
+    let text = fs::read_to_string(ground.path("discnt.toml")).expect("it is there");
+    assert_eq!(text, format!("[resp] # for clients\n{timeout} # not long\n"));
+}
+
+#[test]
 fn a_rewrite_that_cannot_be_says_why_and_leaves_the_file() {
     let ground = Ground::new();
     let server = ground.start();

@@ -20,6 +20,20 @@ fn talk(client: &mut Client, lines: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn giving_up_what_is_left_of_a_deleted_counter_is_no_change_of_it() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let mut client = server.client();
+    assert_eq!(talk(&mut client, &["INCR a", "DEL a", "WATCH a"]), ["1", "1", "OK"]);
+    eventually("nothing is left of it", || {
+        let info = server.client().try_ask("INFO counters")?;
+        if info.contains("counters_held:0\r") { Ok(()) } else { Err(info) }
+    });
+    assert_eq!(talk(&mut client, &["MULTI", "INCR a", "EXEC"]), ["OK", "QUEUED", "[1]"]);
+    assert_eq!(talk(&mut client, &["DEL a", "WATCH a", "INCR a", "MULTI", "EXEC"])[4], "(nil)");
+}
+
+#[test]
 fn a_session_of_redis_cli_sees_what_it_knows_from_redis() {
     let ground = Ground::new();
     let server = ground.start();

@@ -239,9 +239,8 @@ mod tests {
             ("-u redis://h/3 get a", "/3"),
             ("--stat get a", "takes no command"),
             ("--stat --top", "--top"),
-            ("--pattern x get a", "--pattern"),
+            ("--pattern x get a", "--scan"),
             ("--scan --count 0", "--count"),
-            ("--scan --pipe-timeout 1", "--pipe-timeout"),
             ("watch", "NAME"),
         ] {
             let text = refusal(line);

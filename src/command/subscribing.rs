@@ -36,8 +36,9 @@ pub(super) const SUBSCRIBE: CommandSpecification = CommandSpecification {
     replies: "For each name three things: subscribe, the name, and how many subscriptions the connection has. After that \
               the messages come by themselves: message, the name, and the value that GET would answer. The first \
               tells what the counter stands at; one that does not exist is silent until it does, and one that is deleted is \
-              told of with 0. Counts of other nodes, expected ones included, are told as own ones are. Where messages \
-              wait because the client does not read, only the latest of each counter is kept.",
+              told of with 0. While the node loads its counters nothing is told, and then at once. Counts of other nodes, \
+              expected ones included, are told as own ones are. Where messages wait because the client does not read, only \
+              the latest of each counter is kept.",
     handler: |call| subscribe(call, 1, DEFAULT_INTERVAL),
     ..SUBSCRIBING
 };

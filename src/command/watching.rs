@@ -4,8 +4,8 @@ use super::call::{Call, OK};
 use super::error::CommandError;
 use super::outcome::Outcome;
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
-use crate::base::{Name, ReplicaIndex, Stamp, Total};
-use crate::counter::{CounterState, Table};
+use crate::base::Name;
+use crate::counter::{Seen, Table};
 use crate::resp::Reply;
 
 /// The most counters that one connection watches.
@@ -46,34 +46,18 @@ pub(super) const UNWATCH: CommandSpecification = CommandSpecification {
 #[derive(Debug)]
 pub(super) struct Watched {
     name: Box<[u8]>,
-    seen: Seen,
-}
-
-/// All that makes up a value, without predictions.
-#[derive(Debug, Default, PartialEq)]
-struct Seen {
-    own: Total,
-    others: Vec<(ReplicaIndex, Total)>,
-    assignment: Option<Stamp>,
+    /// None if it did not exist.
+    seen: Option<Seen>,
 }
 
 impl Watched {
     fn new(table: &Table, name: Name<'_>) -> Self {
-        Self { name: name.as_bytes().into(), seen: look(table, name) }
+        Self { name: name.as_bytes().into(), seen: table.seen(name) }
     }
 
     pub(super) fn is_unchanged(&self, table: &Table) -> bool {
-        Name::new(&self.name).is_ok_and(|name| look(table, name) == self.seen)
+        Name::new(&self.name).is_ok_and(|name| table.seen(name) == self.seen)
     }
-}
-
-fn look(table: &Table, name: Name<'_>) -> Seen {
-    let see = |state: &CounterState| Seen {
-        own: state.own.map_or(Total::ZERO, |share| share.total),
-        others: state.others().iter().map(|held| (held.replica, held.share.total)).collect(),
-        assignment: state.assignment().map(|assignment| assignment.stamp),
-    };
-    table.inspect_with(name, see).unwrap_or_default()
 }
 
 fn watch(call: &mut Call<'_>) -> Result<Outcome, CommandError> {

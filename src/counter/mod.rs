@@ -44,6 +44,7 @@ mod room;
 mod saving;
 #[cfg(test)]
 mod saving_tests;
+mod seen;
 mod shard;
 mod share;
 mod shared;
@@ -80,6 +81,7 @@ pub use predicted::Predicted;
 pub use prediction::{Look, Predictor};
 pub use progress::Progress;
 pub use remote::IncomingShare;
+pub use seen::Seen;
 pub use share::{Retired, Share};
 pub use shared::Wake;
 pub use standing::{BoundedReading, MemberStanding, Standings, Told};

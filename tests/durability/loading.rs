@@ -14,9 +14,8 @@ fn shows(server: &mut Client, request: &str, words: &str) {
     assert!(reply.contains(words), "{request} without {words}: {reply}");
 }
 
-#[test]
-fn while_counters_are_loaded_requests_for_them_are_refused_and_others_answered() {
-    let ground = Ground::new();
+/// A server that has so much to load that it takes a while.
+fn loading(ground: &Ground) -> Server {
     let server = ground.start();
     let mut client = server.client();
     for chunk in 0..COUNTERS / 1000 {
@@ -25,7 +24,13 @@ fn while_counters_are_loaded_requests_for_them_are_refused_and_others_answered()
         client.reply().expect("a reply");
     }
     assert_eq!(client.ask("SAVE"), "OK");
-    let server = server.kill().run_unready();
+    server.kill().run_unready()
+}
+
+#[test]
+fn while_counters_are_loaded_requests_for_them_are_refused_and_others_answered() {
+    let ground = Ground::new();
+    let server = loading(&ground);
     let mut client = eventually_connected(&server);
     // All in one buffer, so that they meet one state.
     let requests = ["GET a-counter:0:0", "INCR a-counter:0:0", "PING", "INFO persistence", "CLUSTER INFO", "CLIENT ID"];
@@ -97,15 +102,7 @@ fn a_stop_while_loading_leaves_the_disk_as_it_was() {
 #[test]
 fn whoever_subscribes_while_counters_are_loaded_is_told_of_them_when_they_are() {
     let ground = Ground::new();
-    let server = ground.start();
-    let mut client = server.client();
-    for chunk in 0..COUNTERS / 1000 {
-        let names: Vec<String> = (0..1000).map(|number| format!("a-counter:{chunk}:{number}")).collect();
-        client.send(&format!("MINCRBY 1 {}", names.join(" "))).expect("sent");
-        client.reply().expect("a reply");
-    }
-    assert_eq!(client.ask("SAVE"), "OK");
-    let server = server.kill().run_unready();
+    let server = loading(&ground);
     let (mut by_name, mut by_pattern) = (eventually_connected(&server), eventually_connected(&server));
     by_name.send_bytes(b"SUBSCRIBE a-counter:149:999\r\nPING\r\n").expect("sent");
     by_pattern.send_bytes(b"PSUBSCRIBE a-counter:149:*\r\nPING\r\n").expect("sent");

@@ -97,7 +97,9 @@ fn read_tls(tls: &mut TlsStream, buffer: &mut [u8]) -> io::Result<Option<usize>>
         match unless_waiting(tls.conn.read_tls(&mut tls.sock))? {
             None => return Ok(None),
             Some(0) => return Ok(Some(0)),
-            Some(_) => drop(tls.conn.process_new_packets().map_err(io::Error::other)?),
+            Some(_) => {
+                tls.conn.process_new_packets().map_err(io::Error::other)?;
+            }
         }
     }
 }

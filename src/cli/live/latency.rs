@@ -46,10 +46,12 @@ pub(super) fn run(mut client: Client, format: Format, measure: Measure, pace: Pa
         if rounds.is_some_and(|rounds| round >= rounds) {
             break;
         }
-        if measure == Measure::Distribution && format != Format::Json && round % LINES_A_HEADING == 0 {
-            if let Err(error) = say(Window::heading()) {
-                return output_ended(&error);
-            }
+        if measure == Measure::Distribution
+            && format != Format::Json
+            && round % LINES_A_HEADING == 0
+            && let Err(error) = say(Window::heading())
+        {
+            return output_ended(&error);
         }
         let begin = Instant::now();
         let limit = (!is_endless).then_some(length);

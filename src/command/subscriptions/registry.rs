@@ -260,8 +260,8 @@ impl Listening {
         counts
     }
 
-    /// Subscribes to patterns. Every change of the table after this is told, or after the counters are loaded. Answers how many subscriptions the client has
-    /// after each.
+    /// Subscribes to patterns. Every change of the table after this is told, or after the counters are loaded if that is
+    /// later. Answers how many subscriptions the client has after each.
     ///
     /// # Errors
     /// [`TooMany`]; nothing was changed.
