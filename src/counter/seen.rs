@@ -30,7 +30,10 @@ fn see(state: &CounterState, own: ReplicaIndex) -> Option<Seen> {
     }
     let assignment = state.assignment();
     let cut_of = |replica| assignment.and_then(|assignment| assignment.cut_of(replica));
-    let share = state.own.as_ref().filter(|share| !share.is_covered_by(cut_of(own)));
+    let (cut, nothing) = (cut_of(own), Total::ZERO);
+    // Counted up and down again, a share that was not there before is as if it were not there still.
+    let share =
+        state.own.as_ref().filter(|share| !share.is_covered_by(cut) && (cut.is_some() || share.total != nothing));
     let others = state.others().iter().filter(|held| !held.share.is_covered_by(cut_of(held.replica)));
     Some(Seen {
         own: share.map(|share| share.total),
