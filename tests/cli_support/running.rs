@@ -22,8 +22,13 @@ pub(crate) struct Running {
 impl Running {
     /// Starts the client with these words behind the port.
     pub(crate) fn start(port: u16, words: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_discnt-cli"));
-        command.arg("-p").arg(port.to_string()).args(words);
+        // What runs in the background of a shell was told to take no notice of Ctrl-C, and hands that on.
+        let mut command = Command::new("env");
+        command
+            .args(["--default-signal=INT", env!("CARGO_BIN_EXE_discnt-cli")])
+            .arg("-p")
+            .arg(port.to_string())
+            .args(words);
         for name in ["DISCNT_CLI_AUTH", "REDISCLI_AUTH", "DISCNT_AUTH", "DISCNT_URL"] {
             command.env_remove(name);
         }

@@ -35,7 +35,8 @@ impl Terminal {
         let end = || Stdio::from(device.try_clone().expect("its device once more"));
         // A session of its own, with this as its terminal, so that Ctrl-C and a change of size are signals.
         let mut command = Command::new("setsid");
-        command.args(["--ctty", env!("CARGO_BIN_EXE_discnt-cli")]).args(words);
+        // What runs in the background of a shell was told to take no notice of Ctrl-C, and hands that on.
+        command.args(["--ctty", "env", "--default-signal=INT", env!("CARGO_BIN_EXE_discnt-cli")]).args(words);
         command
             .env("TERM", "xterm")
             .env("DISCNT_CLI_HISTFILE", "")
