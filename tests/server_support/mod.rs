@@ -15,7 +15,7 @@ pub(crate) use network::{Host, Network, skewed_clock};
 pub(crate) use server::{Server, Start};
 
 /// How long a test waits for what must come. Far more than it takes, as the machine may be busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// How often a condition is looked at.
 const PAUSE: Duration = Duration::from_millis(10);
 
