@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::net::UdpSocket;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -28,6 +28,8 @@ use crate::storage::{self, DataDirectory, RestoreError, Restored, StorageError};
 
 /// How often a pair of free ports is looked for when the system chooses.
 const PORT_ATTEMPTS: usize = 16;
+/// A first start takes less, unless the disk is slow.
+const CLOSED_AT_MOST: Duration = Duration::from_secs(5);
 
 /// Why the server did not start, or could not go on. Nothing but the data directory's own files was changed.
 #[derive(Debug, thiserror::Error)]
@@ -145,9 +147,11 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     result.and(stopped)
 }
 
-/// Lets clients in when the node serves, at the latest. Completes only where that cannot be.
+/// Lets clients in when the node serves, or when its disk has taken so long that they are to be told why they wait. Completes
+/// only where that cannot be.
 async fn open_late<S: Service>(storing: &Storing, doors: &Doors<S>) -> ServeError {
-    storing.serves().await;
+    // Whichever comes first.
+    let _ = tokio::time::timeout(CLOSED_AT_MOST, storing.serves()).await;
     match doors.open() {
         Ok(()) => std::future::pending().await,
         Err(refused) => refused,
