@@ -174,6 +174,20 @@ fn changed_settings_are_written_into_the_file_and_hold_after_the_next_start() {
 }
 
 #[test]
+fn what_a_flag_will_take_back_at_the_next_start_is_named_when_it_is_written() {
+    let ground = Ground::new();
+    fs::write(ground.path("discnt.toml"), "[resp]\n").expect("the file");
+    let file = ground.path("discnt.toml").display().to_string();
+    let server = ground.server().argument("--config").argument(&file).set("resp.timeout_seconds=77").run();
+    let mut client = server.client();
+    assert_eq!(client.ask("CONFIG SET timeout 5 maxclients 50"), "OK");
+    assert_eq!(client.ask("CONFIG REWRITE"), "OK");
+    let log = server.log();
+    assert!(log.contains("resp.timeout_seconds is in the configuration file now, and a variable or a flag"), "{log}");
+    assert!(!log.contains("resp.max_clients is"), "{log}");
+}
+
+#[test]
 fn rewrites_at_the_same_time_all_leave_a_whole_file() {
     let ground = Ground::new();
     let server = with_file(&ground, "[resp] # for clients\ntimeout_seconds = 1 # not long\n");

@@ -51,7 +51,7 @@ pub(super) const CONFIG: CommandSpecification = CommandSpecification {
             summary: "Writes the settings that CONFIG SET has changed into the configuration file",
             // It waits for the disk.
             flags: &[Flag::Admin, Flag::NoScript, Flag::NoMulti, Flag::Loading, Flag::Stale],
-            replies: "OK once the file is on disk. Its comments and its order stay. An error if the server was started without a file, or it cannot be written; it is as it was then.",
+            replies: "OK once the file is on disk. Its comments and its order stay. What a variable or a flag sets wins over the file again at the next start; the log names such settings. An error if the server was started without a file, or it cannot be written; it is as it was then.",
             handler: |_| Ok(Outcome::Wait(Pending::RewriteConfiguration)),
             ..BASE
         },

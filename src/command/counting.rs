@@ -125,8 +125,8 @@ fn increment_each<'a>(call: &mut Call<'a>) -> Result<Outcome, CommandError> {
     increment_all(call, pairs.iter().copied())
 }
 
-/// Looks first whether every sum is in range. What another client changes between that look and the increment is
-/// met by taking back the increments that were made already.
+/// Looks first whether every sum is in range and every new counter has room. What another client changes between that look
+/// and the increment is met by taking back the increments that were made already.
 fn increment_all<'a>(
     call: &Call<'a>,
     increments: impl Iterator<Item = (Name<'a>, Amount)> + Clone,
@@ -138,6 +138,7 @@ fn increment_all<'a>(
         *sum = sum.checked_add(by).map_err(CounterError::from)?;
         table.check_increment(name, *sum, now)?;
     }
+    table.check_room_for(sums.into_keys())?;
     let mut values = Vec::with_capacity(call.arguments.len() - 2);
     for (name, by) in increments.clone() {
         match table.increment(name, by, now) {
@@ -281,15 +282,16 @@ mod tests {
     }
 
     #[test]
-    fn increments_are_taken_back_when_a_later_one_fails() {
-        let mut bench = Bench::with_max_counters(1);
+    fn where_not_all_new_counters_have_room_none_is_made_and_nothing_is_counted() {
+        let mut bench = Bench::with_max_counters(3);
         bench.run("incrby a 5");
-        let refused = bench.run("mincrby 3 a a b");
-        assert!(
-            refused.starts_with("-OOM command not allowed when there are more than 'max_counters' = 1"),
-            "{refused}"
-        );
-        assert!(refused.ends_with("all increments of this command were taken back"), "{refused}");
-        assert_eq!(bench.run("mget a b"), "*2 $1 5 $1 0");
+        for line in ["mincrby 3 a a b c d", "mincrbyeach b 1 c 2 d 3 a 4"] {
+            let refused = bench.run(line);
+            let reason = "-OOM command not allowed when there are more than 'max_counters' = 3";
+            assert!(refused.starts_with(reason), "{refused}");
+            assert_eq!((bench.run("keys *"), bench.run("get a")), ("*1 $1 a".to_owned(), "$1 5".to_owned()));
+        }
+        assert_eq!(bench.run("mincrby 1 b c a b"), "*4 :1 :1 :6 :2", "a name that is given twice needs one place");
+        assert_eq!(bench.run("mincrby 1 a b c"), "*3 :7 :3 :2", "those that are there count on");
     }
 }

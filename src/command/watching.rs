@@ -25,7 +25,7 @@ pub(super) const WATCH: CommandSpecification = CommandSpecification {
     keys: KeyPositions::ALL,
     complexity: "O(N) for N names",
     arguments: &[Argument::new("name", ArgumentKind::Key).multiple()],
-    replies: "OK. A counter has changed when it was counted or set on this node, or when this node has heard that it was elsewhere; a value that a prediction moves has not, and neither has one that was counted up and down again by as much. Nothing keeps the other nodes from changing it before they hear of the transaction.",
+    replies: "OK. A counter has changed when it was counted or set on this node, or when this node has heard that it was elsewhere; a value that a prediction moves has not, and one that was counted up and down again by as much may have or not. Nothing keeps the other nodes from changing it before they hear of the transaction.",
     handler: watch,
     ..WATCHING
 };

@@ -24,10 +24,13 @@ impl Room {
         self.passed_limit.store(limit.unwrap_or(0), Ordering::Relaxed);
     }
 
-    /// Whether one more may be made where there are so many.
-    pub(super) fn check(&self, counters: u64) -> Result<(), CounterError> {
+    /// Whether so many more may be made where there are so many.
+    pub(super) fn check(&self, counters: u64, more: u64) -> Result<(), CounterError> {
         let most = self.max_counters.load(Ordering::Relaxed);
-        if counters >= most {
+        if more == 0 {
+            return Ok(());
+        }
+        if counters.saturating_add(more) > most {
             return Err(CounterError::Full(most));
         }
         match self.passed_limit.load(Ordering::Relaxed) {
@@ -44,13 +47,13 @@ mod tests {
     #[test]
     fn there_is_room_until_a_limit_is_reached_and_again_when_it_is_lifted() {
         let room = Room::new(2);
-        assert_eq!(room.check(1), Ok(()));
-        assert_eq!(room.check(2), Err(CounterError::Full(2)));
+        assert_eq!((room.check(1, 1), room.check(0, 2), room.check(9, 0)), (Ok(()), Ok(()), Ok(())));
+        assert_eq!((room.check(2, 1), room.check(0, 3)), (Err(CounterError::Full(2)), Err(CounterError::Full(2))));
         room.set_max_counters(3);
-        assert_eq!(room.check(2), Ok(()));
+        assert_eq!(room.check(2, 1), Ok(()));
         room.set_out_of_memory(Some(100));
-        assert_eq!(room.check(0), Err(CounterError::OutOfMemory(100)));
+        assert_eq!((room.check(0, 1), room.check(0, 0)), (Err(CounterError::OutOfMemory(100)), Ok(())));
         room.set_out_of_memory(None);
-        assert_eq!(room.check(2), Ok(()));
+        assert_eq!(room.check(2, 1), Ok(()));
     }
 }

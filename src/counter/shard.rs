@@ -106,7 +106,7 @@ impl Shard {
         if let Some(slot) = self.find(hash, name) {
             return Ok(slot);
         }
-        shared.room.check(shared.counters.load(Ordering::Relaxed))?;
+        shared.room.check(shared.counters.load(Ordering::Relaxed), 1)?;
         Ok(self.find_or_create(shared, hash, name))
     }
 

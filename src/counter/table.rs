@@ -93,6 +93,19 @@ impl Table {
         }
     }
 
+    /// Whether all of these counters could be made that do not have a place yet. The names are different ones.
+    ///
+    /// # Errors
+    /// [`CounterError::Full`] or [`CounterError::OutOfMemory`].
+    pub fn check_room_for<'a>(&self, names: impl Iterator<Item = Name<'a>>) -> Result<(), CounterError> {
+        let is_new = |name: &Name<'_>| {
+            let hash = self.shared.hash(name.as_bytes());
+            self.lock(hash).find(hash, name.as_bytes()).is_none()
+        };
+        let more = names.filter(is_new).count() as u64;
+        self.shared.room.check(self.shared.counters.load(Ordering::Relaxed), more)
+    }
+
     /// Sets a counter's value. Increments that this node has not seen yet will be added to it.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::LoadedConfiguration;
-use super::config::Configuration;
+use super::config::{Configuration, Origin};
 use super::logging::LevelSwitch;
 use crate::command::{ChangeRefused, Configured, LiveNumber, Observation, RequiredPassword};
 use crate::counter::Table;
@@ -34,6 +34,8 @@ pub(super) struct Adjuster {
     table: OnceLock<Arc<Table>>,
     /// One at a time writes the file: it has one name while it is not whole.
     rewriting: Mutex<()>,
+    /// Settings that a variable or a flag gave at the start, which wins over the file.
+    given_elsewhere: Vec<(String, String)>,
 }
 
 impl fmt::Debug for Adjuster {
@@ -45,7 +47,9 @@ impl fmt::Debug for Adjuster {
 impl Adjuster {
     /// Begins with `loaded`, in which ports that the system chose are filled in.
     pub(super) fn new(loaded: LoadedConfiguration, adjusted: Adjusted) -> Self {
-        Self { loaded: Mutex::new(loaded), adjusted, table: OnceLock::new(), rewriting: Mutex::new(()) }
+        let given_elsewhere = loaded.given_elsewhere();
+        let (loaded, rewriting) = (Mutex::new(loaded), Mutex::new(()));
+        Self { loaded, adjusted, table: OnceLock::new(), rewriting, given_elsewhere }
     }
 
     /// The counters are there. What was changed before holds for them.
@@ -118,6 +122,15 @@ impl Configured for Adjuster {
         let _rewriting = self.rewriting.lock();
         // A copy: whoever asks for a setting must not wait for the disk.
         let loaded = self.loaded.lock().clone();
-        loaded.rewrite().inspect_err(|error| tracing::warn!("the configuration was not rewritten: {error}"))
+        loaded.rewrite().inspect_err(|error| tracing::warn!("the configuration was not rewritten: {error}"))?;
+        for (section, key) in &self.given_elsewhere {
+            if loaded.origin(section, key) == Origin::Command {
+                tracing::warn!(
+                    "{section}.{key} is in the configuration file now, and a variable or a flag that was given at the start \
+                     wins over that at the next start"
+                );
+            }
+        }
+        Ok(())
     }
 }

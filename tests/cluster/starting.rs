@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::Signal;
 
-use crate::server_support::{Ground, link};
+use crate::server_support::{Ground, eventually, link};
 
 #[test]
 fn a_data_directory_has_one_server() {
@@ -20,6 +20,19 @@ fn a_data_directory_has_one_server() {
     assert_eq!(node.ask("PING"), "PONG");
     let id = node.id();
     assert_eq!(node.kill().run().id(), id);
+}
+
+#[test]
+fn a_hang_up_does_not_end_it() {
+    let ground = Ground::new();
+    let node = ground.start();
+    node.ask("INCR a");
+    node.signal(Signal::HUP);
+    eventually("it is told", || {
+        let log = node.log();
+        if log.contains("SIGHUP received: the server goes on") { Ok(()) } else { Err(log) }
+    });
+    assert_eq!(node.ask("INCR a"), "2");
 }
 
 #[test]

@@ -53,6 +53,12 @@ impl LoadedConfiguration {
         self.origins.get(&(section.to_owned(), key.to_owned())).cloned().unwrap_or(Origin::Default)
     }
 
+    /// The settings that come from a variable or a flag, each with its section.
+    pub(in crate::daemon) fn given_elsewhere(&self) -> Vec<(String, String)> {
+        let is_elsewhere = |origin: &Origin| matches!(origin, Origin::Environment(_) | Origin::Flag(_));
+        self.origins.iter().filter(|(_, origin)| is_elsewhere(origin)).map(|(key, _)| key.clone()).collect()
+    }
+
     /// The same with what the layers set on top.
     pub(super) fn combine(base: Self, layers: Layers) -> Result<Self, ConfigurationError> {
         let Layers { settings, mut problems } = layers;
