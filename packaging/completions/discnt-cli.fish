@@ -8,6 +8,7 @@ function __fish_discnt_cli_needs_command
     set -l cmd (commandline -opc)
     set -e cmd[1]
     argparse -s (__fish_discnt_cli_global_optspecs) -- $cmd 2>/dev/null
+    or argparse -s (__fish_discnt_cli_global_optspecs) -- $cmd '' 2>/dev/null
     or return
     if set -q argv[1]
         # Also print the command, so this can be used to figure out what it is.
@@ -235,3 +236,15 @@ complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not _
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "myid" -d 'Shows this node\'s id'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "nodes" -d 'Lists the nodes that this node knows'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "reset" -d 'Leaves the cluster and keeps all counters; HARD also takes a new identity'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -f -a "incr\t'INCR of any name'
+get\t'GET of any name'
+set\t'SET of any name'
+mget\t'MGET of ten names'
+mixed\t'Nine GET to one INCR, of any name'
+hot\t'INCR of one name, the same for all clients'
+cold\t'INCR of the name that was used longest ago'"
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand completions" -f -a "bash\t''
+elvish\t''
+fish\t''
+powershell\t''
+zsh\t''"

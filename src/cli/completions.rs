@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use clap::builder::PossibleValue;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
@@ -39,13 +40,46 @@ pub fn script(shell: Shell, mut command: clap::Command) -> String {
     clap_complete::generate(shell, &mut command, &name, &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     match shell {
-        // The generator names the cases of a program with a hyphen otherwise than it looks for them.
-        Shell::Bash => {
-            let (wrong, right) = (name.replace('-', "__subcmd__"), name.replace('-', "__"));
-            script.replace(&format!("{wrong}__subcmd__"), &format!("{right}__subcmd__"))
-        }
+        Shell::Bash => for_bash(&script, &command),
+        Shell::Fish => for_fish(&script, &command),
         _ => script,
     }
+}
+
+/// The generator's script for bash, with what it leaves out.
+fn for_bash(script: &str, command: &clap::Command) -> String {
+    // The generator names the cases of a program with a hyphen otherwise than it looks for them.
+    let (wrong, right) = (command.get_name().replace('-', "__subcmd__"), command.get_name().replace('-', "__"));
+    script.replace(&format!("{wrong}__subcmd__"), &format!("{right}__subcmd__"))
+}
+
+/// The generator's script for fish, with what it leaves out: values that are no option's, and those of an option that
+/// is the last word yet.
+fn for_fish(script: &str, command: &clap::Command) -> String {
+    let (name, function) = (command.get_name(), command.get_name().replace('-', "_"));
+    let parse = format!("    argparse -s (__fish_{function}_global_optspecs) -- $cmd");
+    let script = script.replace(
+        &format!("{parse} 2>/dev/null\n"),
+        &format!("{parse} 2>/dev/null\n    or{} '' 2>/dev/null\n", parse.trim_start_matches("   ")),
+    );
+    let mut lines = String::new();
+    for word in command.get_subcommands() {
+        for argument in word.get_positionals() {
+            let values: Vec<String> = argument.get_possible_values().iter().map(fish_value).collect();
+            if !values.is_empty() {
+                let condition = format!("__fish_{function}_using_subcommand {}", word.get_name());
+                lines += &format!("complete -c {name} -n \"{condition}\" -f -a \"{}\"\n", values.join("\n"));
+            }
+        }
+    }
+    script + &lines
+}
+
+/// A value with what is said of it, between the double quotes of what fish evaluates.
+fn fish_value(value: &PossibleValue) -> String {
+    let help = value.get_help().map(ToString::to_string).unwrap_or_default();
+    let help = help.replace('\\', "\\\\").replace('\'', "\\'").replace('"', "\\\"").replace('$', "\\$");
+    format!("{}\\t'{help}'", value.get_name())
 }
 
 /// The command, for manuals and completions.

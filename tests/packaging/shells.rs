@@ -109,6 +109,10 @@ fn fish_completes_options_commands_and_subcommands() {
         ("discnt-cli cluster ", &["nodes", "meet"][..]),
         ("discnt-cli --no-", &["--no-auth-warning"]),
         ("discnt-cli bench --r", &["--rate"]),
+        ("discnt-cli bench mi", &["mixed"]),
+        ("discnt-cli -p 7711 completions b", &["bash"]),
+        ("discnt-cli --color al", &["always"]),
+        ("discnt-cli export --format ", &["csv", "jsonl"]),
     ] {
         assert_has(&complete("discnt-cli", line).unwrap_or_default(), words);
     }
