@@ -49,6 +49,10 @@ fn bash_completes_options_commands_and_subcommands() {
     assert_has(&complete("discnt-cli", "discnt-cli certs ''"), &["init", "issue", "show"]);
     assert_has(&complete("discnt-cli", "discnt-cli bench --"), &["--rate", "--clean"]);
     assert_has(&complete("discnt-cli", "discnt-cli completions ''"), &["bash", "zsh", "fish"]);
+    assert_has(&complete("discnt-cli", "discnt-cli -p 7711 CLUSTER N"), &["NODES"]);
+    let capitals = complete("discnt-cli", "discnt-cli B");
+    assert_has(&capitals, &["BGSAVE"]);
+    assert!(!capitals.contains("BENCH"), "{capitals}");
     assert_has(&complete("discnt-server", "discnt-server --c"), &["--config", "--check-config"]);
 }
 
