@@ -12,6 +12,9 @@ _discnt__cli() {
 
     for i in "${COMP_WORDS[@]:0:COMP_CWORD}"
     do
+        if [[ -n "${cmd}" && "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+            i="${i,,}"
+        fi
         case "${cmd},${i}" in
             ",$1")
                 cmd="discnt__cli"
@@ -425,6 +428,49 @@ _discnt__cli() {
                 ;;
         esac
     done
+
+    if [[ "${cur}" == [[:upper:]]* && "${prev}" != -* ]]; then
+        case "${cmd}" in
+            discnt__cli)
+                opts="INCR INCRBY INCRBYFLOAT DECR DECRBY MINCRBY MINCRBYEACH SET GET MGET PRECISION EXISTS DEL UNLINK TYPE KEYS SCAN DBSIZE SUBSCRIBE ISUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE PUBSUB PUBLISH OBJECT FLUSHALL FLUSHDB MULTI EXEC DISCARD WATCH UNWATCH PING ECHO SELECT RESET QUIT AUTH HELLO CLIENT INFO TIME CONFIG SAVE BGSAVE LASTSAVE SHUTDOWN BACKUP MEMORY SLOWLOG LATENCY MONITOR DEBUG COMMAND CLUSTER WAIT WAITAOF"
+                ;;
+            discnt__cli__subcmd__pubsub)
+                opts="CHANNELS HELP NUMPAT NUMSUB"
+                ;;
+            discnt__cli__subcmd__object)
+                opts="ENCODING FREQ HELP IDLETIME REFCOUNT"
+                ;;
+            discnt__cli__subcmd__client)
+                opts="CACHING GETNAME GETREDIR HELP ID INFO KILL LIST NO-EVICT NO-TOUCH PAUSE REPLY SETINFO SETNAME TRACKING TRACKINGINFO UNBLOCK UNPAUSE"
+                ;;
+            discnt__cli__subcmd__config)
+                opts="GET HELP RESETSTAT REWRITE SET"
+                ;;
+            discnt__cli__subcmd__backup)
+                opts="BEGIN HELP READ RECORD"
+                ;;
+            discnt__cli__subcmd__memory)
+                opts="DOCTOR HELP STATS USAGE"
+                ;;
+            discnt__cli__subcmd__slowlog)
+                opts="GET HELP LEN RESET"
+                ;;
+            discnt__cli__subcmd__latency)
+                opts="DOCTOR GRAPH HELP HISTOGRAM HISTORY LATEST RESET"
+                ;;
+            discnt__cli__subcmd__debug)
+                opts="COUNTER DIGEST FLUSHALL HELP PREDICTION RELOAD RESET SLEEP"
+                ;;
+            discnt__cli__subcmd__command)
+                opts="COUNT DOCS GETKEYS GETKEYSANDFLAGS HELP INFO LIST"
+                ;;
+            discnt__cli__subcmd__cluster)
+                opts="FORGET HELP INFO MEET MYID NODES RESET"
+                ;;
+        esac
+        COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+        return 0
+    fi
 
     case "${cmd}" in
         discnt__cli)

@@ -15,14 +15,23 @@ pub fn definition() -> Command {
 }
 
 /// The same with the commands of a server as well: those of this version.
+///
+/// The words of a command are no argument here, as they are where they are read: zsh would take a command's name for
+/// the first of them.
 pub fn definition_with_commands() -> Command {
     let own = definition();
-    let words: Vec<Command> = COMMANDS
+    let words = COMMANDS
         .iter()
         .filter(|command| own.find_subcommand(command.name).is_none())
-        .map(|command| word(command).subcommands(command.subcommands.iter().map(word)))
-        .collect();
-    own.subcommands(words)
+        .map(|command| word(command).subcommands(command.subcommands.iter().map(word)));
+    Command::new("discnt-cli")
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .disable_help_subcommand(true)
+        .args(own.get_arguments().filter(|argument| !argument.is_positional()))
+        .subcommands(own.get_subcommands())
+        .subcommands(words)
 }
 
 fn word(command: &CommandSpecification) -> Command {
@@ -42,6 +51,8 @@ mod tests {
         }
         assert!(own.find_subcommand("incr").is_none());
         let all = definition_with_commands();
+        assert_eq!((all.get_name(), all.get_positionals().count()), (own.get_name(), 0));
+        assert_eq!(all.get_opts().count(), own.get_opts().count());
         let cluster = all.find_subcommand("cluster").expect("a command");
         assert!(cluster.find_subcommand("nodes").is_some());
         assert_eq!(all.get_subcommands().filter(|command| command.get_name() == "backup").count(), 1);

@@ -49,17 +49,56 @@ fn bash_completes_options_commands_and_subcommands() {
     assert_has(&complete("discnt-cli", "discnt-cli certs ''"), &["init", "issue", "show"]);
     assert_has(&complete("discnt-cli", "discnt-cli bench --"), &["--rate", "--clean"]);
     assert_has(&complete("discnt-cli", "discnt-cli completions ''"), &["bash", "zsh", "fish"]);
+    assert_has(&complete("discnt-cli", "discnt-cli -p 7711 CLUSTER N"), &["NODES"]);
+    let capitals = complete("discnt-cli", "discnt-cli B");
+    assert_has(&capitals, &["BGSAVE"]);
+    assert!(!capitals.contains("BENCH"), "{capitals}");
     assert_has(&complete("discnt-server", "discnt-server --c"), &["--config", "--check-config"]);
 }
 
+/// Types each line at the prompt of a zsh and prints it with every word that Tab finds.
+const ZSH: &str = r#"
+zmodload zsh/zpty
+zpty shell TERM=dumb zsh -f -i
+for line in \
+    'PROMPT= TMOUT=60 fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -D' \
+    'every() { _main_complete; compstate[insert]=all compstate[list]= }; zle -C every complete-word every' \
+    'show() { zle every; print -r -- "@@""{$BUFFER}@@"; BUFFER= }; zle -N show; bindkey "^I" show' \
+    'zle-line-init() { print -r -- "@@""ready@@" }; zle -N zle-line-init'
+do
+    zpty -w shell "$line"
+done
+zpty -r shell text '*@@ready@@*'
+for line; do
+    zpty -w -n shell "$line"$'\t'
+    zpty -r shell text '*@@{*}@@*'
+    text=${text##*@@\{}
+    print -r -- "${text%%\}@@*}"
+done
+zpty -d shell
+"#;
+
 #[test]
-fn zsh_takes_the_completions() {
-    for file in ["_discnt-cli", "_discnt-server"] {
-        let script =
-            format!("fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -D; autoload +X {file}; echo well");
-        if let Some(said) = run("zsh", &["-f", "-c", &script]) {
-            assert_eq!(said, "well\n");
-        }
+fn zsh_completes_options_commands_and_values() {
+    let expected = [
+        ("discnt-cli in", &["incr", "incrby", "info"][..]),
+        ("discnt-cli --no-", &["--no-auth-warning", "--no-raw"]),
+        ("discnt-cli --color al", &["always"]),
+        ("discnt-cli cluster ", &["nodes", "meet", "info"]),
+        ("discnt-cli -p 7711 cluster nod", &["nodes"]),
+        ("discnt-cli certs ini", &["init"]),
+        ("discnt-cli certs issue --o", &["--out="]),
+        ("discnt-cli bench --ra", &["--rate="]),
+        ("discnt-cli bench mix", &["mixed"]),
+        ("discnt-cli completions ba", &["bash"]),
+        ("discnt-cli export --form", &["--format="]),
+        ("discnt-server --c", &["--config=", "--check-config"]),
+    ];
+    let lines = expected.iter().map(|(line, _)| *line);
+    let Some(said) = run("zsh", &["-f", "-c", ZSH, "zsh"].into_iter().chain(lines).collect::<Vec<_>>()) else { return };
+    assert_eq!(said.lines().count(), expected.len(), "{said}");
+    for (completed, (_, words)) in said.lines().zip(expected) {
+        assert_has(completed, words);
     }
 }
 
@@ -74,6 +113,10 @@ fn fish_completes_options_commands_and_subcommands() {
         ("discnt-cli cluster ", &["nodes", "meet"][..]),
         ("discnt-cli --no-", &["--no-auth-warning"]),
         ("discnt-cli bench --r", &["--rate"]),
+        ("discnt-cli bench mi", &["mixed"]),
+        ("discnt-cli -p 7711 completions b", &["bash"]),
+        ("discnt-cli --color al", &["always"]),
+        ("discnt-cli export --format ", &["csv", "jsonl"]),
     ] {
         assert_has(&complete("discnt-cli", line).unwrap_or_default(), words);
     }
