@@ -1,9 +1,11 @@
 //! `watch` and `--top`: counters as they move.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::answering::{Server as Answering, bytes};
 use crate::running::Running;
 use crate::server_support::{Client, Ground, Server, eventually};
 use crate::terminal::{CTRL_C, Terminal};
@@ -172,4 +174,33 @@ fn the_busiest_are_found_among_many_and_printed_in_their_order() {
     assert!(drawn.is_as_a_shell_left_it());
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     worker.join().expect("it counted");
+}
+
+/// A server with one counter that grows, which has no counters yet when it is asked for the first time.
+fn loads_at_first() -> Answering {
+    let asked = AtomicU64::new(0);
+    Answering::start(move |request| {
+        let nth = |answer: &dyn Fn(u64) -> String| match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => bytes("-LOADING it has no counters yet\r\n"),
+            number => bytes(&answer(number)),
+        };
+        match request.split(' ').next() {
+            Some("SCAN") => bytes("*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n"),
+            Some("DBSIZE") => bytes(":1\r\n"),
+            Some("MGET") => nth(&|number| format!("*1\r\n${}\r\n{number}\r\n", number.to_string().len())),
+            Some("ISUBSCRIBE") => nth(&|_| "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n5\r\n".to_owned()),
+            _ => bytes("+OK\r\n"),
+        }
+    })
+}
+
+#[test]
+fn a_server_that_loads_its_counters_is_waited_for() {
+    for mode in [&["--top", "-i", "0.1", "-r", "1"][..], &["watch", "-r", "1", "a"]] {
+        let server = loads_at_first();
+        let (code, lines, errors) = Running::start(server.port, mode).end();
+        assert_eq!(code, Some(0), "{errors:?}");
+        assert!(lines[0].starts_with("a\t"), "{lines:?}");
+        assert!(errors[0].contains("LOADING it has no counters yet; it is tried again"), "{errors:?}");
+    }
 }
