@@ -198,6 +198,9 @@ pub(super) struct Arguments {
     pub(super) command: Vec<OsString>,
 }
 
+/// The most seconds that are taken, some thirty years: what is reckoned with them stays far from where it overflows.
+const MOST_SECONDS: f64 = 1e9;
+
 /// A number of seconds, as it is written on the command line.
 ///
 /// # Errors
@@ -205,6 +208,7 @@ pub(super) struct Arguments {
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
+        .filter(|seconds| *seconds <= MOST_SECONDS)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "a number of seconds is expected, such as 0.5".to_owned())
+        .ok_or_else(|| format!("a number of seconds is expected, such as 0.5, and up to {MOST_SECONDS}"))
 }
