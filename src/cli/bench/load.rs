@@ -16,6 +16,7 @@ use super::{BenchError, TICK};
 use crate::cli::connection::Connection;
 use crate::cli::exit::Exit;
 use crate::cli::protocol::ReplyError;
+use crate::cli::quote::printable;
 use crate::cli::reason::describe;
 use crate::cli::settings::Settings;
 use crate::cli::transfer::Interrupt;
@@ -202,7 +203,7 @@ impl Client<'_> {
     }
 
     fn count_error(&mut self, text: &[u8]) {
-        let text = String::from_utf8_lossy(text).into_owned();
+        let text = printable(text);
         let word = text.split(' ').next().unwrap_or("").to_owned();
         self.tally.errors.entry(word).or_insert((0, text)).0 += 1;
     }
