@@ -174,7 +174,7 @@ pub(super) struct Arguments {
     pub(super) last_from_input: bool,
 
     /// Run the command N times, on one connection; end a live mode after N lines or pictures
-    #[arg(short = 'r', long = "repeat", value_name = "N", help_heading = "Command")]
+    #[arg(short = 'r', long = "repeat", value_name = "N", allow_negative_numbers = true, value_parser = times, help_heading = "Command")]
     pub(super) repeat: Option<u64>,
 
     /// Wait between the runs of -r, in seconds; the interval of a live mode
@@ -196,6 +196,16 @@ pub(super) struct Arguments {
     /// The command and its arguments, as they are: `discnt-cli incrby visits -1`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     pub(super) command: Vec<OsString>,
+}
+
+/// How often something is done, as it is written on the command line.
+///
+/// # Errors
+/// In words for the user.
+pub(super) fn times(text: &str) -> Result<u64, String> {
+    // Nobody sees the end of so many.
+    let number = if text == "-1" { Some(u64::MAX) } else { text.parse().ok() };
+    number.ok_or_else(|| "a number of times is expected, or -1 for ever".to_owned())
 }
 
 /// The most seconds that are taken, some thirty years: what is reckoned with them stays far from where it overflows.
