@@ -1,5 +1,7 @@
 //! The modes of the client that go on: messages, counters as they move, measurements, and what is fed in at full speed.
 
+#[path = "cli_support/mod.rs"]
+mod answering;
 #[path = "cli_live/feeding.rs"]
 mod feeding;
 #[path = "cli_live/figures.rs"]

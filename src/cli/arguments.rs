@@ -174,7 +174,7 @@ pub(super) struct Arguments {
     pub(super) last_from_input: bool,
 
     /// Run the command N times, on one connection; end a live mode after N lines or pictures
-    #[arg(short = 'r', long = "repeat", value_name = "N", help_heading = "Command")]
+    #[arg(short = 'r', long = "repeat", value_name = "N", allow_negative_numbers = true, value_parser = times, help_heading = "Command")]
     pub(super) repeat: Option<u64>,
 
     /// Wait between the runs of -r, in seconds; the interval of a live mode
@@ -198,6 +198,19 @@ pub(super) struct Arguments {
     pub(super) command: Vec<OsString>,
 }
 
+/// How often something is done, as it is written on the command line.
+///
+/// # Errors
+/// In words for the user.
+pub(super) fn times(text: &str) -> Result<u64, String> {
+    // Nobody sees the end of so many.
+    let number = if text == "-1" { Some(u64::MAX) } else { text.parse().ok() };
+    number.ok_or_else(|| "a number of times is expected, or -1 for ever".to_owned())
+}
+
+/// The most seconds that are taken, some thirty years: what is reckoned with them stays far from where it overflows.
+const MOST_SECONDS: f64 = 1e9;
+
 /// A number of seconds, as it is written on the command line.
 ///
 /// # Errors
@@ -205,6 +218,7 @@ pub(super) struct Arguments {
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
+        .filter(|seconds| *seconds <= MOST_SECONDS)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "a number of seconds is expected, such as 0.5".to_owned())
+        .ok_or_else(|| format!("a number of seconds is expected, such as 0.5, and up to {MOST_SECONDS}"))
 }

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use socket2::{SockRef, Socket};
 
 use super::protocol::{ReplyError, read_reply, write_request};
+use super::quote::printable;
 use super::reason::{describe, plain_reason};
 use super::settings::{Credentials, Settings, Version};
 use super::tls::TlsError;
@@ -85,14 +86,14 @@ impl Connection {
             request.extend(user.as_deref());
             request.push(password);
             if let Value::Error(text) = self.ask(&request, &mut |_| ())? {
-                let text = String::from_utf8_lossy(&text);
+                let text = printable(&text);
                 notices.push(format!("the server did not take the password: {text}"));
             }
         }
         if settings.version != Version::Resp2 {
             let reply = self.ask(&["HELLO", "3"], &mut |_| ())?;
             if let (Value::Error(text), Version::Resp3) = (reply, settings.version) {
-                let text = String::from_utf8_lossy(&text);
+                let text = printable(&text);
                 notices.push(format!("the server does not speak RESP3 with us, RESP2 is used: {text}"));
             }
         }

@@ -1,5 +1,7 @@
 //! What the environment says of the server and the password.
 
+use std::ffi::OsString;
+
 /// Where a password is looked for, the first that is there and not empty.
 const PASSWORDS: [&str; 3] = ["DISCNT_AUTH", "DISCNT_CLI_AUTH", "REDISCLI_AUTH"];
 /// The variable with the server's address.
@@ -9,16 +11,24 @@ pub(super) const URL: &str = "DISCNT_URL";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Environment {
     /// The server's address, not looked at yet.
-    pub(super) url: Option<String>,
+    pub(super) url: Option<OsString>,
     /// The password.
     pub(super) password: Option<String>,
+    /// The variable whose password cannot be taken, as it is not UTF-8.
+    pub(super) unreadable: Option<&'static str>,
 }
 
 impl Environment {
     /// Reads the variables with `variable`. Empty ones count as not set.
-    pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let given = |name: &str| variable(name).filter(|text| !text.is_empty());
-        Self { url: given(URL), password: PASSWORDS.iter().find_map(|name| given(name)) }
+        let password = PASSWORDS.iter().find_map(|name| Some((*name, given(name)?)));
+        let (password, unreadable) = match password.map(|(name, text)| (name, text.into_string())) {
+            Some((_, Ok(text))) => (Some(text), None),
+            Some((name, Err(_))) => (None, Some(name)),
+            None => (None, None),
+        };
+        Self { url: given(URL), password, unreadable }
     }
 }
 
@@ -29,7 +39,8 @@ mod tests {
     #[test]
     fn the_first_password_that_is_not_empty_counts() {
         let read = |variables: &[(&str, &str)]| {
-            let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned());
+            let find =
+                |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, text)| OsString::from(text));
             Environment::read(find)
         };
         assert_eq!(read(&[]), Environment::default());
@@ -39,6 +50,6 @@ mod tests {
         }
         let empty = read(&[("DISCNT_AUTH", ""), ("REDISCLI_AUTH", "c"), ("DISCNT_URL", "")]);
         assert_eq!((empty.password.as_deref(), empty.url), (Some("c"), None));
-        assert_eq!(read(&[("DISCNT_URL", "discnt://h")]).url.as_deref(), Some("discnt://h"));
+        assert_eq!(read(&[("DISCNT_URL", "discnt://h")]).url, Some("discnt://h".into()));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use super::output::output_ended;
+
 /// How it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
@@ -34,8 +36,11 @@ impl Exit {
 
     /// Prints what clap says: help and version, or what is wrong with the usage.
     pub(super) fn of_usage(error: &clap::Error) -> Self {
-        let printed = error.print();
-        if printed.is_ok() && error.exit_code() == 0 { Self::Answered } else { Self::Unusable }
+        match error.print() {
+            _ if error.exit_code() != 0 => Self::Unusable,
+            Ok(()) => Self::Answered,
+            Err(error) => output_ended(&error),
+        }
     }
 }
 

@@ -60,7 +60,7 @@ pub use definition::{definition, definition_with_commands};
 
 /// The program: reads the command line and the environment, and does what they say.
 pub fn main() -> ExitCode {
-    let environment = Environment::read(|name| env::var(name).ok());
+    let environment = Environment::read(|name| env::var_os(name));
     let exit = match options::parse(env::args_os(), environment) {
         Ok(Task::Talk(request)) => talk(*request),
         Ok(Task::Live { mode, request }) => live::run(mode, *request, io::stdout().is_terminal()),

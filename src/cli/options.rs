@@ -180,6 +180,15 @@ mod tests {
     }
 
     #[test]
+    fn minus_one_time_is_for_ever() {
+        assert_eq!(request("-r -1 get a").repeat, Some(u64::MAX));
+        assert_eq!(request("-r 3 get a").repeat, Some(3));
+        assert!(refusal("-r -2 get a").contains("-1 for ever"));
+        let Ok(Task::Live { request, .. }) = parsed("watch -r -1 a") else { panic!("it is a live mode") };
+        assert_eq!(request.repeat, Some(u64::MAX));
+    }
+
+    #[test]
     fn options_end_where_the_command_begins() {
         let request = request("-h ::1 -p 7711 incrby a -5 -p 3 --raw -- --help");
         assert_eq!(request.settings.address(), "[::1]:7711");

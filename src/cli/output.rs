@@ -1,11 +1,12 @@
 //! Where replies and messages go when there is no prompt: replies to the output, everything else to the error output.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use super::colour::Paint;
 use super::display::Format;
 use super::exit::Exit;
+use super::quote::printable;
 use super::report;
 use super::value::Value;
 
@@ -28,7 +29,11 @@ impl Output {
     /// That of the output, such as a pipe that nobody reads any more.
     pub(super) fn reply<A: AsRef<[u8]>>(self, reply: &Value, command: &[A], place: &dyn Display) -> io::Result<()> {
         if reply.is_error() && self.format != Format::Json {
-            let text = self.format.render(reply, command);
+            let mut text = self.format.render(reply, command);
+            if io::stderr().is_terminal() {
+                // The output may be a file and want the bytes that came: here somebody looks.
+                text = printable(&text).into_bytes();
+            }
             let text = [place.to_string().as_bytes(), &painted(text, Paint::of_errors())].concat();
             return io::stderr().lock().write_all(&text);
         }

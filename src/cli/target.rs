@@ -1,5 +1,7 @@
 //! Which server the command line and the environment mean, and who to be there.
 
+use std::ffi::OsString;
+
 use clap::error::ErrorKind;
 
 use super::arguments::Arguments;
@@ -29,7 +31,11 @@ impl Arguments {
             let text = format!("there is one database only: /{database} cannot be chosen");
             return Err(usage_error(ErrorKind::ValueValidation, &text));
         }
-        let password = self.password.clone().or(uri.password).or(environment.password);
+        let given = self.password.clone().or(uri.password);
+        if let (None, Some(name)) = (&given, environment.unreadable) {
+            return Err(usage_error(ErrorKind::InvalidUtf8, &format!("{name} is no password: it is not UTF-8")));
+        }
+        let password = given.or(environment.password);
         let credentials = match (self.user.clone().or(uri.user), password) {
             (user, Some(password)) => Some(Credentials { user, password }),
             (None, None) => None,
@@ -56,7 +62,7 @@ impl Arguments {
     }
 
     /// The address of -u, or of the environment where no option says anything of the place.
-    fn address(&self, environment: Option<String>) -> Result<Uri, clap::Error> {
+    fn address(&self, environment: Option<OsString>) -> Result<Uri, clap::Error> {
         if let Some(uri) = &self.uri {
             return Ok(uri.clone());
         }
@@ -65,6 +71,10 @@ impl Arguments {
         }
         let Some(text) = environment else {
             return Ok(Uri::default());
+        };
+        let Some(text) = text.to_str() else {
+            let text = format!("{URL} is no address of a server: it is not UTF-8");
+            return Err(usage_error(ErrorKind::InvalidUtf8, &text));
         };
         text.parse().map_err(|error: UriError| {
             // The address itself may have a password in it.
@@ -100,7 +110,7 @@ mod tests {
     fn settings(line: &str, url: &str, password: &str) -> Result<Settings, clap::Error> {
         let words = std::iter::once("discnt-cli").chain(line.split_whitespace());
         let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        let environment = Environment { url: given(url), password: given(password) };
+        let environment = Environment { url: given(url).map(Into::into), password: given(password), unreadable: None };
         Arguments::try_parse_from(words).expect("options").settings(environment)
     }
 

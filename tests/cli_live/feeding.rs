@@ -168,3 +168,16 @@ fn resident_bytes(id: u32) -> usize {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok()).unwrap_or(0) << 10
 }
+
+#[test]
+fn an_echo_that_is_refused_or_queued_ends_it_at_once_and_is_told() {
+    let ground = Ground::new();
+    let locked = ground.server().set("resp.password=secret").run();
+    let (code, out, errors) = feed(&locked, &["--pipe-timeout", "0"], b"incr a\n");
+    assert_eq!((code, out), (Some(1), vec!["errors: 1, replies: 1".to_owned()]));
+    assert!(errors[0].starts_with("reply 1: NOAUTH"), "{errors:?}");
+    assert!(errors[1].contains("refused the ECHO that is sent behind the last request: NOAUTH"), "{errors:?}");
+    let (code, out, errors) = feed(&locked, &["--pipe-timeout", "0"], b"auth secret\nmulti\nincr a\n");
+    assert_eq!((code, out), (Some(1), vec!["errors: 0, replies: 3".to_owned()]));
+    assert!(errors[0].contains("a MULTI is left open"), "{errors:?}");
+}

@@ -99,3 +99,12 @@ fn on_a_terminal_latency_is_drawn_in_place_until_ctrl_c() {
     shown.press(CTRL_C);
     assert_eq!(shown.wait_for_end(), None, "ended by the signal");
 }
+
+#[test]
+fn more_seconds_than_can_be_reckoned_with_are_refused() {
+    for mode in [&["--stat", "-r", "2"][..], &["--top"]] {
+        let (code, out, errors) = Running::start(1, &[mode, &["-i", "1e19"]].concat()).end();
+        assert_eq!((code, out), (Some(2), vec![]));
+        assert!(errors[0].contains("up to 1000000000"), "{errors:?}");
+    }
+}

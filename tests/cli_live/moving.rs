@@ -1,9 +1,12 @@
 //! `watch` and `--top`: counters as they move.
 
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
+use crate::answering::{Server as Answering, bytes};
 use crate::running::Running;
 use crate::server_support::{Client, Ground, Server, eventually};
 use crate::terminal::{CTRL_C, Terminal};
@@ -80,7 +83,7 @@ fn a_watch_is_drawn_in_place_and_the_terminal_given_back() {
     let node = ground.start();
     let mut counter = node.client();
     counter.ask("SET visits 41");
-    for (leave, code) in [(CTRL_C, 0), ("q", 0)] {
+    for (leave, code) in [(CTRL_C, 0), ("q", 0), ("\x1c", 0)] {
         let mut shown = terminal(&node, &["watch", "-i", "0.1", "visits", "none"]);
         shown.wait_for(0, ENTERED);
         shown.wait_until(0, "the value", |drawn| drawn.contains("\x1b[H") && drawn.contains("visits"));
@@ -172,4 +175,75 @@ fn the_busiest_are_found_among_many_and_printed_in_their_order() {
     assert!(drawn.is_as_a_shell_left_it());
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     worker.join().expect("it counted");
+}
+
+/// A server with one counter that grows, which has no counters yet when it is asked for the first time.
+fn loads_at_first() -> Answering {
+    let asked = AtomicU64::new(0);
+    Answering::start(move |request| {
+        let nth = |answer: &dyn Fn(u64) -> String| match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => bytes("-LOADING it has no counters yet\r\n"),
+            number => bytes(&answer(number)),
+        };
+        match request.split(' ').next() {
+            Some("SCAN") => bytes("*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n"),
+            Some("DBSIZE") => bytes(":1\r\n"),
+            Some("MGET") => nth(&|number| format!("*1\r\n${}\r\n{number}\r\n", number.to_string().len())),
+            Some("ISUBSCRIBE") => nth(&|_| "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n5\r\n".to_owned()),
+            _ => bytes("+OK\r\n"),
+        }
+    })
+}
+
+#[test]
+fn a_server_that_loads_its_counters_is_waited_for() {
+    for mode in [&["--top", "-i", "0.1", "-r", "1"][..], &["watch", "-r", "1", "a"]] {
+        let server = loads_at_first();
+        let (code, lines, errors) = Running::start(server.port, mode).end();
+        assert_eq!(code, Some(0), "{errors:?}");
+        assert!(lines[0].starts_with("a\t"), "{lines:?}");
+        assert!(errors[0].contains("LOADING it has no counters yet; it is tried again"), "{errors:?}");
+    }
+}
+
+#[test]
+fn a_signal_ends_what_nobody_takes_the_lines_of() {
+    let lines = "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n5\r\n".repeat(50_000);
+    let server = Answering::start(move |_| bytes(&lines));
+    for second in [false, true] {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let mut client = Command::new(env!("CARGO_BIN_EXE_discnt-cli"))
+            .args(["-p", &server.port.to_string(), "watch", "a"])
+            .env_remove("DISCNT_AUTH")
+            .env_remove("REDISCLI_AUTH")
+            .env_remove("DISCNT_CLI_AUTH")
+            .stdout(writer)
+            .spawn()
+            .expect("the client starts");
+        // The pipe is full soon after its first line, and nobody reads on.
+        std::io::Read::read_exact(&mut reader, &mut [0; 5]).expect("a line");
+        std::thread::sleep(Duration::from_millis(300));
+        let signals = if second { 2 } else { 1 };
+        for _ in 0..signals {
+            kill_process(Pid::from_child(&client), Signal::TERM).expect("an own child");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let status = eventually("it ends", || match client.try_wait() {
+            Ok(Some(status)) => Ok(status),
+            other => Err(format!("{other:?}")),
+        });
+        assert_eq!(status.code(), Some(130));
+    }
+}
+
+#[test]
+fn names_in_a_pipe_are_told_apart() {
+    let server = Answering::start(|_| Some(b"*3\r\n$7\r\nmessage\r\n$7\r\nn\xff1\rd\xc3\xa9\r\n$1\r\n5\r\n".to_vec()));
+    let name = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"n\xff1\rd\xc3\xa9");
+    let output = Command::new(env!("CARGO_BIN_EXE_discnt-cli"))
+        .args(["-p", &server.port.to_string(), "watch", "-r", "1"])
+        .arg(name)
+        .output()
+        .expect("the client ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "n\\xff1\\rdé\t5\t0\n");
 }

@@ -136,3 +136,12 @@ fn a_person_sees_rows_and_how_it_goes() {
     let rows = screen.lines().filter_map(|line| line.rsplit("\x1b[K").next()).filter(|line| line.starts_with("incr  "));
     assert_eq!(rows.count(), 1, "{screen}");
 }
+
+#[test]
+fn what_is_answered_in_a_second_is_never_more_than_what_was_due_in_it() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let line = &lines(&bench(&ground, &server, "incr -d 1 --rate 3 -c 2 --json"))[0];
+    assert!(line["requests_per_second"].as_f64().is_some_and(|rate| rate <= 3.0), "{line}");
+    assert!(line["seconds"].as_f64().is_some_and(|seconds| seconds >= 1.0), "{line}");
+}

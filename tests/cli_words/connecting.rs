@@ -64,3 +64,21 @@ fn a_unix_socket_is_as_good_as_a_port() {
     assert_eq!(missing.code, Some(2));
     assert!(missing.errors.contains("could not connect to missing.sock: No such file"), "{missing:?}");
 }
+
+#[test]
+fn variables_that_are_no_text_are_refused_where_they_count() {
+    let no_text = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"\xffsecret");
+    let ground = Ground::new();
+    for (name, words, code) in [
+        ("DISCNT_URL", &["ping"][..], 2),
+        ("DISCNT_AUTH", &["ping"], 2),
+        ("REDISCLI_AUTH", &["ping"], 2),
+        ("DISCNT_AUTH", &["--version"], 0),
+    ] {
+        let mut client = Command::new(env!("CARGO_BIN_EXE_discnt-cli"));
+        let ran = run(client.args(words).env_clear().env(name, no_text).current_dir(ground.path("")));
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        assert!(code == 0 || ran.errors.contains(name) && ran.errors.contains("it is not UTF-8"), "{ran:?}");
+        assert!(!ran.errors.contains("secret"), "{ran:?}");
+    }
+}

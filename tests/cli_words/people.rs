@@ -84,3 +84,11 @@ fn errors_are_coloured_where_a_person_looks() {
     assert!(!piped("--color=auto").contains('\x1b'));
     assert!(piped("--color=always").starts_with("\x1b[31mERR "));
 }
+
+#[test]
+fn help_of_which_somebody_reads_the_beginning_only_is_no_failure() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = Command::new(env!("CARGO_BIN_EXE_discnt-cli")).arg("--help").stdout(writer).status();
+    assert_eq!(status.expect("the client starts").code(), Some(0));
+}

@@ -1,6 +1,7 @@
 //! The words behind `bench`, and what its `--help` says.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
@@ -10,6 +11,9 @@ use crate::cli::arguments::seconds;
 
 /// How many requests of each mix are sent where nothing is said.
 pub(super) const DEFAULT_REQUESTS: u64 = 100_000;
+
+/// How many requests a second can be asked for. With fewer the second one would never be due.
+const RATES: RangeInclusive<f64> = 1e-6..=1e8;
 
 const HELP: &str = "\
 What stands before 'bench' says which server: `discnt-cli -p 7711 bench`. Redis can be measured as well. The names begin \
@@ -113,8 +117,9 @@ fn some_seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && *rate <= 1e8);
-    rate.ok_or_else(|| "a number of requests a second is expected, up to 100000000".to_owned())
+    let rate = text.parse::<f64>().ok().filter(|rate| RATES.contains(rate));
+    let (least, most) = (RATES.start(), RATES.end());
+    rate.ok_or_else(|| format!("a number of requests a second is expected, from {least} to {most}"))
 }
 
 #[cfg(test)]
@@ -140,6 +145,9 @@ mod tests {
             ("bench -d 0", "more than 0"),
             ("bench --rate x", "a second"),
             ("bench --rate 0", "a second"),
+            ("bench --rate 1e-300", "from 0.000001 to 100000000"),
+            ("bench --rate NaN", "a second"),
+            ("bench -d 1e19", "up to 1000000000"),
             ("bench -P 1001", "1001"),
         ] {
             let error = parsed(line).expect_err(line);

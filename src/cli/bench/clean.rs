@@ -4,6 +4,7 @@ use super::ControlError;
 use super::names::Names;
 use crate::cli::connection::Connection;
 use crate::cli::protocol::write_request;
+use crate::cli::quote::printable;
 use crate::cli::transfer::Interrupt;
 use crate::cli::value::Value;
 
@@ -34,7 +35,7 @@ pub(super) fn fill(control: &mut Connection, names: &Names, interrupt: &Interrup
             }
         }
         if let Some(text) = refused {
-            return Err(ControlError::Refused(String::from_utf8_lossy(&text).into_owned()));
+            return Err(ControlError::Refused(printable(&text)));
         }
     }
     Ok(())
@@ -55,7 +56,7 @@ pub(super) fn delete(control: &mut Connection, names: &Names) -> Result<u64, Con
         }));
         match control.ask(&words, &mut |_| ())? {
             Value::Integer(count) => deleted += u64::try_from(count).unwrap_or(0),
-            Value::Error(text) => return Err(ControlError::Refused(String::from_utf8_lossy(&text).into_owned())),
+            Value::Error(text) => return Err(ControlError::Refused(printable(&text))),
             _ => return Err(ControlError::Refused("no number of deleted names was answered to DEL".to_owned())),
         }
     }

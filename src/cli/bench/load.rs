@@ -16,6 +16,7 @@ use super::{BenchError, TICK};
 use crate::cli::connection::Connection;
 use crate::cli::exit::Exit;
 use crate::cli::protocol::ReplyError;
+use crate::cli::quote::printable;
 use crate::cli::reason::describe;
 use crate::cli::settings::Settings;
 use crate::cli::transfer::Interrupt;
@@ -49,7 +50,7 @@ pub(super) struct Tally {
     pub(super) errors: BTreeMap<String, (u64, String)>,
     /// Why connections were lost.
     pub(super) lost: Vec<String>,
-    /// From the first request to the last answer.
+    /// From the first request to the last answer, or to the end that was asked for.
     pub(super) elapsed: Duration,
 }
 
@@ -120,6 +121,13 @@ impl Load<'_> {
         .map_err(BenchError::Thread)?;
         let mut tally = whole.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         tally.elapsed = tickets.begin().elapsed();
+        if let End::After(time) = self.end
+            && !interrupt.is_asked()
+            && tally.lost.is_empty()
+        {
+            // With a rate the last answer comes before the next request is due, and so before the end.
+            tally.elapsed = tally.elapsed.max(time);
+        }
         let end = Instant::now();
         for number in tickets.unsent() {
             let waited = tickets.due(number).map_or(Duration::ZERO, |due| end.saturating_duration_since(due));
@@ -202,7 +210,7 @@ impl Client<'_> {
     }
 
     fn count_error(&mut self, text: &[u8]) {
-        let text = String::from_utf8_lossy(text).into_owned();
+        let text = printable(text);
         let word = text.split(' ').next().unwrap_or("").to_owned();
         self.tally.errors.entry(word).or_insert((0, text)).0 += 1;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, CommandFactory, Parser};
 
 use super::{Measure, Mode};
-use crate::cli::arguments::seconds;
+use crate::cli::arguments::{seconds, times};
 
 const HEADING: &str = "Live modes";
 
@@ -104,7 +104,7 @@ struct WatchArguments {
     interval: Option<Duration>,
 
     /// End after N pictures, or into a pipe after N lines
-    #[arg(short = 'r', long = "repeat", value_name = "N")]
+    #[arg(short = 'r', long = "repeat", value_name = "N", allow_negative_numbers = true, value_parser = times)]
     rounds: Option<u64>,
 
     /// Print this help

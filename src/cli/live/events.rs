@@ -1,17 +1,25 @@
 //! What a picture waits for: messages, time, keys, and the user's wish to leave.
 
+use std::future;
 use std::io::{self, IsTerminal, Read};
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::screen;
 use super::survey::Report;
+use crate::cli::exit::Exit;
 use crate::cli::value::Value;
 
 /// How many may wait. A server whose messages do not fit is read from later.
 const WAITING: usize = 1024;
+/// How long a signal may wait to be heeded. Whoever writes to what nobody reads never does.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Something that happened.
 #[derive(Debug)]
@@ -38,6 +46,14 @@ pub(super) enum Event {
 pub(super) struct Events {
     receiver: Receiver<Event>,
     sender: Sender,
+    leaving: Arc<Leaving>,
+}
+
+/// The wish to leave of whoever sent a signal, which goes before all that waits.
+#[derive(Default)]
+struct Leaving {
+    is_asked: AtomicBool,
+    is_heeded: AtomicBool,
 }
 
 /// Where others put theirs.
@@ -57,16 +73,17 @@ impl Events {
         let (events, receiver) = sync_channel(WAITING);
         let sender = Sender(events);
         let (ready, is_ready) = sync_channel(1);
-        let signalled = sender.clone();
+        let leaving = Arc::new(Leaving::default());
+        let (signalled, asked) = (sender.clone(), Arc::clone(&leaving));
         // Without them, signals do what they do to any program.
-        let _ = thread::Builder::new().name("signals".to_owned()).spawn(move || signals(&ready, &signalled));
+        let _ = thread::Builder::new().name("signals".to_owned()).spawn(move || signals(&ready, &signalled, &asked));
         let _ = is_ready.recv();
         // Otherwise the terminal's keys are somebody else's: a program in the background that reads them is stopped.
         if has_picture && io::stdin().is_terminal() {
             let pressed = sender.clone();
             let _ = thread::Builder::new().name("keys".to_owned()).spawn(move || keys(&pressed));
         }
-        Self { receiver, sender }
+        Self { receiver, sender, leaving }
     }
 
     /// Where others put theirs.
@@ -76,37 +93,78 @@ impl Events {
 
     /// The next one, [`Event::Due`] at the latest then.
     pub(super) fn next(&self, due: Instant) -> Event {
-        match self.receiver.recv_timeout(due.saturating_duration_since(Instant::now())) {
+        let event = match self.receiver.recv_timeout(due.saturating_duration_since(Instant::now())) {
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout) => Event::Due,
             Err(RecvTimeoutError::Disconnected) => Event::Leave,
+        };
+        if self.leaving.is_asked.load(Ordering::SeqCst) {
+            self.leaving.is_heeded.store(true, Ordering::SeqCst);
+            return Event::Leave;
         }
+        event
     }
 }
 
-fn signals(ready: &SyncSender<()>, sender: &Sender) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+fn signals(ready: &SyncSender<()>, sender: &Sender, leaving: &Leaving) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() else { return };
     runtime.block_on(async {
-        let (Ok(mut interrupts), Ok(mut ends), Ok(mut hang_ups), Ok(mut sizes)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-            signal(SignalKind::hangup()),
-            signal(SignalKind::window_change()),
-        ) else {
-            return;
-        };
+        let (Ok(mut ends), Ok(mut sizes)) = (Ends::listen(), signal(SignalKind::window_change())) else { return };
         let _ = ready.send(());
         loop {
             tokio::select! {
-                _ = interrupts.recv() => break,
-                _ = ends.recv() => break,
-                _ = hang_ups.recv() => break,
+                () = ends.next() => break,
                 // With many events waiting, the picture is drawn soon anyway.
                 _ = sizes.recv() => drop(sender.0.try_send(Event::Resized)),
             }
         }
-        sender.send(Event::Leave);
+        leaving.is_asked.store(true, Ordering::SeqCst);
+        // Where many events wait, one of them is as good for being looked at.
+        let _ = sender.0.try_send(Event::Leave);
+        tokio::select! {
+            () = ends.next() => {}
+            () = unheeded(leaving) => {}
+        }
+        screen::give_back();
+        process::exit(Exit::Interrupted.status().into());
     });
+}
+
+/// Ends when a signal was not heeded in time, and never if it was.
+async fn unheeded(leaving: &Leaving) {
+    tokio::time::sleep(PATIENCE).await;
+    if leaving.is_heeded.load(Ordering::SeqCst) {
+        future::pending().await
+    }
+}
+
+/// The signals that end a program. Once listened to, they no longer do that by themselves.
+struct Ends {
+    interrupts: Signal,
+    quits: Signal,
+    ends: Signal,
+    hang_ups: Signal,
+}
+
+impl Ends {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupts: signal(SignalKind::interrupt())?,
+            // The key Ctrl-\ would leave the terminal with our picture.
+            quits: signal(SignalKind::quit())?,
+            ends: signal(SignalKind::terminate())?,
+            hang_ups: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupts.recv() => {}
+            _ = self.quits.recv() => {}
+            _ = self.ends.recv() => {}
+            _ = self.hang_ups.recv() => {}
+        }
+    }
 }
 
 fn keys(sender: &Sender) {

@@ -103,6 +103,11 @@ pub(super) fn run(mode: Mode, request: Request, on_terminal: bool) -> Exit {
     }
 }
 
+/// Whether the server has just been started and answers later what it was asked.
+fn is_loading(reply: &Value) -> bool {
+    matches!(reply, Value::Error(text) if text.starts_with(b"LOADING"))
+}
+
 /// What to say of an answer of another kind than was expected, mostly an error.
 fn refusal(command: &str, reply: &Value) -> String {
     match reply {

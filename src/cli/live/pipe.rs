@@ -50,6 +50,10 @@ pub(super) fn run(settings: &Settings, input: &impl AsFd, patience: Duration) ->
         warn(format_args!("{malformed}; it and all behind it was not sent"));
         exit = Exit::Failed;
     }
+    if let Some(reason) = &pipe.unechoed {
+        warn(reason);
+        exit = Exit::Failed;
+    }
     if let Err(reason) = ended {
         warn(format_args!(
             "{}: {reason}; {} requests were read, and {} replies came: whether the others were carried out is not known",
@@ -85,6 +89,8 @@ struct Pipe {
     replied: u64,
     errors: u64,
     is_answered: bool,
+    /// What the last request was answered with instead of an echo, in words.
+    unechoed: Option<String>,
 }
 
 impl Pipe {
@@ -106,6 +112,7 @@ impl Pipe {
             replied: 0,
             errors: 0,
             is_answered: false,
+            unechoed: None,
         })
     }
 
@@ -234,11 +241,19 @@ impl Pipe {
 
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, String> {
         let Some(count) = self.connection.read(buffer).map_err(|error| plain_reason(&error))? else { return Ok(None) };
-        let Self { replies, replied, errors, token, is_answered, .. } = self;
+        // Whatever comes when all else was answered is for the echo.
+        let asked = (self.has_ended && !self.is_cut && self.broken.is_none()).then(|| self.requests.count());
+        let Self { replies, replied, errors, token, is_answered, unechoed, .. } = self;
         replies
             .take(&buffer[..count], &mut |found| {
                 if found == Found::Text(token.as_bytes().to_vec()) {
                     *is_answered = true;
+                    return;
+                }
+                if asked == Some(*replied)
+                    && let Some(reason) = not_echoed(&found)
+                {
+                    (*is_answered, *unechoed) = (true, Some(reason));
                     return;
                 }
                 *replied += 1;
@@ -251,6 +266,19 @@ impl Pipe {
             })
             .map_err(|error| error.to_string())?;
         Ok(Some(count))
+    }
+}
+
+/// Why the server did not echo what it was asked to at the end, if this is its answer to that.
+fn not_echoed(found: &Found) -> Option<String> {
+    match found {
+        Found::Error(text) => {
+            Some(format!("the server refused the ECHO that is sent behind the last request: {}", printable(text)))
+        }
+        Found::Text(text) if text == b"QUEUED" => {
+            Some("a MULTI is left open: what was queued behind it is not carried out".to_owned())
+        }
+        _ => None,
     }
 }
 

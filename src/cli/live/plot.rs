@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::cli::quote::printable;
+use crate::cli::quote::escape;
 
 /// The steps of a plot, from nothing to all.
 const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -40,9 +40,21 @@ impl Series {
     }
 }
 
-/// A name on one line, without anything that a terminal would act on.
+/// A name on one line, without anything that a terminal would act on. Two names never look the same: what is no text, the
+/// backslash and control characters are shown as [`escape`] does.
 pub(super) fn shown_name(name: &[u8]) -> String {
-    printable(name).replace('\n', "\\n").replace('\t', "\\t")
+    let mut shown = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if character == '\\' || character.is_control() {
+                shown.push_str(&escape(character.encode_utf8(&mut [0; 4]).as_bytes()));
+            } else {
+                shown.push(character);
+            }
+        }
+        shown.push_str(&escape(chunk.invalid()));
+    }
+    shown
 }
 
 /// How many columns a text takes.
@@ -103,5 +115,7 @@ mod tests {
         assert_eq!(width(&fit("数え切れない", 6)), 6);
         assert_eq!(cut("数え", 3), "数");
         assert_eq!(shown_name(b"a\x1b[2Jb\nc"), "a\\x1b[2Jb\\nc");
+        assert_eq!(shown_name("数え \"q\"".as_bytes()), "数え \"q\"");
+        assert_eq!(shown_name(b"n\xff1 c\rd \\xff \xc2\x9b"), "n\\xff1 c\\rd \\\\xff \\xc2\\x9b");
     }
 }

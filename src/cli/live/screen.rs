@@ -1,7 +1,10 @@
 //! A picture on the terminal that is drawn again and again in the same place.
 
-use std::io::{self, IsTerminal, Stdin, Stdout, Write};
+use std::io::{self, IsTerminal, Stdout, Write};
+use std::panic;
+use std::sync::{Mutex, PoisonError};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 use super::plot::cut;
@@ -10,6 +13,43 @@ use crate::cli::output::say;
 /// Another page than the one with the shell's lines, without a cursor, and the way back.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
 const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
+
+/// What is to be put right while there is a picture.
+static TAKEN: Mutex<Option<Taken>> = Mutex::new(None);
+
+/// How the terminal was.
+struct Taken {
+    /// The input's modes, if that is a terminal.
+    modes: Option<Termios>,
+}
+
+impl Taken {
+    /// Who is the first to ask is the one to put it right.
+    fn get() -> Option<Self> {
+        TAKEN.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put_modes_right(&self) {
+        if let Some(modes) = &self.modes {
+            // Where the terminal is gone, there is nothing to put right.
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
+        }
+    }
+}
+
+/// Gives the terminal back at once, for a program that ends in the midst of something, without waiting for a terminal that
+/// takes nothing.
+pub(super) fn give_back() {
+    let Some(taken) = Taken::get() else { return };
+    taken.put_modes_right();
+    // Whoever is in the midst of writing holds its lock.
+    let out = io::stdout();
+    let mut waited = [PollFd::new(&out, PollFlags::OUT)];
+    let is_ready = poll(&mut waited, Some(&Timespec::default())).is_ok_and(|count| count > 0);
+    if is_ready && waited[0].revents().contains(PollFlags::OUT) {
+        let _ = rustix::io::write(&out, LEAVE.as_bytes());
+    }
+}
 
 /// Where nothing can be found out.
 const USUAL_SIZE: Size = Size { columns: 80, rows: 24 };
@@ -46,8 +86,6 @@ impl Line {
 /// The terminal while a picture is on it. It is as it was when this is dropped.
 pub(super) struct Screen {
     out: Stdout,
-    /// The input, if it is a terminal, and how it was.
-    keys: Option<(Stdin, Termios)>,
     /// The picture that it shows.
     shown: Vec<String>,
 }
@@ -59,16 +97,23 @@ impl Screen {
     /// That of the output.
     pub(super) fn open() -> io::Result<Self> {
         let input = io::stdin();
-        let keys = input.is_terminal().then(|| tcgetattr(&input).ok()).flatten().map(|modes| (input, modes));
-        let mut screen = Self { out: io::stdout(), keys, shown: Vec::new() };
-        if let Some((input, modes)) = &screen.keys {
-            let mut modes = modes.clone();
+        let modes = input.is_terminal().then(|| tcgetattr(&input).ok()).flatten();
+        let before = modes.clone();
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Taken { modes: before });
+        // Where a panic ends the program, nothing is dropped; and what it says would go with the picture.
+        let tell = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            give_back();
+            tell(info);
+        }));
+        let mut screen = Self { out: io::stdout(), shown: Vec::new() };
+        if let Some(mut modes) = modes {
             // Keys come at once and are not shown. Ctrl-C stays a signal; Ctrl-Z would leave the shell with our picture.
             modes.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
             modes.special_codes[SpecialCodeIndex::VMIN] = 1;
             modes.special_codes[SpecialCodeIndex::VTIME] = 0;
             modes.special_codes[SpecialCodeIndex::VSUSP] = 0;
-            tcsetattr(input, OptionalActions::Now, &modes)?;
+            tcsetattr(&input, OptionalActions::Now, &modes)?;
         }
         screen.put(ENTER)?;
         Ok(screen)
@@ -113,10 +158,9 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // Where the terminal is gone, there is nothing to put right.
-        let _ = self.put(LEAVE);
-        if let Some((input, modes)) = &self.keys {
-            let _ = tcsetattr(input, OptionalActions::Now, modes);
+        if let Some(taken) = Taken::get() {
+            taken.put_modes_right();
+            let _ = self.put(LEAVE);
         }
     }
 }

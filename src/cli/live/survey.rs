@@ -201,7 +201,9 @@ impl Survey {
         let reply = self.connection.ask(words, &mut |_| ()).map_err(|error| Trouble::Lost(describe(&error)))?;
         if reply.is_error() {
             let name = String::from_utf8_lossy(&words[0]).into_owned();
-            return Err(Trouble::Refused(super::refusal(&name, &reply)));
+            let text = super::refusal(&name, &reply);
+            // A node that was started again is as good as gone until it has its counters.
+            return Err(if super::is_loading(&reply) { Trouble::Lost(text) } else { Trouble::Refused(text) });
         }
         Ok(reply)
     }

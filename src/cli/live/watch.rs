@@ -82,10 +82,14 @@ fn follow(first: Option<Connection>, settings: &Settings, request: Vec<Vec<u8>>,
         };
         events.send(Event::Connected);
         let ended = connection.converse(&request, &mut |value| {
-            if events.send(Event::Message(value)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            // A node that was started again is as good as gone until it has its counters.
+            if super::is_loading(&value) {
+                return ControlFlow::Break(Some(super::refusal("ISUBSCRIBE", &value)));
+            }
+            if events.send(Event::Message(value)) { ControlFlow::Continue(()) } else { ControlFlow::Break(None) }
         });
-        if let Err(error) = ended {
-            events.send(Event::Silence(describe(&error)));
+        if let Some(reason) = ended.unwrap_or_else(|error| Some(describe(&error))) {
+            events.send(Event::Silence(reason));
         }
     });
 }

@@ -7,6 +7,7 @@ use super::record::shown;
 use crate::cli::connection::Connection;
 use crate::cli::output::warn;
 use crate::cli::protocol::write_request;
+use crate::cli::quote::printable;
 use crate::cli::reason::describe;
 use crate::cli::settings::Settings;
 use crate::cli::value::Value;
@@ -133,7 +134,7 @@ impl Pipeline {
 
 /// The error of a refused request.
 pub(super) fn refused(address: &str, request: &str, text: &[u8]) -> TransferError {
-    let reason = String::from_utf8_lossy(text).into_owned();
+    let reason = printable(text);
     TransferError::Refused { address: address.to_owned(), request: request.to_owned(), reason }
 }
 
