@@ -103,3 +103,14 @@ fn at_the_prompt_ctrl_c_ends_the_messages_and_not_the_client() {
     prompt.press("quit\r");
     assert_eq!(prompt.wait_for_end(), Some(0));
 }
+
+#[test]
+fn what_a_server_says_moves_no_cursor() {
+    let server = crate::answering::Server::start(|_| crate::answering::bytes("-ERR \x1b[2Jno\r\n"));
+    for words in
+        [&["-a", "x", "--no-auth-warning", "--scan"][..], &["export"], &["bench", "incr", "-n", "1", "-c", "1"]]
+    {
+        let (_, _, errors) = Running::start(server.port, words).end();
+        assert!(errors[0].contains("ERR \\x1b[2Jno"), "{words:?}: {errors:?}");
+    }
+}
