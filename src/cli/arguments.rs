@@ -173,7 +173,7 @@ pub(super) struct Arguments {
     #[arg(short = 'x', help_heading = "Command")]
     pub(super) last_from_input: bool,
 
-    /// Run the command N times, on one connection; end a live mode after N lines or pictures
+    /// Run the command N times, on one connection; end a live mode after N lines or pictures; -1 is for ever
     #[arg(short = 'r', long = "repeat", value_name = "N", allow_negative_numbers = true, value_parser = times, help_heading = "Command")]
     pub(super) repeat: Option<u64>,
 

@@ -31,7 +31,8 @@ Examples:
   discnt-cli -p 6379 bench incr get
 
 Exit status:
-  0    every request was answered
+  0    every request that was sent was answered without an error; those that
+       were due and never sent are told, and no failure
   1    some were answered with an error
   2    no connection, a connection was lost, or wrong usage
   130  interrupted";

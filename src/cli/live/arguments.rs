@@ -103,7 +103,7 @@ struct WatchArguments {
     #[arg(short = 'i', long = "interval", value_name = "SECONDS", value_parser = seconds)]
     interval: Option<Duration>,
 
-    /// End after N pictures, or into a pipe after N lines
+    /// End after N pictures, or into a pipe after N lines; -1 is never
     #[arg(short = 'r', long = "repeat", value_name = "N", allow_negative_numbers = true, value_parser = times)]
     rounds: Option<u64>,
 
