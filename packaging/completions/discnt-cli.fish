@@ -39,7 +39,7 @@ complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l sni -d 'The name 
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l color -d 'When to use colours; NO_COLOR in the environment is --color never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Into pipes and files, too'
 never\t'Nowhere'"
-complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s r -l repeat -d 'Run the command N times, on one connection; end a live mode after N lines or pictures' -r
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s r -l repeat -d 'Run the command N times, on one connection; end a live mode after N lines or pictures; -1 is for ever' -r
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -s i -l interval -d 'Wait between the runs of -r, in seconds; the interval of a live mode' -r
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l pipe-timeout -d 'With --pipe: how long the last replies may take, each; 0 for as long as it takes [default: 30]' -r
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l pattern -d 'With --scan and --top: only names that match, such as \'visits:*\'' -r
@@ -146,7 +146,7 @@ complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -l seed -d 
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -l clean -d 'Delete the names at the end; with -n 0 only that'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -l json -d 'One line of JSON for each mix, times in microseconds'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand watch" -s i -l interval -d 'How often a value is told of and the table drawn, in seconds from 0.1 [default: 1]' -r
-complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand watch" -s r -l repeat -d 'End after N pictures, or into a pipe after N lines' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand watch" -s r -l repeat -d 'End after N pictures, or into a pipe after N lines; -1 is never' -r
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand watch" -l help -d 'Print this help'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand export" -l format -d 'How to write [default: what FILE ends in (.csv, .jsonl), else csv]' -r -f -a "csv\t'Comma-separated values, RFC 4180'
 jsonl\t'One JSON object a line'"
