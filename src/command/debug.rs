@@ -16,6 +16,19 @@ const FLUSHING: &[Flag] = &[Flag::Admin, Flag::Write, Flag::NoScript, Flag::NoMu
 const SUBCOMMAND: CommandSpecification =
     CommandSpecification { flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale], ..BASE };
 
+/// FLUSHALL and RESET, which the C program had.
+const DELETING_ALL: CommandSpecification = CommandSpecification {
+    summary: "Deletes all counters in the whole cluster, exactly as FLUSHALL does",
+    flags: FLUSHING,
+    complexity: "As FLUSHALL",
+    replies: "As FLUSHALL.",
+    handler: |call| {
+        check_allowed_as_ever(call)?;
+        flushing::flush_for_debugging(call)
+    },
+    ..SUBCOMMAND
+};
+
 pub(super) const DEBUG: CommandSpecification = CommandSpecification {
     name: "debug",
     summary: "Shows what the node holds, where debug.enabled = true allows it",
@@ -41,18 +54,7 @@ pub(super) const DEBUG: CommandSpecification = CommandSpecification {
             handler: digest,
             ..SUBCOMMAND
         },
-        CommandSpecification {
-            name: "flushall",
-            summary: "Deletes all counters in the whole cluster, exactly as FLUSHALL does",
-            flags: FLUSHING,
-            complexity: "As FLUSHALL",
-            replies: "As FLUSHALL.",
-            handler: |call| {
-                check_allowed_as_ever(call)?;
-                flushing::flush_for_debugging(call)
-            },
-            ..SUBCOMMAND
-        },
+        CommandSpecification { name: "flushall", ..DELETING_ALL },
         help::specification(Group::Server),
         CommandSpecification {
             name: "prediction",
@@ -80,18 +82,7 @@ pub(super) const DEBUG: CommandSpecification = CommandSpecification {
             },
             ..SUBCOMMAND
         },
-        CommandSpecification {
-            name: "reset",
-            summary: "Deletes all counters in the whole cluster, exactly as FLUSHALL does",
-            flags: FLUSHING,
-            complexity: "As FLUSHALL",
-            replies: "As FLUSHALL.",
-            handler: |call| {
-                check_allowed_as_ever(call)?;
-                flushing::flush_for_debugging(call)
-            },
-            ..SUBCOMMAND
-        },
+        CommandSpecification { name: "reset", ..DELETING_ALL },
         CommandSpecification {
             name: "sleep",
             summary: "Answers after a time; other clients are served meanwhile",

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Measure;
+use super::begin::connect;
 use super::latency_window::Window;
 use crate::cli::client::Client;
 use crate::cli::display::Format;
@@ -34,12 +35,8 @@ pub(super) fn run(mut client: Client, format: Format, measure: Measure, pace: Pa
     // On a terminal the one window has no end. Into a pipe goes one line.
     let is_endless = measure == Measure::Once && pace.is_redrawn && pace.interval.is_none() && pace.rounds.is_none();
     let rounds = pace.rounds.or((measure == Measure::Once).then_some(1));
-    match client.connect() {
-        Ok(notices) => notices.texts.iter().for_each(warn),
-        Err(error) => {
-            warn(error);
-            return Exit::Unusable;
-        }
+    if !connect(&mut client) {
+        return Exit::Unusable;
     }
     let is_redrawn = pace.is_redrawn && measure != Measure::Distribution;
     for round in 0.. {

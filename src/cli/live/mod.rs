@@ -1,6 +1,7 @@
 //! What goes on until the user has seen enough: counters as they move, measurements, and what is fed in at full speed.
 
 mod arguments;
+mod begin;
 mod busiest;
 mod duplex;
 mod events;

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use super::begin::connect;
 use crate::cli::client::Client;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, output_ended, warn};
@@ -23,12 +24,8 @@ pub(super) struct Wanted {
 
 /// Prints them as they are found.
 pub(super) fn run(mut client: Client, output: Output, wanted: Wanted) -> Exit {
-    match client.connect() {
-        Ok(notices) => notices.texts.iter().for_each(warn),
-        Err(error) => {
-            warn(error);
-            return Exit::Unusable;
-        }
+    if !connect(&mut client) {
+        return Exit::Unusable;
     }
     let mut cursor = b"0".to_vec();
     loop {

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::begin::open;
 use super::events::{Event, Events};
 use super::plot::shown_name;
 use super::rate::{grouped, short};
@@ -10,7 +11,6 @@ use super::screen::{Line, Screen, Size};
 use super::survey::{self, Report};
 use super::table::{self, Row};
 use super::watch::Pace;
-use crate::cli::connection::Connection;
 use crate::cli::display::Format;
 use crate::cli::exit::Exit;
 use crate::cli::json;
@@ -35,16 +35,7 @@ pub(super) fn run(
     pace: &Pace,
 ) -> Exit {
     let interval = pace.interval.unwrap_or(INTERVAL);
-    let first = match Connection::open(settings) {
-        Ok((connection, notices)) => {
-            notices.iter().for_each(warn);
-            connection
-        }
-        Err(error) => {
-            warn(error);
-            return Exit::Unusable;
-        }
-    };
+    let Some(first) = open(settings) else { return Exit::Unusable };
     let has_picture = pace.on_terminal && format == Format::Typed;
     let events = Events::listen(has_picture);
     survey::start(first, settings.clone(), pattern, interval, events.sender());

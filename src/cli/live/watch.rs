@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::begin::open;
 use super::events::{Event, Events, Sender};
 use super::plot::shown_name;
 use super::rate::short;
@@ -43,16 +44,7 @@ pub(super) fn run(settings: &Settings, format: Format, names: Vec<Vec<u8>>, pace
     let interval = pace.interval.unwrap_or(INTERVAL);
     let mut watch = Watch::new(names, interval, settings.address());
     // The first time, what is wrong is told on the terminal as it is.
-    let first = match Connection::open(settings) {
-        Ok((connection, notices)) => {
-            notices.iter().for_each(warn);
-            connection
-        }
-        Err(error) => {
-            warn(error);
-            return Exit::Unusable;
-        }
-    };
+    let Some(first) = open(settings) else { return Exit::Unusable };
     let has_picture = pace.on_terminal && format == Format::Typed;
     let events = Events::listen(has_picture);
     follow(Some(first), settings, watch.request(), events.sender());

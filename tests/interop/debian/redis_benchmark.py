@@ -83,11 +83,4 @@ CHECKS = {
     "parallel": parallel,
 }
 
-report.version(subprocess.check_output(["redis-benchmark", "--version"], text=True).split()[1])
-for name, check in CHECKS.items():
-    try:
-        check()
-        report.ok(name)
-    except Exception as error:
-        report.failed(name, error)
-report.end()
+report.run(subprocess.check_output(["redis-benchmark", "--version"], text=True).split()[1], CHECKS)

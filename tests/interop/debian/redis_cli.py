@@ -237,11 +237,4 @@ CHECKS = {
     "reconnects": reconnects,
 }
 
-report.version(subprocess.check_output(["redis-cli", "--version"], text=True).split()[1])
-for name, check in CHECKS.items():
-    try:
-        check()
-        report.ok(name)
-    except Exception as error:
-        report.failed(name, error)
-report.end()
+report.run(subprocess.check_output(["redis-cli", "--version"], text=True).split()[1], CHECKS)

@@ -242,11 +242,4 @@ CHECKS = {
     "resubscribes": resubscribes,
 }
 
-report.version(library.__version__)
-for name, check in CHECKS.items():
-    try:
-        check()
-        report.ok(name)
-    except Exception as error:
-        report.failed(name, error)
-report.end()
+report.run(library.__version__, CHECKS)

@@ -32,6 +32,18 @@ def end():
     print("end", flush=True)
 
 
+def run(used_version, checks):
+    """Makes every check and tells what came of it."""
+    version(used_version)
+    for name, check in checks.items():
+        try:
+            check()
+            ok(name)
+        except Exception as error:
+            failed(name, error)
+    end()
+
+
 def restart():
     """Has the runner start the server again, and waits until it serves."""
     print("restart", flush=True)
