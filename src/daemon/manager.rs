@@ -42,6 +42,16 @@ pub(super) fn tell_ready(counters: u64) {
     say(Word::Ready(format!("serving; {counters} counters were loaded")));
 }
 
+/// The configuration is being read again.
+pub(super) fn tell_reloading() {
+    say(Word::Reloading);
+}
+
+/// It was read or refused, and the server serves as the line says.
+pub(super) fn tell_reloaded(text: &str) {
+    say(Word::Ready(text.to_owned()));
+}
+
 /// The server is about to end.
 pub(super) fn tell_stopping() {
     say(Word::Stopping);
@@ -64,6 +74,9 @@ fn tell(word: &Word) {
     let told = match word {
         Word::Status(text) => sd_notify::notify(&[NotifyState::Status(text)]),
         Word::Ready(text) => sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(text)]),
+        Word::Reloading => NotifyState::monotonic_usec_now().and_then(|now| {
+            sd_notify::notify(&[NotifyState::Reloading, now, NotifyState::Status("reading the configuration again")])
+        }),
         Word::Stopping => sd_notify::notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]),
     };
     // Nobody's counts depend on it.
@@ -76,6 +89,7 @@ fn tell(word: &Word) {
 enum Word {
     Status(String),
     Ready(String),
+    Reloading,
     Stopping,
 }
 

@@ -13,10 +13,12 @@ mod launch;
 mod logging;
 mod manager;
 mod node_thread;
+mod reloading;
 mod renewing;
 mod repairing;
 mod report;
 mod serve;
+mod status;
 mod storing;
 
 pub use arguments::Arguments;

@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
-use super::LoadedConfiguration;
 use super::config::Configuration;
 use super::doors::Doors;
 use super::early::{early_environment, live_settings};
@@ -17,9 +16,12 @@ use super::ending::{End, Ended, Signals, stop};
 use super::logging::{self, LoggingError};
 use super::manager;
 use super::node_thread::{CALL_QUEUE, NodeParts, NodeThread};
+use super::reloading::{HangUps, Reloading};
 use super::renewing::settle_identity;
 use super::report::{Authority, CountersLoaded, StartReport};
+use super::status::Status;
 use super::storing::Storing;
+use super::{Arguments, LoadedConfiguration};
 use crate::driver::{Clock, DiskParts, raise_file_limit, watch_process};
 use crate::listener::{Commands, Listener, ListenerError, Service, Ways};
 use crate::mesh::{self, Identity, IdentityError, IdentitySource, MeshError, OpenedIdentity};
@@ -77,7 +79,7 @@ pub enum ServeError {
     LastCommit(#[source] StorageError),
 }
 
-/// Runs a node until a signal or SHUTDOWN stops it. `restore` is the directory of a backup to begin with.
+/// Runs a node until a signal or SHUTDOWN stops it. `arguments` are those that `loaded` came from, for when it is read again.
 ///
 /// The order is what keeps counts: sockets first, so that a second server is refused before it touches anything; clients are
 /// answered from then on, mostly that the counters are being loaded, or wait where there are none yet; the store is opened, checked and loaded; the node
@@ -85,14 +87,15 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`ServeError`] when it cannot start, or could not write its counters at the end.
-pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(), ServeError> {
+pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), ServeError> {
     let mut configuration = loaded.configuration.clone();
     let level = logging::start(&configuration.log)?;
     let files = raise_file_limit();
     tracing::debug!(?files, "limit of open files");
     let runtime = current_thread_runtime()?;
     // Signals are caught from here on, so that one that comes during the start is not lost.
-    let mut signals = runtime.block_on(async { Signals::catch() })?;
+    let (mut signals, mut hang_ups) =
+        runtime.block_on(async { Ok::<_, ServeError>((Signals::catch()?, HangUps::catch()?)) })?;
     let (listener, socket) = bind(&mut configuration)?;
     let directory = Arc::new(DataDirectory::open(configuration.data_directory())?);
     settle_identity(&directory)?;
@@ -100,7 +103,7 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     for warning in &opened.warnings {
         tracing::warn!("{warning}");
     }
-    if let Some(backup) = restore {
+    if let Some(backup) = &arguments.restore {
         restore_backup(&directory, &opened, backup)?;
     }
     let members = remembered(&directory)?;
@@ -110,6 +113,10 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     let mut bound = loaded.clone();
     bound.configuration = configuration.clone();
     let (settings, adjuster) = live_settings(bound, (listener.live(), storing.observation()), level);
+    // Whoever has files that are read again with the configuration adds them here.
+    let reloadable = Vec::new();
+    let reloading = Reloading::new(arguments.clone(), loaded.configuration.clone(), Arc::clone(&adjuster), reloadable);
+    let (reloading, status) = (Arc::new(reloading), Status::default());
     let environment = early_environment(&configuration, settings, &report, &storing, clock);
     let watched = watch_process(Arc::clone(&environment.process), Arc::clone(&environment.statistics), clock);
     let (stopping, is_stopping) = watch::channel(false);
@@ -129,12 +136,14 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
             NodeParts { configuration: &configuration, opened: &opened, directory, members, clock, calls, socket };
         let begin = |node: &NodeThread| {
             adjuster.begin(Arc::clone(&node.table));
+            status.begin(Arc::clone(&node.table), Arc::clone(&node.state));
             commands.begin(Arc::clone(&node.table), Arc::clone(&node.state));
         };
         tokio::select! {
             result = run(parts, disk, &storing, report.clone(), &mut end, &mut node, begin) => result,
             refused = open_late(&storing, &doors) => Err(refused),
             () = watched => Ok(Ended::default()),
+            () = keep_up(&storing, reloading, &mut hang_ups, &status) => Ok(Ended::default()),
             () = adjuster.watch_memory() => Ok(Ended::default()),
         }
     });
@@ -155,6 +164,15 @@ async fn open_late<S: Service>(storing: &Storing, doors: &Doors<S>) -> ServeErro
     match doors.open() {
         Ok(()) => std::future::pending().await,
         Err(refused) => refused,
+    }
+}
+
+/// Reads the configuration again when that is asked for, and tells how the server does. Not before it serves.
+async fn keep_up(storing: &Storing, reloading: Arc<Reloading>, hang_ups: &mut HangUps, status: &Status) {
+    storing.serves().await;
+    tokio::select! {
+        () = reloading.follow(hang_ups, status) => {}
+        () = status.keep_telling() => {}
     }
 }
 
