@@ -9,6 +9,7 @@ mod config;
 mod doors;
 mod early;
 mod ending;
+mod inherited;
 mod launch;
 mod logging;
 mod manager;

@@ -13,6 +13,7 @@ use super::config::Configuration;
 use super::doors::Doors;
 use super::early::{early_environment, live_settings};
 use super::ending::{End, Ended, Signals, stop};
+use super::inherited::inherited_sockets;
 use super::logging::{self, LoggingError};
 use super::manager;
 use super::node_thread::{CALL_QUEUE, NodeParts, NodeThread};
@@ -23,7 +24,7 @@ use super::status::Status;
 use super::storing::Storing;
 use super::{Arguments, LoadedConfiguration};
 use crate::driver::{Clock, DiskParts, raise_file_limit, watch_process};
-use crate::listener::{Commands, Listener, ListenerError, Service, Ways};
+use crate::listener::{Commands, Inherited, Listener, ListenerError, Service, Ways};
 use crate::mesh::{self, Identity, IdentityError, IdentitySource, MeshError, OpenedIdentity};
 use crate::node::{KnownMember, StartError};
 use crate::storage::{self, DataDirectory, RestoreError, Restored, StorageError};
@@ -65,6 +66,11 @@ pub enum ServeError {
         /// What it said.
         error: io::Error,
     },
+    /// What a service manager passed on.
+    #[error(
+        "the service manager passed on what is no listening TCP or unix socket: {0}; see ListenStream= in its socket unit"
+    )]
+    Inherited(#[source] io::Error),
     /// The system was asked for ports and none was free for both.
     #[error("no port was found that is free for both TCP and UDP; set resp.port and mesh.port")]
     NoPort,
@@ -96,7 +102,7 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
     // Signals are caught from here on, so that one that comes during the start is not lost.
     let (mut signals, mut hang_ups) =
         runtime.block_on(async { Ok::<_, ServeError>((Signals::catch()?, HangUps::catch()?)) })?;
-    let (listener, socket) = bind(&mut configuration)?;
+    let (listener, socket) = bind(&mut configuration, inherited_sockets()?)?;
     let directory = Arc::new(DataDirectory::open(configuration.data_directory())?);
     settle_identity(&directory)?;
     let opened = Identity::open(&configuration.mesh, directory.path())?;
@@ -228,14 +234,15 @@ pub(super) fn current_thread_runtime() -> Result<Runtime, ServeError> {
 }
 
 /// Binds both sockets. Where the system chooses the port, both get the same.
-fn bind(configuration: &mut Configuration) -> Result<(Listener, UdpSocket), ServeError> {
-    let system_chooses = configuration.resp.port == 0;
+fn bind(configuration: &mut Configuration, mut inherited: Inherited) -> Result<(Listener, UdpSocket), ServeError> {
+    // Sockets that were passed on have their ports.
+    let system_chooses = configuration.resp.port == 0 && inherited.tcp.is_empty();
     let same = configuration.mesh.port == configuration.resp.port;
     for _ in 0..PORT_ATTEMPTS {
-        let listener = Listener::bind(&configuration.resp)?;
+        let listener = Listener::bind_with(&configuration.resp, std::mem::take(&mut inherited))?;
         let port = listener.local_addresses().first().map_or(0, |address| address.port());
         let mut mesh = configuration.mesh.clone();
-        if same {
+        if same && system_chooses {
             mesh.port = port;
         }
         match mesh::bind_socket(&mesh) {

@@ -5,3 +5,5 @@ mod server_support;
 
 mod manager;
 mod reloading;
+mod sockets;
+mod watchdog;
