@@ -47,6 +47,8 @@ impl Status {
     pub(super) async fn keep_telling(&self) {
         let (mut told, mut told_at) = (String::new(), None::<Instant>);
         loop {
+            // First a pause: the manager is told how much was loaded, too.
+            tokio::time::sleep(LOOK_INTERVAL).await;
             if let Some((_, state)) = self.node.get() {
                 let members = members(&state.view());
                 if told != members || told_at.is_none_or(|at| at.elapsed() >= COUNTERS_INTERVAL) {
@@ -54,7 +56,6 @@ impl Status {
                     (told, told_at) = (members, Some(Instant::now()));
                 }
             }
-            tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 }
