@@ -102,7 +102,9 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
     // Signals are caught from here on, so that one that comes during the start is not lost.
     let (mut signals, mut hang_ups) =
         runtime.block_on(async { Ok::<_, ServeError>((Signals::catch()?, HangUps::catch()?)) })?;
-    let (listener, socket) = bind(&mut configuration, inherited_sockets()?)?;
+    let inherited = inherited_sockets()?;
+    let is_inherited = !inherited.is_empty();
+    let (listener, socket) = bind(&mut configuration, inherited)?;
     let directory = Arc::new(DataDirectory::open(configuration.data_directory())?);
     settle_identity(&directory)?;
     let opened = Identity::open(&configuration.mesh, directory.path())?;
@@ -132,7 +134,8 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
     let ways = Ways { node_calls, disk: session_disk, live: listener.live(), shutdowns, stopping: is_stopping };
     let commands = Arc::new(Commands::new(environment, move || clock.moment(), ways));
     let doors = Doors::new(listener, Arc::clone(&commands));
-    if !directory.is_new()? {
+    // Clients of a socket that outlived the last run have waited until now, and sooner wait on than hear of loading.
+    if !directory.is_new()? && !is_inherited {
         doors.open()?;
     }
     let mut node = None;

@@ -34,12 +34,15 @@ def three_machines_count_together_and_through_a_cut(machines):
     # Certificates are made on the first, and copied.
     first.run("discnt-cli", "certs", "init", "--dir", "/srv/authority")
     for number, machine in enumerate(booted, 1):
-        first.run("discnt-cli", "certs", "issue", f"node{number}", "--dir", "/srv/authority")
-        machine.shell(f"install -m 644 /srv/authority/ca.crt /etc/discnt/ca.crt")
+        first.run("discnt-cli", "certs", "issue", "--name", f"node{number}", "--dir", "/srv/authority")
+        machine.shell("install -m 644 /srv/authority/ca.crt /etc/discnt/ca.crt")
         machine.shell(f"install -m 644 /srv/authority/node{number}.crt /etc/discnt/node.crt")
-        machine.shell(f"install -m 640 -g discnt /srv/authority/node{number}.key /etc/discnt/node.key")
+        machine.shell(f"install -m 600 -o discnt /srv/authority/node{number}.key /etc/discnt/node.key")
         machine.write("/etc/discnt/discnt.toml", CONFIGURATION.format(address=machine.address))
-        machine.run("systemctl", "restart", "discnt")
+        # With the key that it was given it is another node than the one that was started by installing it.
+        machine.run("systemctl", "stop", "discnt")
+        machine.run("rm", "-r", "/var/lib/discnt/data")
+        machine.run("systemctl", "start", "discnt")
     assert cli(first, "cluster", "meet", second.address, "5262") == "OK"
     assert cli(first, "cluster", "meet", third.address, "5262") == "OK"
     for machine in booted:
