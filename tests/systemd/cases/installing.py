@@ -45,6 +45,37 @@ def the_sandbox_is_as_tight_as_it_is_said_to_be(machines):
 
 
 @case
+def the_drop_ins_that_are_documented_work(machines):
+    machine = machines.boot()
+    machine.install(machine.packages.deb)
+    machine.run("mkdir", "-p", "/etc/systemd/system/discnt.service.d")
+
+    def start_with(*lines):
+        text = "\n".join(["[Service]", *lines, ""])
+        machine.write("/etc/systemd/system/discnt.service.d/more.conf", text)
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "restart", "discnt")
+
+    start_with("ReadWritePaths=/etc/discnt")
+    machine.run("chown", "discnt", "/etc/discnt", "/etc/discnt/discnt.toml")
+    machine.cli("config", "set", "maxclients", "321")
+    assert machine.cli("config", "rewrite") == "OK"
+    machine.run("grep", "-qx", "max_clients = 321", "/etc/discnt/discnt.toml")
+    assert machine.run("stat", "-c", "%U:%G %a", "/etc/discnt/discnt.toml").strip() == "discnt:discnt 640"
+
+    start_with("IPAddressDeny=any", "IPAddressAllow=localhost 10.0.0.0/8")
+    assert machine.cli("ping") == "PONG"
+
+    start_with(
+        "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+        "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
+        "PrivateUsers=no",
+        "Environment=DISCNT_RESP__PORT=379",
+    )
+    assert machine.cli("-p", "379", "ping") == "PONG"
+
+
+@case
 def several_nodes_run_on_one_machine(machines):
     machine = machines.boot()
     machine.install(machine.packages.deb)
