@@ -70,6 +70,10 @@ fn report(shared: &Shared, address: SocketAddr, no_link: &NoLink) {
         return;
     };
     count(&shared.counts.refused);
+    let event = match no_link {
+        NoLink::Incompatible { peer, .. } => MeshEvent::Incompatible { peer: *peer, reason },
+        _ => MeshEvent::Refused { address, reason },
+    };
     // Strangers must not be able to hold anything up: when the queue is full they go unreported.
-    let _ = shared.events.try_send(MeshEvent::Refused { address, reason });
+    let _ = shared.events.try_send(event);
 }

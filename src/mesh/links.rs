@@ -3,6 +3,7 @@
 use super::event::{CloseReason, MessageTicket};
 use super::pairing::{Greeting, Verdict, decide, obey};
 use crate::base::{MAX_PEERS, NodeId};
+use crate::wire::LinkProtocol;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use quinn::{Connection, VarInt};
@@ -23,6 +24,8 @@ pub(super) struct Link {
     pub(super) connection: Connection,
     /// What the node that does not decide said on it, or what it was answered.
     greeting: Greeting,
+    /// What is spoken on it.
+    pub(super) protocol: LinkProtocol,
     /// Messages for the writer; taken away to let it finish.
     messages: Mutex<Option<mpsc::Sender<QueuedMessage>>>,
     /// The bytes of the messages in that queue and in the writer's hands.
@@ -204,6 +207,7 @@ impl Links {
         peer: NodeId,
         connection: &Connection,
         greeting: Greeting,
+        protocol: LinkProtocol,
         part: Part,
         queue_length: usize,
     ) -> Result<Adopted, NotAdopted> {
@@ -223,6 +227,7 @@ impl Links {
             peer,
             connection: connection.clone(),
             greeting,
+            protocol,
             messages: Mutex::new(Some(sender)),
             queued_bytes: AtomicUsize::new(0),
             closed_here: Mutex::new(None),

@@ -227,10 +227,11 @@ impl Node {
         self.wall = now.wall;
         let Some(input) = self.unless_deaf(input) else { return };
         match input {
-            Input::LinkUp { peer, address, dial } => self.link_up(peer, address, dial, at),
+            Input::LinkUp { peer, address, dial, protocol } => self.link_up(peer, address, dial, protocol, at),
             Input::LinkDown { peer, end } => self.link_down(peer, &end, at),
             Input::AlreadyLinked { dial, peer } => self.already_linked(dial, peer, at),
-            Input::DialFailed { dial, reason } => self.dial_failed(dial, &reason, at),
+            Input::DialFailed { dial, reason, is_incompatible } => self.dial_failed(dial, &reason, is_incompatible, at),
+            Input::Incompatible { peer, reason } => self.take_incompatible(peer, &reason, at),
             Input::LinkFigures { peer, round_trip, max_datagram_bytes } => {
                 if let Some(link) = self.peers.get_mut(&peer).and_then(|peer| peer.link.as_mut()) {
                     (link.round_trip, link.max_datagram_bytes) = (round_trip, max_datagram_bytes);

@@ -35,6 +35,7 @@ mod taking_over;
 mod tending;
 mod traffic;
 mod twins;
+mod versions;
 mod view;
 
 pub use crate::replication::NodeRecord;

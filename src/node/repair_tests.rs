@@ -7,8 +7,8 @@ use crate::base::{
 use crate::counter::{Precision, Share};
 use crate::replication::Config as ReplicationConfig;
 use crate::wire::{
-    AssignmentBody, DigestLine, HeldLine, Hello, Message, Observed, Packed, PullLine, Record, RecordPacker, RepairItem,
-    RepairKind, RepairWriter,
+    AssignmentBody, DigestLine, HeldLine, Hello, LinkProtocol, Message, Observed, Packed, ProtocolVersions, PullLine,
+    Record, RecordPacker, RepairItem, RepairItems, RepairKind, RepairWriter,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -78,7 +78,8 @@ impl Bench {
     fn link(&mut self, peer: u8) {
         let moment = self.moment();
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        self.node.handle(Input::LinkUp { peer: id(peer), address, dial: None }, moment);
+        let protocol = LinkProtocol { version: ProtocolVersions::SPOKEN.newest(), software: String::new() };
+        self.node.handle(Input::LinkUp { peer: id(peer), address, dial: None, protocol }, moment);
         let hello = Hello {
             incarnation: Incarnation(1),
             host: peer.to_string(),
@@ -123,7 +124,7 @@ impl Bench {
                 match Message::decode(&bytes).expect("what a node says is understood") {
                     Message::Pull(lines) => said.push(Said::Pull(lines)),
                     Message::RepairBegin(items) => said.push(Said::Begin(items)),
-                    Message::RepairItems(_, items) => {
+                    Message::RepairItems(_, RepairItems { items, .. }) => {
                         let item = |item: &RepairItem<'_>| {
                             Said::Item(String::from_utf8_lossy(item.name.as_bytes()).into_owned(), item.number)
                         };

@@ -4,7 +4,7 @@ use crate::world::{Event, OnlyIf, Witness, World};
 use bytes::Bytes;
 use discnt::base::{Incarnation, NodeId};
 use discnt::node::{CloseCause, DialNumber, Input, LinkEnd, Output, RequestNumber};
-use discnt::wire::Message;
+use discnt::wire::{LinkProtocol, Message, ProtocolVersions, SOFTWARE_VERSION};
 use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl World {
         let Some(link) = self.links.view(from, to) else { return };
         match Message::decode(bytes) {
             Ok(Message::Pull(_)) => self.pulls += 1,
-            Ok(Message::RepairItems(_, items)) => self.repair_items += items.len() as u64,
+            Ok(Message::RepairItems(_, sent)) => self.repair_items += sent.items.len() as u64,
             _ => {}
         }
         let after = Duration::from_micros(self.random.between(300, 20_000));
@@ -90,7 +90,7 @@ impl World {
 
     pub(crate) fn dial(&mut self, from: usize, dial: DialNumber, to: usize, witness: &mut dyn Witness) {
         if self.links.is_cut(from, to) || self.is_paused(to) || from == to {
-            self.input(from, Input::DialFailed { dial, reason: "no answer".to_owned() }, witness);
+            self.input(from, Input::DialFailed { dial, reason: "no answer".to_owned(), is_incompatible: false }, witness);
             return;
         }
         let (from_id, to_id) = (self.hosts[from].id, self.hosts[to].id);
@@ -103,8 +103,10 @@ impl World {
         }
         let link = self.links.join(from, to);
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        self.input(from, Input::LinkUp { peer: to_id, address, dial: Some(dial) }, witness);
-        self.input(to, Input::LinkUp { peer: from_id, address, dial: None }, witness);
+        let protocol =
+            || LinkProtocol { version: ProtocolVersions::SPOKEN.newest(), software: SOFTWARE_VERSION.to_owned() };
+        self.input(from, Input::LinkUp { peer: to_id, address, dial: Some(dial), protocol: protocol() }, witness);
+        self.input(to, Input::LinkUp { peer: from_id, address, dial: None, protocol: protocol() }, witness);
         for (at, other, peer) in [(from, to, to_id), (to, from, from_id)] {
             if self.links.view(at, other) == Some(link) {
                 let round_trip = Duration::from_millis(2);
