@@ -317,7 +317,8 @@ mod tests {
         members[1].last_heard = Some(bench.now.monotonic.before(Duration::from_millis(23)));
         members[2].link = LinkView::Handshake;
         members[2].host.clear();
-        let protocol = |version, software: &str| LinkProtocol { version: ProtocolVersion(version), software: software.into() };
+        let protocol =
+            |version, software: &str| LinkProtocol { version: ProtocolVersion(version), software: software.into() };
         (members[1].protocol, members[2].protocol) = (Some(protocol(2, "0.9.1")), Some(protocol(1, "")));
         members[3].is_incompatible = true;
         (members[3].suspected, members[3].link) = (true, LinkView::Unlinked);
@@ -326,8 +327,14 @@ mod tests {
         let ids: Vec<String> = members.iter().map(|m| m.id.to_string()).collect();
         bench.environment.cluster.publish(ClusterView { members, ..ClusterView::default() });
         let expected = [
-            format!("{} 10.0.0.1:7711@8811 myself - 0 0 3 connected protocol=1-2 software={SOFTWARE_VERSION}\n", ids[0]),
-            format!("{} 10.0.0.2:7712@8812 noflags - 0 1700000000100 0 connected rtt=312 protocol=2 software=0.9.1\n", ids[1]),
+            format!(
+                "{} 10.0.0.1:7711@8811 myself - 0 0 3 connected protocol=1-2 software={SOFTWARE_VERSION}\n",
+                ids[0]
+            ),
+            format!(
+                "{} 10.0.0.2:7712@8812 noflags - 0 1700000000100 0 connected rtt=312 protocol=2 software=0.9.1\n",
+                ids[1]
+            ),
             format!("{} :7713@8813 handshake,noaddr - 0 0 0 disconnected protocol=1 software=unknown\n", ids[2]),
             format!("{} 10.0.0.4:7714@8814 fail?,incompatible - 0 0 0 disconnected\n", ids[3]),
             format!("{} [::1]:7715@8815 fail - 0 0 0 connected\n", ids[4]),

@@ -3,8 +3,8 @@
 use super::error::DialError;
 use super::event::{CloseReason, DialId, DownReason, MeshEvent};
 use super::frame::{self, FrameError};
-use super::links::{Adopted, Link, QueuedMessage};
 use super::introduction::Introduction;
+use super::links::{Adopted, Link, QueuedMessage};
 use super::refusal::Failure;
 use super::shared::{Shared, count};
 use crate::base::MAX_MESSAGE_BYTES;
@@ -36,9 +36,7 @@ pub(super) async fn run(
 ) {
     let Adopted { link, predecessor, messages } = adopted;
     let answered = match answer {
-        Some(answer) => {
-            frame::write(&mut streams.send, Bytes::from(answer.encode())).await.is_ok()
-        }
+        Some(answer) => frame::write(&mut streams.send, Bytes::from(answer.encode())).await.is_ok(),
         None => true,
     };
     if let Some(predecessor) = predecessor {

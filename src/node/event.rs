@@ -288,7 +288,9 @@ impl fmt::Display for Event {
                     software => write!(f, ", discnt {software}"),
                 }
             }
-            Self::Incompatible { peer, reason } => write!(f, "no link with {peer}: {reason}; trying again now and then"),
+            Self::Incompatible { peer, reason } => {
+                write!(f, "no link with {peer}: {reason}; trying again now and then")
+            }
             Self::Unlinked { peer, reason } => write!(f, "lost the link to {peer}: {reason}; dialling again"),
             Self::Joined(peer) => write!(f, "{peer} is a member now"),
             Self::LeftCluster(peer) => write!(f, "{peer} left the cluster; its counts stay"),

@@ -21,6 +21,7 @@ mod places;
 mod predictions;
 mod receiving;
 mod refusing;
+mod registering;
 mod rejoining;
 mod repair;
 #[cfg(test)]

@@ -310,8 +310,16 @@ impl Node {
         if let Some(link) = self.peers.get_mut(&from).and_then(|peer| peer.link.as_mut()) {
             link.pulled = Some(round);
         }
-        self.pulling =
-            Some(Pulling { from, since: now, last_item_at: now, told_at: now, items: 0, estimated: 0, round, is_spoiled: false });
+        self.pulling = Some(Pulling {
+            from,
+            since: now,
+            last_item_at: now,
+            told_at: now,
+            items: 0,
+            estimated: 0,
+            round,
+            is_spoiled: false,
+        });
     }
 
     /// Gives up a pull that brings nothing, and tells of one that takes long.

@@ -369,3 +369,24 @@ fn a_node_has_caught_up_with_a_peer_that_has_the_same() {
     bench.wait(200);
     assert!(!bench.node.state().view().catching_up);
 }
+
+#[test]
+fn a_repair_with_something_in_it_that_is_not_known_here_proves_nothing() {
+    // An item of a kind that a later version may bring, and a whole part that cannot be read.
+    for spoiling in [&b"\x9f\x01\x13\x06\x81\x82\x54\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x01\x81\x82\x18\x4d\xf6\xff"[..], b"\x9f\x01\x13\x06\xff"] {
+        let mut bench = Bench::new(100);
+        bench.link(2);
+        bench.digest(2, &[(2, 3)]);
+        bench.wait(2000);
+        assert!(bench.said_to(2).iter().any(|said| matches!(said, Said::Pull(_))));
+        bench.hear(2, spoiling);
+        bench.hear(2, &Message::encode_repair_end(HybridTime(9), &[held(2, 3, &[])]));
+        assert_eq!(bench.node.received(replica(2)), 0, "what was not understood is not held");
+        // It is asked for again, and a whole answer counts.
+        bench.digest(2, &[(2, 3)]);
+        bench.wait(2000);
+        assert!(bench.said_to(2).iter().any(|said| matches!(said, Said::Pull(_))));
+        bench.hear(2, &Message::encode_repair_end(HybridTime(9), &[held(2, 3, &[])]));
+        assert_eq!(bench.node.received(replica(2)), 3);
+    }
+}

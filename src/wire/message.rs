@@ -11,7 +11,7 @@ use super::record::{RECORDS, Records, decode_head, decode_precision};
 use super::repair::{RepairItem, RepairWriter, decode_items};
 use crate::base::{HybridTime, Incarnation, MAX_MESSAGE_BYTES, MAX_PARTED, NodeId, ReplicaId};
 use crate::counter::Precision;
-use crate::membership::{Admission, MAX_ADMISSIONS};
+use crate::membership::{Admission, MAX_ADMISSIONS, is_host};
 use minicbor::Decoder;
 
 const HELLO: u8 = 16;
@@ -28,8 +28,6 @@ const DIGEST_GIVEN: u8 = 26;
 const LEAVING: u8 = 28;
 const PARTINGS: u8 = 27;
 
-/// The longest host name in a greeting.
-const MAX_HOST_BYTES: usize = 255;
 /// The most ranges of one replica beyond its contiguous part.
 const MAX_RANGES: usize = 256;
 /// The most ranges of all replicas in one message. What is left out is only sent again.
@@ -324,7 +322,7 @@ impl Hello {
 
 fn decode_host(input: &mut Decoder<'_>) -> Result<String, WireError> {
     let host = input.str()?;
-    if host.len() > MAX_HOST_BYTES { Err(WireError::Bounds("a host name")) } else { Ok(host.to_owned()) }
+    if is_host(host) { Ok(host.to_owned()) } else { Err(WireError::Bounds("a host name")) }
 }
 
 fn decode_digest_line(input: &mut Decoder<'_>) -> Result<DigestLine, WireError> {

@@ -217,9 +217,7 @@ fn decode_item<'a>(input: &mut Decoder<'a>, replicas: &[ReplicaId]) -> Result<Op
     let name = decode_name(input)?;
     let kind = match kind {
         ITEM_ASSIGNMENT => RepairKind::Assignment(AssignmentBody::decode(input)?),
-        ITEM_PRECISION => {
-            RepairKind::Precision { time: HybridTime(input.u64()?), precision: decode_precision(input)? }
-        }
+        ITEM_PRECISION => RepairKind::Precision { time: HybridTime(input.u64()?), precision: decode_precision(input)? },
         ITEM_RETIREMENT => RepairKind::Retirement { of: referred(input.u64()?)?, born: input.u64()? },
         _ => {
             let location = match input.datatype()? {

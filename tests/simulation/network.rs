@@ -12,6 +12,8 @@ use std::time::Duration;
 const LONGEST_DATAGRAM: usize = 1162;
 /// A silent loss is found out within this many milliseconds.
 const LATEST_DETECTION: u64 = 4000;
+/// Of so many datagrams and messages one is checked.
+const SAID_FOR_A_CHECK: u64 = 61;
 
 impl World {
     /// Does what a node wants done.
@@ -60,6 +62,7 @@ impl World {
         let Some(to) = self.index(to) else { return };
         let Some(link) = self.links.view(from, to) else { return };
         assert!(bytes.len() <= LONGEST_DATAGRAM, "a datagram of {} bytes", bytes.len());
+        self.check_grammar(bytes);
         let copies = 1 + u64::from(self.random.unit() < 0.1);
         for _ in 0..copies {
             if self.random.unit() >= self.loss {
@@ -70,9 +73,18 @@ impl World {
         }
     }
 
+    /// One in a few is held against what the first version of the protocol takes.
+    fn check_grammar(&mut self, bytes: &[u8]) {
+        self.said += 1;
+        if self.said.is_multiple_of(SAID_FOR_A_CHECK) {
+            crate::grammar::check(bytes).unwrap_or_else(|error| panic!("{error}: {bytes:02x?}"));
+        }
+    }
+
     fn send_message(&mut self, from: usize, to: NodeId, bytes: &[u8], wants_sent: bool) {
         let Some(to) = self.index(to) else { return };
         let Some(link) = self.links.view(from, to) else { return };
+        self.check_grammar(bytes);
         match Message::decode(bytes) {
             Ok(Message::Pull(_)) => self.pulls += 1,
             Ok(Message::RepairItems(_, sent)) => self.repair_items += sent.items.len() as u64,
@@ -90,7 +102,11 @@ impl World {
 
     pub(crate) fn dial(&mut self, from: usize, dial: DialNumber, to: usize, witness: &mut dyn Witness) {
         if self.links.is_cut(from, to) || self.is_paused(to) || from == to {
-            self.input(from, Input::DialFailed { dial, reason: "no answer".to_owned(), is_incompatible: false }, witness);
+            self.input(
+                from,
+                Input::DialFailed { dial, reason: "no answer".to_owned(), is_incompatible: false },
+                witness,
+            );
             return;
         }
         let (from_id, to_id) = (self.hosts[from].id, self.hosts[to].id);

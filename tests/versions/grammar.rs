@@ -4,6 +4,8 @@
 //! The same walk can write a datagram or message again with one more part at the end of every array of a fixed length: that
 //! is how a later version adds to it.
 
+#![allow(dead_code, reason = "the simulation checks and does not extend")]
+
 use ciborium::Value;
 use std::io::Cursor;
 
@@ -89,8 +91,7 @@ struct Walk {
 
 /// Whether a program of version 1 takes this; the error says what it would refuse.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
-    let again = walk(bytes, None)?;
-    if again == bytes { Ok(()) } else { Err(format!("it is not in its shortest form: {again:02x?}")) }
+    walk(bytes, None).map(drop)
 }
 
 /// The same, with one more part wherever a later version may put one.
@@ -225,7 +226,9 @@ impl Walk {
             (Number, value) => number(value).is_ok(),
             (Decimal, Value::Integer(integer)) => i64::try_from(*integer).is_ok(),
             (Decimal, Value::Tag(4, parts)) => parts.as_array().is_some_and(|parts| parts.len() == 2),
-            (Float, Value::Float(_)) | (Bytes, Value::Bytes(_)) | (Text, Value::Text(_)) | (Flag, Value::Bool(_)) => true,
+            (Float, Value::Float(_)) | (Bytes, Value::Bytes(_)) | (Text, Value::Text(_)) | (Flag, Value::Bool(_)) => {
+                true
+            }
             (Id, Value::Bytes(bytes)) => bytes.len() == 20,
             _ => false,
         };

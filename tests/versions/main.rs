@@ -2,12 +2,14 @@
 //! one may add is passed over.
 
 mod grammar;
+mod nodes;
 
 use ciborium::Value;
 use discnt::base::{Monotonic, NodeId};
 use discnt::membership::{Config, MemberIdentity, Membership, MembershipError};
 use discnt::wire::{
-    Datagram, Message, MessageKind, Packed, RecordPacker, RepairWriter, WireError, encode_membership, encode_names_wanted,
+    Datagram, Message, MessageKind, Packed, RecordPacker, RepairWriter, WireError, encode_membership,
+    encode_names_wanted,
 };
 use std::collections::BTreeSet;
 
@@ -161,7 +163,10 @@ fn what_a_later_version_adds_to_the_failure_detectors_words_is_passed_over() {
                 };
                 let mut membership = Membership::new(me, Config::default(), 1).expect("in range");
                 // It speaks for itself where its id is in its header, in the first place.
-                let by = packet.get(4..24).and_then(|id| <[u8; 20]>::try_from(id).ok()).map_or(NodeId::new([1; 20]), NodeId::new);
+                let by = packet
+                    .get(4..24)
+                    .and_then(|id| <[u8; 20]>::try_from(id).ok())
+                    .map_or(NodeId::new([1; 20]), NodeId::new);
                 membership.link_up(by, Monotonic::ZERO);
                 let result = membership.handle(by, packet, Monotonic::ZERO);
                 (result, membership.members().count())
