@@ -41,10 +41,12 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Closes the connection; the first reason counts.
+    /// Closes the connection; the first reason counts, also where that was the peer's.
     pub(super) fn close(&self, reason: CloseReason) {
-        close_connection(&self.connection, &reason);
-        self.closed_here.lock().get_or_insert(reason);
+        if self.is_alive() {
+            close_connection(&self.connection, &reason);
+            self.closed_here.lock().get_or_insert(reason);
+        }
     }
 
     /// Notes why the connection is about to be closed by other means.
