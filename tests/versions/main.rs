@@ -78,7 +78,8 @@ fn what_is_read_is_said_again_in_the_same_bytes() {
         assert_eq!(again, one.bytes, "{}", one.kind);
         said.insert(one.kind);
     }
-    assert_eq!(said.len(), MessageKind::ALL.len(), "{said:?}");
+    let first = MessageKind::ALL.iter().filter(|kind| kind.since().0 == 1);
+    assert_eq!(said, first.map(|kind| kind.name()).collect());
 }
 
 fn packed_again(records: &discnt::wire::Records<'_>) -> Option<Vec<u8>> {
