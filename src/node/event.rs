@@ -188,6 +188,7 @@ impl Event {
             Self::Repaired { .. } => "repaired",
             Self::Repairing { .. } => "repairing",
             Self::Refused { .. } => "ignored",
+            Self::Incompatible { .. } => "incompatible",
             Self::DialFailed { .. } => "dial_failed",
             Self::MeetFailed { .. } => "meet_failed",
             Self::Stranger { .. } => "stranger",
@@ -224,6 +225,7 @@ impl Event {
             | Self::Repaired { peer, .. }
             | Self::Repairing { peer, .. }
             | Self::Refused { peer, .. }
+            | Self::Incompatible { peer, .. }
             | Self::DialFailed { peer, .. }
             | Self::Stranger { peer, .. }
             | Self::Twins { peer, .. }

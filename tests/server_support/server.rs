@@ -98,15 +98,21 @@ impl Start {
     /// Starts a server that is to serve.
     #[track_caller]
     pub(crate) fn run(self) -> Server {
+        let name = self.name.clone();
+        self.try_run().unwrap_or_else(|refusal| panic!("{name} did not start: {refusal}"))
+    }
+
+    /// Starts a server, or answers what it said and logged when it refused to serve.
+    pub(crate) fn try_run(self) -> Result<Server, String> {
         let begin = Instant::now();
         loop {
             match Server::start(self.clone()) {
-                Ok(server) => return server,
+                Ok(server) => return Ok(server),
                 // Somebody's connection may have been given the port meanwhile.
                 Err(refusal) if self.port != 0 && refusal.contains("in use") && begin.elapsed() < PATIENCE => {
                     thread::sleep(PAUSE);
                 }
-                Err(refusal) => panic!("{} did not start: {refusal}", self.name),
+                Err(refusal) => return Err(refusal),
             }
         }
     }
