@@ -8,7 +8,9 @@ use super::pulse::Pulse;
 use super::translating::{close_reason, link_end, tell};
 use crate::base::NodeId;
 use crate::command::{AcknowledgementRequest, ClusterRequest};
-use crate::mesh::{CloseReason, Config as MeshConfig, DialId, Identity, Mesh, MeshEvent, MessageTicket, SendError};
+use crate::mesh::{
+    CloseReason, Config as MeshConfig, DialError, DialId, Identity, Mesh, MeshEvent, MessageTicket, SendError,
+};
 use crate::node::{DialNumber, Input, Node, Output, RequestNumber};
 use crate::storage::{DataDirectory, KeptOut};
 use std::collections::HashMap;
@@ -215,9 +217,9 @@ impl Driver {
                     self.input(Input::Sent { to });
                 }
             }
-            MeshEvent::LinkUp { peer, address, dial } => {
+            MeshEvent::LinkUp { peer, address, dial, protocol } => {
                 let dial = dial.map(|dial| DialNumber(dial.0));
-                self.input(Input::LinkUp { peer, address: address.ip(), dial });
+                self.input(Input::LinkUp { peer, address: address.ip(), dial, protocol });
                 self.tell_figures(peer);
             }
             MeshEvent::LinkDown { peer, reason } => {
@@ -228,8 +230,11 @@ impl Driver {
                 self.input(Input::AlreadyLinked { dial: DialNumber(dial.0), peer });
             }
             MeshEvent::DialFailed { dial, error } => {
-                self.input(Input::DialFailed { dial: DialNumber(dial.0), reason: error.to_string() });
+                let is_incompatible = matches!(error, DialError::Incompatible { .. });
+                let reason = error.to_string();
+                self.input(Input::DialFailed { dial: DialNumber(dial.0), reason, is_incompatible });
             }
+            MeshEvent::Incompatible { peer, reason } => self.input(Input::Incompatible { peer, reason }),
             MeshEvent::Refused { address, reason } => self.tell_refusal(address, &reason),
         }
     }

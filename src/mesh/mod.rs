@@ -16,6 +16,7 @@ mod files;
 mod frame;
 mod handshake;
 mod identity;
+mod introduction;
 mod link;
 mod links;
 mod pairing;

@@ -18,7 +18,8 @@ use rustls::{
 };
 use std::sync::Arc;
 
-/// The name of the mesh's protocol and its version, agreed on in the handshake.
+/// The name of the mesh's protocol, agreed on in the handshake. Its number is that of how nodes introduce themselves; which
+/// version they speak after that they say then.
 pub(super) const PROTOCOL_NAME: &[u8] = b"discnt/1";
 /// What diallers ask for by name; sent nowhere and checked by nobody.
 pub(super) const SERVER_NAME: &str = "discnt";

@@ -1,6 +1,7 @@
 //! What an operator wants to read in the log.
 
 use crate::base::{NodeId, ReplicaId};
+use crate::wire::LinkProtocol;
 use std::fmt;
 
 /// A repair that takes longer is told of.
@@ -17,6 +18,8 @@ pub enum Event {
         host: String,
         /// Its mesh port.
         port: u16,
+        /// What is spoken on the link.
+        protocol: LinkProtocol,
     },
     /// A link is gone; it is dialled again.
     Unlinked {
@@ -65,6 +68,13 @@ pub enum Event {
         reason: String,
         /// How many more it sent since the last that was told of.
         untold: u64,
+    },
+    /// A node speaks no version of the protocol that this one does.
+    Incompatible {
+        /// Who.
+        peer: NodeId,
+        /// Which versions.
+        reason: String,
     },
     /// A dial to a known member came to nothing; it is tried again.
     DialFailed {
@@ -178,6 +188,7 @@ impl Event {
             Self::Repaired { .. } => "repaired",
             Self::Repairing { .. } => "repairing",
             Self::Refused { .. } => "ignored",
+            Self::Incompatible { .. } => "incompatible",
             Self::DialFailed { .. } => "dial_failed",
             Self::MeetFailed { .. } => "meet_failed",
             Self::Stranger { .. } => "stranger",
@@ -214,6 +225,7 @@ impl Event {
             | Self::Repaired { peer, .. }
             | Self::Repairing { peer, .. }
             | Self::Refused { peer, .. }
+            | Self::Incompatible { peer, .. }
             | Self::DialFailed { peer, .. }
             | Self::Stranger { peer, .. }
             | Self::Twins { peer, .. }
@@ -255,6 +267,7 @@ impl Event {
             | Self::Suspected(_)
             | Self::Failed(_)
             | Self::Refused { .. }
+            | Self::Incompatible { .. }
             | Self::MeetFailed { .. }
             | Self::Stranger { .. }
             | Self::ForgottenBy(_)
@@ -270,7 +283,16 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Linked { peer, host, port } => write!(f, "linked with {peer} at {host} port {port}"),
+            Self::Linked { peer, host, port, protocol } => {
+                write!(f, "linked with {peer} at {host} port {port}, protocol version {}", protocol.version)?;
+                match protocol.software.as_str() {
+                    "" => Ok(()),
+                    software => write!(f, ", discnt {software}"),
+                }
+            }
+            Self::Incompatible { peer, reason } => {
+                write!(f, "no link with {peer}: {reason}; trying again now and then")
+            }
             Self::Unlinked { peer, reason } => write!(f, "lost the link to {peer}: {reason}; dialling again"),
             Self::Joined(peer) => write!(f, "{peer} is a member now"),
             Self::LeftCluster(peer) => write!(f, "{peer} left the cluster; its counts stay"),

@@ -5,3 +5,4 @@ mod endings;
 mod pairing;
 mod refusals;
 mod support;
+mod versions;
