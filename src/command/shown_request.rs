@@ -54,11 +54,12 @@ pub(super) fn arguments_to_show<'a>(
     })
 }
 
-/// Which arguments hold a password.
+/// Which arguments hold a password or the like.
 fn hidden_from(found: Found, arguments: Arguments<'_>) -> Option<(usize, usize)> {
     match (found.container.map(|container| container.name), found.specification.name) {
         (None, "auth") => Some((1, arguments.len())),
         (None, "hello") => hidden_from_hello(arguments),
+        (Some("cluster"), "join") => Some((2, arguments.len())),
         // Which of the settings is a secret is not worth finding out.
         (Some("config"), "set") => Some((3, arguments.len())),
         _ => None,

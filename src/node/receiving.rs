@@ -56,6 +56,7 @@ impl Node {
             Message::RepairBegin(items) => self.take_repair_begin(from, items, now),
             Message::RepairItems(clock, items) => self.take_repair_items(from, clock, &items, now),
             Message::RepairEnd(time, lines) => self.take_repair_end(from, time, &lines, now),
+            Message::Bans(nodes) => self.take_bans(from, &nodes, now),
             Message::Admissions(admissions) => self.take_admissions(from, &admissions, now),
             Message::Partings(clusters) => self.take_partings(from, &clusters),
             Message::Records(records) => self.take_records(from, &records, now),

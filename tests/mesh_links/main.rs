@@ -4,4 +4,5 @@ mod carrying;
 mod endings;
 mod pairing;
 mod refusals;
+mod strangers;
 mod support;

@@ -48,7 +48,7 @@ fn the_first_start_makes_an_authority_and_later_ones_use_it() {
     let place = Place::new();
     let first = place.open().expect("it is made");
     assert!(matches!(first.source, IdentitySource::Development { made_now: true, .. }));
-    assert!(first.warnings[0].contains("newly made development authority"));
+    assert!(first.warnings[0].contains("newly made authority"));
     assert_eq!(mode(&place.ca("ca.key")), 0o600);
     assert_eq!(mode(&place.own("node.key")), 0o600);
     let again = place.open().expect("it is there");

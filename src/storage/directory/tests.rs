@@ -44,7 +44,7 @@ fn members() -> Vec<RememberedMember> {
 }
 
 fn kept_out() -> KeptOut {
-    let admission = Admission { node: id(8), forgotten: HybridTime(1 << 16), met: HybridTime(0) };
+    let admission = Admission { node: id(8), forgotten: HybridTime(1 << 16), met: HybridTime(0), banned: true };
     KeptOut { barred: vec![id(7)], admissions: vec![admission] }
 }
 
