@@ -6,25 +6,21 @@ use super::info::put;
 use super::values::is_reachable;
 use crate::node::LinkView;
 use std::fmt::Write;
-use std::sync::atomic::AtomicU64;
 
 pub(super) fn mesh(call: &Call<'_>, text: &mut String) {
     let cluster = &call.environment.cluster;
     let view = cluster.view();
     let traffic = &cluster.traffic;
     let linked = view.members.iter().filter(|m| m.link == LinkView::Linked);
-    let days_left = |end: &AtomicU64| match figure(end) {
-        0 => 0,
-        end => end.saturating_sub(call.now.wall.0 / 1000) / 86_400,
-    };
-    put(
-        text,
-        &[
-            ("mesh_links", &linked.count()),
-            ("mesh_certificate_days_left", &days_left(&cluster.certificate_ends)),
-            ("mesh_authority_days_left", &days_left(&cluster.authorities_end)),
-        ],
-    );
+    put(text, &[("mesh_links", &linked.count())]);
+    for (name, end) in [
+        ("mesh_certificate_days_left", figure(&cluster.certificate_ends)),
+        ("mesh_authority_days_left", figure(&cluster.authorities_end)),
+    ] {
+        if end > 0 {
+            put(text, &[(name, &(end.saturating_sub(call.now.wall.0 / 1000) / 86_400))]);
+        }
+    }
     for (name, value) in [
         ("mesh_datagrams_sent", &traffic.datagrams_sent),
         ("mesh_datagrams_received", &traffic.datagrams_received),

@@ -142,6 +142,8 @@ mod tests {
             ("HELLO 3 AUTH me setname secret x", "HELLO 3 AUTH (redacted) (redacted) (redacted) (redacted)"),
             ("HELLO 3 ATUH me secret", "HELLO 3 (redacted) (redacted) (redacted)"),
             ("HELLO AUTH me secret", "HELLO AUTH (redacted) (redacted)"),
+            ("CLUSTER JOIN discnt1-abc", "CLUSTER JOIN (redacted)"),
+            ("CLUSTER FORGET abc", "CLUSTER FORGET abc"),
         ] {
             assert_eq!(shown(line).join(" "), expected);
         }

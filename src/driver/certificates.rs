@@ -17,14 +17,17 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 /// How often the certificate is looked at.
 const INTERVAL: Duration = Duration::from_secs(3600);
-/// The same while it should have been renewed and could not.
-const INTERVAL_WHEN_DUE: Duration = Duration::from_secs(60);
+/// The same while it should have been renewed and could not, of which the log tells once in the time above.
+const INTERVAL_WHEN_DUE: Duration = Duration::from_secs(15);
 /// From so many days before the end on, the log warns once a day.
 const WARNED_DAYS: u64 = 30;
 const DAY_SECONDS: u64 = 86_400;
-/// How long a member that was to be met is left alone.
-const PAUSE_BEFORE_MEETING: Duration = Duration::from_secs(2);
+/// How long a member that was to be met is left alone, at first and at most.
+const PAUSE_BEFORE_MEETING: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const PAUSE_BEFORE_SERVING: Duration = Duration::from_millis(100);
+/// So many of these a peer may take to greet.
+const GREETING_MAY_TAKE: u32 = 50;
 
 /// A request about certificates.
 #[derive(Debug)]
@@ -88,6 +91,14 @@ impl Care {
     /// Somebody has told of an authority.
     pub(super) fn look_now(&self) {
         self.0.look.notify_one();
+    }
+
+    /// A link stands: whoever was away may not have heard of a new authority.
+    pub(super) fn linked(&self, peer: NodeId) {
+        if self.0.current.lock().has_news() {
+            let inner = Arc::clone(&self.0);
+            tokio::spawn(async move { inner.tell_of_authority(peer).await });
+        }
     }
 
     /// Does what was asked for, and answers when it is done.
@@ -194,6 +205,7 @@ impl Inner {
     /// Meets whom the node was to meet when it was certified before it was started.
     async fn meet_remembered(self: Arc<Self>) {
         let members = to_meet(self.directory.path());
+        let mut pause = PAUSE_BEFORE_MEETING;
         while !members.is_empty() {
             while self.state.phase() != Phase::Serving {
                 tokio::time::sleep(PAUSE_BEFORE_SERVING).await;
@@ -207,7 +219,8 @@ impl Inner {
                     Err(reason) => tracing::warn!("the cluster is still to be met at {host} port {port}: {reason}"),
                 }
             }
-            tokio::time::sleep(PAUSE_BEFORE_MEETING).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -248,7 +261,7 @@ impl Inner {
         self.adopt(opened).await?;
         tracing::info!(target: "audit", event = "authority_rotated", "a new authority took the place of the cluster's");
         let (current, members) = (self.current.lock().clone(), self.members());
-        let told = current.tell_authorities(&self.config, self.directory.path(), &members).await;
+        let told = current.tell_authorities(&members).await;
         let failures = told.map_err(|error| error.to_string())?;
         let mut text = format!(
             "a new authority took the place of the old; both are trusted for 30 days. {} of {} members were told",
@@ -259,6 +272,20 @@ impl Inner {
             text += &format!("; {failure}");
         }
         Ok(text)
+    }
+
+    async fn tell_of_authority(&self, peer: NodeId) {
+        for _ in 0..GREETING_MAY_TAKE {
+            let view = self.state.view();
+            let greeted = view.members.iter().find(|member| member.id == peer && member.link == LinkView::Linked);
+            if let Some(member) = greeted {
+                let current = self.current.lock().clone();
+                let told = current.tell_authorities(&[(member.host.clone(), member.mesh_port)]).await;
+                tracing::debug!(%peer, ?told, "told of the authority");
+                return;
+            }
+            tokio::time::sleep(PAUSE_BEFORE_SERVING).await;
+        }
     }
 
     async fn reread(self: &Arc<Self>) -> Result<String, String> {
@@ -313,7 +340,7 @@ impl Inner {
 
     /// Looks at the certificate now and then, for ever.
     async fn look_after(self: Arc<Self>) {
-        let mut warned_at = None;
+        let (mut warned_at, mut told_at) = (None, None);
         loop {
             while self.state.phase() != Phase::Serving {
                 tokio::time::sleep(PAUSE_BEFORE_SERVING).await;
@@ -321,7 +348,9 @@ impl Inner {
             let interval = match self.look_once().await {
                 Ok(()) => INTERVAL,
                 Err(reason) => {
-                    tracing::warn!("this node's certificate is to be made anew and could not be: {reason}");
+                    if is_time(&mut told_at, INTERVAL) {
+                        tracing::warn!("this node's certificate is to be made anew and could not be: {reason}");
+                    }
                     INTERVAL_WHEN_DUE
                 }
             };
@@ -357,16 +386,23 @@ impl Inner {
 
     fn warn_of_end(&self, warned_at: &mut Option<tokio::time::Instant>) {
         let days = days_left(self.current.lock().expires_seconds());
-        let now = tokio::time::Instant::now();
-        let is_time = warned_at.is_none_or(|at| now.duration_since(at) >= Duration::from_secs(DAY_SECONDS));
-        if days <= WARNED_DAYS && is_time {
-            *warned_at = Some(now);
+        if days <= WARNED_DAYS && is_time(warned_at, Duration::from_secs(DAY_SECONDS)) {
             tracing::warn!(
                 days,
                 "this node's certificate ends in {days} days, and no other node takes it after that; `discnt-cli certs rotate` has it made anew"
             );
         }
     }
+}
+
+/// Whether something was last done so long ago, or never; it is done now, then.
+fn is_time(last: &mut Option<tokio::time::Instant>, interval: Duration) -> bool {
+    let now = tokio::time::Instant::now();
+    let is_time = last.is_none_or(|last| now.duration_since(last) >= interval);
+    if is_time {
+        *last = Some(now);
+    }
+    is_time
 }
 
 /// Keys that were banned, by the word of the whole cluster.

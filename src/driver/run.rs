@@ -229,6 +229,9 @@ impl Driver {
                 let dial = dial.map(|dial| DialNumber(dial.0));
                 self.input(Input::LinkUp { peer, address: address.ip(), dial });
                 self.tell_figures(peer);
+                if let Some(care) = &self.care {
+                    care.linked(peer);
+                }
             }
             MeshEvent::LinkDown { peer, reason } => {
                 self.tickets.retain(|_, to| *to != peer);

@@ -6,7 +6,7 @@ use crate::mesh::authorities::{self, OVERLAP_SECONDS, Trusted};
 use crate::mesh::authority::{
     self, AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, CertificateRequest, PREVIOUS_FILE, load_authority,
 };
-use crate::mesh::certificate::{self, fingerprint_of};
+use crate::mesh::certificate::{self, fingerprint_of, node_id_of};
 use crate::mesh::config::Config;
 use crate::mesh::error::IdentityError;
 use crate::mesh::files::{self, Secrecy};
@@ -14,7 +14,9 @@ use crate::mesh::joining::{JoinError, Question, Token};
 use crate::wire::{CertificateGiven, CertifyReply, CertifyRequest, OfferedAuthority};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::task::JoinSet;
 
 const JOIN_AGAIN: &str = "get a token with `discnt-cli cluster invite` and join again with `discnt-server join`";
 const OTHER_CLUSTER: &str =
@@ -255,20 +257,42 @@ impl Identity {
         Self::open(config, data_directory).map_err(text)
     }
 
-    /// Tells members of the authority that this node holds. Answers which of them could not be told, and why.
-    pub async fn tell_authorities(
-        &self,
-        config: &Config,
-        data_directory: &Path,
-        members: &[(String, u16)],
-    ) -> Result<Vec<String>, JoinError> {
-        let authority = Self::issuer(config, data_directory).map_err(JoinError::NotHere)?;
-        let request = CertifyRequest::Authorities(vec![authority.offer()]);
-        let question = Question::as_node(self)?;
+    /// The authorities that took another's place, with what vouches for them: what the node's own chain shows.
+    fn offers(&self) -> Vec<OfferedAuthority> {
+        let voucher = |authority: &CertificateDer<'static>| {
+            let key = node_id_of(authority);
+            self.chain.iter().skip(1).find(|between| node_id_of(between) == key)
+        };
+        let offer = |authority: &CertificateDer<'static>| {
+            Some(OfferedAuthority { certificate: authority.to_vec(), voucher: voucher(authority)?.to_vec() })
+        };
+        self.authorities.iter().filter_map(offer).collect()
+    }
+
+    /// Whether the node is of an authority that took another's place, of which somebody may not have heard.
+    pub fn has_news(&self) -> bool {
+        !self.offers().is_empty()
+    }
+
+    /// Tells members of the authority that took another's place. Answers which of them could not be told, and why.
+    ///
+    /// # Errors
+    /// [`JoinError`] when nobody could be asked.
+    pub async fn tell_authorities(&self, members: &[(String, u16)]) -> Result<Vec<String>, JoinError> {
+        let request = Arc::new(CertifyRequest::Authorities(self.offers()));
+        let question = Arc::new(Question::as_node(self)?);
+        // All at once, as those that are away take their time.
+        let mut asking = JoinSet::new();
+        for member in members.iter().cloned() {
+            let (request, question) = (Arc::clone(&request), Arc::clone(&question));
+            asking.spawn(async move { question.ask(&[member], &request).await.map(drop) });
+        }
         let mut failures = Vec::new();
-        for member in members {
-            if let Err(error) = question.ask(std::slice::from_ref(member), &request).await {
-                failures.push(error.to_string());
+        while let Some(asked) = asking.join_next().await {
+            match asked {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => failures.push(error.to_string()),
+                Err(error) => failures.push(error.to_string()),
             }
         }
         Ok(failures)
