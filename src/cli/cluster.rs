@@ -199,7 +199,7 @@ fn lifetime(text: &str) -> Result<Duration, String> {
         Some('d') => 86_400,
         Some(_) => return Err(wrong()),
     };
-    let number = unit.map_or(text, |unit| text.trim_end_matches(unit));
+    let number = unit.and_then(|unit| text.strip_suffix(unit)).unwrap_or(text);
     let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds_a_unit));
     let seconds = seconds.filter(|seconds| (1..=30 * 86_400).contains(seconds)).ok_or_else(wrong)?;
     Ok(Duration::from_secs(seconds))

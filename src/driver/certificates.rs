@@ -1,13 +1,12 @@
 //! Looking after the node's certificate, and letting others join: what takes a network or a disk, beside the loop.
 
+mod looking;
+
 use super::run::{ClusterCall, DriverParts, NodeCall};
 use crate::base::NodeId;
 use crate::command::{ClusterRequest, IdentityRequest};
-use crate::mesh::{
-    Config as MeshConfig, Identity, IdentitySource, Invitation, Joined, Mesh, OpenedIdentity, Token, remember_to_meet,
-    to_meet,
-};
-use crate::node::{ClusterState, LinkView, Phase};
+use crate::mesh::{Config as MeshConfig, Identity, Invitation, Joined, Mesh, OpenedIdentity, Token};
+use crate::node::{ClusterState, LinkView};
 use crate::storage::DataDirectory;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -15,19 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// How often the certificate is looked at.
-const INTERVAL: Duration = Duration::from_secs(3600);
-/// The same while it should have been renewed and could not, of which the log tells once in the time above.
-const INTERVAL_WHEN_DUE: Duration = Duration::from_secs(15);
-/// From so many days before the end on, the log warns once a day.
-const WARNED_DAYS: u64 = 30;
 const DAY_SECONDS: u64 = 86_400;
-/// How long a member that was to be met is left alone, at first and at most.
-const PAUSE_BEFORE_MEETING: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-const PAUSE_BEFORE_SERVING: Duration = Duration::from_millis(100);
-/// So many of these a peer may take to greet.
-const GREETING_MAY_TAKE: u32 = 50;
 
 /// A request about certificates.
 #[derive(Debug)]
@@ -202,34 +189,6 @@ impl Inner {
         answered.await.unwrap_or_else(|_| Err(stopping()))
     }
 
-    /// Meets whom the node was to meet when it was certified before it was started.
-    async fn meet_remembered(self: Arc<Self>) {
-        let members = to_meet(self.directory.path());
-        let mut pause = PAUSE_BEFORE_MEETING;
-        while !members.is_empty() {
-            while self.state.phase() != Phase::Serving {
-                tokio::time::sleep(PAUSE_BEFORE_SERVING).await;
-            }
-            for (host, port) in &members {
-                match self.meet(host.clone(), *port).await {
-                    Ok(()) => {
-                        tracing::info!("met the cluster at {host} port {port}, as this node was to do since it joined");
-                        return self.forget_to_meet();
-                    }
-                    Err(reason) => tracing::warn!("the cluster is still to be met at {host} port {port}: {reason}"),
-                }
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    }
-
-    fn forget_to_meet(&self) {
-        if let Err(error) = remember_to_meet(self.directory.path(), &[]) {
-            tracing::warn!("the next start will meet the cluster once more: {error}");
-        }
-    }
-
     async fn rotate(self: &Arc<Self>) -> Result<String, String> {
         let _turn = self.turn.lock().await;
         let opened = if self.is_configured() { self.open().await? } else { self.renew().await? };
@@ -272,20 +231,6 @@ impl Inner {
             text += &format!("; {failure}");
         }
         Ok(text)
-    }
-
-    async fn tell_of_authority(&self, peer: NodeId) {
-        for _ in 0..GREETING_MAY_TAKE {
-            let view = self.state.view();
-            let greeted = view.members.iter().find(|member| member.id == peer && member.link == LinkView::Linked);
-            if let Some(member) = greeted {
-                let current = self.current.lock().clone();
-                let told = current.tell_authorities(&[(member.host.clone(), member.mesh_port)]).await;
-                tracing::debug!(%peer, ?told, "told of the authority");
-                return;
-            }
-            tokio::time::sleep(PAUSE_BEFORE_SERVING).await;
-        }
     }
 
     async fn reread(self: &Arc<Self>) -> Result<String, String> {
@@ -337,72 +282,6 @@ impl Inner {
         let linked = view.members.iter().filter(|member| member.link == LinkView::Linked);
         linked.map(|member| (member.host.clone(), member.mesh_port)).collect()
     }
-
-    /// Looks at the certificate now and then, for ever.
-    async fn look_after(self: Arc<Self>) {
-        let (mut warned_at, mut told_at) = (None, None);
-        loop {
-            while self.state.phase() != Phase::Serving {
-                tokio::time::sleep(PAUSE_BEFORE_SERVING).await;
-            }
-            let interval = match self.look_once().await {
-                Ok(()) => INTERVAL,
-                Err(reason) => {
-                    if is_time(&mut told_at, INTERVAL) {
-                        tracing::warn!("this node's certificate is to be made anew and could not be: {reason}");
-                    }
-                    INTERVAL_WHEN_DUE
-                }
-            };
-            self.warn_of_end(&mut warned_at);
-            tokio::select! {
-                () = tokio::time::sleep(interval) => {}
-                () = self.look.notified() => {}
-            }
-        }
-    }
-
-    async fn look_once(self: &Arc<Self>) -> Result<(), String> {
-        if self.is_configured() {
-            return Ok(());
-        }
-        let _turn = self.turn.lock().await;
-        // Others may have changed files, and a node with the authority's key renews itself in this.
-        let opened = self.open().await?;
-        if !opened.identity.is_same_as(&self.current.lock()) {
-            self.adopt(opened.clone()).await?;
-        }
-        let issues = !matches!(opened.source, IdentitySource::Joined { issues: false, .. });
-        let is_due = opened.identity.is_due() || opened.identity.is_of_older_authority(self.directory.path());
-        if issues || !is_due {
-            return Ok(());
-        }
-        let renewed = self.renew().await?;
-        let (node, days) = (renewed.identity.id, days_left(renewed.identity.expires_seconds()));
-        self.adopt(renewed).await?;
-        tracing::info!(target: "audit", event = "certificate_rotated", %node, days, "the node's certificate was made anew by itself");
-        Ok(())
-    }
-
-    fn warn_of_end(&self, warned_at: &mut Option<tokio::time::Instant>) {
-        let days = days_left(self.current.lock().expires_seconds());
-        if days <= WARNED_DAYS && is_time(warned_at, Duration::from_secs(DAY_SECONDS)) {
-            tracing::warn!(
-                days,
-                "this node's certificate ends in {days} days, and no other node takes it after that; `discnt-cli certs rotate` has it made anew"
-            );
-        }
-    }
-}
-
-/// Whether something was last done so long ago, or never; it is done now, then.
-fn is_time(last: &mut Option<tokio::time::Instant>, interval: Duration) -> bool {
-    let now = tokio::time::Instant::now();
-    let is_time = last.is_none_or(|last| now.duration_since(last) >= interval);
-    if is_time {
-        *last = Some(now);
-    }
-    is_time
 }
 
 /// Keys that were banned, by the word of the whole cluster.

@@ -222,7 +222,7 @@ impl Authority {
     /// # Errors
     /// [`IdentityError::Make`] when the library refuses.
     pub(super) fn issue(&self, key: &impl PublicKeyData, valid_days: u32) -> Result<String, IdentityError> {
-        Ok(self.issue_chain(key, valid_days)?.iter().map(|certificate| certificate::to_pem(certificate)).collect())
+        Ok(self.issue_chain(key, valid_days)?.iter().map(certificate::to_pem).collect())
     }
 
     /// The same for somebody else's key.

@@ -341,6 +341,6 @@ fn keep_chain(
     let chain: Vec<CertificateDer<'static>> = given.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
     assemble(chain.clone(), key.clone_key(), authorities.to_vec())
         .map_err(|what| JoinError::NotHere(format!("the certificate that the member gave is of no use: {what}")))?;
-    let pem: String = chain.iter().map(|certificate| certificate::to_pem(certificate)).collect();
+    let pem: String = chain.iter().map(certificate::to_pem).collect();
     Ok(files::replace(&paths.certificate, &pem, Secrecy::Public)?)
 }

@@ -95,7 +95,7 @@ fn the_id_stays_when_the_certificate_must_be_issued_anew() {
     fs::write(&certificate, "garbage").expect("it is written");
     assert_eq!(place.id(), id);
     let (authority, _) = authority::load_or_make_development(&place.config.certs_dir).expect("it is there");
-    authority.issue_to_files(&certificate, &place.own("node.key"), 10).expect("it is issued");
+    authority.issue_to_files(&certificate, &place.own("node.key"), 0).expect("it is issued");
     assert_eq!(place.id(), id);
     let details = certificate::describe(&certificate).expect("it was made");
     let margin = OffsetDateTime::now_utc() + RENEWAL_MARGIN;
