@@ -20,12 +20,13 @@ use crate::mesh::Token;
 const MAX_TOKEN_BYTES: u64 = 2048;
 
 const EXAMPLES: &str = "\
-On a member that holds the key of the cluster's authority (the first node does), and then on the new machine:
+`invite` is for a member that holds the key of the cluster's authority, as the first node does; `join` is for the new machine. All other \
+subcommands of CLUSTER go to the server as they are: `discnt-cli cluster nodes`.
+
+Examples:
   discnt-cli cluster invite --ttl 1h
   discnt-cli cluster join discnt1-AQAAAABqu...
   ssh member discnt-cli cluster invite | discnt-cli cluster join --token-file -
-
-All other subcommands of CLUSTER go to the server as they are: `discnt-cli cluster nodes`.
 
 Exit status:
   0  done
