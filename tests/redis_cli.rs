@@ -97,6 +97,9 @@ const NODE: &[(&str, &str)] = &[
     ("config get appendonly", "1) \"appendonly\"\n2) \"yes\""),
     ("wait 0 0", "(integer) 0"),
     ("waitaof 1 0 0", "1) (integer) 1\n2) (integer) 0"),
+    ("cluster invite uses 2 ttl 60", "\"discnt1-…\""),
+    ("cluster invitations", "\"… uses=2 expires=…"),
+    ("cluster rotate", "\"the certificate of … is good for … days…"),
     ("cluster reset", "OK"),
     ("cluster reset hard", "OK"),
 ];
@@ -179,6 +182,8 @@ const REFUSED: &[(&str, &str)] = &[
         "cluster forget 0000000000000000000000000000000000000000",
         "(error) ERR Unknown node 0000000000000000000000000000000000000000…",
     ),
+    ("cluster join hello", "(error) ERR this is no token…"),
+    ("cluster uninvite 00000000", "(error) ERR no invitation has a name that begins with 00000000…"),
     ("cluster forget x", "(error) ERR Unknown node x…"),
     ("backup begin x", "(error) ERR wrong number of arguments for 'backup|begin' command"),
     ("backup read", "(error) ERR wrong number of arguments for 'backup|read' command"),

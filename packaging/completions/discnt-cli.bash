@@ -208,11 +208,26 @@ _discnt__cli() {
             discnt__cli,watch)
                 cmd="discnt__cli__subcmd__watch"
                 ;;
+            discnt__cli__subcmd__backup,begin)
+                cmd="discnt__cli__subcmd__backup__subcmd__begin"
+                ;;
+            discnt__cli__subcmd__backup,help)
+                cmd="discnt__cli__subcmd__backup__subcmd__help"
+                ;;
+            discnt__cli__subcmd__backup,read)
+                cmd="discnt__cli__subcmd__backup__subcmd__read"
+                ;;
+            discnt__cli__subcmd__backup,record)
+                cmd="discnt__cli__subcmd__backup__subcmd__record"
+                ;;
             discnt__cli__subcmd__certs,init)
                 cmd="discnt__cli__subcmd__certs__subcmd__init"
                 ;;
             discnt__cli__subcmd__certs,issue)
                 cmd="discnt__cli__subcmd__certs__subcmd__issue"
+                ;;
+            discnt__cli__subcmd__certs,rotate)
+                cmd="discnt__cli__subcmd__certs__subcmd__rotate"
                 ;;
             discnt__cli__subcmd__certs,show)
                 cmd="discnt__cli__subcmd__certs__subcmd__show"
@@ -280,6 +295,15 @@ _discnt__cli() {
             discnt__cli__subcmd__cluster,info)
                 cmd="discnt__cli__subcmd__cluster__subcmd__info"
                 ;;
+            discnt__cli__subcmd__cluster,invitations)
+                cmd="discnt__cli__subcmd__cluster__subcmd__invitations"
+                ;;
+            discnt__cli__subcmd__cluster,invite)
+                cmd="discnt__cli__subcmd__cluster__subcmd__invite"
+                ;;
+            discnt__cli__subcmd__cluster,join)
+                cmd="discnt__cli__subcmd__cluster__subcmd__join"
+                ;;
             discnt__cli__subcmd__cluster,meet)
                 cmd="discnt__cli__subcmd__cluster__subcmd__meet"
                 ;;
@@ -291,6 +315,12 @@ _discnt__cli() {
                 ;;
             discnt__cli__subcmd__cluster,reset)
                 cmd="discnt__cli__subcmd__cluster__subcmd__reset"
+                ;;
+            discnt__cli__subcmd__cluster,rotate)
+                cmd="discnt__cli__subcmd__cluster__subcmd__rotate"
+                ;;
+            discnt__cli__subcmd__cluster,uninvite)
+                cmd="discnt__cli__subcmd__cluster__subcmd__uninvite"
                 ;;
             discnt__cli__subcmd__command,count)
                 cmd="discnt__cli__subcmd__command__subcmd__count"
@@ -465,7 +495,7 @@ _discnt__cli() {
                 opts="COUNT DOCS GETKEYS GETKEYSANDFLAGS HELP INFO LIST"
                 ;;
             discnt__cli__subcmd__cluster)
-                opts="FORGET HELP INFO MEET MYID NODES RESET"
+                opts="FORGET HELP INFO INVITATIONS INVITE JOIN MEET MYID NODES RESET ROTATE UNINVITE"
                 ;;
         esac
         COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -474,7 +504,7 @@ _discnt__cli() {
 
     case "${cmd}" in
         discnt__cli)
-            opts="-h -p -s -u -a -t -2 -3 -x -r -i -V --host --port --socket --uri --pass --no-auth-warning --user --timeout --tls --cacert --cert --key --sni --insecure --resp2 --resp3 --raw --no-raw --json --color --repeat --interval --help --version --pipe --pipe-timeout --scan --stat --latency --latency-history --latency-dist --top --pattern --count certs bench completions watch export import backup incr incrby incrbyfloat decr decrby mincrby mincrbyeach set get mget precision exists del unlink type keys scan dbsize subscribe isubscribe unsubscribe psubscribe punsubscribe pubsub publish object flushall flushdb multi exec discard unwatch ping echo select reset quit auth hello client info time config save bgsave lastsave shutdown memory slowlog latency monitor debug command cluster wait waitaof"
+            opts="-h -p -s -u -a -t -2 -3 -x -r -i -V --host --port --socket --uri --pass --no-auth-warning --user --timeout --tls --cacert --cert --key --sni --insecure --resp2 --resp3 --raw --no-raw --json --color --repeat --interval --help --version --pipe --pipe-timeout --scan --stat --latency --latency-history --latency-dist --top --pattern --count certs cluster bench completions watch export import backup incr incrby incrbyfloat decr decrby mincrby mincrbyeach set get mget precision exists del unlink type keys scan dbsize subscribe isubscribe unsubscribe psubscribe punsubscribe pubsub publish object flushall flushdb multi exec discard unwatch ping echo select reset quit auth hello client info time config save bgsave lastsave shutdown memory slowlog latency monitor debug command wait waitaof"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -602,8 +632,64 @@ _discnt__cli() {
             return 0
             ;;
         discnt__cli__subcmd__backup)
-            opts=""
+            opts="begin help read record"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__backup__subcmd__begin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__backup__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__backup__subcmd__read)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__backup__subcmd__record)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -696,7 +782,7 @@ _discnt__cli() {
             return 0
             ;;
         discnt__cli__subcmd__certs)
-            opts="init issue show"
+            opts="init issue rotate show"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -758,6 +844,20 @@ _discnt__cli() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__certs__subcmd__rotate)
+            opts="--authority"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -1046,7 +1146,7 @@ _discnt__cli() {
             return 0
             ;;
         discnt__cli__subcmd__cluster)
-            opts="forget help info meet myid nodes reset"
+            opts="invite join forget help info invitations meet myid nodes reset rotate uninvite"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1101,6 +1201,64 @@ _discnt__cli() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        discnt__cli__subcmd__cluster__subcmd__invitations)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__cluster__subcmd__invite)
+            opts="--uses --ttl --address"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --uses)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ttl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__cluster__subcmd__join)
+            opts="--token-file"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         discnt__cli__subcmd__cluster__subcmd__meet)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1144,6 +1302,34 @@ _discnt__cli() {
             return 0
             ;;
         discnt__cli__subcmd__cluster__subcmd__reset)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__cluster__subcmd__rotate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__cluster__subcmd__uninvite)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

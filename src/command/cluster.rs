@@ -4,6 +4,7 @@ use super::call::{Call, bulk, shown};
 use super::environment::figure;
 use super::error::CommandError;
 use super::help;
+use super::joining;
 use super::keyspace::parse_integer;
 use super::outcome::{ClusterRequest, Outcome};
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group};
@@ -36,11 +37,11 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
     subcommands: &[
         CommandSpecification {
             name: "forget",
-            summary: "Keeps a node out of the cluster until it is met again; its counts stay",
-            arity: 3,
+            summary: "Keeps a node out of the cluster until it is met again, or for good; its counts stay",
+            arity: -3,
             complexity: "O(1), answered when it is on disk here; the other members hear of it from this one",
-            arguments: &[Argument::new("node-id", ArgumentKind::Text)],
-            replies: "OK, also where the node is there and counting: it is told, its link is closed, and it goes on by itself. One node is enough to ask: it tells all members, and those that are away when they are back. CLUSTER MEET lets the node in again, from either side. A node that is not known, or is this node itself, is an error.",
+            arguments: &[Argument::new("node-id", ArgumentKind::Text), Argument::word("ban", "BAN").optional()],
+            replies: "OK, also where the node is there and counting: it is told, its link is closed, and it goes on by itself. One node is enough to ask: it tells all members, and those that are away when they are back. CLUSTER MEET lets the node in again, from either side. A node that is not known, or is this node itself, is an error. With BAN its key is barred for good, on every member and across restarts: no handshake gets through with it, CLUSTER MEET does not let it in, and nothing takes that back. Any id but this node's own may be banned. The machine joins again with a new key: with an empty data directory and a new token.",
             handler: forget,
             ..CHANGING
         },
@@ -57,6 +58,9 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
             },
             ..SUBCOMMAND
         },
+        joining::INVITATIONS,
+        joining::INVITE,
+        joining::JOIN,
         CommandSpecification {
             name: "meet",
             summary: "Joins this node's cluster with that of another node",
@@ -96,17 +100,23 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
             handler: reset,
             ..CHANGING
         },
+        joining::ROTATE,
+        joining::UNINVITE,
     ],
     ..SUBCOMMAND
 };
 
 fn meet(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
-    let (host, port) = (call.argument(2), call.argument(3));
+    let (host, port) = parse_address(call.argument(2), call.argument(3))?;
+    Ok(ClusterRequest::Meet { host, port }.into())
+}
+
+pub(super) fn parse_address(host: &[u8], port: &[u8]) -> Result<(String, u16), CommandError> {
     let refuse = |expected| CommandError::NodeAddress { host: shown(host), port: shown(port), expected };
     let port = parse_integer(port).and_then(|port| u16::try_from(port).ok());
     let port = port.filter(|port| *port != 0).ok_or_else(|| refuse("a port is a number from 1 to 65535"))?;
     let host = parse_host(host).ok_or_else(|| refuse("a host is an address or a host name"))?;
-    Ok(ClusterRequest::Meet { host, port }.into())
+    Ok((host, port))
 }
 
 /// An address or a name, without the brackets that an IPv6 address may come in.
@@ -123,7 +133,12 @@ fn forget(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let text = call.argument(2);
     let node = std::str::from_utf8(text).ok().and_then(|text| text.parse::<NodeId>().ok());
     let node = node.ok_or_else(|| CommandError::NodeId(shown(text)))?;
-    Ok(ClusterRequest::Forget { node }.into())
+    let ban = match (call.arguments.get(3), call.arguments.len()) {
+        (None, _) => false,
+        (Some(word), 4) if word.eq_ignore_ascii_case(b"BAN") => true,
+        _ => return Err(CommandError::Syntax),
+    };
+    Ok(ClusterRequest::Forget { node, ban }.into())
 }
 
 fn reset(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
@@ -278,7 +293,15 @@ mod tests {
         let mut bench = Bench::new();
         let node = NodeId::new([0xab; 20]);
         for text in [node.to_string(), node.to_string().to_uppercase()] {
-            assert_eq!(bench.request(&format!("cluster forget {text}")), ClusterRequest::Forget { node });
+            assert_eq!(bench.request(&format!("cluster forget {text}")), ClusterRequest::Forget { node, ban: false });
+            assert_eq!(
+                bench.request(&format!("cluster forget {text} ban")),
+                ClusterRequest::Forget { node, ban: true }
+            );
+            assert_eq!(
+                bench.run(&format!("cluster forget {text} all")),
+                "-ERR syntax error ('cluster|forget' command)"
+            );
         }
         for text in ["abc", &"g".repeat(40), &"a".repeat(41)] {
             let error = bench.run(&format!("cluster forget {text}"));

@@ -15,6 +15,14 @@ pub(super) fn mesh(call: &Call<'_>, text: &mut String) {
     let linked = view.members.iter().filter(|m| m.link == LinkView::Linked);
     put(text, &[("mesh_links", &linked.count()), ("mesh_protocol", &ProtocolVersions::SPOKEN)]);
     put(text, &[("mesh_incompatible_nodes", &view.members.iter().filter(|m| m.is_incompatible).count())]);
+    for (name, end) in [
+        ("mesh_certificate_days_left", figure(&cluster.certificate_ends)),
+        ("mesh_authority_days_left", figure(&cluster.authorities_end)),
+    ] {
+        if end > 0 {
+            put(text, &[(name, &(end.saturating_sub(call.now.wall.0 / 1000) / 86_400))]);
+        }
+    }
     for (name, value) in [
         ("mesh_datagrams_sent", &traffic.datagrams_sent),
         ("mesh_datagrams_received", &traffic.datagrams_received),

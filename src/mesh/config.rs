@@ -16,7 +16,7 @@ pub struct Config {
     /// `host:port` that other nodes are told, for a node behind NAT or in a container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advertise: Option<String>,
-    /// Where the development authority is kept. Unused when `ca_cert`, `cert` and `key` are given.
+    /// Where the authority of the node's own making is kept. Unused when `ca_cert`, `cert` and `key` are given.
     pub certs_dir: PathBuf,
     /// The certificates of the authorities whose nodes are accepted, as PEM.
     #[serde(skip_serializing_if = "Option::is_none")]

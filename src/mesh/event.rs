@@ -80,6 +80,8 @@ pub enum MeshEvent {
         /// The payload.
         bytes: Bytes,
     },
+    /// A member told of an authority that is to be trusted, too, and that is on disk: certificates are to be looked after.
+    AuthoritiesChanged,
     /// A message left the link's queue for the transport. This says nothing of its arrival.
     Sent {
         /// To whom.

@@ -121,6 +121,11 @@ fn begin(shared: &Shared, connection: &Connection, generation: u64) -> Result<(N
         close_connection(connection, &CloseReason::SelfConnection);
         return Err(NoLink::SelfConnection);
     }
+    if shared.gate.is_banned(peer) {
+        // It was, while the handshake went on.
+        close_connection(connection, &CloseReason::Forgotten);
+        return Err(NoLink::Failed(Failure::NotAccepted("its key was banned".into())));
+    }
     state.links.add_pending(peer, connection);
     let part = if state.id < peer { Part::Decides } else { Part::Obeys };
     Ok((peer, part))

@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::event::{CloseReason, MeshEvent};
 use super::introduction::Introduction;
+use super::joining::Gate;
 use super::links::Links;
 use super::pairing::Greeting;
 use super::transport::Configs;
@@ -11,6 +12,7 @@ use crate::wire::SOFTWARE_VERSION;
 use parking_lot::Mutex;
 use quinn::{Connection, Endpoint};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -22,6 +24,7 @@ pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) events: mpsc::Sender<MeshEvent>,
     pub(super) counts: MeshCounts,
+    pub(super) gate: Arc<Gate>,
     /// Rung after a link came up or ended.
     pub(super) links_changed: Notify,
     /// Never held across an await.

@@ -129,6 +129,8 @@ pub enum Event {
     KeptOut(NodeId),
     /// A member was forgotten; its counts stay.
     Forgotten(NodeId),
+    /// A node's key was banned; its counts stay.
+    Banned(NodeId),
     /// A peer keeps this node out, because it was forgotten.
     ForgottenBy(NodeId),
     /// Another process with this node's key is linked with a peer.
@@ -199,6 +201,7 @@ impl Event {
             Self::Twins { .. } => "twins",
             Self::KeptOut(_) => "kept_out",
             Self::Forgotten(_) => "forgotten",
+            Self::Banned(_) => "banned",
             Self::ForgottenBy(_) => "forgotten_by",
             Self::Twin { .. } => "twin",
             Self::Outnumbered { .. } => "outnumbered",
@@ -219,6 +222,7 @@ impl Event {
             | Self::SaidGoodbye(peer)
             | Self::KeptOut(peer)
             | Self::Forgotten(peer)
+            | Self::Banned(peer)
             | Self::ForgottenBy(peer)
             | Self::Linked { peer, .. }
             | Self::Unlinked { peer, .. }
@@ -274,6 +278,7 @@ impl Event {
             | Self::Outnumbered { .. }
             | Self::NotResumed { .. }
             | Self::KeptOut(_)
+            | Self::Banned(_)
             | Self::Membership(_)
             | Self::TooManyReplicas(_) => Severity::Warning,
         }
@@ -341,6 +346,10 @@ impl fmt::Display for Event {
             Self::Forgotten(peer) => write!(
                 f,
                 "{peer} was forgotten or has left: it is kept out until somebody says CLUSTER MEET; its counts stay"
+            ),
+            Self::Banned(peer) => write!(
+                f,
+                "the key of {peer} was banned: no node takes it any more, and nothing takes that back; its counts stay"
             ),
             Self::ForgottenBy(peer) => write!(
                 f,

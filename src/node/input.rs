@@ -104,6 +104,8 @@ pub enum Input<'a> {
         request: RequestNumber,
         /// Who.
         node: NodeId,
+        /// Whether its key is barred for good.
+        ban: bool,
     },
     /// An operator wants this node to leave its cluster.
     Reset {

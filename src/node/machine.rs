@@ -247,7 +247,7 @@ impl Node {
                 self.tell_more_predictions(to, at);
             }
             Input::Meet { request, host, port } => self.meet(request, host, port),
-            Input::Forget { request, node } => self.forget(request, node, at),
+            Input::Forget { request, node, ban } => self.forget(request, node, ban, at),
             Input::Reset { request, hard } => self.reset(request, hard, at),
             Input::BeginBackup { request } => self.begin_backup(request, at),
             Input::Loaded => self.loaded(at),

@@ -67,6 +67,7 @@ impl Node {
                 self.take_repair_items(from, clock, &items, now);
             }
             Message::RepairEnd(time, lines) => self.take_repair_end(from, time, &lines, now),
+            Message::Bans(nodes) => self.take_bans(from, &nodes, now),
             Message::Admissions(admissions) => self.take_admissions(from, &admissions, now),
             Message::Partings(clusters) => self.take_partings(from, &clusters),
             Message::Records(records) => self.take_records(from, &records, now),

@@ -155,6 +155,10 @@ pub struct ClusterState {
     replicas: RwLock<Arc<[ReplicaId]>>,
     /// What was sent and received.
     pub traffic: TrafficCounts,
+    /// When this node's certificate ends, in seconds since 1970; 0 where that is not known.
+    pub certificate_ends: AtomicU64,
+    /// When the last of the authorities that this node trusts ends, as above.
+    pub authorities_end: AtomicU64,
 }
 
 impl ClusterState {

@@ -207,7 +207,8 @@ fn the_other_messages_have_the_pinned_bytes() {
     let line = DigestLine { replica: replica(1), received: 5, durable: 4, beyond: 9 };
     let held = HeldLine { replica: replica(1), contiguous: 5, ranges: vec![(7, 8)] };
     let pull = PullLine { held: held.clone(), until: 11 };
-    let admission = Admission { node: NodeId::new([1; 20]), forgotten: HybridTime(9), met: HybridTime(255) };
+    let admission =
+        Admission { node: NodeId::new([1; 20]), forgotten: HybridTime(9), met: HybridTime(255), banned: false };
     let id = "5401010101010101010101010101010101010101 01".replace(' ', "");
     for (bytes, golden, message) in [
         (
@@ -240,6 +241,11 @@ fn the_other_messages_have_the_pinned_bytes() {
         (Message::encode_predictions_told(), "9f011818ff".to_owned(), Message::PredictionsTold),
         (Message::encode_digest_wanted(3, 1000), "9f011819031903e8ff".to_owned(), Message::DigestWanted(3, 1000)),
         (Message::encode_digest_given(3), "9f01181a03ff".to_owned(), Message::DigestGiven(3)),
+        (
+            Message::encode_bans(&[NodeId::new([1; 20])]),
+            "9f01181d81540101010101010101010101010101010101010101ff".to_owned(),
+            Message::Bans(vec![NodeId::new([1; 20])]),
+        ),
         (Message::encode_leaving(), "9f01181cff".to_owned(), Message::Leaving),
         (
             Message::encode_partings(&[vec![NodeId::new([1; 20])], Vec::new()]),

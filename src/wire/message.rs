@@ -11,7 +11,7 @@ use super::record::{RECORDS, Records, decode_head, decode_precision};
 use super::repair::{RepairItem, RepairWriter, decode_items};
 use crate::base::{HybridTime, Incarnation, MAX_MESSAGE_BYTES, MAX_PARTED, NodeId, ReplicaId};
 use crate::counter::Precision;
-use crate::membership::{Admission, MAX_ADMISSIONS, is_host};
+use crate::membership::{Admission, MAX_ADMISSIONS, MAX_BANNED, is_host};
 use minicbor::Decoder;
 
 const HELLO: u8 = 16;
@@ -27,6 +27,7 @@ const DIGEST_WANTED: u8 = 25;
 const DIGEST_GIVEN: u8 = 26;
 const LEAVING: u8 = 28;
 const PARTINGS: u8 = 27;
+const BANS: u8 = 29;
 
 /// The most ranges of one replica beyond its contiguous part.
 const MAX_RANGES: usize = 256;
@@ -116,6 +117,8 @@ pub enum Message<'a> {
     RepairEnd(HybridTime, Vec<HeldLine>),
     /// Who was forgotten and who was met again: all that the sender knows on a new link, and later what is new.
     Admissions(Vec<Admission>),
+    /// Nodes whose keys are banned: all that the sender knows on a new link, and later what is new.
+    Bans(Vec<NodeId>),
     /// Clusters, each by those of its nodes that the sender knows: it may have what they have given up since it was parted
     /// from them, or have taken it from whoever was.
     Partings(Vec<Vec<NodeId>>),
@@ -164,6 +167,7 @@ impl<'a> Message<'a> {
                 )
             }
             ADMISSIONS => Self::Admissions(decode_admissions(&mut input)?),
+            BANS => Self::Bans(decode_bans(&mut input)?),
             TELL_PREDICTIONS => Self::TellPredictions,
             PREDICTIONS_TOLD => Self::PredictionsTold,
             DIGEST_WANTED => Self::DigestWanted(input.u64()?, input.u64()?),
@@ -266,6 +270,16 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// Encodes whose keys are banned.
+    pub fn encode_bans(nodes: &[NodeId]) -> Vec<u8> {
+        sealed(BANS, |out| {
+            let _ = out.array(nodes.len() as u64);
+            for node in nodes {
+                let _ = out.bytes(node.as_bytes());
+            }
+        })
+    }
+
     /// Encodes from whom the sender was parted.
     pub fn encode_partings(clusters: &[Vec<NodeId>]) -> Vec<u8> {
         sealed(PARTINGS, |out| {
@@ -360,10 +374,15 @@ fn decode_admissions(input: &mut Decoder<'_>) -> Result<Vec<Admission>, WireErro
     for _ in 0..length {
         admissions.push(read_array(input, 3, |input| {
             let (node, forgotten, met) = (decode_node(input)?, HybridTime(input.u64()?), HybridTime(input.u64()?));
-            Ok(Admission { node, forgotten, met })
+            Ok(Admission { node, forgotten, met, banned: false })
         })?);
     }
     Ok(admissions)
+}
+
+fn decode_bans(input: &mut Decoder<'_>) -> Result<Vec<NodeId>, WireError> {
+    let length = bounded_array(input, MAX_BANNED)?;
+    (0..length).map(|_| decode_node(input)).collect()
 }
 
 fn decode_partings(input: &mut Decoder<'_>) -> Result<Vec<Vec<NodeId>>, WireError> {

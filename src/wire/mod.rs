@@ -4,6 +4,7 @@
 //! allocate more than a small multiple of what arrived, whatever arrived.
 
 mod backup;
+mod certify;
 mod decimal;
 mod error;
 #[cfg(test)]
@@ -21,6 +22,10 @@ mod stored_tests;
 mod version;
 
 pub use backup::{encode_backup_entry, take_backup_entry};
+pub use certify::{
+    CertificateGiven, CertifyReply, CertifyRequest, MAX_CERTIFICATE_BYTES, MAX_CERTIFICATES, MAX_CERTIFY_BYTES,
+    OfferedAuthority,
+};
 pub use error::WireError;
 pub use heartbeat::Heartbeat;
 pub use kind::MessageKind;

@@ -324,7 +324,7 @@ impl World {
     /// An operator tells node `at` to keep another out of the cluster.
     pub(crate) fn forget(&mut self, at: usize, other: usize) {
         let (moment, node) = (self.moment(at), self.hosts[other].id);
-        self.hosts[at].node.handle(Input::Forget { request: RequestNumber(3), node }, moment);
+        self.hosts[at].node.handle(Input::Forget { request: RequestNumber(3), node, ban: false }, moment);
         self.carry_out(at);
     }
 

@@ -115,6 +115,7 @@ fn message_again(message: &Message<'_>) -> Option<Vec<u8>> {
         }
         Message::RepairEnd(time, lines) => Message::encode_repair_end(*time, lines),
         Message::Admissions(admissions) => Message::encode_admissions(admissions),
+        Message::Bans(nodes) => Message::encode_bans(nodes),
         Message::Partings(clusters) => Message::encode_partings(clusters),
         Message::Records(records) => return packed_again(records),
         Message::TellPredictions => Message::encode_tell_predictions(),
