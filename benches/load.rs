@@ -117,7 +117,7 @@ fn load(directory: &Path, counters: u64, clean: bool) {
         store.close_clean().expect("closed");
     }
     let (begun, processor) = (Instant::now(), processor_seconds());
-    let (store, _) = Store::open(directory, node()).expect("the store");
+    let (mut store, _) = Store::open(directory, node()).expect("the store");
     let opened = begun.elapsed();
     let (table, progress) = (table(), LoadProgress::default());
     let loaded = store
