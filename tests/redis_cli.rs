@@ -88,7 +88,7 @@ const NODE: &[(&str, &str)] = &[
     ("command docs incr", "1) \"incr\"\n2)  1) \"summary\"…"),
     ("command list filterby pattern incr*", "1) \"incr\"\n2) \"incrby\"\n3) \"incrbyfloat\""),
     ("cluster myid", "\"…\""),
-    ("cluster nodes", "…127.0.0.1:…@…myself - 0 0 1 connected"),
+    ("cluster nodes", "…127.0.0.1:…@…myself - 0 0 1 connected protocol=…software=…"),
     ("cluster info", "cluster_state:ok…cluster_known_nodes:1…"),
     ("save", "OK"),
     ("bgsave", "Background saving started"),

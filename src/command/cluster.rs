@@ -12,6 +12,7 @@ use super::values::{is_consistent, is_reachable};
 use crate::base::{Moment, NodeId};
 use crate::node::{ClusterView, LinkView, MemberView, RepairView};
 use crate::resp::Reply;
+use crate::wire::{ProtocolVersions, SOFTWARE_VERSION};
 use std::fmt::Write;
 
 /// The longest host name that the domain name system has.
@@ -79,7 +80,7 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
             name: "nodes",
             summary: "Lists the nodes that this node knows",
             complexity: "O(N) for N nodes",
-            replies: "A line for each node, this one first: id, host:port@meshport, flags, -, 0, when it was last heard (Unix time in milliseconds, 0 for never and for this node), its incarnation, connected or disconnected, and for a linked node rtt= with the round trip in microseconds. Flags are myself, fail?, fail, handshake, noaddr and noflags.",
+            replies: "A line for each node, this one first: id, host:port@meshport, flags, -, 0, when it was last heard (Unix time in milliseconds, 0 for never and for this node), its incarnation, connected or disconnected, for a linked node rtt= with the round trip in microseconds, and protocol= and software=: the version of the protocol that is spoken with it and the version of its program (of this node all versions that it speaks). Flags are myself, fail?, fail, handshake, noaddr, incompatible (it speaks no version of the protocol that this node does) and noflags.",
             handler: |call| {
                 let view = call.environment.cluster.view();
                 let lines = view.members.iter().map(|member| describe(member, call.now));
@@ -207,7 +208,7 @@ fn describe(member: &MemberView, now: Moment) -> String {
     let connected = member.myself || member.link == LinkView::Linked;
     let round_trip = member.round_trip.filter(|_| connected && !member.myself);
     format!(
-        "{} {host}:{}@{} {} - 0 {heard} {} {}{}\n",
+        "{} {host}:{}@{} {} - 0 {heard} {} {}{}{}\n",
         member.id,
         member.client_port,
         member.mesh_port,
@@ -215,7 +216,20 @@ fn describe(member: &MemberView, now: Moment) -> String {
         member.incarnation.map_or(0, |incarnation| incarnation.0),
         if connected { "connected" } else { "disconnected" },
         round_trip.map_or_else(String::new, |time| format!(" rtt={}", time.as_micros())),
+        spoken(member),
     )
+}
+
+/// Which version of the protocol is spoken with the member, and which program it runs; of this node, all that it speaks.
+fn spoken(member: &MemberView) -> String {
+    match &member.protocol {
+        _ if member.myself => format!(" protocol={} software={SOFTWARE_VERSION}", ProtocolVersions::SPOKEN),
+        Some(protocol) => {
+            let software = if protocol.software.is_empty() { "unknown" } else { &protocol.software };
+            format!(" protocol={} software={software}", protocol.version)
+        }
+        None => String::new(),
+    }
 }
 
 fn flags(member: &MemberView) -> String {
@@ -225,6 +239,7 @@ fn flags(member: &MemberView) -> String {
         (member.failed, "fail"),
         (member.link == LinkView::Handshake, "handshake"),
         (member.host.is_empty(), "noaddr"),
+        (member.is_incompatible, "incompatible"),
     ]
     .into_iter()
     .filter_map(|(set, name)| set.then_some(name))
@@ -238,6 +253,7 @@ mod tests {
     use super::super::testing::{Bench, member};
     use super::*;
     use crate::base::Incarnation;
+    use crate::wire::{LinkProtocol, ProtocolVersion};
     use std::sync::atomic::Ordering;
     use std::time::Duration;
 
@@ -324,16 +340,26 @@ mod tests {
         members[1].last_heard = Some(bench.now.monotonic.before(Duration::from_millis(23)));
         members[2].link = LinkView::Handshake;
         members[2].host.clear();
+        let protocol =
+            |version, software: &str| LinkProtocol { version: ProtocolVersion(version), software: software.into() };
+        (members[1].protocol, members[2].protocol) = (Some(protocol(2, "0.9.1")), Some(protocol(1, "")));
+        members[3].is_incompatible = true;
         (members[3].suspected, members[3].link) = (true, LinkView::Unlinked);
         members[4].failed = true;
         members[4].host = "::1".to_owned();
         let ids: Vec<String> = members.iter().map(|m| m.id.to_string()).collect();
         bench.environment.cluster.publish(ClusterView { members, ..ClusterView::default() });
         let expected = [
-            format!("{} 10.0.0.1:7711@8811 myself - 0 0 3 connected\n", ids[0]),
-            format!("{} 10.0.0.2:7712@8812 noflags - 0 1700000000100 0 connected rtt=312\n", ids[1]),
-            format!("{} :7713@8813 handshake,noaddr - 0 0 0 disconnected\n", ids[2]),
-            format!("{} 10.0.0.4:7714@8814 fail? - 0 0 0 disconnected\n", ids[3]),
+            format!(
+                "{} 10.0.0.1:7711@8811 myself - 0 0 3 connected protocol=1-2 software={SOFTWARE_VERSION}\n",
+                ids[0]
+            ),
+            format!(
+                "{} 10.0.0.2:7712@8812 noflags - 0 1700000000100 0 connected rtt=312 protocol=2 software=0.9.1\n",
+                ids[1]
+            ),
+            format!("{} :7713@8813 handshake,noaddr - 0 0 0 disconnected protocol=1 software=unknown\n", ids[2]),
+            format!("{} 10.0.0.4:7714@8814 fail?,incompatible - 0 0 0 disconnected\n", ids[3]),
             format!("{} [::1]:7715@8815 fail - 0 0 0 connected\n", ids[4]),
         ];
         assert_eq!(bench.text("cluster nodes"), expected.concat());
@@ -341,7 +367,7 @@ mod tests {
         let traffic = &bench.environment.cluster.traffic;
         traffic.datagrams_sent.store(5, Ordering::Relaxed);
         traffic.messages_sent.store(2, Ordering::Relaxed);
-        traffic.kinds.count_sent(&crate::wire::Message::encode_pull(&[]));
+        traffic.kinds.count_sent(Some(crate::wire::MessageKind::Pull), 5);
         traffic.kinds.count_received(&crate::wire::encode_membership(b"x"));
         traffic.kinds.count_received(b"of no kind");
         let info = bench.text("cluster info");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::LoadedConfiguration;
-use super::config::{Configuration, Origin};
+use super::config::{Configuration, ConfigurationError, Origin, Reread};
 use super::logging::LevelSwitch;
 use crate::command::{ChangeRefused, Configured, LiveNumber, Observation, RequiredPassword};
 use crate::counter::Table;
@@ -79,6 +79,23 @@ impl Adjuster {
             was_passed = passed;
             tokio::time::sleep(MEMORY_INTERVAL).await;
         }
+    }
+
+    /// Goes by what was read anew from now on, as far as a server that runs can: see [`LoadedConfiguration::reread`].
+    ///
+    /// # Errors
+    /// [`ConfigurationError`]; nothing was changed then.
+    pub(super) fn reread(
+        &self,
+        started: &Configuration,
+        fresh: LoadedConfiguration,
+        live: &[&str],
+    ) -> Result<Reread, ConfigurationError> {
+        let mut loaded = self.loaded.lock();
+        let reread = loaded.reread(started, fresh, live)?;
+        self.apply(&reread.next.configuration);
+        *loaded = reread.next.clone();
+        Ok(reread)
     }
 
     fn apply(&self, configuration: &Configuration) {

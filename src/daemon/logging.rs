@@ -16,6 +16,11 @@ use tracing_subscriber::{Registry, reload};
 /// What libraries say of their ordinary work is no news of this program: they are heard from warnings on, unless they
 /// are named, or the level is another than usual.
 const QUIET_LIBRARIES: [&str; 2] = ["fjall", "lsm_tree"];
+/// What fields in the journal begin with, and what its lines are known by.
+const FIELD_PREFIX: &str = "DISCNT";
+const IDENTIFIER: &str = "discnt-server";
+/// The target of what an auditor wants to know.
+const AUDIT: &str = "audit";
 const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
 /// The `[log]` section.
@@ -94,6 +99,11 @@ impl Config {
             let quiet = QUIET_LIBRARIES.iter().filter(|name| !directives.iter().any(|given| given.starts_with(**name)));
             all.extend(quiet.map(|name| format!(",{name}=warn")));
         }
+        // Who logs warnings alone still has to be able to say who was let in and who changed what.
+        let is_off = directives.iter().all(|directive| directive.eq_ignore_ascii_case("off"));
+        if !is_off && !directives.iter().any(|given| given.starts_with(AUDIT)) {
+            all.push_str(&format!(",{AUDIT}=info"));
+        }
         EnvFilter::builder().parse(all).map_err(|error| refuse(error.to_string()))
     }
 }
@@ -112,7 +122,8 @@ pub fn start(config: &Config) -> Result<LevelSwitch, LoggingError> {
     let registry = tracing_subscriber::registry().with(filter);
     let started = if to_journal {
         let journal = tracing_journald::layer().map_err(LoggingError::Journal)?;
-        registry.with(journal.with_syslog_identifier("discnt-server".to_owned())).try_init()
+        let journal = journal.with_field_prefix(Some(FIELD_PREFIX.to_owned()));
+        registry.with(journal.with_syslog_identifier(IDENTIFIER.to_owned())).try_init()
     } else {
         let text = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
         registry.with(text).try_init()
@@ -180,6 +191,19 @@ mod tests {
         assert!(!filter("info,fjall=debug").contains("fjall=warn"));
         assert!(filter("info,fjall=debug").contains("lsm_tree=warn"));
         assert!(!filter("off").contains("warn") && !filter("debug").contains("warn"));
+    }
+
+    #[test]
+    fn what_is_audited_is_logged_at_every_level_but_off() {
+        let filter = |text: &str| {
+            let config = Config { level: text.to_owned(), ..Config::default() };
+            config.filter().expect("a filter").to_string()
+        };
+        for level in ["error", "warn,discnt::mesh=debug", "info"] {
+            assert!(filter(level).contains("audit=info"), "{level}");
+        }
+        assert!(!filter("off").contains("audit"));
+        assert!(!filter("info,audit=off").contains("audit=info"));
     }
 
     #[test]

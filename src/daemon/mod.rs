@@ -9,16 +9,19 @@ mod config;
 mod doors;
 mod early;
 mod ending;
+mod inherited;
 mod joining;
 mod launch;
 mod logging;
 mod manager;
 mod mesh_certificates;
 mod node_thread;
+mod reloading;
 mod renewing;
 mod repairing;
 mod report;
 mod serve;
+mod status;
 mod storing;
 
 pub use arguments::{Action, Arguments};
@@ -26,7 +29,6 @@ pub use config::{Configuration, ConfigurationError, LoadedConfiguration, Origin,
 pub use joining::{JoinRefused, TokenSource, join};
 pub use launch::{Launch, prepare};
 pub use logging::{Config as LogConfig, Format, LoggingError, start as start_logging};
-pub use mesh_certificates::{CertificatesFound, MeshCertificates};
 pub use repairing::{RepairReport, repair};
 pub use report::{Authority, CountersLoaded, StartReport};
 pub use serve::{ServeError, serve};

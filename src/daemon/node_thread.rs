@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::beginning::Beginning;
 use super::config::Configuration;
+use super::manager;
 use super::serve::{ServeError, current_thread_runtime};
 use crate::counter::Table;
 use crate::driver::{Clock, DiskParts, Driver, DriverParts, Keeper, LastCommit, NodeCall};
@@ -77,6 +78,7 @@ impl NodeThread {
                 mesh.set_banned(banned);
                 drop(ready.send(Ok(())));
                 let (disk, identity) = (Some(disk), Some(identity));
+                let pulse = manager::pulse();
                 let parts = DriverParts {
                     node,
                     mesh,
@@ -89,6 +91,7 @@ impl NodeThread {
                     identity,
                     keeper,
                     disk,
+                    pulse,
                 };
                 Driver::new(parts).run(stopped).await
             })

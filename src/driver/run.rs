@@ -5,12 +5,14 @@ use super::clock::Clock;
 use super::confirming::Confirmations;
 use super::disk::{Disk, DiskParts, FromDisk, LastCommit};
 use super::keeper::Keeper;
+use super::pulse::Pulse;
+use super::translating::{close_reason, link_end, tell};
 use crate::base::NodeId;
 use crate::command::{AcknowledgementRequest, ClusterRequest};
 use crate::mesh::{
-    CloseReason, Config as MeshConfig, DialId, DownReason, Identity, Mesh, MeshEvent, MessageTicket, SendError,
+    CloseReason, Config as MeshConfig, DialError, DialId, Identity, Mesh, MeshEvent, MessageTicket, SendError,
 };
-use crate::node::{CloseCause, DialNumber, Event, Input, LinkEnd, Node, Output, RequestNumber, Severity};
+use crate::node::{DialNumber, Input, Node, Output, RequestNumber};
 use crate::storage::{DataDirectory, KeptOut};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -83,6 +85,8 @@ pub struct DriverParts {
     pub keeper: Keeper,
     /// Writes the counters; none where nothing is ever on disk.
     pub disk: Option<DiskParts>,
+    /// Says that the loop is alive, to whoever wants to know.
+    pub pulse: Option<Pulse>,
 }
 
 /// An answer that waits, and where it goes.
@@ -135,6 +139,10 @@ impl Driver {
             care.start();
         }
         loop {
+            // Here and nowhere else: whatever hangs in this loop, nobody is told that it is alive.
+            if let Some(pulse) = &mut self.parts.pulse {
+                pulse.beat_if_due();
+            }
             // Peers that say more than this thread can take in must not keep an operator waiting.
             if let Ok(call) = self.parts.calls.try_recv() {
                 self.take_call(call);
@@ -169,7 +177,8 @@ impl Driver {
     async fn stop(mut self) -> LastCommit {
         self.parts.node.say_goodbye(self.parts.clock.moment());
         self.carry_out();
-        let last = self.disk.close().await;
+        // The last commit takes its time, and the manager is not to take that for being stuck.
+        let last = Pulse::during(&mut self.parts.pulse, self.disk.close()).await;
         // What was held back until it is on disk may leave now.
         if let Some((cycle, record)) = self.disk.take_committed() {
             self.take_from_disk(FromDisk::Committed { cycle, record });
@@ -183,7 +192,8 @@ impl Driver {
     fn next_deadline(&self) -> tokio::time::Instant {
         let node = self.parts.clock.instant(self.parts.node.next_deadline());
         let client = self.confirmations.next_deadline();
-        node.min(self.next_figures).min(client.unwrap_or(self.next_figures))
+        let pulse = self.parts.pulse.as_ref().map(Pulse::due);
+        [client, pulse].into_iter().flatten().fold(node.min(self.next_figures), tokio::time::Instant::min)
     }
 
     fn take_from_disk(&mut self, happened: FromDisk) {
@@ -225,9 +235,9 @@ impl Driver {
                     self.input(Input::Sent { to });
                 }
             }
-            MeshEvent::LinkUp { peer, address, dial } => {
+            MeshEvent::LinkUp { peer, address, dial, protocol } => {
                 let dial = dial.map(|dial| DialNumber(dial.0));
-                self.input(Input::LinkUp { peer, address: address.ip(), dial });
+                self.input(Input::LinkUp { peer, address: address.ip(), dial, protocol });
                 self.tell_figures(peer);
                 if let Some(care) = &self.care {
                     care.linked(peer);
@@ -241,13 +251,16 @@ impl Driver {
                 self.input(Input::AlreadyLinked { dial: DialNumber(dial.0), peer });
             }
             MeshEvent::DialFailed { dial, error } => {
-                self.input(Input::DialFailed { dial: DialNumber(dial.0), reason: error.to_string() });
+                let is_incompatible = matches!(error, DialError::Incompatible { .. });
+                let reason = error.to_string();
+                self.input(Input::DialFailed { dial: DialNumber(dial.0), reason, is_incompatible });
             }
             MeshEvent::AuthoritiesChanged => {
                 if let Some(care) = &self.care {
                     care.look_now();
                 }
             }
+            MeshEvent::Incompatible { peer, reason } => self.input(Input::Incompatible { peer, reason }),
             MeshEvent::Refused { address, reason } => self.tell_refusal(address, &reason),
         }
     }
@@ -255,7 +268,7 @@ impl Driver {
     fn tell_refusal(&mut self, address: std::net::SocketAddr, reason: &str) {
         self.refusals += 1;
         if self.refusals <= REFUSALS_TOLD_A_SECOND {
-            tracing::warn!(%address, "refused a connection to the mesh from {address}: {reason}");
+            tracing::warn!(event = "mesh_refused", %address, "refused a connection to the mesh from {address}: {reason}");
         }
     }
 
@@ -422,35 +435,5 @@ impl Driver {
             care.replaced(&opened.identity);
         }
         Ok((opened.identity.id, incarnation))
-    }
-}
-
-fn link_end(reason: DownReason) -> LinkEnd {
-    match reason {
-        DownReason::ClosedByPeer(CloseReason::Shutdown) => LinkEnd::Goodbye,
-        DownReason::ClosedByPeer(CloseReason::Left) => LinkEnd::Left,
-        DownReason::ClosedByPeer(CloseReason::Forgotten) => LinkEnd::Forgotten,
-        DownReason::ClosedByPeer(CloseReason::Twin(text)) => LinkEnd::Twin(text),
-        DownReason::Closed(_) => LinkEnd::Closed,
-        other => LinkEnd::Lost(other.to_string()),
-    }
-}
-
-fn close_reason(cause: CloseCause) -> CloseReason {
-    match cause {
-        CloseCause::Left => CloseReason::Left,
-        CloseCause::Forgotten => CloseReason::Forgotten,
-        CloseCause::Twin(text) => CloseReason::Twin(text),
-        CloseCause::Stranger => CloseReason::Protocol("only CLUSTER MEET makes a member".to_owned()),
-        CloseCause::Protocol => CloseReason::Protocol("the peer did not keep to the protocol".to_owned()),
-    }
-}
-
-fn tell(event: &Event) {
-    match event.severity() {
-        Severity::Debug => tracing::debug!(target: "discnt::node", "{event}"),
-        Severity::Info => tracing::info!(target: "discnt::node", "{event}"),
-        Severity::Error => tracing::error!(target: "discnt::node", "{event}"),
-        Severity::Warning => tracing::warn!(target: "discnt::node", "{event}"),
     }
 }

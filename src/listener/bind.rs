@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,7 +24,57 @@ pub struct Listener {
     addresses: Vec<SocketAddr>,
 }
 
+/// Sockets that somebody else has opened for this server and keeps open beyond its end.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// In place of those of `bind` and `port`.
+    pub tcp: Vec<TcpListener>,
+    /// In place of the one at `unix_socket`; of several the first.
+    pub unix: Vec<UnixListener>,
+}
+
+impl Inherited {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.tcp.is_empty() && self.unix.is_empty()
+    }
+}
+
 impl Listener {
+    /// Listens on the sockets that were inherited, and for the kind of which there is none as [`Listener::bind`] does.
+    ///
+    /// # Errors
+    /// [`ListenerError`]; then nothing listens but what was inherited.
+    pub fn bind_with(config: &Config, inherited: Inherited) -> Result<Self, ListenerError> {
+        let Inherited { tcp, unix } = inherited;
+        let unix = match unix.into_iter().next() {
+            Some(socket) => Some(UnixSocket::inherit(socket)?),
+            None => None,
+        };
+        let without_unix =
+            Config { unix_socket: config.unix_socket.clone().filter(|_| unix.is_none()), ..config.clone() };
+        if tcp.is_empty() {
+            let bound = Self::bind(&without_unix)?;
+            return Ok(Self { unix: unix.or(bound.unix), ..bound });
+        }
+        config.check()?;
+        let mut addresses = Vec::with_capacity(tcp.len());
+        for socket in &tcp {
+            socket.set_nonblocking(true).map_err(ListenerError::Inherited)?;
+            addresses.push(socket.local_addr().map_err(ListenerError::Inherited)?);
+        }
+        let unix = match unix {
+            Some(unix) => Some(unix),
+            None => Self::bind_unix(&without_unix)?,
+        };
+        Ok(Self { sockets: tcp, config: config.clone(), unix, live: Arc::new(Live::new(config)), addresses })
+    }
+
+    fn bind_unix(config: &Config) -> Result<Option<UnixSocket>, ListenerError> {
+        let bind = |path| UnixSocket::bind(path, config.unix_socket_mode);
+        config.unix_socket.as_deref().map(bind).transpose()
+    }
+
     /// Listens on every address of the configuration. With port 0 the system chooses one port for all of them.
     ///
     /// # Errors
@@ -45,9 +96,8 @@ impl Listener {
             sockets.push(socket);
             addresses.push(address);
         }
-        let unix = config.unix_socket.as_ref().map(|path| UnixSocket::bind(path, config.unix_socket_mode));
         let live = Arc::new(Live::new(config));
-        Ok(Self { sockets, config: config.clone(), unix: unix.transpose()?, live, addresses })
+        Ok(Self { sockets, config: config.clone(), unix: Self::bind_unix(config)?, live, addresses })
     }
 
     /// What may be changed while this serves.
@@ -57,7 +107,7 @@ impl Listener {
 
     /// The path of the socket that this listens on as well.
     pub fn unix_path(&self) -> Option<&Path> {
-        self.unix.as_ref().map(|socket| &*socket.file.path)
+        self.unix.as_ref().map(|socket| &*socket.path)
     }
 
     /// Where this listens, with the ports that the system chose.

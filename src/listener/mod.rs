@@ -21,7 +21,7 @@ mod session;
 mod streams;
 mod unix;
 
-pub use bind::Listener;
+pub use bind::{Inherited, Listener};
 pub use commands::{Commands, Ways};
 pub use config::{Config, Password};
 pub use disk::{Disk, DiskFuture};

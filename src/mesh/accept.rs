@@ -18,13 +18,11 @@ use tokio::sync::Semaphore;
 
 /// Accepts until the endpoint is closed.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let most = shared.config.max_handshakes;
-    let free = Arc::new(Semaphore::new(most));
+    let free = Arc::new(Semaphore::new(shared.config.max_handshakes));
     while let Some(incoming) = shared.endpoint.accept().await {
-        let busy = free.available_permits() <= most / 2;
-        if busy && !incoming.remote_address_validated() && incoming.may_retry() {
-            // Makes the sender prove its address, which costs this node nothing to remember.
-            // It fails only for those that `may_retry` rules out.
+        if !incoming.remote_address_validated() && incoming.may_retry() {
+            // Makes the sender prove its address, for a round trip, of which links need few. Nothing is remembered of it, and
+            // it is sent far less than it sent. It fails only for those that `may_retry` rules out.
             let _ = incoming.retry();
             continue;
         }
@@ -175,6 +173,10 @@ fn report(shared: &Shared, address: SocketAddr, no_link: &NoLink) {
         return;
     };
     count(&shared.counts.refused);
+    let event = match no_link {
+        NoLink::Incompatible { peer, .. } => MeshEvent::Incompatible { peer: *peer, reason },
+        _ => MeshEvent::Refused { address, reason },
+    };
     // Strangers must not be able to hold anything up: when the queue is full they go unreported.
-    let _ = shared.events.try_send(MeshEvent::Refused { address, reason });
+    let _ = shared.events.try_send(event);
 }

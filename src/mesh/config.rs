@@ -1,5 +1,6 @@
 //! The section `[mesh]` of the configuration.
 
+use crate::wire::ProtocolVersions;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -42,6 +43,9 @@ pub struct Config {
     pub message_queue_bytes: usize,
     /// How many messages may wait in a link's queue.
     pub message_queue_length: usize,
+    /// The versions of the protocol that are spoken. No setting: another program speaks others.
+    #[serde(skip)]
+    pub versions: ProtocolVersions,
 }
 
 impl Default for Config {
@@ -62,6 +66,7 @@ impl Default for Config {
             datagram_receive_buffer_bytes: 1 << 20,
             message_queue_bytes: 4 << 20,
             message_queue_length: 1024,
+            versions: ProtocolVersions::SPOKEN,
         }
     }
 }

@@ -17,6 +17,7 @@ mod files;
 mod frame;
 mod handshake;
 mod identity;
+mod introduction;
 mod joining;
 mod link;
 mod links;

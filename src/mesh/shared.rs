@@ -2,10 +2,13 @@
 
 use super::config::Config;
 use super::event::{CloseReason, MeshEvent};
+use super::introduction::Introduction;
 use super::joining::Gate;
 use super::links::Links;
+use super::pairing::Greeting;
 use super::transport::Configs;
 use crate::base::NodeId;
+use crate::wire::SOFTWARE_VERSION;
 use parking_lot::Mutex;
 use quinn::{Connection, Endpoint};
 use std::net::SocketAddr;
@@ -44,6 +47,11 @@ impl Shared {
     /// How long a connection may take from its first packet to a link.
     pub(super) const fn handshake_timeout(&self) -> Duration {
         Duration::from_millis(self.config.handshake_timeout_ms)
+    }
+
+    /// What this node says first on a connection.
+    pub(super) fn introduce(&self, greeting: Greeting) -> Introduction {
+        Introduction { greeting, versions: self.config.versions, software: SOFTWARE_VERSION.to_owned() }
     }
 
     /// Where the peer is, in its own family also when the socket is of both.

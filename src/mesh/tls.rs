@@ -24,7 +24,8 @@ use rustls::{
 };
 use std::sync::Arc;
 
-/// The name of the mesh's protocol and its version, agreed on in the handshake.
+/// The name of the mesh's protocol, agreed on in the handshake. Its number is that of how nodes introduce themselves; which
+/// version they speak after that they say then.
 pub(super) const PROTOCOL_NAME: &[u8] = b"discnt/1";
 /// The name of the protocol for certificates.
 pub(super) const CERTIFY_PROTOCOL_NAME: &[u8] = b"discnt-certify/1";

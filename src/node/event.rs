@@ -1,6 +1,7 @@
 //! What an operator wants to read in the log.
 
 use crate::base::{NodeId, ReplicaId};
+use crate::wire::LinkProtocol;
 use std::fmt;
 
 /// A repair that takes longer is told of.
@@ -17,6 +18,8 @@ pub enum Event {
         host: String,
         /// Its mesh port.
         port: u16,
+        /// What is spoken on the link.
+        protocol: LinkProtocol,
     },
     /// A link is gone; it is dialled again.
     Unlinked {
@@ -65,6 +68,13 @@ pub enum Event {
         reason: String,
         /// How many more it sent since the last that was told of.
         untold: u64,
+    },
+    /// A node speaks no version of the protocol that this one does.
+    Incompatible {
+        /// Who.
+        peer: NodeId,
+        /// Which versions.
+        reason: String,
     },
     /// A dial to a known member came to nothing; it is tried again.
     DialFailed {
@@ -166,6 +176,76 @@ pub enum Severity {
 }
 
 impl Event {
+    /// Which kind of event it is, in a word that stays the same from version to version.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Linked { .. } => "linked",
+            Self::Unlinked { .. } => "unlinked",
+            Self::Joined(_) => "joined",
+            Self::LeftCluster(_) => "left",
+            Self::Suspected(_) => "suspected",
+            Self::Recovered(_) => "recovered",
+            Self::Failed(_) => "failed",
+            Self::SaidGoodbye(_) => "goodbye",
+            Self::Repaired { .. } => "repaired",
+            Self::Repairing { .. } => "repairing",
+            Self::Refused { .. } => "ignored",
+            Self::Incompatible { .. } => "incompatible",
+            Self::DialFailed { .. } => "dial_failed",
+            Self::MeetFailed { .. } => "meet_failed",
+            Self::Stranger { .. } => "stranger",
+            Self::NewReplica(_) => "new_replica",
+            Self::Resumed { .. } => "resumed",
+            Self::NotResumed { .. } => "not_resumed",
+            Self::CountedAgain { .. } => "counted_again",
+            Self::Twins { .. } => "twins",
+            Self::KeptOut(_) => "kept_out",
+            Self::Forgotten(_) => "forgotten",
+            Self::Banned(_) => "banned",
+            Self::ForgottenBy(_) => "forgotten_by",
+            Self::Twin { .. } => "twin",
+            Self::Outnumbered { .. } => "outnumbered",
+            Self::Reconciled { .. } => "reconciled",
+            Self::Membership(_) => "membership",
+            Self::TooManyReplicas(_) => "too_many_replicas",
+        }
+    }
+
+    /// The other node that it is about, where it is about one.
+    pub const fn peer(&self) -> Option<NodeId> {
+        match self {
+            Self::Joined(peer)
+            | Self::LeftCluster(peer)
+            | Self::Suspected(peer)
+            | Self::Recovered(peer)
+            | Self::Failed(peer)
+            | Self::SaidGoodbye(peer)
+            | Self::KeptOut(peer)
+            | Self::Forgotten(peer)
+            | Self::Banned(peer)
+            | Self::ForgottenBy(peer)
+            | Self::Linked { peer, .. }
+            | Self::Unlinked { peer, .. }
+            | Self::Repaired { peer, .. }
+            | Self::Repairing { peer, .. }
+            | Self::Refused { peer, .. }
+            | Self::Incompatible { peer, .. }
+            | Self::DialFailed { peer, .. }
+            | Self::Stranger { peer, .. }
+            | Self::Twins { peer, .. }
+            | Self::Twin { peer, .. }
+            | Self::Reconciled { peer, .. } => Some(*peer),
+            Self::MeetFailed { .. }
+            | Self::NewReplica(_)
+            | Self::Resumed { .. }
+            | Self::NotResumed { .. }
+            | Self::CountedAgain { .. }
+            | Self::Outnumbered { .. }
+            | Self::Membership(_)
+            | Self::TooManyReplicas(_) => None,
+        }
+    }
+
     /// How loud it is.
     pub const fn severity(&self) -> Severity {
         match self {
@@ -191,6 +271,7 @@ impl Event {
             | Self::Suspected(_)
             | Self::Failed(_)
             | Self::Refused { .. }
+            | Self::Incompatible { .. }
             | Self::MeetFailed { .. }
             | Self::Stranger { .. }
             | Self::ForgottenBy(_)
@@ -207,7 +288,16 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Linked { peer, host, port } => write!(f, "linked with {peer} at {host} port {port}"),
+            Self::Linked { peer, host, port, protocol } => {
+                write!(f, "linked with {peer} at {host} port {port}, protocol version {}", protocol.version)?;
+                match protocol.software.as_str() {
+                    "" => Ok(()),
+                    software => write!(f, ", discnt {software}"),
+                }
+            }
+            Self::Incompatible { peer, reason } => {
+                write!(f, "no link with {peer}: {reason}; trying again now and then")
+            }
             Self::Unlinked { peer, reason } => write!(f, "lost the link to {peer}: {reason}; dialling again"),
             Self::Joined(peer) => write!(f, "{peer} is a member now"),
             Self::LeftCluster(peer) => write!(f, "{peer} left the cluster; its counts stay"),

@@ -6,3 +6,4 @@ mod pairing;
 mod refusals;
 mod strangers;
 mod support;
+mod versions;

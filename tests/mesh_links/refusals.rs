@@ -137,7 +137,7 @@ async fn strangers_without_a_certificate_or_the_protocol_are_refused() {
 
 /// A node that keeps no rules, connected to `server`, with the larger id, which greets first. The server's own id is random,
 /// too: one of a thousand is larger than nearly all.
-async fn rude_peer(
+pub(crate) async fn rude_peer(
     certificates: &Certificates,
     authority: &Authority,
     server: &Running,

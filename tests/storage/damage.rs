@@ -229,7 +229,7 @@ fn check_message(error: &StorageError, what: &str) {
     let text = error.to_string();
     let is_clear = match error {
         StorageError::StoreDamaged { .. } => text.contains("--repair") && text.contains("is damaged"),
-        StorageError::Newer { .. } => text.contains("use a newer one"),
+        StorageError::Newer { .. } => text.contains("a newer one has written it"),
         StorageError::OtherNode { .. } => text.contains("--data-dir"),
         _ => false,
     };
