@@ -4,33 +4,38 @@ use std::path::PathBuf;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::Configuration;
+use super::reloading::{Prepared, Reloadable};
 use crate::base::NodeId;
 use crate::command::IdentityRequest;
 use crate::driver::{IdentityCall, NodeCall};
 use crate::mesh::{Config, Identity};
 
+/// How the answer begins where there is nothing new.
+const UNCHANGED: &str = "the certificates are as they were";
+
 /// The certificates of the mesh, for whoever reads all files again at once.
-pub struct MeshCertificates {
+pub(super) struct MeshCertificates {
     config: Config,
     data_directory: PathBuf,
     node: NodeId,
     calls: mpsc::Sender<NodeCall>,
 }
 
-/// Puts in effect what was found good, and says what is new.
-pub type CertificatesFound = Box<dyn FnOnce() -> Option<String> + Send>;
-
 impl MeshCertificates {
     /// Those of the node with this id, which is reached by these calls.
-    pub fn new(config: Config, data_directory: PathBuf, node: NodeId, calls: mpsc::Sender<NodeCall>) -> Self {
+    pub(super) fn new(config: Config, data_directory: PathBuf, node: NodeId, calls: mpsc::Sender<NodeCall>) -> Self {
         Self { config, data_directory, node, calls }
     }
+}
 
-    /// Reads and checks all files, and changes nothing yet. Waits for the disk.
-    ///
-    /// # Errors
-    /// Which file is wrong, and why; the old certificate stays.
-    pub fn prepare(&self) -> Result<CertificatesFound, String> {
+impl Reloadable for MeshCertificates {
+    fn what(&self) -> &'static str {
+        "the certificates of the mesh"
+    }
+
+    /// The paths are those of the start: others take effect with the next.
+    fn prepare(&self, _: &Configuration) -> Result<Prepared, String> {
         let opened = Identity::open(&self.config, &self.data_directory).map_err(|error| error.to_string())?;
         let (id, is_configured) = (opened.identity.id, self.config.cert.is_some());
         // Any other key is in the data directory, and may have changed there with CLUSTER RESET HARD.
@@ -43,7 +48,8 @@ impl MeshCertificates {
             let call = NodeCall::Identity(IdentityCall { request: IdentityRequest::Reread, answer });
             // A node that has ended needs no certificate.
             calls.blocking_send(call).ok()?;
-            answered.blocking_recv().ok().map(|result| result.unwrap_or_else(|reason| reason))
+            let said = answered.blocking_recv().ok()?.unwrap_or_else(|reason| reason);
+            Some(said).filter(|said| !said.starts_with(UNCHANGED))
         }))
     }
 }
@@ -59,9 +65,9 @@ mod tests {
         let node = Identity::open(&config, directory.path()).expect("it is made").identity.id;
         let (calls, mut received) = mpsc::channel(1);
         let certificates = MeshCertificates::new(config, directory.path().to_owned(), node, calls);
-        let put_in_effect = certificates.prepare().map_err(drop).expect("all is well");
+        let put_in_effect = certificates.prepare(&Configuration::default()).map_err(drop).expect("all is well");
         std::fs::write(directory.path().join("certs/ca.crt"), "nonsense").expect("written");
-        let problem = certificates.prepare().map(drop).expect_err("damaged");
+        let problem = certificates.prepare(&Configuration::default()).map(drop).expect_err("damaged");
         assert!(problem.contains("ca.crt"), "{problem}");
         assert!(received.try_recv().is_err());
         let answering = std::thread::spawn(move || match received.blocking_recv() {

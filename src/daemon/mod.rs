@@ -29,7 +29,6 @@ pub use config::{Configuration, ConfigurationError, LoadedConfiguration, Origin,
 pub use joining::{JoinRefused, TokenSource, join};
 pub use launch::{Launch, prepare};
 pub use logging::{Config as LogConfig, Format, LoggingError, start as start_logging};
-pub use mesh_certificates::{CertificatesFound, MeshCertificates};
 pub use repairing::{RepairReport, repair};
 pub use report::{Authority, CountersLoaded, StartReport};
 pub use serve::{ServeError, serve};

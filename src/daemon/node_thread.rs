@@ -77,8 +77,8 @@ impl NodeThread {
                 };
                 mesh.set_banned(banned);
                 drop(ready.send(Ok(())));
-                let pulse = manager::pulse();
                 let (disk, identity) = (Some(disk), Some(identity));
+                let pulse = manager::pulse();
                 let parts = DriverParts {
                     node,
                     mesh,

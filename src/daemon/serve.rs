@@ -16,8 +16,9 @@ use super::ending::{End, Ended, Signals, stop};
 use super::inherited::inherited_sockets;
 use super::logging::{self, LoggingError};
 use super::manager;
+use super::mesh_certificates::MeshCertificates;
 use super::node_thread::{CALL_QUEUE, NodeParts, NodeThread};
-use super::reloading::{HangUps, Reloading};
+use super::reloading::{HangUps, Reloadable, Reloading};
 use super::renewing::settle_identity;
 use super::report::{Authority, CountersLoaded, StartReport};
 use super::status::Status;
@@ -122,14 +123,20 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
     bound.configuration = configuration.clone();
     let (settings, adjuster) = live_settings(bound, (listener.live(), storing.observation()), level);
     // Whoever has files that are read again with the configuration adds them here.
-    let reloadable = Vec::new();
+    let (node_calls, calls) = mpsc::channel(CALL_QUEUE);
+    let certificates = MeshCertificates::new(
+        configuration.mesh.clone(),
+        directory.path().to_owned(),
+        opened.identity.id,
+        node_calls.clone(),
+    );
+    let reloadable: Vec<Box<dyn Reloadable>> = vec![Box::new(certificates)];
     let reloading = Reloading::new(arguments.clone(), loaded.configuration.clone(), Arc::clone(&adjuster), reloadable);
     let (reloading, status) = (Arc::new(reloading), Status::default());
     let environment = early_environment(&configuration, settings, &report, &storing, clock);
     let watched = watch_process(Arc::clone(&environment.process), Arc::clone(&environment.statistics), clock);
     let (stopping, is_stopping) = watch::channel(false);
     let (shutdowns, shutdown) = mpsc::channel(1);
-    let (node_calls, calls) = mpsc::channel(CALL_QUEUE);
     let session_disk = Arc::new(storing.session_disk(clock));
     let ways = Ways { node_calls, disk: session_disk, live: listener.live(), shutdowns, stopping: is_stopping };
     let commands = Arc::new(Commands::new(environment, move || clock.moment(), ways));

@@ -255,12 +255,12 @@ impl Driver {
                 let reason = error.to_string();
                 self.input(Input::DialFailed { dial: DialNumber(dial.0), reason, is_incompatible });
             }
-            MeshEvent::Incompatible { peer, reason } => self.input(Input::Incompatible { peer, reason }),
             MeshEvent::AuthoritiesChanged => {
                 if let Some(care) = &self.care {
                     care.look_now();
                 }
             }
+            MeshEvent::Incompatible { peer, reason } => self.input(Input::Incompatible { peer, reason }),
             MeshEvent::Refused { address, reason } => self.tell_refusal(address, &reason),
         }
     }

@@ -98,8 +98,10 @@ impl Question {
 
     async fn ask_at(&self, host: &str, port: u16, request: &CertifyRequest) -> Result<CertifyReply, String> {
         let found = tokio::net::lookup_host((host, port)).await;
-        let address =
-            found.map_err(|error| format!("cannot resolve it: {error}"))?.next().ok_or("it has no address")?;
+        let found: Vec<SocketAddr> = found.map_err(|error| format!("cannot resolve it: {error}"))?.collect();
+        // What is bound to all of IPv6 takes IPv4 as well, and not the other way round.
+        let address = found.iter().find(|address| address.is_ipv4()).or(found.first());
+        let address = *address.ok_or("it has no address")?;
         let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let endpoint = Endpoint::client(SocketAddr::new(any, 0)).map_err(|error| format!("no socket: {error}"))?;
         let connecting = endpoint.connect_with(self.config.clone(), address, SERVER_NAME);
