@@ -3,6 +3,8 @@
 //!
 //! `cargo test --test attacks -- --nocapture --test-threads 1` shows the figures.
 
+#![allow(clippy::print_stdout)] // The figures are a part of what it is run for.
+
 #[path = "../server_support/mod.rs"]
 mod server_support;
 

@@ -4,6 +4,8 @@
 //! `tests/upgrade/run REVISION` builds the older program and runs this with `DISCNT_OLD_SERVER`. Without that the older
 //! program is the present one, and this is a rolling restart.
 
+#![allow(clippy::print_stdout)] // The figures are a part of what it is run for.
+
 mod files;
 #[path = "../server_support/mod.rs"]
 mod server_support;
