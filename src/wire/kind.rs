@@ -52,7 +52,7 @@ kinds! {
     PredictionsTold = 24, 1, "predictions_told", "The end of the forecasts that were asked for.";
     DigestWanted = 25, 1, "digest_wanted", "Asks for a digest as soon as the receiver has so much on disk.";
     DigestGiven = 26, 1, "digest_given", "Says which request the digest before it answers.";
-    Bans = 29, 1, "bans", "Whose keys are banned.";
+    Bans = 29, 2, "bans", "Whose keys are banned.";
     Leaving = 28, 1, "leaving", "The sender leaves the cluster.";
 }
 

@@ -6,7 +6,7 @@
 //! 1. The first. It refuses a datagram or message as a whole where a part of it is not as this version has it, and does not
 //!    say which versions it speaks.
 //! 2. Reads over what came later: further parts at the end of an array, and kinds of messages, records and items of a repair
-//!    that it does not know. Says its versions and the version of its program.
+//!    that it does not know. Says its versions and the version of its program, and whose keys are banned.
 //!
 //! So what is new goes to peers of version 2 or later only. A new kind of message says in its line of [`super::MessageKind`]
 //! since when there is one, and is not sent on a link of an earlier version. A new kind of record has a number, which
