@@ -20,6 +20,16 @@ pub struct CommandSpecification {
     pub flags: &'static [Flag],
     /// Which arguments are names of counters.
     pub keys: KeyPositions,
+    /// What it does with them.
+    pub access: KeyAccess,
+    /// What it does with all counters at once, named or not.
+    pub every_counter: KeyAccess,
+    /// Which arguments are channels.
+    pub channels: KeyPositions,
+    /// What it does with them.
+    pub channel_use: ChannelUse,
+    /// Whether it can do harm, or show much, though it is not for operators alone.
+    pub is_dangerous: bool,
     /// What it has to do with.
     pub group: Group,
     /// The version that it came with.
@@ -70,7 +80,10 @@ impl CommandSpecification {
             categories.push("@read");
         }
         if self.has(Flag::Admin) {
-            categories.extend(["@admin", "@dangerous"]);
+            categories.push("@admin");
+        }
+        if self.has(Flag::Admin) || self.is_dangerous {
+            categories.push("@dangerous");
         }
         categories.push(if self.has(Flag::Fast) { "@fast" } else { "@slow" });
         if self.has(Flag::Blocking) {
@@ -92,6 +105,11 @@ pub(super) const BASE: CommandSpecification = CommandSpecification {
     arity: 2,
     flags: &[],
     keys: KeyPositions::NONE,
+    access: KeyAccess::NONE,
+    every_counter: KeyAccess::NONE,
+    channels: KeyPositions::NONE,
+    channel_use: ChannelUse::None,
+    is_dangerous: false,
     group: Group::Server,
     since: "0.1.0",
     complexity: "O(1)",
@@ -173,6 +191,53 @@ impl KeyPositions {
     pub const fn new(first: i32, last: i32, step: i32) -> Self {
         Self { first, last, step }
     }
+
+    /// The indices in a request of so many arguments.
+    pub(super) fn indices(self, arguments: usize) -> impl Iterator<Item = usize> {
+        let count = i32::try_from(arguments).unwrap_or(i32::MAX);
+        let last = if self.last < 0 { count + self.last } else { self.last.min(count - 1) };
+        // The first is 0 where there are none.
+        let end = if self.first > 0 { last } else { -1 };
+        (self.first..=end).step_by(self.step.max(1) as usize).map(|at| at as usize)
+    }
+}
+
+/// What is done with a counter: it is read, it is changed, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyAccess(u8);
+
+impl KeyAccess {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// It is read.
+    pub const READ: Self = Self(1);
+    /// It is changed, and the answer does not tell what it was.
+    pub const WRITE: Self = Self(2);
+    /// It is changed, and the answer tells what of.
+    pub const BOTH: Self = Self(3);
+
+    /// Whether all of the other is in it.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both together.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What is done with a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelUse {
+    /// There is none.
+    None,
+    /// The client is told of the counter of this name.
+    Name,
+    /// The client is told of all counters whose names match.
+    Pattern,
+    /// Something is sent there.
+    Publish,
 }
 
 /// What a command has to do with.

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::{Arguments, LoadedConfiguration};
+use super::{Arguments, LoadedConfiguration, door};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -39,6 +39,10 @@ pub fn prepare(
         }
     };
     if arguments.check_config {
+        if let Err(error) = door::prepare(&loaded.configuration, &loaded.credentials) {
+            writeln!(errors, "discnt-server: the configuration is not valid:\n  {error}")?;
+            return Ok(Launch::Done(ExitCode::FAILURE));
+        }
         match &loaded.file {
             Some(path) => writeln!(output, "configuration is valid ({})", path.display())?,
             None => writeln!(output, "configuration is valid (no file was given)")?,

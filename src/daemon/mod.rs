@@ -4,8 +4,10 @@
 
 mod adjusting;
 mod arguments;
+mod audit;
 mod beginning;
 mod config;
+mod door;
 mod doors;
 mod early;
 mod ending;
@@ -16,6 +18,7 @@ mod node_thread;
 mod renewing;
 mod repairing;
 mod report;
+mod secrets;
 mod serve;
 mod storing;
 

@@ -10,7 +10,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
 use super::LoadedConfiguration;
-use super::config::Configuration;
+use super::config::{Configuration, Origin};
+use super::door::{self, AclFile, Door};
 use super::doors::Doors;
 use super::early::{early_environment, live_settings};
 use super::ending::{End, Ended, Signals, stop};
@@ -55,6 +56,9 @@ pub enum ServeError {
     /// The node.
     #[error(transparent)]
     Node(#[from] StartError),
+    /// Passwords, users, or certificates for clients.
+    #[error("{0}")]
+    Door(String),
     /// A thread, a runtime, a signal.
     #[error("the system refused {what}: {error}")]
     System {
@@ -93,7 +97,11 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     let runtime = current_thread_runtime()?;
     // Signals are caught from here on, so that one that comes during the start is not lost.
     let mut signals = runtime.block_on(async { Signals::catch() })?;
+    let prepared = door::prepare(&configuration, &loaded.credentials).map_err(ServeError::Door)?;
+    warn_of_command_line(loaded);
+    configuration.resp = door::listener_config(&configuration.resp, &loaded.credentials).map_err(ServeError::Door)?;
     let (listener, socket) = bind(&mut configuration)?;
+    let door = Door::new(prepared, loaded.credentials.clone(), configuration.resp.acl_file.is_some());
     let directory = Arc::new(DataDirectory::open(configuration.data_directory())?);
     settle_identity(&directory)?;
     let opened = Identity::open(&configuration.mesh, directory.path())?;
@@ -104,19 +112,24 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
         restore_backup(&directory, &opened, backup)?;
     }
     let members = remembered(&directory)?;
-    let report = start_report(&configuration, &listener, &socket, &opened, members.len(), &directory);
+    let report = start_report(&configuration, &listener, &socket, &opened, members.len(), &directory, &door);
     let clock = Clock::new();
     let (storing, disk) = Storing::new(&configuration.storage, &configuration.commands, directory.path());
     let mut bound = loaded.clone();
-    bound.configuration = configuration.clone();
-    let (settings, adjuster) = live_settings(bound, (listener.live(), storing.observation()), level);
+    bound.configuration.resp.port = configuration.resp.port;
+    bound.configuration.resp.tls_port = configuration.resp.tls_port;
+    bound.configuration.mesh = configuration.mesh.clone();
+    let live = (listener.live(), storing.observation(), Arc::clone(&door));
+    let (settings, adjuster) = live_settings(bound, live, level);
     let environment = early_environment(&configuration, settings, &report, &storing, clock);
+    door.begin(&environment, listener.tls());
     let watched = watch_process(Arc::clone(&environment.process), Arc::clone(&environment.statistics), clock);
     let (stopping, is_stopping) = watch::channel(false);
     let (shutdowns, shutdown) = mpsc::channel(1);
     let (node_calls, calls) = mpsc::channel(CALL_QUEUE);
     let session_disk = Arc::new(storing.session_disk(clock));
-    let ways = Ways { node_calls, disk: session_disk, live: listener.live(), shutdowns, stopping: is_stopping };
+    let users = Arc::new(AclFile(configuration.resp.acl_file.clone()));
+    let ways = Ways { node_calls, disk: session_disk, live: listener.live(), users, shutdowns, stopping: is_stopping };
     let commands = Arc::new(Commands::new(environment, move || clock.moment(), ways));
     let doors = Doors::new(listener, Arc::clone(&commands));
     if !directory.is_new()? {
@@ -155,6 +168,16 @@ async fn open_late<S: Service>(storing: &Storing, doors: &Doors<S>) -> ServeErro
     match doors.open() {
         Ok(()) => std::future::pending().await,
         Err(refused) => refused,
+    }
+}
+
+/// Whoever may list processes sees what is on a command line.
+fn warn_of_command_line(loaded: &LoadedConfiguration) {
+    if matches!(loaded.origin("resp", "password"), Origin::Flag(_)) {
+        tracing::warn!(
+            "the password was given on the command line, where all users of this machine can read it; [resp] password_file \
+             reads it from a file"
+        );
     }
 }
 
@@ -213,9 +236,18 @@ pub(super) fn current_thread_runtime() -> Result<Runtime, ServeError> {
 fn bind(configuration: &mut Configuration) -> Result<(Listener, UdpSocket), ServeError> {
     let system_chooses = configuration.resp.port == 0;
     let same = configuration.mesh.port == configuration.resp.port;
+    if !configuration.resp.plaintext {
+        // Before the port for TLS takes the other's place.
+        configuration.storage.data_dir = Some(configuration.data_directory());
+    }
+    // The port that other nodes tell clients of.
+    let clients_port = |listener: &Listener| {
+        let addresses = [listener.local_addresses(), listener.tls_addresses()];
+        addresses.concat().first().map_or(0, std::net::SocketAddr::port)
+    };
     for _ in 0..PORT_ATTEMPTS {
         let listener = Listener::bind(&configuration.resp)?;
-        let port = listener.local_addresses().first().map_or(0, |address| address.port());
+        let port = clients_port(&listener);
         let mut mesh = configuration.mesh.clone();
         if same {
             mesh.port = port;
@@ -224,6 +256,9 @@ fn bind(configuration: &mut Configuration) -> Result<(Listener, UdpSocket), Serv
             Ok(socket) => {
                 mesh.port = socket.local_addr().map_or(mesh.port, |address| address.port());
                 configuration.resp.port = port;
+                if let Some(address) = listener.tls_addresses().first() {
+                    configuration.resp.tls_port = Some(address.port());
+                }
                 configuration.mesh = mesh;
                 return Ok((listener, socket));
             }
@@ -252,6 +287,7 @@ fn start_report(
     opened: &OpenedIdentity,
     members_known: usize,
     directory: &DataDirectory,
+    door: &Door,
 ) -> StartReport {
     let unknown = || std::net::SocketAddr::from(([0, 0, 0, 0], configuration.mesh.port));
     StartReport {
@@ -271,7 +307,8 @@ fn start_report(
             }
             IdentitySource::Configured(files) => Authority::Given { certificate: files.cert.clone() },
         },
-        password_is_set: configuration.resp.password.is_some(),
+        password_is_set: !door.access.lets_everyone_in(),
+        tls_clients: listener.tls_addresses().to_vec(),
         counters: CountersLoaded::default(),
         durability: configuration.storage.durability,
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::tls::{PreparedTls, Tls};
 use super::unix::UnixSocket;
 use super::{Config, ListenerError, Live};
 
@@ -21,6 +22,15 @@ pub struct Listener {
     pub(super) unix: Option<UnixSocket>,
     pub(super) live: Arc<Live>,
     addresses: Vec<SocketAddr>,
+    pub(super) tls: Option<TlsSockets>,
+}
+
+/// Where clients connect that speak TLS.
+#[derive(Debug)]
+pub(super) struct TlsSockets {
+    pub(super) sockets: Vec<TcpListener>,
+    pub(super) tls: Arc<Tls>,
+    addresses: Vec<SocketAddr>,
 }
 
 impl Listener {
@@ -31,23 +41,19 @@ impl Listener {
     pub fn bind(config: &Config) -> Result<Self, ListenerError> {
         config.check()?;
         let hosts = parse_addresses(&config.bind)?;
-        // A socket for :: takes IPv4 as well unless it is told not to, and would then collide with one for 0.0.0.0.
-        let only_v6 = hosts.iter().any(IpAddr::is_ipv4);
-        let mut port = config.port;
-        let mut sockets = Vec::with_capacity(hosts.len());
-        let mut addresses = Vec::with_capacity(hosts.len());
-        for host in hosts {
-            let wanted = SocketAddr::new(host, port);
-            let failed = |source| ListenerError::Bind { address: wanted, source };
-            let socket = listen(wanted, only_v6).map_err(failed)?;
-            let address = socket.local_addr().map_err(failed)?;
-            port = address.port();
-            sockets.push(socket);
-            addresses.push(address);
-        }
+        let (sockets, addresses) =
+            if config.plaintext { listen_on(&hosts, config.port)? } else { (Vec::new(), Vec::new()) };
+        let tls = match (PreparedTls::read(config)?, config.tls_port) {
+            (Some(prepared), Some(port)) => {
+                let tls = Arc::new(Tls::new(prepared, config.tls_max_handshakes));
+                let (sockets, addresses) = listen_on(&hosts, port)?;
+                Some(TlsSockets { sockets, tls, addresses })
+            }
+            _ => None,
+        };
         let unix = config.unix_socket.as_ref().map(|path| UnixSocket::bind(path, config.unix_socket_mode));
         let live = Arc::new(Live::new(config));
-        Ok(Self { sockets, config: config.clone(), unix: unix.transpose()?, live, addresses })
+        Ok(Self { sockets, config: config.clone(), unix: unix.transpose()?, live, addresses, tls })
     }
 
     /// What may be changed while this serves.
@@ -60,10 +66,38 @@ impl Listener {
         self.unix.as_ref().map(|socket| &*socket.file.path)
     }
 
-    /// Where this listens, with the ports that the system chose.
+    /// Where this listens for TLS, with the ports that the system chose; nowhere without `tls_port`.
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        self.tls.as_ref().map_or(&[], |tls| &tls.addresses)
+    }
+
+    /// How those are answered who speak TLS, for new certificates.
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.as_ref().map(|tls| Arc::clone(&tls.tls))
+    }
+
+    /// Where this listens without TLS, with the ports that the system chose.
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
+}
+
+/// Listens on all hosts, at one port that the system chooses if it is 0.
+fn listen_on(hosts: &[IpAddr], mut port: u16) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), ListenerError> {
+    // A socket for :: takes IPv4 as well unless it is told not to, and would then collide with one for 0.0.0.0.
+    let only_v6 = hosts.iter().any(IpAddr::is_ipv4);
+    let mut sockets = Vec::with_capacity(hosts.len());
+    let mut addresses = Vec::with_capacity(hosts.len());
+    for host in hosts {
+        let wanted = SocketAddr::new(*host, port);
+        let failed = |source| ListenerError::Bind { address: wanted, source };
+        let socket = listen(wanted, only_v6).map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        port = address.port();
+        sockets.push(socket);
+        addresses.push(address);
+    }
+    Ok((sockets, addresses))
 }
 
 fn listen(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {

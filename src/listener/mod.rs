@@ -19,7 +19,9 @@ mod serve;
 mod service;
 mod session;
 mod streams;
+mod tls;
 mod unix;
+mod users;
 
 pub use bind::Listener;
 pub use commands::{Commands, Ways};
@@ -29,4 +31,6 @@ pub use error::ListenerError;
 pub use live::Live;
 pub use serve::{Running, Stopped};
 pub use service::{Connection, Endpoint, Holding, Response, Service};
+pub use tls::{CertificateUser, ClientCertificates, PreparedTls, Tls};
 pub use unix::SocketMode;
+pub use users::UserFile;

@@ -15,6 +15,7 @@ mod suggest;
 pub use error::{ConfigurationError, Problem};
 pub use layers::Origin;
 pub use load::LoadedConfiguration;
+pub(super) use rewrite::replace_file;
 pub use sections::Configuration;
 
 /// Settings that must not be shown, as (section, key).
