@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match prepare(&arguments, std::env::vars_os(), &mut stdout(), &mut stderr()) {
         Ok(Launch::Done(code)) => code,
-        Ok(Launch::Serve(loaded)) => match serve(&loaded, arguments.restore.as_deref()) {
+        Ok(Launch::Serve(loaded)) => match serve(&loaded, &arguments) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 tracing::error!("{error}");

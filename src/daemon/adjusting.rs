@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::LoadedConfiguration;
-use super::config::{Configuration, Origin};
+use super::config::{Configuration, ConfigurationError, Origin, Reread};
 use super::door::{self, Door};
 use super::logging::LevelSwitch;
 use crate::command::{ChangeRefused, Configured, LiveNumber, Observation};
@@ -82,6 +82,23 @@ impl Adjuster {
         }
     }
 
+    /// Goes by what was read anew from now on, as far as a server that runs can: see [`LoadedConfiguration::reread`].
+    ///
+    /// # Errors
+    /// [`ConfigurationError`]; nothing was changed then.
+    pub(super) fn reread(
+        &self,
+        started: &Configuration,
+        fresh: LoadedConfiguration,
+        live: &[&str],
+    ) -> Result<Reread, ConfigurationError> {
+        let mut loaded = self.loaded.lock();
+        let reread = loaded.reread(started, fresh, live)?;
+        self.apply(&reread.next.configuration);
+        *loaded = reread.next.clone();
+        Ok(reread)
+    }
+
     fn apply(&self, configuration: &Configuration) {
         let Adjusted { listener, door: _, max_clients, observation, level } = &self.adjusted;
         let (resp, commands) = (&configuration.resp, &configuration.commands);
@@ -116,10 +133,10 @@ impl Configured for Adjuster {
         let names_files = changes.iter().any(|(name, _)| door::IS_OF_FILES.contains(&name.as_str()));
         let prepared = names_files.then(|| door::prepare(&next.configuration, &door.credentials)).transpose();
         let prepared = prepared.map_err(|reason| ChangeRefused { key: None, reason })?;
-        let sets_password = changes.iter().any(|(name, _)| name.starts_with("resp.password"));
         self.apply(&next.configuration);
         if let Some(prepared) = prepared {
-            door.change(prepared, sets_password);
+            let names: Vec<&str> = changes.iter().map(|(name, _)| name.as_str()).collect();
+            door.change(prepared, &names, &next.configuration.resp);
         }
         *loaded = next;
         let names: Vec<&str> = changes.iter().map(|(name, _)| name.as_str()).collect();

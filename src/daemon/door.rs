@@ -1,12 +1,16 @@
 //! Who is let in: passwords, users and certificates, as they are in files. All of it is read before any of it is used.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
+
 use super::Configuration;
 use super::audit::Log;
 use super::config::replace_file;
+use super::reloading::{self, Reloadable};
 use super::secrets::Credentials;
 use crate::command::{Access, Clients, Environment, PasswordHash, Subscriptions, User, loaded, parse_users};
 use crate::listener::{self, PreparedTls, Tls, UserFile};
@@ -38,8 +42,49 @@ pub(super) struct Prepared {
 pub(super) struct Door {
     pub(super) access: Arc<Access>,
     pub(super) credentials: Credentials,
+    last: Mutex<Last>,
     tls: OnceLock<Arc<Tls>>,
     served: OnceLock<(Arc<Clients>, Arc<Subscriptions>)>,
+}
+
+/// What was read last.
+#[derive(Debug, Default)]
+struct Last {
+    is_first: bool,
+    /// The password was set by CONFIG SET.
+    is_set_by_client: bool,
+    /// The settings of TLS were.
+    resp_of_client: Option<listener::Config>,
+    password: Option<Option<PasswordHash>>,
+    users: Vec<User>,
+}
+
+impl Reloadable for Arc<Door> {
+    fn what(&self) -> &'static str {
+        "passwords, users and the certificate for clients"
+    }
+
+    fn settings(&self) -> &'static [&'static str] {
+        IS_OF_FILES
+    }
+
+    fn prepare(&self, configuration: &Configuration) -> Result<reloading::Prepared, String> {
+        let mut configuration = configuration.clone();
+        if let Some(given) = &self.last.lock().resp_of_client {
+            configuration.resp.tls_cert.clone_from(&given.tls_cert);
+            configuration.resp.tls_key.clone_from(&given.tls_key);
+            configuration.resp.tls_ca_cert.clone_from(&given.tls_ca_cert);
+            configuration.resp.tls_client_certificates = given.tls_client_certificates;
+            configuration.resp.tls_certificate_user = given.tls_certificate_user;
+            configuration.resp.tls_handshake_seconds = given.tls_handshake_seconds;
+        }
+        let (door, prepared) = (Arc::clone(self), prepare(&configuration, &self.credentials)?);
+        Ok(Box::new(move || {
+            let has_certificate = prepared.tls.is_some();
+            door.set(prepared);
+            has_certificate.then(|| "clients that connect are shown the certificate as it is now".to_owned())
+        }))
+    }
 }
 
 /// Reads all files.
@@ -103,7 +148,8 @@ impl Door {
     /// As it was prepared.
     pub(super) fn new(prepared: Prepared, credentials: Credentials, has_file: bool) -> Arc<Self> {
         let access = Arc::new(Access::new(Box::new(Log), has_file));
-        let door = Self { access, credentials, tls: OnceLock::new(), served: OnceLock::new() };
+        let last = Mutex::new(Last { is_first: true, ..Last::default() });
+        let door = Self { access, credentials, last, tls: OnceLock::new(), served: OnceLock::new() };
         door.set(prepared);
         Arc::new(door)
     }
@@ -117,24 +163,45 @@ impl Door {
         }
     }
 
-    /// Has this hold from now on. Connections that stand go on, but for those of users that are gone.
-    pub(super) fn set(&self, prepared: Prepared) {
+    /// Has this hold from now on. What is the same as when it was read before stays as ACL SETUSER may have left it, and so
+    /// do users who were never in a file. Connections that stand go on, but for those of users that are gone.
+    fn set(&self, prepared: Prepared) {
         let Prepared { password, users, tls } = prepared;
-        self.access.set_default_password(password);
-        if let Some(users) = users {
-            let gone = self.access.replace_all(users);
+        let mut last = self.last.lock();
+        let named = users.as_ref().is_some_and(|users| users.iter().any(|user| user.name() == "default"));
+        if last.password != Some(password) && !named && !last.is_set_by_client {
+            self.access.set_default_password(password);
+        }
+        last.password = Some(password);
+        // Users of a file of their own are read by ACL LOAD, as it may be older than they are.
+        if let Some(users) = users.filter(|users| *users != last.users && (last.is_first || !self.access.has_file())) {
+            let mut all: BTreeMap<String, User> =
+                self.access.list().iter().map(|it| (it.name().to_string(), User::clone(&it.user()))).collect();
+            last.users.iter().for_each(|user| drop(all.remove(user.name())));
+            all.extend(users.iter().map(|user| (user.name().to_owned(), user.clone())));
+            last.users = users;
+            let gone = self.access.replace_all(all.into_values().collect());
             if let Some((clients, subscriptions)) = self.served.get() {
                 loaded(&self.access, clients, subscriptions, &gone);
             }
         }
+        last.is_first = false;
+        drop(last);
         self.set_tls(tls);
     }
 
-    /// Has what CONFIG SET has changed hold. The password stays as ACL SETUSER may have left it, unless it was set.
-    pub(super) fn change(&self, prepared: Prepared, sets_password: bool) {
-        if sets_password {
+    /// Has what CONFIG SET has changed hold. The password stays as ACL SETUSER may have left it, unless it was set. What was
+    /// set so stays when the files are read again, as all that CONFIG SET has changed does.
+    pub(super) fn change(&self, prepared: Prepared, names: &[&str], resp: &listener::Config) {
+        let mut last = self.last.lock();
+        if names.iter().any(|name| name.starts_with("resp.password")) {
+            last.is_set_by_client = true;
             self.access.set_default_password(prepared.password);
         }
+        if names.iter().any(|name| name.starts_with("resp.tls")) {
+            last.resp_of_client = Some(resp.clone());
+        }
+        drop(last);
         self.set_tls(prepared.tls);
     }
 

@@ -56,29 +56,18 @@ impl End<'_> {
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// Sent when a terminal is closed, and by habit to daemons: no reason to end.
-    hang_up: Signal,
 }
 
 impl Signals {
     pub(super) fn catch() -> Result<Self, ServeError> {
         let catch = |kind| signal(kind).map_err(|error| ServeError::System { what: "a signal handler", error });
-        Ok(Self {
-            terminate: catch(SignalKind::terminate())?,
-            interrupt: catch(SignalKind::interrupt())?,
-            hang_up: catch(SignalKind::hangup())?,
-        })
+        Ok(Self { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
     }
 
     async fn wait(&mut self) -> &'static str {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                Some(()) = self.hang_up.recv() => {
-                    tracing::info!("SIGHUP received: the server goes on; it does not read its configuration again");
-                }
-            }
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }

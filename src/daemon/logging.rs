@@ -16,6 +16,9 @@ use tracing_subscriber::{Registry, reload};
 /// What libraries say of their ordinary work is no news of this program: they are heard from warnings on, unless they
 /// are named, or the level is another than usual.
 const QUIET_LIBRARIES: [&str; 2] = ["fjall", "lsm_tree"];
+/// What fields in the journal begin with, and what its lines are known by.
+const FIELD_PREFIX: &str = "DISCNT";
+const IDENTIFIER: &str = "discnt-server";
 const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
 /// The `[log]` section.
@@ -112,7 +115,8 @@ pub fn start(config: &Config) -> Result<LevelSwitch, LoggingError> {
     let registry = tracing_subscriber::registry().with(filter);
     let started = if to_journal {
         let journal = tracing_journald::layer().map_err(LoggingError::Journal)?;
-        registry.with(journal.with_syslog_identifier("discnt-server".to_owned())).try_init()
+        let journal = journal.with_field_prefix(Some(FIELD_PREFIX.to_owned()));
+        registry.with(journal.with_syslog_identifier(IDENTIFIER.to_owned())).try_init()
     } else {
         let text = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
         registry.with(text).try_init()

@@ -2,16 +2,21 @@
 //!
 //! A thread of its own tells it, one word after another: a service manager that does not listen holds up nobody else.
 
-use parking_lot::{Condvar, Mutex};
-use sd_notify::NotifyState;
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use sd_notify::NotifyState;
+
+use crate::driver::Pulse;
 
 /// The variable with the socket of a service manager that wants to be told.
 const SOCKET: &str = "NOTIFY_SOCKET";
 /// Lines that wait to be told. Of more, the oldest are left out.
 const MAX_WAITING_LINES: usize = 16;
+/// So often the manager is told that the server is alive within the time after which it takes it for stuck.
+const BEATS_IN_TIME: u32 = 3;
 /// How long the server's end waits for the last words to be told.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -42,6 +47,23 @@ pub(super) fn tell_ready(counters: u64) {
     say(Word::Ready(format!("serving; {counters} counters were loaded")));
 }
 
+/// For the node's loop, which thereby says that it is alive as often as the manager wants to hear of it; none where it does not.
+pub(super) fn pulse() -> Option<Pulse> {
+    MANAGER.as_ref()?;
+    let silence = sd_notify::watchdog_enabled()?;
+    Some(Pulse::new(silence / BEATS_IN_TIME, || say(Word::Alive)))
+}
+
+/// The configuration is being read again.
+pub(super) fn tell_reloading() {
+    say(Word::Reloading);
+}
+
+/// It was read or refused, and the server serves as the line says.
+pub(super) fn tell_reloaded(text: &str) {
+    say(Word::Ready(text.to_owned()));
+}
+
 /// The server is about to end.
 pub(super) fn tell_stopping() {
     say(Word::Stopping);
@@ -64,6 +86,10 @@ fn tell(word: &Word) {
     let told = match word {
         Word::Status(text) => sd_notify::notify(&[NotifyState::Status(text)]),
         Word::Ready(text) => sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(text)]),
+        Word::Reloading => NotifyState::monotonic_usec_now().and_then(|now| {
+            sd_notify::notify(&[NotifyState::Reloading, now, NotifyState::Status("reading the configuration again")])
+        }),
+        Word::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
         Word::Stopping => sd_notify::notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]),
     };
     // Nobody's counts depend on it.
@@ -76,6 +102,8 @@ fn tell(word: &Word) {
 enum Word {
     Status(String),
     Ready(String),
+    Reloading,
+    Alive,
     Stopping,
 }
 
@@ -95,6 +123,10 @@ struct Waiting {
 impl Manager {
     fn say(&self, word: Word) {
         let mut waiting = self.waiting.lock();
+        // Once is enough.
+        if word == Word::Alive && waiting.words.contains(&Word::Alive) {
+            return;
+        }
         let is_line = |word: &Word| matches!(word, Word::Status(_));
         if is_line(&word) && waiting.words.iter().filter(|word| is_line(word)).count() >= MAX_WAITING_LINES {
             let oldest = waiting.words.iter().position(is_line);

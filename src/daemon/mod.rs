@@ -11,15 +11,18 @@ mod door;
 mod doors;
 mod early;
 mod ending;
+mod inherited;
 mod launch;
 mod logging;
 mod manager;
 mod node_thread;
+mod reloading;
 mod renewing;
 mod repairing;
 mod report;
 mod secrets;
 mod serve;
+mod status;
 mod storing;
 
 pub use arguments::Arguments;

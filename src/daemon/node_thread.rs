@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::beginning::Beginning;
 use super::config::Configuration;
+use super::manager;
 use super::serve::{ServeError, current_thread_runtime};
 use crate::counter::Table;
 use crate::driver::{Clock, DiskParts, Driver, DriverParts, Keeper, LastCommit, NodeCall};
@@ -73,8 +74,9 @@ impl NodeThread {
                 };
                 drop(ready.send(Ok(())));
                 let disk = Some(disk);
+                let pulse = manager::pulse();
                 let parts =
-                    DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper, disk };
+                    DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper, disk, pulse };
                 Driver::new(parts).run(stopped).await
             })
         };

@@ -9,20 +9,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
-use super::LoadedConfiguration;
 use super::config::{Configuration, Origin};
 use super::door::{self, AclFile, Door};
 use super::doors::Doors;
 use super::early::{early_environment, live_settings};
 use super::ending::{End, Ended, Signals, stop};
+use super::inherited::inherited_sockets;
 use super::logging::{self, LoggingError};
 use super::manager;
 use super::node_thread::{CALL_QUEUE, NodeParts, NodeThread};
+use super::reloading::{HangUps, Reloadable, Reloading};
 use super::renewing::settle_identity;
 use super::report::{Authority, CountersLoaded, StartReport};
+use super::status::Status;
 use super::storing::Storing;
+use super::{Arguments, LoadedConfiguration};
 use crate::driver::{Clock, DiskParts, raise_file_limit, watch_process};
-use crate::listener::{Commands, Listener, ListenerError, Service, Ways};
+use crate::listener::{Commands, Inherited, Listener, ListenerError, Service, Ways};
 use crate::mesh::{self, Identity, IdentityError, IdentitySource, MeshError, OpenedIdentity};
 use crate::node::{KnownMember, StartError};
 use crate::storage::{self, DataDirectory, RestoreError, Restored, StorageError};
@@ -67,6 +70,11 @@ pub enum ServeError {
         /// What it said.
         error: io::Error,
     },
+    /// What a service manager passed on.
+    #[error(
+        "the service manager passed on what is no listening TCP or unix socket: {0}; see ListenStream= in its socket unit"
+    )]
+    Inherited(#[source] io::Error),
     /// The system was asked for ports and none was free for both.
     #[error("no port was found that is free for both TCP and UDP; set resp.port and mesh.port")]
     NoPort,
@@ -81,7 +89,7 @@ pub enum ServeError {
     LastCommit(#[source] StorageError),
 }
 
-/// Runs a node until a signal or SHUTDOWN stops it. `restore` is the directory of a backup to begin with.
+/// Runs a node until a signal or SHUTDOWN stops it. `arguments` are those that `loaded` came from, for when it is read again.
 ///
 /// The order is what keeps counts: sockets first, so that a second server is refused before it touches anything; clients are
 /// answered from then on, mostly that the counters are being loaded, or wait where there are none yet; the store is opened, checked and loaded; the node
@@ -89,18 +97,19 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`ServeError`] when it cannot start, or could not write its counters at the end.
-pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(), ServeError> {
+pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), ServeError> {
     let mut configuration = loaded.configuration.clone();
     let level = logging::start(&configuration.log)?;
     let files = raise_file_limit();
     tracing::debug!(?files, "limit of open files");
     let runtime = current_thread_runtime()?;
     // Signals are caught from here on, so that one that comes during the start is not lost.
-    let mut signals = runtime.block_on(async { Signals::catch() })?;
+    let (mut signals, mut hang_ups) =
+        runtime.block_on(async { Ok::<_, ServeError>((Signals::catch()?, HangUps::catch()?)) })?;
     let prepared = door::prepare(&configuration, &loaded.credentials).map_err(ServeError::Door)?;
     warn_of_command_line(loaded);
     configuration.resp = door::listener_config(&configuration.resp, &loaded.credentials).map_err(ServeError::Door)?;
-    let (listener, socket) = bind(&mut configuration)?;
+    let (listener, socket) = bind(&mut configuration, inherited_sockets()?)?;
     let door = Door::new(prepared, loaded.credentials.clone(), configuration.resp.acl_file.is_some());
     let directory = Arc::new(DataDirectory::open(configuration.data_directory())?);
     settle_identity(&directory)?;
@@ -108,7 +117,7 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     for warning in &opened.warnings {
         tracing::warn!("{warning}");
     }
-    if let Some(backup) = restore {
+    if let Some(backup) = &arguments.restore {
         restore_backup(&directory, &opened, backup)?;
     }
     let members = remembered(&directory)?;
@@ -121,6 +130,10 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
     bound.configuration.mesh = configuration.mesh.clone();
     let live = (listener.live(), storing.observation(), Arc::clone(&door));
     let (settings, adjuster) = live_settings(bound, live, level);
+    // Whoever has files that are read again with the configuration adds them here.
+    let reloadable: Vec<Box<dyn Reloadable>> = vec![Box::new(Arc::clone(&door))];
+    let reloading = Reloading::new(arguments.clone(), loaded.configuration.clone(), Arc::clone(&adjuster), reloadable);
+    let (reloading, status) = (Arc::new(reloading), Status::default());
     let environment = early_environment(&configuration, settings, &report, &storing, clock);
     door.begin(&environment, listener.tls());
     let watched = watch_process(Arc::clone(&environment.process), Arc::clone(&environment.statistics), clock);
@@ -142,12 +155,14 @@ pub fn serve(loaded: &LoadedConfiguration, restore: Option<&Path>) -> Result<(),
             NodeParts { configuration: &configuration, opened: &opened, directory, members, clock, calls, socket };
         let begin = |node: &NodeThread| {
             adjuster.begin(Arc::clone(&node.table));
+            status.begin(Arc::clone(&node.table), Arc::clone(&node.state));
             commands.begin(Arc::clone(&node.table), Arc::clone(&node.state));
         };
         tokio::select! {
             result = run(parts, disk, &storing, report.clone(), &mut end, &mut node, begin) => result,
             refused = open_late(&storing, &doors) => Err(refused),
             () = watched => Ok(Ended::default()),
+            () = keep_up(&storing, reloading, &mut hang_ups, &status) => Ok(Ended::default()),
             () = adjuster.watch_memory() => Ok(Ended::default()),
         }
     });
@@ -178,6 +193,15 @@ fn warn_of_command_line(loaded: &LoadedConfiguration) {
             "the password was given on the command line, where all users of this machine can read it; [resp] password_file \
              reads it from a file"
         );
+    }
+}
+
+/// Reads the configuration again when that is asked for, and tells how the server does. Not before it serves.
+async fn keep_up(storing: &Storing, reloading: Arc<Reloading>, hang_ups: &mut HangUps, status: &Status) {
+    storing.serves().await;
+    tokio::select! {
+        () = reloading.follow(hang_ups, status) => {}
+        () = status.keep_telling() => {}
     }
 }
 
@@ -233,8 +257,9 @@ pub(super) fn current_thread_runtime() -> Result<Runtime, ServeError> {
 }
 
 /// Binds both sockets. Where the system chooses the port, both get the same.
-fn bind(configuration: &mut Configuration) -> Result<(Listener, UdpSocket), ServeError> {
-    let system_chooses = configuration.resp.port == 0;
+fn bind(configuration: &mut Configuration, mut inherited: Inherited) -> Result<(Listener, UdpSocket), ServeError> {
+    // Sockets that were passed on have their ports.
+    let system_chooses = configuration.resp.port == 0 && inherited.tcp.is_empty();
     let same = configuration.mesh.port == configuration.resp.port;
     if !configuration.resp.plaintext {
         // Before the port for TLS takes the other's place.
@@ -246,10 +271,10 @@ fn bind(configuration: &mut Configuration) -> Result<(Listener, UdpSocket), Serv
         addresses.concat().first().map_or(0, std::net::SocketAddr::port)
     };
     for _ in 0..PORT_ATTEMPTS {
-        let listener = Listener::bind(&configuration.resp)?;
+        let listener = Listener::bind_with(&configuration.resp, std::mem::take(&mut inherited))?;
         let port = clients_port(&listener);
         let mut mesh = configuration.mesh.clone();
-        if same {
+        if same && system_chooses {
             mesh.port = port;
         }
         match mesh::bind_socket(&mesh) {

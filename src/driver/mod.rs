@@ -8,10 +8,13 @@ mod confirming;
 mod disk;
 mod keeper;
 mod process;
+mod pulse;
 mod run;
+mod translating;
 
 pub use clock::Clock;
 pub use disk::{DiskParts, LastCommit};
 pub use keeper::Keeper;
 pub use process::{raise_file_limit, resident_bytes, watch_process};
+pub use pulse::Pulse;
 pub use run::{AcknowledgementCall, ClusterCall, Driver, DriverParts, NodeCall};

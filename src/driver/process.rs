@@ -65,11 +65,10 @@ fn update(figures: &ProcessFigures) {
         figures.cpu_user_micros.store(user * MICROS_PER_TICK, Ordering::Relaxed);
         figures.cpu_system_micros.store(system * MICROS_PER_TICK, Ordering::Relaxed);
     }
-    if figures.machine_bytes.load(Ordering::Relaxed) == 0
-        && let Ok(memory) = fs::read_to_string("/proc/meminfo")
-    {
-        let total = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB"));
-        let bytes = total.and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0) * 1024;
+    if figures.machine_bytes.load(Ordering::Relaxed) == 0 {
+        // Not out of /proc/meminfo, which a service may be kept from.
+        let system = rustix::system::sysinfo();
+        let bytes = u64::from(system.totalram).saturating_mul(u64::from(system.mem_unit));
         figures.machine_bytes.store(bytes, Ordering::Relaxed);
     }
 }

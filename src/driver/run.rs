@@ -4,12 +4,12 @@ use super::clock::Clock;
 use super::confirming::Confirmations;
 use super::disk::{Disk, DiskParts, FromDisk, LastCommit};
 use super::keeper::Keeper;
+use super::pulse::Pulse;
+use super::translating::{close_reason, link_end, tell};
 use crate::base::NodeId;
 use crate::command::{AcknowledgementRequest, ClusterRequest};
-use crate::mesh::{
-    CloseReason, Config as MeshConfig, DialId, DownReason, Identity, Mesh, MeshEvent, MessageTicket, SendError,
-};
-use crate::node::{CloseCause, DialNumber, Event, Input, LinkEnd, Node, Output, RequestNumber, Severity};
+use crate::mesh::{CloseReason, Config as MeshConfig, DialId, Identity, Mesh, MeshEvent, MessageTicket, SendError};
+use crate::node::{DialNumber, Input, Node, Output, RequestNumber};
 use crate::storage::{DataDirectory, KeptOut};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -75,6 +75,8 @@ pub struct DriverParts {
     pub keeper: Keeper,
     /// Writes the counters; none where nothing is ever on disk.
     pub disk: Option<DiskParts>,
+    /// Says that the loop is alive, to whoever wants to know.
+    pub pulse: Option<Pulse>,
 }
 
 /// An answer that waits, and where it goes.
@@ -118,6 +120,10 @@ impl Driver {
     /// mesh.
     pub async fn run(mut self, mut stop: oneshot::Receiver<()>) -> LastCommit {
         loop {
+            // Here and nowhere else: whatever hangs in this loop, nobody is told that it is alive.
+            if let Some(pulse) = &mut self.parts.pulse {
+                pulse.beat_if_due();
+            }
             // Peers that say more than this thread can take in must not keep an operator waiting.
             if let Ok(call) = self.parts.calls.try_recv() {
                 self.take_call(call);
@@ -151,7 +157,8 @@ impl Driver {
     async fn stop(mut self) -> LastCommit {
         self.parts.node.say_goodbye(self.parts.clock.moment());
         self.carry_out();
-        let last = self.disk.close().await;
+        // The last commit takes its time, and the manager is not to take that for being stuck.
+        let last = Pulse::during(&mut self.parts.pulse, self.disk.close()).await;
         // What was held back until it is on disk may leave now.
         if let Some((cycle, record)) = self.disk.take_committed() {
             self.take_from_disk(FromDisk::Committed { cycle, record });
@@ -165,7 +172,8 @@ impl Driver {
     fn next_deadline(&self) -> tokio::time::Instant {
         let node = self.parts.clock.instant(self.parts.node.next_deadline());
         let client = self.confirmations.next_deadline();
-        node.min(self.next_figures).min(client.unwrap_or(self.next_figures))
+        let pulse = self.parts.pulse.as_ref().map(Pulse::due);
+        [client, pulse].into_iter().flatten().fold(node.min(self.next_figures), tokio::time::Instant::min)
     }
 
     fn take_from_disk(&mut self, happened: FromDisk) {
@@ -229,7 +237,7 @@ impl Driver {
     fn tell_refusal(&mut self, address: std::net::SocketAddr, reason: &str) {
         self.refusals += 1;
         if self.refusals <= REFUSALS_TOLD_A_SECOND {
-            tracing::warn!(%address, "refused a connection to the mesh from {address}: {reason}");
+            tracing::warn!(event = "mesh_refused", %address, "refused a connection to the mesh from {address}: {reason}");
         }
     }
 
@@ -370,35 +378,5 @@ impl Driver {
         let opened = Identity::renew(&parts.mesh_config, parts.directory.path()).map_err(|error| error.to_string())?;
         parts.mesh.replace_identity(&opened.identity).map_err(|error| error.to_string())?;
         Ok((opened.identity.id, incarnation))
-    }
-}
-
-fn link_end(reason: DownReason) -> LinkEnd {
-    match reason {
-        DownReason::ClosedByPeer(CloseReason::Shutdown) => LinkEnd::Goodbye,
-        DownReason::ClosedByPeer(CloseReason::Left) => LinkEnd::Left,
-        DownReason::ClosedByPeer(CloseReason::Forgotten) => LinkEnd::Forgotten,
-        DownReason::ClosedByPeer(CloseReason::Twin(text)) => LinkEnd::Twin(text),
-        DownReason::Closed(_) => LinkEnd::Closed,
-        other => LinkEnd::Lost(other.to_string()),
-    }
-}
-
-fn close_reason(cause: CloseCause) -> CloseReason {
-    match cause {
-        CloseCause::Left => CloseReason::Left,
-        CloseCause::Forgotten => CloseReason::Forgotten,
-        CloseCause::Twin(text) => CloseReason::Twin(text),
-        CloseCause::Stranger => CloseReason::Protocol("only CLUSTER MEET makes a member".to_owned()),
-        CloseCause::Protocol => CloseReason::Protocol("the peer did not keep to the protocol".to_owned()),
-    }
-}
-
-fn tell(event: &Event) {
-    match event.severity() {
-        Severity::Debug => tracing::debug!(target: "discnt::node", "{event}"),
-        Severity::Info => tracing::info!(target: "discnt::node", "{event}"),
-        Severity::Error => tracing::error!(target: "discnt::node", "{event}"),
-        Severity::Warning => tracing::warn!(target: "discnt::node", "{event}"),
     }
 }

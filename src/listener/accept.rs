@@ -79,12 +79,13 @@ impl<S: Service> Acceptor<S> {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    // Who is accepted is served if there is room, though it all ends: nobody else would.
                     tokio::select! {
                         biased;
-                        () = &mut stopping => return,
                         handed = self.hand_over(stream, peer) => if let Err(error) = handed {
                             tracing::debug!(%error, "a client left while it was being accepted");
                         },
+                        () = &mut stopping => return,
                     }
                 }
                 Err(error) if concerns_one_client(&error) => {}

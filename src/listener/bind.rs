@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,7 +34,69 @@ pub(super) struct TlsSockets {
     addresses: Vec<SocketAddr>,
 }
 
+/// Sockets that somebody else has opened for this server and keeps open beyond its end.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// In place of those of `bind` and `port`.
+    pub tcp: Vec<TcpListener>,
+    /// In place of the one at `unix_socket`; of several the first.
+    pub unix: Vec<UnixListener>,
+}
+
 impl Listener {
+    /// Listens on the sockets that were inherited, and for the kind of which there is none as [`Listener::bind`] does.
+    ///
+    /// # Errors
+    /// [`ListenerError`]; then nothing listens but what was inherited.
+    pub fn bind_with(config: &Config, inherited: Inherited) -> Result<Self, ListenerError> {
+        let Inherited { tcp, unix } = inherited;
+        let unix = match unix.into_iter().next() {
+            Some(socket) => Some(UnixSocket::inherit(socket)?),
+            None => None,
+        };
+        let without_unix =
+            Config { unix_socket: config.unix_socket.clone().filter(|_| unix.is_none()), ..config.clone() };
+        if tcp.is_empty() {
+            let bound = Self::bind(&without_unix)?;
+            return Ok(Self { unix: unix.or(bound.unix), ..bound });
+        }
+        config.check()?;
+        let (mut plain, mut encrypted) = (Vec::new(), Vec::new());
+        for socket in tcp {
+            socket.set_nonblocking(true).map_err(ListenerError::Inherited)?;
+            let address = socket.local_addr().map_err(ListenerError::Inherited)?;
+            // Its port tells what it is for.
+            let is_for_tls = config.tls_port.is_some_and(|port| port == address.port());
+            if is_for_tls { encrypted.push((socket, address)) } else { plain.push((socket, address)) }
+        }
+        let (sockets, addresses) = plain.into_iter().unzip();
+        let tls = Self::bind_tls(config, encrypted)?;
+        let unix = match unix {
+            Some(unix) => Some(unix),
+            None => Self::bind_unix(&without_unix)?,
+        };
+        Ok(Self { sockets, config: config.clone(), unix, live: Arc::new(Live::new(config)), addresses, tls })
+    }
+
+    /// Listens for TLS, if that is wanted, on these sockets or else on those of the configuration.
+    fn bind_tls(
+        config: &Config,
+        inherited: Vec<(TcpListener, SocketAddr)>,
+    ) -> Result<Option<TlsSockets>, ListenerError> {
+        let (Some(prepared), Some(port)) = (PreparedTls::read(config)?, config.tls_port) else { return Ok(None) };
+        let (sockets, addresses) = match inherited.is_empty() {
+            true => listen_on(&parse_addresses(&config.bind)?, port)?,
+            false => inherited.into_iter().unzip(),
+        };
+        let tls = Arc::new(Tls::new(prepared, config.tls_max_handshakes));
+        Ok(Some(TlsSockets { sockets, tls, addresses }))
+    }
+
+    fn bind_unix(config: &Config) -> Result<Option<UnixSocket>, ListenerError> {
+        let bind = |path| UnixSocket::bind(path, config.unix_socket_mode);
+        config.unix_socket.as_deref().map(bind).transpose()
+    }
+
     /// Listens on every address of the configuration. With port 0 the system chooses one port for all of them.
     ///
     /// # Errors
@@ -43,17 +106,8 @@ impl Listener {
         let hosts = parse_addresses(&config.bind)?;
         let (sockets, addresses) =
             if config.plaintext { listen_on(&hosts, config.port)? } else { (Vec::new(), Vec::new()) };
-        let tls = match (PreparedTls::read(config)?, config.tls_port) {
-            (Some(prepared), Some(port)) => {
-                let tls = Arc::new(Tls::new(prepared, config.tls_max_handshakes));
-                let (sockets, addresses) = listen_on(&hosts, port)?;
-                Some(TlsSockets { sockets, tls, addresses })
-            }
-            _ => None,
-        };
-        let unix = config.unix_socket.as_ref().map(|path| UnixSocket::bind(path, config.unix_socket_mode));
-        let live = Arc::new(Live::new(config));
-        Ok(Self { sockets, config: config.clone(), unix: unix.transpose()?, live, addresses, tls })
+        let (tls, live) = (Self::bind_tls(config, Vec::new())?, Arc::new(Live::new(config)));
+        Ok(Self { sockets, config: config.clone(), unix: Self::bind_unix(config)?, live, addresses, tls })
     }
 
     /// What may be changed while this serves.
@@ -63,7 +117,7 @@ impl Listener {
 
     /// The path of the socket that this listens on as well.
     pub fn unix_path(&self) -> Option<&Path> {
-        self.unix.as_ref().map(|socket| &*socket.file.path)
+        self.unix.as_ref().map(|socket| &*socket.path)
     }
 
     /// Where this listens for TLS, with the ports that the system chose; nowhere without `tls_port`.

@@ -394,7 +394,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
 #[cold]
 fn tell_cut_off(client: &Client) {
     if let Some(why) = client.take_cut_off_for() {
-        tracing::warn!(client = client.id(), peer = client.remote(), "closed a client: {why}");
+        tracing::warn!(client = client.id(), address = client.remote(), "closed a client: {why}");
     }
 }
 

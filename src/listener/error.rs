@@ -34,6 +34,9 @@ pub enum ListenerError {
         /// What is in the way.
         reason: String,
     },
+    /// A socket that was passed on is of no use.
+    #[error("cannot listen for clients on a socket that the service manager passed on: {0}")]
+    Inherited(#[source] io::Error),
     /// A setting is outside its bounds, or contradicts another.
     #[error("[resp] {key} = {given}: allowed is {allowed}")]
     Setting {

@@ -23,7 +23,7 @@ mod tls;
 mod unix;
 mod users;
 
-pub use bind::Listener;
+pub use bind::{Inherited, Listener};
 pub use commands::{Commands, Ways};
 pub use config::{Config, Password};
 pub use disk::{Disk, DiskFuture};

@@ -114,14 +114,13 @@ impl Listener {
             live: self.live,
             refusals: Acceptor::<S>::refusals(),
         });
-        let (unix_listener, unix_file) = self.unix.map(|UnixSocket { listener, file }| (listener, file)).unzip();
-        let unix = unix_listener.zip(unix_file.as_ref().map(|file| Arc::clone(&file.path)));
+        let (unix, unix_file) = self.unix.map(|UnixSocket { listener, path, file }| ((listener, path), file)).unzip();
         let (sockets, tls) = (self.sockets, self.tls);
         threads.push(spawn("discnt-accept".to_owned(), move |runtime| {
             runtime.block_on(accept_all(acceptor, sockets, tls, unix, signal));
             0
         })?);
-        Ok(Running { stop, clients, threads, _unix: unix_file })
+        Ok(Running { stop, clients, threads, _unix: unix_file.flatten() })
     }
 }
 

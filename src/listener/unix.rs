@@ -60,17 +60,18 @@ impl<'de> Deserialize<'de> for SocketMode {
     }
 }
 
-/// A socket that listens at a path. The path is taken away with it, unless somebody else has taken the place.
+/// A socket that listens at a path. A path of ours is taken away with it, unless somebody else has taken the place.
 #[derive(Debug)]
 pub(super) struct UnixSocket {
     pub(super) listener: UnixListener,
-    pub(super) file: SocketFile,
+    pub(super) path: Arc<Path>,
+    pub(super) file: Option<SocketFile>,
 }
 
 /// The path of a socket of ours.
 #[derive(Debug)]
 pub(super) struct SocketFile {
-    pub(super) path: Arc<Path>,
+    path: Arc<Path>,
     device: u64,
     inode: u64,
 }
@@ -99,11 +100,23 @@ impl UnixSocket {
         socket.set_nonblocking(true).map_err(told("no socket"))?;
         socket.bind(&address).map_err(told("cannot be made"))?;
         let metadata = fs::symlink_metadata(path).map_err(told("cannot be read"))?;
-        let file = SocketFile { path: path.into(), device: metadata.dev(), inode: metadata.ino() };
+        let place: Arc<Path> = path.into();
+        let file = SocketFile { path: Arc::clone(&place), device: metadata.dev(), inode: metadata.ino() };
         // Before anyone can connect.
         fs::set_permissions(path, Permissions::from_mode(mode.0)).map_err(told("its mode cannot be set"))?;
         socket.listen(BACKLOG).map_err(told("cannot be listened on"))?;
-        Ok(Self { listener: socket.into(), file })
+        Ok(Self { listener: socket.into(), path: place, file: Some(file) })
+    }
+
+    /// Serves at a socket that somebody else has made and will take away.
+    ///
+    /// # Errors
+    /// [`ListenerError::Inherited`].
+    pub(super) fn inherit(listener: UnixListener) -> Result<Self, ListenerError> {
+        listener.set_nonblocking(true).map_err(ListenerError::Inherited)?;
+        let address = listener.local_addr().map_err(ListenerError::Inherited)?;
+        let path = address.as_pathname().unwrap_or(Path::new("(a socket without a path)")).into();
+        Ok(Self { listener, path, file: None })
     }
 }
 

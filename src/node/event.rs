@@ -164,6 +164,72 @@ pub enum Severity {
 }
 
 impl Event {
+    /// Which kind of event it is, in a word that stays the same from version to version.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Linked { .. } => "linked",
+            Self::Unlinked { .. } => "unlinked",
+            Self::Joined(_) => "joined",
+            Self::LeftCluster(_) => "left",
+            Self::Suspected(_) => "suspected",
+            Self::Recovered(_) => "recovered",
+            Self::Failed(_) => "failed",
+            Self::SaidGoodbye(_) => "goodbye",
+            Self::Repaired { .. } => "repaired",
+            Self::Repairing { .. } => "repairing",
+            Self::Refused { .. } => "ignored",
+            Self::DialFailed { .. } => "dial_failed",
+            Self::MeetFailed { .. } => "meet_failed",
+            Self::Stranger { .. } => "stranger",
+            Self::NewReplica(_) => "new_replica",
+            Self::Resumed { .. } => "resumed",
+            Self::NotResumed { .. } => "not_resumed",
+            Self::CountedAgain { .. } => "counted_again",
+            Self::Twins { .. } => "twins",
+            Self::KeptOut(_) => "kept_out",
+            Self::Forgotten(_) => "forgotten",
+            Self::ForgottenBy(_) => "forgotten_by",
+            Self::Twin { .. } => "twin",
+            Self::Outnumbered { .. } => "outnumbered",
+            Self::Reconciled { .. } => "reconciled",
+            Self::Membership(_) => "membership",
+            Self::TooManyReplicas(_) => "too_many_replicas",
+        }
+    }
+
+    /// The other node that it is about, where it is about one.
+    pub const fn peer(&self) -> Option<NodeId> {
+        match self {
+            Self::Joined(peer)
+            | Self::LeftCluster(peer)
+            | Self::Suspected(peer)
+            | Self::Recovered(peer)
+            | Self::Failed(peer)
+            | Self::SaidGoodbye(peer)
+            | Self::KeptOut(peer)
+            | Self::Forgotten(peer)
+            | Self::ForgottenBy(peer)
+            | Self::Linked { peer, .. }
+            | Self::Unlinked { peer, .. }
+            | Self::Repaired { peer, .. }
+            | Self::Repairing { peer, .. }
+            | Self::Refused { peer, .. }
+            | Self::DialFailed { peer, .. }
+            | Self::Stranger { peer, .. }
+            | Self::Twins { peer, .. }
+            | Self::Twin { peer, .. }
+            | Self::Reconciled { peer, .. } => Some(*peer),
+            Self::MeetFailed { .. }
+            | Self::NewReplica(_)
+            | Self::Resumed { .. }
+            | Self::NotResumed { .. }
+            | Self::CountedAgain { .. }
+            | Self::Outnumbered { .. }
+            | Self::Membership(_)
+            | Self::TooManyReplicas(_) => None,
+        }
+    }
+
     /// How loud it is.
     pub const fn severity(&self) -> Severity {
         match self {

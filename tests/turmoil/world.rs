@@ -346,7 +346,8 @@ async fn serve(machine: Rc<Machine>) -> Result<(), Box<dyn Error>> {
     *machine.life.borrow_mut() = Some(Life { table, state, calls, stop: Some(stop) });
     let keeper = Keeper::start(Arc::clone(&directory))?;
     let calls = received_calls;
-    let parts = DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper, disk: None };
+    let parts =
+        DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper, disk: None, pulse: None };
     Driver::new(parts).run(stopped).await;
     Ok(())
 }

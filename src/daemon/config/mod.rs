@@ -8,6 +8,7 @@ mod error;
 mod layers;
 mod load;
 mod print;
+mod reread;
 mod rewrite;
 mod sections;
 mod suggest;
@@ -15,6 +16,7 @@ mod suggest;
 pub use error::{ConfigurationError, Problem};
 pub use layers::Origin;
 pub use load::LoadedConfiguration;
+pub(super) use reread::Reread;
 pub(super) use rewrite::replace_file;
 pub use sections::Configuration;
 

@@ -1,0 +1,110 @@
+//! Sockets that were opened before the server and outlive it.
+
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::server_support::{Client, Ground, eventually};
+
+/// Passes on one socket as a service manager does: as the first descriptor after the standard ones, and says for whom.
+const PASS_ON: &str = "LISTEN_PID=$$ LISTEN_FDS=1; export LISTEN_PID LISTEN_FDS; exec \"$@\" 3<&0 </dev/null";
+
+/// A server with a socket that was passed on.
+struct Heir(Child);
+
+impl Heir {
+    fn start(ground: &Ground, name: &str, socket: impl Into<OwnedFd>, settings: &[&str]) -> Self {
+        let directory = ground.path(name);
+        std::fs::create_dir_all(&directory).expect("a directory");
+        let log = std::fs::File::options().append(true).create(true).open(directory.join("log")).expect("a log");
+        let mut command = Command::new("sh");
+        command.args(["-c", PASS_ON, "sh", env!("CARGO_BIN_EXE_discnt-server")]);
+        command.args(["--set", "mesh.port=0", "--data-dir"]).arg(directory.join("data"));
+        command.arg("--certs-dir").arg(ground.path("certs"));
+        command.args(settings.iter().flat_map(|setting| ["--set", setting]));
+        command.stdin(Stdio::from(socket.into())).stdout(Stdio::null()).stderr(log).current_dir(&directory);
+        Self(command.spawn().expect("a process"))
+    }
+
+    /// Ends it in good order.
+    fn stop(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal to an own child");
+        assert!(self.0.wait().expect("a child").success());
+    }
+}
+
+impl Drop for Heir {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn log_of(ground: &Ground, name: &str) -> String {
+    std::fs::read_to_string(ground.path(name).join("log")).unwrap_or_default()
+}
+
+fn data(ground: &Ground) -> PathBuf {
+    ground.path("heir").join("data")
+}
+
+#[test]
+fn clients_that_come_between_two_runs_wait_and_are_served_by_the_next() {
+    let ground = Ground::new();
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let address = socket.local_addr().expect("an address");
+    let pass_on = || socket.try_clone().expect("one more descriptor");
+    let port_taken =
+        format!("resp.port={}", TcpListener::bind("127.0.0.1:0").expect("x").local_addr().expect("x").port());
+    let first = Heir::start(&ground, "heir", pass_on(), &[&port_taken]);
+    let mut client = Client::connect(address).expect("somebody listens");
+    assert_eq!(client.ask("INCRBY a 3"), "3");
+    let shown = client.ask("INFO server");
+    assert!(shown.contains(&format!("tcp_port:{}", address.port())), "{shown}");
+    first.stop();
+    // Nobody runs, and nobody is refused.
+    let mut waiting = Client::connect(address).expect("the socket outlives its server");
+    waiting.send("INCRBY a 4").expect("sent");
+    let second = Heir::start(&ground, "heir", pass_on(), &[&port_taken]);
+    let reply = waiting.reply().map(|frame| crate::server_support::text_of(&frame));
+    // While it finds out what others have heard of it, it says so.
+    if reply.as_deref() != Ok("7") {
+        assert!(reply.clone().is_ok_and(|text| text.contains("LOADING")), "{reply:?}\n{}", log_of(&ground, "heir"));
+        eventually("it serves", || match waiting.ask("INCRBY a 4") {
+            text if text == "7" => Ok(()),
+            other => Err(other),
+        });
+    }
+    second.stop();
+    assert!(data(&ground).exists());
+    TcpStream::connect(address).expect("still there");
+}
+
+#[test]
+fn a_unix_socket_is_taken_over_and_left_in_its_place() {
+    let ground = Ground::new();
+    let path = ground.path("discnt.sock");
+    let socket = UnixListener::bind(&path).expect("a socket");
+    let heir = Heir::start(&ground, "heir", socket.try_clone().expect("one more"), &["resp.port=0"]);
+    eventually("it answers", || ask_at(&path, "PING").filter(|out| out == "PONG").ok_or(log_of(&ground, "heir")));
+    heir.stop();
+    assert!(path.exists(), "it belongs to whoever made it");
+}
+
+#[test]
+fn what_is_no_listening_socket_is_refused() {
+    let ground = Ground::new();
+    let file = std::fs::File::open("/dev/null").expect("there is one");
+    let mut heir = Heir::start(&ground, "heir", file, &["resp.port=0"]);
+    assert_eq!(heir.0.wait().expect("it ends").code(), Some(1));
+    let log = log_of(&ground, "heir");
+    assert!(log.contains("the service manager passed on what is no listening TCP or unix socket"), "{log}");
+}
+
+fn ask_at(path: &Path, request: &str) -> Option<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_discnt-cli")).arg("-s").arg(path).arg(request).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
