@@ -119,6 +119,11 @@ fn value_of(environment: &Environment, pairs: &Pairs, source: Source) -> Option<
     Some(match source {
         Source::Setting(key) | Source::Level(key) => pairs.get(key)?.to_owned(),
         Source::Optional(key) => pairs.get(key).unwrap_or_default().to_owned(),
+        Source::OptionalPort(key) => pairs.get(key).unwrap_or("0").to_owned(),
+        Source::ClientCertificates(key) => match pairs.get(key)? {
+            "required" => "yes".to_owned(),
+            other => other.to_owned(),
+        },
         Source::Switch(key) => yes_or_no(pairs.get(key)? == "true"),
         Source::Always(value) => value.to_owned(),
         Source::Port => figure(&environment.process.tcp_port).to_string(),

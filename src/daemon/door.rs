@@ -1,6 +1,6 @@
 //! Who is let in: passwords, users and certificates, as they are in files. All of it is read before any of it is used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -51,12 +51,31 @@ pub(super) struct Door {
 #[derive(Debug, Default)]
 struct Last {
     is_first: bool,
-    /// The password was set by CONFIG SET.
-    is_set_by_client: bool,
-    /// The settings of TLS were.
-    resp_of_client: Option<listener::Config>,
+    /// Settings that CONFIG SET has changed, and what they are.
+    names_of_client: BTreeSet<&'static str>,
+    of_client: listener::Config,
     password: Option<Option<PasswordHash>>,
     users: Vec<User>,
+}
+
+impl Last {
+    /// What CONFIG SET has changed stays, whatever the configuration says.
+    fn keep_what_clients_set(&self, resp: &mut listener::Config) {
+        let given = &self.of_client;
+        for name in &self.names_of_client {
+            match *name {
+                "resp.password" => resp.password.clone_from(&given.password),
+                "resp.password_file" => resp.password_file.clone_from(&given.password_file),
+                "resp.tls_ca_cert" => resp.tls_ca_cert.clone_from(&given.tls_ca_cert),
+                "resp.tls_cert" => resp.tls_cert.clone_from(&given.tls_cert),
+                "resp.tls_key" => resp.tls_key.clone_from(&given.tls_key),
+                "resp.tls_certificate_user" => resp.tls_certificate_user = given.tls_certificate_user,
+                "resp.tls_client_certificates" => resp.tls_client_certificates = given.tls_client_certificates,
+                "resp.tls_handshake_seconds" => resp.tls_handshake_seconds = given.tls_handshake_seconds,
+                _ => {}
+            }
+        }
+    }
 }
 
 impl Reloadable for Arc<Door> {
@@ -70,14 +89,7 @@ impl Reloadable for Arc<Door> {
 
     fn prepare(&self, configuration: &Configuration) -> Result<reloading::Prepared, String> {
         let mut configuration = configuration.clone();
-        if let Some(given) = &self.last.lock().resp_of_client {
-            configuration.resp.tls_cert.clone_from(&given.tls_cert);
-            configuration.resp.tls_key.clone_from(&given.tls_key);
-            configuration.resp.tls_ca_cert.clone_from(&given.tls_ca_cert);
-            configuration.resp.tls_client_certificates = given.tls_client_certificates;
-            configuration.resp.tls_certificate_user = given.tls_certificate_user;
-            configuration.resp.tls_handshake_seconds = given.tls_handshake_seconds;
-        }
+        self.last.lock().keep_what_clients_set(&mut configuration.resp);
         let (door, prepared) = (Arc::clone(self), prepare(&configuration, &self.credentials)?);
         Ok(Box::new(move || {
             let has_certificate = prepared.tls.is_some();
@@ -169,7 +181,7 @@ impl Door {
         let Prepared { password, users, tls } = prepared;
         let mut last = self.last.lock();
         let named = users.as_ref().is_some_and(|users| users.iter().any(|user| user.name() == "default"));
-        if last.password != Some(password) && !named && !last.is_set_by_client {
+        if last.password != Some(password) && !named {
             self.access.set_default_password(password);
         }
         last.password = Some(password);
@@ -195,12 +207,11 @@ impl Door {
     pub(super) fn change(&self, prepared: Prepared, names: &[&str], resp: &listener::Config) {
         let mut last = self.last.lock();
         if names.iter().any(|name| name.starts_with("resp.password")) {
-            last.is_set_by_client = true;
+            last.password = Some(prepared.password);
             self.access.set_default_password(prepared.password);
         }
-        if names.iter().any(|name| name.starts_with("resp.tls")) {
-            last.resp_of_client = Some(resp.clone());
-        }
+        last.names_of_client.extend(IS_OF_FILES.iter().filter(|name| names.contains(name)));
+        last.of_client = resp.clone();
         drop(last);
         self.set_tls(prepared.tls);
     }
