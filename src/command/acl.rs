@@ -1,7 +1,8 @@
 //! ACL: the users and what they may do.
 
 use super::access::{
-    Access, AccessRequest, Account, AuditEvent, AuditRecord, DEFAULT, Denial, Denied, Reason, User, is_user_name,
+    Access, AccessRequest, Account, AuditEvent, AuditRecord, DEFAULT, Denial, Denied, Reason, User, client_info,
+    is_user_name,
 };
 use super::acl_describing;
 use super::call::{Call, OK, bulk, shown};
@@ -251,9 +252,9 @@ pub(super) fn deny(
         }
     };
     let in_transaction = is_queued || session.transaction.is_some();
-    let client = session.client.remote().to_owned();
+    let client = client_info(&session.client, now);
     let denial = Denial { reason, in_transaction, object, user: user.into_bytes(), client };
-    environment.settings.access.denied(denial, now);
+    environment.settings.access.denied(denial, session.client.remote(), now);
     if is_queued { CommandError::NoLongerAllowed(later) } else { error }
 }
 

@@ -110,7 +110,7 @@ fn describe(entry: &Entry, call: &Call<'_>) -> Reply {
         (Reply::Text("object"), bulk(&*denial.object)),
         (Reply::Text("username"), bulk(&*denial.user)),
         (Reply::Text("age-seconds"), bulk(age)),
-        (Reply::Text("client-info"), bulk(format!("addr={}", denial.client))),
+        (Reply::Text("client-info"), bulk(denial.client.as_str())),
         (Reply::Text("entry-id"), integer(entry.id)),
         (Reply::Text("timestamp-created"), integer(entry.created.wall.0)),
         (Reply::Text("timestamp-last-updated"), integer(entry.updated.wall.0)),

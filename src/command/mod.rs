@@ -72,8 +72,8 @@ mod waiting;
 mod watching;
 
 pub use access::{
-    Access, AccessRequest, Account, AuditEvent, AuditRecord, Auditor, FileError, PasswordHash, User, UserConfig,
-    UserConfigError, parse_users,
+    Access, AccessRequest, Account, AuditEvent, AuditRecord, Auditor, DEFAULT_FREE_FAILURES, FileError, PasswordHash,
+    User, UserConfig, UserConfigError, parse_users,
 };
 pub use acl::loaded;
 pub use clients::{Client, Clients, Held, Labels, Mark, Queued};

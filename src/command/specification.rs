@@ -76,7 +76,8 @@ impl CommandSpecification {
         if self.has(Flag::Write) {
             categories.push("@write");
         }
-        if self.has(Flag::Readonly) {
+        // What is for operators is not allowed to all who may read.
+        if self.has(Flag::Readonly) && !self.has(Flag::Admin) {
             categories.push("@read");
         }
         if self.has(Flag::Admin) {

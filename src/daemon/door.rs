@@ -158,8 +158,8 @@ fn users(all: &Configuration, credentials: &Credentials) -> Result<Option<Vec<Us
 
 impl Door {
     /// As it was prepared.
-    pub(super) fn new(prepared: Prepared, credentials: Credentials, has_file: bool) -> Arc<Self> {
-        let access = Arc::new(Access::new(Box::new(Log), has_file));
+    pub(super) fn new(prepared: Prepared, credentials: Credentials, resp: &listener::Config) -> Arc<Self> {
+        let access = Arc::new(Access::new(Box::new(Log), resp.acl_file.is_some(), resp.max_login_failures));
         let last = Mutex::new(Last { is_first: true, ..Last::default() });
         let door = Self { access, credentials, last, tls: OnceLock::new(), served: OnceLock::new() };
         door.set(prepared);

@@ -110,7 +110,7 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
     warn_of_command_line(loaded);
     configuration.resp = door::listener_config(&configuration.resp, &loaded.credentials).map_err(ServeError::Door)?;
     let (listener, socket) = bind(&mut configuration, inherited_sockets()?)?;
-    let door = Door::new(prepared, loaded.credentials.clone(), configuration.resp.acl_file.is_some());
+    let door = Door::new(prepared, loaded.credentials.clone(), &configuration.resp);
     let directory = Arc::new(DataDirectory::open(configuration.data_directory())?);
     settle_identity(&directory)?;
     let opened = Identity::open(&configuration.mesh, directory.path())?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::ListenerError;
 use super::tls::{CertificateUser, ClientCertificates};
 use super::unix::{self, SocketMode};
-use crate::command::{ReplyShape, SubscriptionLimits};
+use crate::command::{DEFAULT_FREE_FAILURES, ReplyShape, SubscriptionLimits};
 use crate::resp::Limits;
 
 /// How clients are served.
@@ -25,6 +25,8 @@ pub struct Config {
     pub password: Option<Password>,
     /// A file whose first line is that password.
     pub password_file: Option<PathBuf>,
+    /// So many wrong logins of one address are taken before it has to wait, and then one in six seconds; 0 for any number.
+    pub max_login_failures: u32,
     /// A file of users, for ACL LOAD and ACL SAVE.
     pub acl_file: Option<PathBuf>,
     /// Whether clients may connect over TCP without TLS.
@@ -101,6 +103,7 @@ impl Default for Config {
             port: 5262,
             password: None,
             password_file: None,
+            max_login_failures: DEFAULT_FREE_FAILURES,
             acl_file: None,
             plaintext: true,
             tls_port: None,
@@ -158,6 +161,7 @@ impl Config {
         within("requests_per_turn", self.requests_per_turn, 1, 1 << 30)?;
         within("normal_output_soft_seconds", self.normal_output_soft_seconds, 0, 86_400)?;
         within("pubsub_output_soft_seconds", self.pubsub_output_soft_seconds, 0, 86_400)?;
+        within("max_login_failures", self.max_login_failures, 0, 1_000_000)?;
         within("tls_max_handshakes", self.tls_max_handshakes, 1, 100_000)?;
         within("tls_handshake_seconds", self.tls_handshake_seconds, 1, 300)?;
         self.check_output_limits()?;

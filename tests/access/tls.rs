@@ -60,10 +60,9 @@ fn only_the_present_version_of_tls_is_spoken_and_no_plain_text() {
     let authority = Authority::new(&ground.path(""), "ca");
     let server = with_tls(ground.server(), &authority.issue("server")).run();
     let address = tls_address(&server);
-    let mut openssl = Command::new("openssl");
-    openssl.args(["s_client", "-connect", &address.to_string(), "-tls1_2"]).stdin(std::process::Stdio::null());
-    let ran = run(&mut openssl);
-    assert!(format!("{}{}", ran.out, ran.errors).contains("alert protocol version"), "{}", ran.errors);
+    let refused = TlsClient::connect_with(address, &authority.file, None, &[&rustls::version::TLS12]);
+    let refused = refused.err().expect("an old version");
+    assert!(refused.contains("ProtocolVersion"), "{refused}");
     let mut plain = TcpStream::connect(address).expect("connected");
     plain.write_all(b"INCR a\r\n").expect("sent");
     let mut told = Vec::new();

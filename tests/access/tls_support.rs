@@ -73,13 +73,23 @@ pub(crate) struct TlsClient(StreamOwned<ClientConnection, TcpStream>);
 impl TlsClient {
     /// Connects, and comes to terms.
     pub(crate) fn connect(address: SocketAddr, authority: &Path, own: Option<&Files>) -> Result<Self, String> {
+        Self::connect_with(address, authority, own, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// The same, in one of these versions.
+    pub(crate) fn connect_with(
+        address: SocketAddr,
+        authority: &Path,
+        own: Option<&Files>,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> Result<Self, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_file_iter(authority).expect("a file") {
             roots.add(certificate.expect("a certificate")).expect("a root");
         }
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .expect("versions")
             .with_root_certificates(roots);
         let config = match own {

@@ -7,7 +7,9 @@ use super::throttle::Throttle;
 use super::{DEFAULT, Reason, User};
 use crate::base::Moment;
 use crate::command::call::shown;
+use crate::command::client_line::describe;
 use crate::command::clients::Client;
+use crate::command::environment::ReplyShape;
 use crate::command::error::CommandError;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
@@ -15,6 +17,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// Wrong logins of an address that are free if nothing is said.
+pub const DEFAULT_FREE_FAILURES: u32 = 10;
 /// The most users.
 const MAX_USERS: usize = 100_000;
 
@@ -85,7 +89,7 @@ pub struct Access {
 
 impl Default for Access {
     fn default() -> Self {
-        Self::new(Box::new(NoAuditor), false)
+        Self::new(Box::new(NoAuditor), false, DEFAULT_FREE_FAILURES)
     }
 }
 
@@ -98,14 +102,14 @@ pub(in crate::command) struct Login<'a> {
 }
 
 impl Access {
-    /// One user, called default, who needs no password and may do everything.
-    pub fn new(auditor: Box<dyn Auditor>, has_file: bool) -> Self {
+    /// One user, called default, who needs no password and may do everything. So many wrong logins of an address are free.
+    pub fn new(auditor: Box<dyn Auditor>, has_file: bool, free_failures: u32) -> Self {
         let default = Account::new(User::default_user(None));
         Self {
             users: RwLock::new(BTreeMap::from([(DEFAULT.to_owned(), Arc::clone(&default))])),
             default,
             denials: Mutex::default(),
-            throttle: Mutex::default(),
+            throttle: Mutex::new(Throttle::new(free_failures)),
             auditor,
             has_file,
             changing: Mutex::default(),
@@ -254,7 +258,7 @@ impl Access {
             in_transaction: false,
             object: login.command.to_ascii_uppercase(),
             user: login.user.to_vec(),
-            client: client.remote().to_owned(),
+            client: client_info(client, now),
         };
         self.denials.lock().add(denial, now);
         let (user, peer) = (shown(login.user), client.remote());
@@ -270,18 +274,23 @@ impl Access {
     }
 
     /// Notes a request that was refused.
-    pub(in crate::command) fn denied(&self, denial: Denial, now: Moment) {
-        let (user, object, peer) = (shown(&denial.user), shown(&denial.object), denial.client.clone());
+    pub(in crate::command) fn denied(&self, denial: Denial, peer: &str, now: Moment) {
+        let (user, object) = (shown(&denial.user), shown(&denial.object));
         let subject = format!("{} {object}", denial.reason.name());
         // What goes on for long is one entry, and one record.
         if self.denials.lock().add(denial, now) {
-            self.note(AuditRecord { event: AuditEvent::RequestDenied, user: &user, peer: &peer, subject: &subject });
+            self.note(AuditRecord { event: AuditEvent::RequestDenied, user: &user, peer, subject: &subject });
         }
     }
 
     /// The newest refusals.
     pub(in crate::command) fn denials(&self, count: usize) -> Vec<Entry> {
         self.denials.lock().newest(count)
+    }
+
+    /// How many logins, commands, counters and channels were refused.
+    pub(in crate::command) fn refusals(&self) -> [u64; 4] {
+        self.denials.lock().counts()
     }
 
     pub(in crate::command) fn clear_denials(&self) {
@@ -292,6 +301,13 @@ impl Access {
     pub fn note(&self, record: AuditRecord<'_>) {
         self.auditor.note(record);
     }
+}
+
+/// A connection in one line, with the fields that Redis has: clients take them apart.
+pub(in crate::command) fn client_info(client: &Client, now: Moment) -> String {
+    let mut line = describe(client, ReplyShape::Redis, now.monotonic);
+    line.truncate(line.trim_end().len());
+    line
 }
 
 /// There are as many users as there may be.

@@ -39,6 +39,7 @@ pub(in crate::command) struct Denial {
     pub(in crate::command) in_transaction: bool,
     pub(in crate::command) object: Vec<u8>,
     pub(in crate::command) user: Vec<u8>,
+    /// The connection, as CLIENT INFO shows it.
     pub(in crate::command) client: String,
 }
 
@@ -62,11 +63,14 @@ impl Entry {
 pub(super) struct Denials {
     entries: VecDeque<Entry>,
     next_id: u64,
+    /// How many there were of each reason, whatever was forgotten.
+    counts: [u64; 4],
 }
 
 impl Denials {
     /// Notes it. Whether that makes a new entry.
     pub(super) fn add(&mut self, mut denial: Denial, now: Moment) -> bool {
+        self.counts[denial.reason as usize] += 1;
         denial.object.truncate(MAX_BYTES);
         denial.user.truncate(MAX_BYTES);
         let is_same = |entry: &Entry| {
@@ -94,6 +98,10 @@ impl Denials {
 
     pub(super) fn newest(&self, count: usize) -> Vec<Entry> {
         self.entries.iter().take(count).cloned().collect()
+    }
+
+    pub(super) fn counts(&self) -> [u64; 4] {
+        self.counts
     }
 
     pub(super) fn clear(&mut self) {

@@ -1,9 +1,12 @@
 //! The file of users: a line each, as Redis has it. All of it is taken, or nothing.
 
 use super::config::is_user_name;
-use super::user::User;
+use super::user::{RulesError, User};
 use std::collections::BTreeSet;
 
+/// What rules begin with that may be shown in a log.
+const SIGNS: [char; 10] = ['+', '-', '~', '%', '&', '(', '>', '<', '#', '!'];
+const NOT_SHOWN: &str = "a word is no rule (it is not shown here, as it may be a password without its '>')";
 /// The most lines that are named as wrong.
 const MAX_NAMED: usize = 10;
 
@@ -63,6 +66,9 @@ fn parse_line(text: &[u8]) -> Result<User, String> {
     }
     let name = words.next().and_then(|name| std::str::from_utf8(name).ok()).filter(|name| is_user_name(name));
     let mut user = User::new(name.ok_or("there is no name that a user could have")?);
-    user.apply_all(words).map_err(|error| error.to_string())?;
+    user.apply_all(words).map_err(|error| match &error {
+        RulesError::Rule { rule, .. } if !rule.starts_with(SIGNS) => NOT_SHOWN.to_owned(),
+        other => other.to_string(),
+    })?;
     Ok(user)
 }

@@ -16,14 +16,14 @@ mod rule;
 mod throttle;
 mod user;
 
-pub use accounts::{Access, Account};
+pub use accounts::{Access, Account, DEFAULT_FREE_FAILURES};
 pub use audit::{AuditEvent, AuditRecord, Auditor};
 pub use config::{UserConfig, UserConfigError};
 pub use file::{FileError, parse_users};
 pub use password::PasswordHash;
 pub use user::User;
 
-pub(super) use accounts::{Login, TooManyUsers};
+pub(super) use accounts::{Login, TooManyUsers, client_info};
 pub(super) use config::is_user_name;
 /// Whether Redis has such a category and this server has no command in it.
 pub(super) fn is_foreign_category(name: &str) -> bool {

@@ -167,7 +167,7 @@ fn a_file_is_taken_as_a_whole_and_names_every_wrong_line() {
     let text = b"# comment\n\nuser default on nopass ~* &* +@all\r\nuser a on >p ~a +get\n";
     let users = parse_users(text).expect("a file");
     assert_eq!(users.iter().map(User::name).collect::<Vec<_>>(), ["default", "a"]);
-    let bad = b"user a on\nusr b on\nuser a off\nuser\nuser c +nope\nuser d (+get\n";
+    let bad = b"user a on\nusr b on\nuser a off\nuser\nuser c +nope\nuser d (+get\nuser e hunter2\n";
     let error = parse_users(bad).expect_err("wrong").to_string();
     for line in [
         "line 2: it does not",
@@ -178,6 +178,7 @@ fn a_file_is_taken_as_a_whole_and_names_every_wrong_line() {
     ] {
         assert!(error.contains(line), "{line}: {error}");
     }
+    assert!(error.contains("line 7: a word is no rule") && !error.contains("hunter2"), "{error}");
 }
 
 #[test]
@@ -220,7 +221,12 @@ fn users_log_in_and_are_held_to_what_they_may_do() {
         assert!(log.contains(part), "{part}: {log}");
     }
     assert!(!log.contains("wrong"), "{log}");
+    assert!(log.contains(" user=a "), "the connection as it was: {log}");
     assert_eq!(bench.run("acl log reset"), "+OK");
+    let stats = bench.text("info stats");
+    for line in ["denied_auth:3", "denied_cmd:2", "denied_key:3", "denied_channel:1"] {
+        assert!(stats.contains(line), "{line}: {stats}");
+    }
     assert_eq!(bench.run("acl log"), "*0");
 }
 
@@ -307,7 +313,7 @@ fn users_are_shown_as_redis_does() {
 #[test]
 fn an_address_that_guesses_is_told_how_long_to_wait() {
     let mut bench = Bench::with_password("secret");
-    for _ in 0..throttle::FREE_FAILURES {
+    for _ in 0..DEFAULT_FREE_FAILURES {
         assert!(bench.run("auth guess").starts_with("-WRONGPASS"));
     }
     let wait = "-ERR too many failed logins from your address; try again in 7 s";

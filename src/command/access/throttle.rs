@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// So many failures of one address are taken before it has to wait.
-pub(in crate::command) const FREE_FAILURES: u32 = 10;
 /// One failure is forgotten in this time.
 const FORGETTING: Duration = Duration::from_secs(6);
 /// Addresses that are remembered. Beyond that the one that has failed least makes room.
 const MAX_ADDRESSES: usize = 4096;
 
 /// Addresses and their failures.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Throttle {
+    /// So many failures of one address are taken before it has to wait; 0 for any number.
+    free_failures: u32,
     /// When all failures of an address will be forgotten.
     forgotten_at: HashMap<IpAddr, Monotonic, Seed>,
 }
@@ -23,16 +23,23 @@ pub(super) struct Throttle {
 type Seed = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
 impl Throttle {
+    pub(super) fn new(free_failures: u32) -> Self {
+        Self { free_failures, forgotten_at: HashMap::default() }
+    }
+
     /// How long an address has to wait; none if it may try now.
     pub(super) fn wait(&self, address: IpAddr, now: Monotonic) -> Option<Duration> {
         let owed = self.forgotten_at.get(&key(address))?.since(now);
         // The last of the free ones has to be forgotten before there is room for another.
-        let wait = owed.saturating_sub(FORGETTING * (FREE_FAILURES - 1));
+        let wait = owed.saturating_sub(FORGETTING * (self.free_failures.max(1) - 1));
         (!wait.is_zero()).then_some(wait)
     }
 
     /// The address has failed. Whether it has to wait from now on.
     pub(super) fn failed(&mut self, address: IpAddr, now: Monotonic) -> bool {
+        if self.free_failures == 0 {
+            return false;
+        }
         if self.forgotten_at.len() >= MAX_ADDRESSES && !self.forgotten_at.contains_key(&key(address)) {
             self.make_room(now);
         }
@@ -63,13 +70,15 @@ fn key(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    const FREE_FAILURES: u32 = 10;
+
     fn at(seconds: u64) -> Monotonic {
         Monotonic::from_nanos(seconds * 1_000_000_000)
     }
 
     #[test]
     fn who_fails_too_often_waits_until_a_failure_is_forgotten() {
-        let mut throttle = Throttle::default();
+        let mut throttle = Throttle::new(FREE_FAILURES);
         let address: IpAddr = "10.0.0.1".parse().expect("an address");
         for failure in 1..FREE_FAILURES {
             assert!(!throttle.failed(address, at(100)), "{failure}");
@@ -86,6 +95,14 @@ mod tests {
     }
 
     #[test]
+    fn where_none_are_counted_nobody_waits() {
+        let mut throttle = Throttle::new(0);
+        let address: IpAddr = "10.0.0.1".parse().expect("an address");
+        assert!((0..1000).all(|_| !throttle.failed(address, at(1))));
+        assert_eq!(throttle.wait(address, at(1)), None);
+    }
+
+    #[test]
     fn a_network_of_ipv6_is_one_address_and_mapped_ones_are_ipv4() {
         let parse = |text: &str| key(text.parse().expect("an address"));
         assert_eq!(parse("2001:db8:1:2:3:4:5:6"), parse("2001:db8:1:2:ffff::1"));
@@ -95,7 +112,7 @@ mod tests {
 
     #[test]
     fn many_addresses_take_no_more_memory_than_allowed_and_the_worst_stays() {
-        let mut throttle = Throttle::default();
+        let mut throttle = Throttle::new(FREE_FAILURES);
         let worst: IpAddr = "10.0.0.1".parse().expect("an address");
         (0..FREE_FAILURES).for_each(|_| assert!(throttle.failed(worst, at(1)) || FREE_FAILURES > 1));
         for number in 0..3 * MAX_ADDRESSES as u32 {

@@ -220,7 +220,7 @@ fn join_selectors<'a>(rules: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<V
 /// A rule as an error may show it.
 fn shown_rule(rule: &[u8]) -> String {
     match rule {
-        [sign @ (b'>' | b'<'), ..] => format!("{}(redacted)", char::from(*sign)),
+        [sign @ (b'>' | b'<' | b'#' | b'!'), ..] => format!("{}(redacted)", char::from(*sign)),
         _ => crate::command::call::shown(rule),
     }
 }
