@@ -14,14 +14,14 @@ pub(super) struct Doors<S> {
 }
 
 enum State {
-    Closed(Listener),
+    Closed(Box<Listener>),
     Open(Running),
     Gone,
 }
 
 impl<S: Service> Doors<S> {
     pub(super) fn new(listener: Listener, service: Arc<S>) -> Self {
-        Self { service, state: RefCell::new(State::Closed(listener)) }
+        Self { service, state: RefCell::new(State::Closed(Box::new(listener))) }
     }
 
     /// Lets clients in, unless they are let in already.
