@@ -1,5 +1,5 @@
 //! When clients are let in: at once where there is something to load, as they are told how far that is, and when the node
-//! serves where it starts for the first time, or its disk takes long. Until then they can connect, and wait.
+//! serves where it starts for the first time or sockets were passed on to it, or its disk takes long. Until then they can connect, and wait.
 
 use std::cell::RefCell;
 use std::sync::Arc;

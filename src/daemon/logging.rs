@@ -19,6 +19,8 @@ const QUIET_LIBRARIES: [&str; 2] = ["fjall", "lsm_tree"];
 /// What fields in the journal begin with, and what its lines are known by.
 const FIELD_PREFIX: &str = "DISCNT";
 const IDENTIFIER: &str = "discnt-server";
+/// The target of what an auditor wants to know.
+const AUDIT: &str = "audit";
 const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
 /// The `[log]` section.
@@ -96,6 +98,11 @@ impl Config {
         if directives.iter().any(|directive| directive.eq_ignore_ascii_case("info")) {
             let quiet = QUIET_LIBRARIES.iter().filter(|name| !directives.iter().any(|given| given.starts_with(**name)));
             all.extend(quiet.map(|name| format!(",{name}=warn")));
+        }
+        // Who logs warnings alone still has to be able to say who was let in and who changed what.
+        let is_off = directives.iter().all(|directive| directive.eq_ignore_ascii_case("off"));
+        if !is_off && !directives.iter().any(|given| given.starts_with(AUDIT)) {
+            all.push_str(&format!(",{AUDIT}=info"));
         }
         EnvFilter::builder().parse(all).map_err(|error| refuse(error.to_string()))
     }
@@ -184,6 +191,19 @@ mod tests {
         assert!(!filter("info,fjall=debug").contains("fjall=warn"));
         assert!(filter("info,fjall=debug").contains("lsm_tree=warn"));
         assert!(!filter("off").contains("warn") && !filter("debug").contains("warn"));
+    }
+
+    #[test]
+    fn what_is_audited_is_logged_at_every_level_but_off() {
+        let filter = |text: &str| {
+            let config = Config { level: text.to_owned(), ..Config::default() };
+            config.filter().expect("a filter").to_string()
+        };
+        for level in ["error", "warn,discnt::mesh=debug", "info"] {
+            assert!(filter(level).contains("audit=info"), "{level}");
+        }
+        assert!(!filter("off").contains("audit"));
+        assert!(!filter("info,audit=off").contains("audit=info"));
     }
 
     #[test]

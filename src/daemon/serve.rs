@@ -109,7 +109,9 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
     let prepared = door::prepare(&configuration, &loaded.credentials).map_err(ServeError::Door)?;
     warn_of_command_line(loaded);
     configuration.resp = door::listener_config(&configuration.resp, &loaded.credentials).map_err(ServeError::Door)?;
-    let (listener, socket) = bind(&mut configuration, inherited_sockets()?)?;
+    let inherited = inherited_sockets()?;
+    let is_inherited = !inherited.is_empty();
+    let (listener, socket) = bind(&mut configuration, inherited)?;
     let door = Door::new(prepared, loaded.credentials.clone(), &configuration.resp);
     let directory = Arc::new(DataDirectory::open(configuration.data_directory())?);
     settle_identity(&directory)?;
@@ -145,7 +147,8 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
     let ways = Ways { node_calls, disk: session_disk, live: listener.live(), users, shutdowns, stopping: is_stopping };
     let commands = Arc::new(Commands::new(environment, move || clock.moment(), ways));
     let doors = Doors::new(listener, Arc::clone(&commands));
-    if !directory.is_new()? {
+    // Clients of a socket that outlived the last run have waited until now, and sooner wait on than hear of loading.
+    if !directory.is_new()? && !is_inherited {
         doors.open()?;
     }
     let mut node = None;

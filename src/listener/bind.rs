@@ -43,6 +43,13 @@ pub struct Inherited {
     pub unix: Vec<UnixListener>,
 }
 
+impl Inherited {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.tcp.is_empty() && self.unix.is_empty()
+    }
+}
+
 impl Listener {
     /// Listens on the sockets that were inherited, and for the kind of which there is none as [`Listener::bind`] does.
     ///
