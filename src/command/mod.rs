@@ -52,6 +52,7 @@ mod pause;
 mod persistence;
 mod persistence_report;
 mod prediction_report;
+mod reach;
 mod saving;
 mod server;
 mod session;

@@ -15,9 +15,9 @@ use super::service::{Connection, Endpoint, Holding, Response, Service};
 use super::users::{UserFile, access};
 use crate::base::Moment;
 use crate::command::{
-    self, Acknowledged, AcknowledgementRequest, AuditEvent, AuditRecord, BACKGROUND_SAVE_STARTED, Client,
-    ClientAddress, ClusterRequest, Entry, Environment, FlushRequest, Mark, Outcome, Pending, Shutdown, Stage,
-    StorageRequest, Unblocked,
+    self, Acknowledged, AcknowledgementRequest, AuditEvent, BACKGROUND_SAVE_STARTED, Client, ClientAddress,
+    ClusterRequest, Entry, Environment, FlushRequest, Mark, Outcome, Pending, Shutdown, Stage, StorageRequest,
+    Unblocked,
 };
 use crate::counter::Table;
 use crate::driver::{AcknowledgementCall, ClusterCall, NodeCall};
@@ -71,7 +71,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
         self.ready.get().unwrap_or(&self.early)
     }
 
-    async fn change_cluster(&self, request: ClusterRequest) -> Reply {
+    pub(super) async fn change_cluster(&self, request: ClusterRequest) -> Reply {
         let (answer, answered) = oneshot::channel();
         let call = async {
             match self.ways.node_calls.send(NodeCall::Change(ClusterCall { request, answer })).await {
@@ -86,31 +86,6 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
             () = self.stopped() => Err("the node is stopping, and did not wait for the end of this".to_owned()),
         };
         command::answer(result)
-    }
-
-    /// The same, and has it written down.
-    async fn change_cluster_for(&self, session: &command::Session, request: ClusterRequest) -> Reply {
-        let noted = match &request {
-            ClusterRequest::Meet { host, port } => Some((AuditEvent::MemberJoined, format!("{host}:{port}"))),
-            ClusterRequest::Forget { node } => Some((AuditEvent::MemberForgotten, node.to_string())),
-            ClusterRequest::Reset { hard } => {
-                let how = if *hard { "hard" } else { "soft" };
-                Some((AuditEvent::ClusterReset, how.to_owned()))
-            }
-            ClusterRequest::BeginBackup => None,
-        };
-        let reply = self.change_cluster(request).await;
-        if let (Some((event, subject)), Reply::Simple(_)) = (noted, &reply) {
-            self.note(session, event, &subject);
-        }
-        reply
-    }
-
-    /// Has it written down that somebody did something.
-    fn note(&self, session: &command::Session, event: AuditEvent, subject: &str) {
-        let account = session.client().account();
-        let record = AuditRecord { event, user: account.name(), peer: session.client().remote(), subject };
-        self.environment().settings.access.note(record);
     }
 
     async fn store(&self, request: StorageRequest) -> Option<Reply> {

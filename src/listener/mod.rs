@@ -5,6 +5,7 @@
 //! part of what a client did not read, and never know what a command does.
 
 mod accept;
+mod auditing;
 mod bind;
 mod buffers;
 mod commands;
