@@ -23,6 +23,8 @@ mod exiles;
 mod faults;
 #[path = "simulation/giving_up.rs"]
 mod giving_up;
+#[path = "versions/grammar.rs"]
+mod grammar;
 #[path = "simulation/history.rs"]
 mod history;
 #[path = "simulation/judge.rs"]

@@ -19,6 +19,8 @@ mod random;
 mod scenarios;
 #[path = "turmoil/socket.rs"]
 mod socket;
+#[path = "turmoil/versions.rs"]
+mod versions;
 #[path = "turmoil/world.rs"]
 mod world;
 

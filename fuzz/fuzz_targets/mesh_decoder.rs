@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use discnt::wire::{Datagram, Message, Packed, RecordPacker, Records, RepairItem, RepairWriter};
+use discnt::wire::{CertifyReply, CertifyRequest, Datagram, Message, Packed, RecordPacker, Records, RepairItem, RepairWriter};
 use libfuzzer_sys::fuzz_target;
 
 /// Larger than anything that is decoded here.
@@ -52,6 +52,12 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(Datagram::NamesWanted(places)) => assert!(places.len() <= bytes.len()),
         Err(_) => {}
     }
+    if let Ok(request) = CertifyRequest::decode(bytes) {
+        assert_eq!(CertifyRequest::decode(&request.encode()), Ok(request));
+    }
+    if let Ok(reply) = CertifyReply::decode(bytes) {
+        assert_eq!(CertifyReply::decode(&reply.encode()), Ok(reply));
+    }
     match Message::decode(bytes) {
         Ok(Message::Records(records)) => check_records(&records, bytes.len()),
         Ok(Message::Hello(hello)) => {
@@ -73,6 +79,10 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(Message::Admissions(admissions)) => {
             let said = Message::encode_admissions(&admissions);
             assert_eq!(Message::decode(&said), Ok(Message::Admissions(admissions)));
+        }
+        Ok(Message::Bans(nodes)) => {
+            let said = Message::encode_bans(&nodes);
+            assert_eq!(Message::decode(&said), Ok(Message::Bans(nodes)));
         }
         Ok(Message::TellPredictions) => {
             assert_eq!(Message::decode(&Message::encode_tell_predictions()), Ok(Message::TellPredictions));

@@ -19,9 +19,6 @@ _discnt__cli() {
             ",$1")
                 cmd="discnt__cli"
                 ;;
-            discnt__cli,acl)
-                cmd="discnt__cli__subcmd__acl"
-                ;;
             discnt__cli,auth)
                 cmd="discnt__cli__subcmd__auth"
                 ;;
@@ -211,50 +208,26 @@ _discnt__cli() {
             discnt__cli,watch)
                 cmd="discnt__cli__subcmd__watch"
                 ;;
-            discnt__cli__subcmd__acl,cat)
-                cmd="discnt__cli__subcmd__acl__subcmd__cat"
+            discnt__cli__subcmd__backup,begin)
+                cmd="discnt__cli__subcmd__backup__subcmd__begin"
                 ;;
-            discnt__cli__subcmd__acl,deluser)
-                cmd="discnt__cli__subcmd__acl__subcmd__deluser"
+            discnt__cli__subcmd__backup,help)
+                cmd="discnt__cli__subcmd__backup__subcmd__help"
                 ;;
-            discnt__cli__subcmd__acl,dryrun)
-                cmd="discnt__cli__subcmd__acl__subcmd__dryrun"
+            discnt__cli__subcmd__backup,read)
+                cmd="discnt__cli__subcmd__backup__subcmd__read"
                 ;;
-            discnt__cli__subcmd__acl,genpass)
-                cmd="discnt__cli__subcmd__acl__subcmd__genpass"
-                ;;
-            discnt__cli__subcmd__acl,getuser)
-                cmd="discnt__cli__subcmd__acl__subcmd__getuser"
-                ;;
-            discnt__cli__subcmd__acl,help)
-                cmd="discnt__cli__subcmd__acl__subcmd__help"
-                ;;
-            discnt__cli__subcmd__acl,list)
-                cmd="discnt__cli__subcmd__acl__subcmd__list"
-                ;;
-            discnt__cli__subcmd__acl,load)
-                cmd="discnt__cli__subcmd__acl__subcmd__load"
-                ;;
-            discnt__cli__subcmd__acl,log)
-                cmd="discnt__cli__subcmd__acl__subcmd__log"
-                ;;
-            discnt__cli__subcmd__acl,save)
-                cmd="discnt__cli__subcmd__acl__subcmd__save"
-                ;;
-            discnt__cli__subcmd__acl,setuser)
-                cmd="discnt__cli__subcmd__acl__subcmd__setuser"
-                ;;
-            discnt__cli__subcmd__acl,users)
-                cmd="discnt__cli__subcmd__acl__subcmd__users"
-                ;;
-            discnt__cli__subcmd__acl,whoami)
-                cmd="discnt__cli__subcmd__acl__subcmd__whoami"
+            discnt__cli__subcmd__backup,record)
+                cmd="discnt__cli__subcmd__backup__subcmd__record"
                 ;;
             discnt__cli__subcmd__certs,init)
                 cmd="discnt__cli__subcmd__certs__subcmd__init"
                 ;;
             discnt__cli__subcmd__certs,issue)
                 cmd="discnt__cli__subcmd__certs__subcmd__issue"
+                ;;
+            discnt__cli__subcmd__certs,rotate)
+                cmd="discnt__cli__subcmd__certs__subcmd__rotate"
                 ;;
             discnt__cli__subcmd__certs,show)
                 cmd="discnt__cli__subcmd__certs__subcmd__show"
@@ -322,6 +295,15 @@ _discnt__cli() {
             discnt__cli__subcmd__cluster,info)
                 cmd="discnt__cli__subcmd__cluster__subcmd__info"
                 ;;
+            discnt__cli__subcmd__cluster,invitations)
+                cmd="discnt__cli__subcmd__cluster__subcmd__invitations"
+                ;;
+            discnt__cli__subcmd__cluster,invite)
+                cmd="discnt__cli__subcmd__cluster__subcmd__invite"
+                ;;
+            discnt__cli__subcmd__cluster,join)
+                cmd="discnt__cli__subcmd__cluster__subcmd__join"
+                ;;
             discnt__cli__subcmd__cluster,meet)
                 cmd="discnt__cli__subcmd__cluster__subcmd__meet"
                 ;;
@@ -333,6 +315,12 @@ _discnt__cli() {
                 ;;
             discnt__cli__subcmd__cluster,reset)
                 cmd="discnt__cli__subcmd__cluster__subcmd__reset"
+                ;;
+            discnt__cli__subcmd__cluster,rotate)
+                cmd="discnt__cli__subcmd__cluster__subcmd__rotate"
+                ;;
+            discnt__cli__subcmd__cluster,uninvite)
+                cmd="discnt__cli__subcmd__cluster__subcmd__uninvite"
                 ;;
             discnt__cli__subcmd__command,count)
                 cmd="discnt__cli__subcmd__command__subcmd__count"
@@ -474,16 +462,13 @@ _discnt__cli() {
     if [[ "${cur}" == [[:upper:]]* && "${prev}" != -* ]]; then
         case "${cmd}" in
             discnt__cli)
-                opts="INCR INCRBY INCRBYFLOAT DECR DECRBY MINCRBY MINCRBYEACH SET GET MGET PRECISION EXISTS DEL UNLINK TYPE KEYS SCAN DBSIZE SUBSCRIBE ISUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE PUBSUB PUBLISH OBJECT FLUSHALL FLUSHDB MULTI EXEC DISCARD WATCH UNWATCH PING ECHO SELECT RESET QUIT AUTH HELLO ACL CLIENT INFO TIME CONFIG SAVE BGSAVE LASTSAVE SHUTDOWN BACKUP MEMORY SLOWLOG LATENCY MONITOR DEBUG COMMAND CLUSTER WAIT WAITAOF"
+                opts="INCR INCRBY INCRBYFLOAT DECR DECRBY MINCRBY MINCRBYEACH SET GET MGET PRECISION EXISTS DEL UNLINK TYPE KEYS SCAN DBSIZE SUBSCRIBE ISUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE PUBSUB PUBLISH OBJECT FLUSHALL FLUSHDB MULTI EXEC DISCARD WATCH UNWATCH PING ECHO SELECT RESET QUIT AUTH HELLO CLIENT INFO TIME CONFIG SAVE BGSAVE LASTSAVE SHUTDOWN BACKUP MEMORY SLOWLOG LATENCY MONITOR DEBUG COMMAND CLUSTER WAIT WAITAOF"
                 ;;
             discnt__cli__subcmd__pubsub)
                 opts="CHANNELS HELP NUMPAT NUMSUB"
                 ;;
             discnt__cli__subcmd__object)
                 opts="ENCODING FREQ HELP IDLETIME REFCOUNT"
-                ;;
-            discnt__cli__subcmd__acl)
-                opts="CAT DELUSER DRYRUN GENPASS GETUSER HELP LIST LOAD LOG SAVE SETUSER USERS WHOAMI"
                 ;;
             discnt__cli__subcmd__client)
                 opts="CACHING GETNAME GETREDIR HELP ID INFO KILL LIST NO-EVICT NO-TOUCH PAUSE REPLY SETINFO SETNAME TRACKING TRACKINGINFO UNBLOCK UNPAUSE"
@@ -510,7 +495,7 @@ _discnt__cli() {
                 opts="COUNT DOCS GETKEYS GETKEYSANDFLAGS HELP INFO LIST"
                 ;;
             discnt__cli__subcmd__cluster)
-                opts="FORGET HELP INFO MEET MYID NODES RESET"
+                opts="FORGET HELP INFO INVITATIONS INVITE JOIN MEET MYID NODES RESET ROTATE UNINVITE"
                 ;;
         esac
         COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -519,7 +504,7 @@ _discnt__cli() {
 
     case "${cmd}" in
         discnt__cli)
-            opts="-h -p -s -u -a -t -2 -3 -x -r -i -V --host --port --socket --uri --pass --no-auth-warning --user --timeout --tls --cacert --cert --key --sni --insecure --resp2 --resp3 --raw --no-raw --json --color --repeat --interval --help --version --pipe --pipe-timeout --scan --stat --latency --latency-history --latency-dist --top --pattern --count certs bench completions watch export import backup incr incrby incrbyfloat decr decrby mincrby mincrbyeach set get mget precision exists del unlink type keys scan dbsize subscribe isubscribe unsubscribe psubscribe punsubscribe pubsub publish object flushall flushdb multi exec discard unwatch ping echo select reset quit auth hello acl client info time config save bgsave lastsave shutdown memory slowlog latency monitor debug command cluster wait waitaof"
+            opts="-h -p -s -u -a -t -2 -3 -x -r -i -V --host --port --socket --uri --pass --no-auth-warning --user --timeout --tls --cacert --cert --key --sni --insecure --resp2 --resp3 --raw --no-raw --json --color --repeat --interval --help --version --pipe --pipe-timeout --scan --stat --latency --latency-history --latency-dist --top --pattern --count certs cluster bench completions watch export import backup incr incrby incrbyfloat decr decrby mincrby mincrbyeach set get mget precision exists del unlink type keys scan dbsize subscribe isubscribe unsubscribe psubscribe punsubscribe pubsub publish object flushall flushdb multi exec discard unwatch ping echo select reset quit auth hello client info time config save bgsave lastsave shutdown memory slowlog latency monitor debug command wait waitaof"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -632,202 +617,6 @@ _discnt__cli() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        discnt__cli__subcmd__acl)
-            opts="cat deluser dryrun genpass getuser help list load log save setuser users whoami"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        discnt__cli__subcmd__acl__subcmd__cat)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        discnt__cli__subcmd__acl__subcmd__deluser)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        discnt__cli__subcmd__acl__subcmd__dryrun)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        discnt__cli__subcmd__acl__subcmd__genpass)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        discnt__cli__subcmd__acl__subcmd__getuser)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        discnt__cli__subcmd__acl__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        discnt__cli__subcmd__acl__subcmd__list)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        discnt__cli__subcmd__acl__subcmd__load)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        discnt__cli__subcmd__acl__subcmd__log)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        discnt__cli__subcmd__acl__subcmd__save)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        discnt__cli__subcmd__acl__subcmd__setuser)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        discnt__cli__subcmd__acl__subcmd__users)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        discnt__cli__subcmd__acl__subcmd__whoami)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         discnt__cli__subcmd__auth)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -843,8 +632,64 @@ _discnt__cli() {
             return 0
             ;;
         discnt__cli__subcmd__backup)
-            opts=""
+            opts="begin help read record"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__backup__subcmd__begin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__backup__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__backup__subcmd__read)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__backup__subcmd__record)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -937,7 +782,7 @@ _discnt__cli() {
             return 0
             ;;
         discnt__cli__subcmd__certs)
-            opts="init issue show"
+            opts="init issue rotate show"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -999,6 +844,20 @@ _discnt__cli() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__certs__subcmd__rotate)
+            opts="--authority"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -1287,7 +1146,7 @@ _discnt__cli() {
             return 0
             ;;
         discnt__cli__subcmd__cluster)
-            opts="forget help info meet myid nodes reset"
+            opts="invite join forget help info invitations meet myid nodes reset rotate uninvite"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1342,6 +1201,64 @@ _discnt__cli() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        discnt__cli__subcmd__cluster__subcmd__invitations)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__cluster__subcmd__invite)
+            opts="--uses --ttl --address"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --uses)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ttl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__cluster__subcmd__join)
+            opts="--token-file"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         discnt__cli__subcmd__cluster__subcmd__meet)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1385,6 +1302,34 @@ _discnt__cli() {
             return 0
             ;;
         discnt__cli__subcmd__cluster__subcmd__reset)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__cluster__subcmd__rotate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__cluster__subcmd__uninvite)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

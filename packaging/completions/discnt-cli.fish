@@ -63,6 +63,7 @@ complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l latency-history -
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l latency-dist -d 'The same, as a line a second that says which part took how long'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -l top -d 'Show the counters that change most, live'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -f -a "certs" -d 'Makes and shows certificate authorities and the certificates of nodes'
+complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -f -a "cluster" -d 'Lets machines join the cluster, and shows and changes who is in it'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -f -a "bench" -d 'Measure how fast the server answers, with a table of latencies'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -f -a "completions" -d 'Print completions for a shell'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -f -a "watch" -d 'Shows counters as they change'
@@ -123,12 +124,12 @@ complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -f -a "latency" -d '
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -f -a "monitor" -d 'Shows every request that this node runs, until RESET or QUIT'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -f -a "debug" -d 'Shows what the node holds, where debug.enabled = true allows it'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -f -a "command" -d 'Describes all commands'
-complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -f -a "cluster" -d 'Joins nodes and shows them'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -f -a "wait" -d 'Waits until other nodes have everything that this connection has counted'
 complete -c discnt-cli -n "__fish_discnt_cli_needs_command" -f -a "waitaof" -d 'Waits until disks, here and on other nodes, have everything that this connection has counted'
-complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and not __fish_seen_subcommand_from init issue show" -f -a "init" -d 'Make an authority: ca.crt, and ca.key that only its owner can read; one that is there is left alone'
-complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and not __fish_seen_subcommand_from init issue show" -f -a "issue" -d 'Make a key and a certificate for a node; a key that is there is kept, and with it the node\'s id'
-complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and not __fish_seen_subcommand_from init issue show" -f -a "show" -d 'Print whose a certificate is, from whom, how long it is valid, the node\'s id and the fingerprint'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and not __fish_seen_subcommand_from init issue rotate show" -f -a "init" -d 'Make an authority: ca.crt, and ca.key that only its owner can read; one that is there is left alone'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and not __fish_seen_subcommand_from init issue rotate show" -f -a "issue" -d 'Make a key and a certificate for a node; a key that is there is kept, and with it the node\'s id'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and not __fish_seen_subcommand_from init issue rotate show" -f -a "rotate" -d 'Have the node that is asked (-h, -p, -u) renew its certificate while it runs; its key and its id stay'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and not __fish_seen_subcommand_from init issue rotate show" -f -a "show" -d 'Print whose a certificate is, from whom, how long it is valid, the node\'s id and the fingerprint'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from init" -l dir -d 'Where to put it' -r -F
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from init" -l name -d 'What to call it in its certificate' -r
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from init" -l days -d 'How long it is valid' -r
@@ -136,6 +137,23 @@ complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from issue" -l out -d 'Where to put the files [default: the authority\'s directory]' -r -F
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from issue" -l name -d 'What to call the files: NAME.crt and NAME.key' -r
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from issue" -l days -d 'How long the certificate is valid; never longer than the authority' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand certs; and __fish_seen_subcommand_from rotate" -l authority -d 'Make the cluster\'s authority anew instead, on a node that holds its key; old and new are trusted together for 30 days'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from invite join forget help info invitations meet myid nodes reset rotate uninvite" -f -a "invite" -d 'Print a token with which another machine joins; it is a secret until it was used or has expired'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from invite join forget help info invitations meet myid nodes reset rotate uninvite" -f -a "join" -d 'Have the node that is asked join the cluster of a token; it keeps its id and its counts, and its key stays where it is'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from invite join forget help info invitations meet myid nodes reset rotate uninvite" -f -a "forget" -d 'Keeps a node out of the cluster until it is met again, or for good; its counts stay'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from invite join forget help info invitations meet myid nodes reset rotate uninvite" -f -a "help" -d 'Lists the subcommands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from invite join forget help info invitations meet myid nodes reset rotate uninvite" -f -a "info" -d 'Shows how the cluster is'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from invite join forget help info invitations meet myid nodes reset rotate uninvite" -f -a "invitations" -d 'Lists the invitations of this node that can still be used'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from invite join forget help info invitations meet myid nodes reset rotate uninvite" -f -a "meet" -d 'Joins this node\'s cluster with that of another node'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from invite join forget help info invitations meet myid nodes reset rotate uninvite" -f -a "myid" -d 'Shows this node\'s id'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from invite join forget help info invitations meet myid nodes reset rotate uninvite" -f -a "nodes" -d 'Lists the nodes that this node knows'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from invite join forget help info invitations meet myid nodes reset rotate uninvite" -f -a "reset" -d 'Leaves the cluster and keeps all counters; HARD also takes a new identity'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from invite join forget help info invitations meet myid nodes reset rotate uninvite" -f -a "rotate" -d 'Has this node\'s certificate, or the cluster\'s authority, made anew'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from invite join forget help info invitations meet myid nodes reset rotate uninvite" -f -a "uninvite" -d 'Takes an invitation back'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and __fish_seen_subcommand_from invite" -l uses -d 'How many nodes may join with it' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and __fish_seen_subcommand_from invite" -l ttl -d 'For how long: seconds, or 30m, 12h, 7d' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and __fish_seen_subcommand_from invite" -l address -d 'Where the new machine reaches this member, HOST:PORT (UDP) [default: what the member knows of itself]' -r
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and __fish_seen_subcommand_from join" -l token-file -d 'Read the token from a file; - is the standard input' -r -F
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -s c -l clients -d 'Clients, each with a connection of its own' -r
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -s n -l requests -d 'Requests of each mix, of all clients together [default: 100000]' -r
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -s d -l duration -d 'How long to send each mix, in seconds, instead of a number of requests' -r
@@ -168,6 +186,10 @@ complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l edited 
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l resume -d 'Keep in FILE.import-state how far it came, and go on from there'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l skip-expiring -d 'Leave out keys that Redis will let expire; counters never do'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand import" -l from-insecure -d 'Take any certificate of a rediss:// server'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand backup; and not __fish_seen_subcommand_from begin help read record" -a "begin" -d 'Writes down that others may hear of what the node holds: before the first RECORD'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand backup; and not __fish_seen_subcommand_from begin help read record" -a "help" -d 'Lists the subcommands'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand backup; and not __fish_seen_subcommand_from begin help read record" -a "read" -d 'Hands out all that is held of some counters, deleted ones included; counts that were not told yet are told first'
+complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand backup; and not __fish_seen_subcommand_from begin help read record" -a "record" -d 'Hands out what the node knows of all replicas: before the first READ and after the last'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand pubsub; and not __fish_seen_subcommand_from channels help numpat numsub" -f -a "channels" -d 'Lists the counters that somebody is subscribed to by name'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand pubsub; and not __fish_seen_subcommand_from channels help numpat numsub" -f -a "help" -d 'Lists the subcommands'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand pubsub; and not __fish_seen_subcommand_from channels help numpat numsub" -f -a "numpat" -d 'Counts the patterns that somebody is subscribed to'
@@ -243,13 +265,6 @@ complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand command; and not _
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand command; and not __fish_seen_subcommand_from count docs getkeys getkeysandflags help info list" -f -a "help" -d 'Lists the subcommands'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand command; and not __fish_seen_subcommand_from count docs getkeys getkeysandflags help info list" -f -a "info" -d 'Describes some commands'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand command; and not __fish_seen_subcommand_from count docs getkeys getkeysandflags help info list" -f -a "list" -d 'Lists the names of commands'
-complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "forget" -d 'Keeps a node out of the cluster until it is met again; its counts stay'
-complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "help" -d 'Lists the subcommands'
-complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "info" -d 'Shows how the cluster is'
-complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "meet" -d 'Joins this node\'s cluster with that of another node'
-complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "myid" -d 'Shows this node\'s id'
-complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "nodes" -d 'Lists the nodes that this node knows'
-complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand cluster; and not __fish_seen_subcommand_from forget help info meet myid nodes reset" -f -a "reset" -d 'Leaves the cluster and keeps all counters; HARD also takes a new identity'
 complete -c discnt-cli -n "__fish_discnt_cli_using_subcommand bench" -f -a "incr\t'INCR of any name'
 get\t'GET of any name'
 set\t'SET of any name'

@@ -1,10 +1,11 @@
 //! The server's entry: flags and configuration first, then the node.
 
+use std::fmt::Display;
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use discnt::daemon::{Arguments, Launch, prepare, repair, serve};
+use discnt::daemon::{Arguments, Launch, join, prepare, repair, serve};
 
 /// The system's own keeps the memory of deleted counters; this one gives it back within seconds.
 #[global_allocator]
@@ -25,16 +26,22 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Ok(Launch::Repair(loaded)) => match repair(&loaded) {
-            Ok(report) => match write!(stdout(), "{report}") {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::FAILURE,
-            },
-            Err(error) => {
-                eprintln!("discnt-server: {error}");
-                ExitCode::FAILURE
-            }
-        },
+        Ok(Launch::Repair(loaded)) => tell(repair(&loaded)),
+        Ok(Launch::Join(loaded, token)) => tell(join(&loaded, &token)),
         Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// For what ends by itself.
+fn tell(result: Result<impl Display, impl Display>) -> ExitCode {
+    match result {
+        Ok(report) => match write!(stdout(), "{report}") {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        Err(error) => {
+            eprintln!("discnt-server: {error}");
+            ExitCode::FAILURE
+        }
     }
 }

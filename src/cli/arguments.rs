@@ -26,6 +26,10 @@ Commands of the client itself:
   certs init    Make an authority that issues certificates to nodes
   certs issue   Make a key and a certificate for a node
   certs show    Print what a certificate says
+  certs rotate  Have a running node's certificate, or the cluster's authority,
+                made anew
+  cluster invite, cluster join
+                Print a token on a member, and join with it on another machine
   export        Write all counters to a file, as CSV or JSON lines
   import        Set counters from a file, from Redis, or from a node of the C
                 program Discnt; `discnt-cli import --help` tells more
@@ -78,7 +82,7 @@ Exit status:
     after_help = EXAMPLES,
     disable_help_flag = true,
     disable_version_flag = true,
-    override_usage = "discnt-cli [OPTIONS] [COMMAND [ARGUMENT]...]\n       discnt-cli [OPTIONS] watch [-i SECONDS] [-r N] NAME...\n       discnt-cli certs <init|issue|show> [OPTIONS]\n       discnt-cli [OPTIONS] <export|import|backup|bench> [OPTIONS]\n       discnt-cli completions <SHELL>",
+    override_usage = "discnt-cli [OPTIONS] [COMMAND [ARGUMENT]...]\n       discnt-cli [OPTIONS] watch [-i SECONDS] [-r N] NAME...\n       discnt-cli certs <init|issue|show|rotate> [OPTIONS]\n       discnt-cli [OPTIONS] cluster <invite|join> [OPTIONS]\n       discnt-cli [OPTIONS] <export|import|backup|bench> [OPTIONS]\n       discnt-cli completions <SHELL>",
     max_term_width = 110
 )]
 pub(super) struct Arguments {

@@ -1,4 +1,4 @@
-//! `discnt-cli certs`: authorities and node certificates for real deployments. It talks to no server.
+//! `discnt-cli certs`: authorities and node certificates for real deployments. But for `rotate`, it talks to no server.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -6,22 +6,26 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use super::cluster;
 use super::exit::Exit;
 use super::output::{output_ended, say, warn};
+use super::settings::Settings;
 use crate::mesh::{
     AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, CertificateDetails, IdentityError, describe, load_authority,
     make_authority,
 };
 
 const EXAMPLES: &str = "\
-Nodes talk to each other only if their certificates are from the same authority. With nothing configured, they make \
-themselves a development authority in ./certs/dev. For a real deployment, make one on a machine that you trust, and \
-give each node a certificate from it. Only ca.crt and the node's own two files go to the node, never ca.key.
+Nodes talk to each other only if their certificates are from the same authority. With nothing configured, the first node \
+makes one by itself in [mesh] certs_dir, and other machines join with `discnt-cli cluster invite`. For an authority of your \
+own, make one on a machine that you trust, and give each node a certificate from it. Only ca.crt and the node's own two \
+files go to the node, never ca.key.
 
 Example:
   discnt-cli certs init --dir authority --name 'Example counters'
   discnt-cli certs issue --dir authority --out berlin-1 --name berlin-1
   discnt-cli certs show berlin-1/berlin-1.crt
+  discnt-cli -p 7711 certs rotate
 
 Exit status:
   0  done
@@ -71,6 +75,12 @@ enum Action {
         #[arg(long, value_name = "DAYS", default_value = "825", value_parser = clap::value_parser!(u32).range(1..=36500))]
         days: u32,
     },
+    /// Have the node that is asked (-h, -p, -u) renew its certificate while it runs; its key and its id stay
+    Rotate {
+        /// Make the cluster's authority anew instead, on a node that holds its key; old and new are trusted together for 30 days
+        #[arg(long)]
+        authority: bool,
+    },
     /// Print whose a certificate is, from whom, how long it is valid, the node's id and the fingerprint
     Show {
         /// PEM files
@@ -85,11 +95,14 @@ pub(super) fn definition() -> clap::Command {
 }
 
 /// Does what the words say, `certs` first.
-pub(super) fn run(words: Vec<OsString>) -> Exit {
+pub(super) fn run(settings: &Settings, words: Vec<OsString>) -> Exit {
     let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
         Err(error) => return Exit::of_usage(&error),
     };
+    if let Action::Rotate { authority } = arguments.action {
+        return cluster::rotate(settings, authority);
+    }
     match perform(arguments.action) {
         Ok(text) => match say(text) {
             Ok(()) => Exit::Answered,
@@ -106,6 +119,8 @@ fn perform(action: Action) -> Result<String, CertsError> {
     match action {
         Action::Init { dir, name, days } => init(&dir, &name, days),
         Action::Issue { dir, out, name, days } => issue(&dir, out.as_deref().unwrap_or(&dir), &name, days),
+        // Asked of a server, which is no business of this.
+        Action::Rotate { .. } => Ok(String::new()),
         Action::Show { files } => {
             let shown: Result<Vec<String>, CertsError> = files.iter().map(|file| show(file)).collect();
             Ok(shown?.join("\n\n"))

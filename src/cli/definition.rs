@@ -3,12 +3,18 @@
 use clap::{Command, CommandFactory};
 
 use super::arguments::Arguments;
-use super::{bench, certs, completions, live, transfer};
+use super::{bench, certs, cluster, completions, live, transfer};
 use crate::command::{COMMANDS, CommandSpecification};
 
 /// The options and the client's own commands, as `--help` tells them.
 pub fn definition() -> Command {
-    let own = [certs::definition(), bench::definition(), completions::definition(), live::watch_definition()];
+    let own = [
+        certs::definition(),
+        cluster::definition(),
+        bench::definition(),
+        completions::definition(),
+        live::watch_definition(),
+    ];
     Arguments::command().disable_help_subcommand(true).subcommands(
         own.into_iter().chain(transfer::definitions()).map(|command| command.version(env!("CARGO_PKG_VERSION"))),
     )
@@ -30,8 +36,16 @@ pub fn definition_with_commands() -> Command {
         .disable_version_flag(true)
         .disable_help_subcommand(true)
         .args(own.get_arguments().filter(|argument| !argument.is_positional()))
-        .subcommands(own.get_subcommands())
+        .subcommands(own.get_subcommands().map(with_server_subcommands))
         .subcommands(words)
+}
+
+/// One of the client's own commands that servers have as well, with those subcommands that are theirs alone.
+fn with_server_subcommands(own: &Command) -> Command {
+    let servers = COMMANDS.iter().find(|command| command.name == own.get_name());
+    let theirs = servers.into_iter().flat_map(|command| command.subcommands);
+    let theirs = theirs.filter(|subcommand| own.find_subcommand(subcommand.name).is_none()).map(word);
+    own.clone().subcommands(theirs.collect::<Vec<_>>())
 }
 
 fn word(command: &CommandSpecification) -> Command {
@@ -46,7 +60,7 @@ mod tests {
     fn the_definition_has_the_clients_own_commands_and_those_of_the_server() {
         definition_with_commands().debug_assert();
         let own = definition();
-        for name in ["certs", "export", "import", "backup", "bench", "completions", "watch"] {
+        for name in ["certs", "cluster", "export", "import", "backup", "bench", "completions", "watch"] {
             assert!(own.find_subcommand(name).is_some(), "{name}");
         }
         assert!(own.find_subcommand("incr").is_none());
@@ -55,6 +69,8 @@ mod tests {
         assert_eq!(all.get_opts().count(), own.get_opts().count());
         let cluster = all.find_subcommand("cluster").expect("a command");
         assert!(cluster.find_subcommand("nodes").is_some());
+        let invite = cluster.find_subcommand("invite").expect("one of the client's own");
+        assert!(invite.get_opts().any(|option| option.get_long() == Some("uses")));
         assert_eq!(all.get_subcommands().filter(|command| command.get_name() == "backup").count(), 1);
     }
 }

@@ -11,6 +11,7 @@ mod arguments;
 mod bench;
 mod certs;
 mod client;
+mod cluster;
 mod colour;
 mod completions;
 mod connection;
@@ -64,7 +65,8 @@ pub fn main() -> ExitCode {
     let exit = match options::parse(env::args_os(), environment) {
         Ok(Task::Talk(request)) => talk(*request),
         Ok(Task::Live { mode, request }) => live::run(mode, *request, io::stdout().is_terminal()),
-        Ok(Task::Certificates(words)) => certs::run(words),
+        Ok(Task::Certificates { settings, words }) => certs::run(&settings, words),
+        Ok(Task::Cluster { settings, words }) => cluster::run(&settings, words),
         Ok(Task::Bench { settings, words }) => bench::run(&settings, words),
         Ok(Task::Completions(words)) => completions::run(words),
         Ok(Task::Transfer { settings, words }) => transfer::run(settings, words),

@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use super::arguments::Arguments;
+use super::cluster;
 use super::colour::choose;
 use super::display::Format;
 use super::environment::Environment;
@@ -44,8 +45,20 @@ pub(super) enum Task {
         /// With which server, and how.
         request: Box<Request>,
     },
-    /// `certs`, with all words from that one on.
-    Certificates(Vec<OsString>),
+    /// `certs`.
+    Certificates {
+        /// The server whose certificate may be meant.
+        settings: Settings,
+        /// All words from that one on.
+        words: Vec<OsString>,
+    },
+    /// Those subcommands of `cluster` that have options of the client.
+    Cluster {
+        /// The server that is asked.
+        settings: Settings,
+        /// All words from that one on.
+        words: Vec<OsString>,
+    },
     /// `completions`, with all words from that one on.
     Completions(Vec<OsString>),
     /// `bench`.
@@ -90,7 +103,14 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>, environment: Envi
         return Err(usage_error(ErrorKind::UnknownArgument, &text));
     }
     match first.to_str() {
-        Some("certs") => Ok(Task::Certificates(arguments.command)),
+        Some("certs") => {
+            let settings = arguments.settings(environment)?;
+            Ok(Task::Certificates { settings, words: arguments.command })
+        }
+        Some("cluster") if cluster::is_own(&arguments.command) => {
+            let settings = arguments.settings(environment)?;
+            Ok(Task::Cluster { settings, words: arguments.command })
+        }
         Some("completions") => Ok(Task::Completions(arguments.command)),
         Some("watch") => {
             let chosen = live::read_watch(arguments.command.clone())?;
@@ -278,7 +298,11 @@ mod tests {
     #[test]
     fn certs_is_the_clients_own() {
         let words: Vec<OsString> = ["certs", "init", "--help"].map(OsString::from).into();
-        assert_eq!(parsed("certs init --help").expect("accepted"), Task::Certificates(words));
+        let Ok(Task::Certificates { words: given, .. }) = parsed("certs init --help") else { panic!("not certs") };
+        assert_eq!(given, words);
+        let Ok(Task::Cluster { settings, .. }) = parsed("-p 7711 cluster invite") else { panic!("not an invitation") };
+        assert_eq!(settings.address(), "127.0.0.1:7711");
+        assert_eq!(request("cluster nodes").command.len(), 2);
     }
 
     #[test]

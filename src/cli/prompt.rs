@@ -270,7 +270,7 @@ fn history_file() -> Option<PathBuf> {
     Some(path).filter(|path| !path.as_os_str().is_empty() && path != "/dev/null")
 }
 
-/// Whether the line has a password in it, or may have.
+/// Whether the line has a password in it, or a token, or may have.
 fn has_password(line: &str) -> bool {
     // Quotes are taken off roughly: a line that does not split is not run, but was typed.
     let bare = line.replace(['"', '\''], "").to_ascii_lowercase();
@@ -280,6 +280,7 @@ fn has_password(line: &str) -> bool {
         Some("hello" | "migrate") => words.any(|word| word.starts_with("auth")),
         Some("config") => words.next() == Some("set"),
         Some("acl") => words.next() == Some("setuser"),
+        Some("cluster") => words.next() == Some("join"),
         _ => false,
     }
 }
@@ -347,6 +348,7 @@ mod tests {
             "HELLO 3 SETNAME x AUTH a b",
             "config set requirepass x",
             "acl setuser x >y",
+            "CLUSTER JOIN discnt1-abc",
         ] {
             assert!(has_password(line), "{line}");
         }

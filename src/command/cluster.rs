@@ -4,6 +4,7 @@ use super::call::{Call, bulk, shown};
 use super::environment::figure;
 use super::error::CommandError;
 use super::help;
+use super::joining;
 use super::keyspace::parse_integer;
 use super::outcome::{ClusterRequest, Outcome};
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group};
@@ -11,6 +12,7 @@ use super::values::{is_consistent, is_reachable};
 use crate::base::{Moment, NodeId};
 use crate::node::{ClusterView, LinkView, MemberView, RepairView};
 use crate::resp::Reply;
+use crate::wire::{ProtocolVersions, SOFTWARE_VERSION};
 use std::fmt::Write;
 
 /// The longest host name that the domain name system has.
@@ -35,11 +37,11 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
     subcommands: &[
         CommandSpecification {
             name: "forget",
-            summary: "Keeps a node out of the cluster until it is met again; its counts stay",
-            arity: 3,
+            summary: "Keeps a node out of the cluster until it is met again, or for good; its counts stay",
+            arity: -3,
             complexity: "O(1), answered when it is on disk here; the other members hear of it from this one",
-            arguments: &[Argument::new("node-id", ArgumentKind::Text)],
-            replies: "OK, also where the node is there and counting: it is told, its link is closed, and it goes on by itself. One node is enough to ask: it tells all members, and those that are away when they are back. CLUSTER MEET lets the node in again, from either side. A node that is not known, or is this node itself, is an error.",
+            arguments: &[Argument::new("node-id", ArgumentKind::Text), Argument::word("ban", "BAN").optional()],
+            replies: "OK, also where the node is there and counting: it is told, its link is closed, and it goes on by itself. One node is enough to ask: it tells all members, and those that are away when they are back. CLUSTER MEET lets the node in again, from either side. A node that is not known, or is this node itself, is an error. With BAN its key is barred for good, on every member and across restarts: no handshake gets through with it, CLUSTER MEET does not let it in, and nothing takes that back. Any id but this node's own may be banned. The machine joins again with a new key: with an empty data directory and a new token.",
             handler: forget,
             ..CHANGING
         },
@@ -56,6 +58,9 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
             },
             ..SUBCOMMAND
         },
+        joining::INVITATIONS,
+        joining::INVITE,
+        joining::JOIN,
         CommandSpecification {
             name: "meet",
             summary: "Joins this node's cluster with that of another node",
@@ -75,7 +80,7 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
             name: "nodes",
             summary: "Lists the nodes that this node knows",
             complexity: "O(N) for N nodes",
-            replies: "A line for each node, this one first: id, host:port@meshport, flags, -, 0, when it was last heard (Unix time in milliseconds, 0 for never and for this node), its incarnation, connected or disconnected, and for a linked node rtt= with the round trip in microseconds. Flags are myself, fail?, fail, handshake, noaddr and noflags.",
+            replies: "A line for each node, this one first: id, host:port@meshport, flags, -, 0, when it was last heard (Unix time in milliseconds, 0 for never and for this node), its incarnation, connected or disconnected, for a linked node rtt= with the round trip in microseconds, and protocol= and software=: the version of the protocol that is spoken with it and the version of its program (of this node all versions that it speaks). Flags are myself, fail?, fail, handshake, noaddr, incompatible (it speaks no version of the protocol that this node does) and noflags.",
             handler: |call| {
                 let view = call.environment.cluster.view();
                 let lines = view.members.iter().map(|member| describe(member, call.now));
@@ -95,17 +100,23 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
             handler: reset,
             ..CHANGING
         },
+        joining::ROTATE,
+        joining::UNINVITE,
     ],
     ..SUBCOMMAND
 };
 
 fn meet(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
-    let (host, port) = (call.argument(2), call.argument(3));
+    let (host, port) = parse_address(call.argument(2), call.argument(3))?;
+    Ok(ClusterRequest::Meet { host, port }.into())
+}
+
+pub(super) fn parse_address(host: &[u8], port: &[u8]) -> Result<(String, u16), CommandError> {
     let refuse = |expected| CommandError::NodeAddress { host: shown(host), port: shown(port), expected };
     let port = parse_integer(port).and_then(|port| u16::try_from(port).ok());
     let port = port.filter(|port| *port != 0).ok_or_else(|| refuse("a port is a number from 1 to 65535"))?;
     let host = parse_host(host).ok_or_else(|| refuse("a host is an address or a host name"))?;
-    Ok(ClusterRequest::Meet { host, port }.into())
+    Ok((host, port))
 }
 
 /// An address or a name, without the brackets that an IPv6 address may come in.
@@ -122,7 +133,12 @@ fn forget(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let text = call.argument(2);
     let node = std::str::from_utf8(text).ok().and_then(|text| text.parse::<NodeId>().ok());
     let node = node.ok_or_else(|| CommandError::NodeId(shown(text)))?;
-    Ok(ClusterRequest::Forget { node }.into())
+    let ban = match (call.arguments.get(3), call.arguments.len()) {
+        (None, _) => false,
+        (Some(word), 4) if word.eq_ignore_ascii_case(b"BAN") => true,
+        _ => return Err(CommandError::Syntax),
+    };
+    Ok(ClusterRequest::Forget { node, ban }.into())
 }
 
 fn reset(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
@@ -192,7 +208,7 @@ fn describe(member: &MemberView, now: Moment) -> String {
     let connected = member.myself || member.link == LinkView::Linked;
     let round_trip = member.round_trip.filter(|_| connected && !member.myself);
     format!(
-        "{} {host}:{}@{} {} - 0 {heard} {} {}{}\n",
+        "{} {host}:{}@{} {} - 0 {heard} {} {}{}{}\n",
         member.id,
         member.client_port,
         member.mesh_port,
@@ -200,7 +216,20 @@ fn describe(member: &MemberView, now: Moment) -> String {
         member.incarnation.map_or(0, |incarnation| incarnation.0),
         if connected { "connected" } else { "disconnected" },
         round_trip.map_or_else(String::new, |time| format!(" rtt={}", time.as_micros())),
+        spoken(member),
     )
+}
+
+/// Which version of the protocol is spoken with the member, and which program it runs; of this node, all that it speaks.
+fn spoken(member: &MemberView) -> String {
+    match &member.protocol {
+        _ if member.myself => format!(" protocol={} software={SOFTWARE_VERSION}", ProtocolVersions::SPOKEN),
+        Some(protocol) => {
+            let software = if protocol.software.is_empty() { "unknown" } else { &protocol.software };
+            format!(" protocol={} software={software}", protocol.version)
+        }
+        None => String::new(),
+    }
 }
 
 fn flags(member: &MemberView) -> String {
@@ -210,6 +239,7 @@ fn flags(member: &MemberView) -> String {
         (member.failed, "fail"),
         (member.link == LinkView::Handshake, "handshake"),
         (member.host.is_empty(), "noaddr"),
+        (member.is_incompatible, "incompatible"),
     ]
     .into_iter()
     .filter_map(|(set, name)| set.then_some(name))
@@ -223,6 +253,7 @@ mod tests {
     use super::super::testing::{Bench, member};
     use super::*;
     use crate::base::Incarnation;
+    use crate::wire::{LinkProtocol, ProtocolVersion};
     use std::sync::atomic::Ordering;
     use std::time::Duration;
 
@@ -262,7 +293,15 @@ mod tests {
         let mut bench = Bench::new();
         let node = NodeId::new([0xab; 20]);
         for text in [node.to_string(), node.to_string().to_uppercase()] {
-            assert_eq!(bench.request(&format!("cluster forget {text}")), ClusterRequest::Forget { node });
+            assert_eq!(bench.request(&format!("cluster forget {text}")), ClusterRequest::Forget { node, ban: false });
+            assert_eq!(
+                bench.request(&format!("cluster forget {text} ban")),
+                ClusterRequest::Forget { node, ban: true }
+            );
+            assert_eq!(
+                bench.run(&format!("cluster forget {text} all")),
+                "-ERR syntax error ('cluster|forget' command)"
+            );
         }
         for text in ["abc", &"g".repeat(40), &"a".repeat(41)] {
             let error = bench.run(&format!("cluster forget {text}"));
@@ -301,16 +340,26 @@ mod tests {
         members[1].last_heard = Some(bench.now.monotonic.before(Duration::from_millis(23)));
         members[2].link = LinkView::Handshake;
         members[2].host.clear();
+        let protocol =
+            |version, software: &str| LinkProtocol { version: ProtocolVersion(version), software: software.into() };
+        (members[1].protocol, members[2].protocol) = (Some(protocol(2, "0.9.1")), Some(protocol(1, "")));
+        members[3].is_incompatible = true;
         (members[3].suspected, members[3].link) = (true, LinkView::Unlinked);
         members[4].failed = true;
         members[4].host = "::1".to_owned();
         let ids: Vec<String> = members.iter().map(|m| m.id.to_string()).collect();
         bench.environment.cluster.publish(ClusterView { members, ..ClusterView::default() });
         let expected = [
-            format!("{} 10.0.0.1:7711@8811 myself - 0 0 3 connected\n", ids[0]),
-            format!("{} 10.0.0.2:7712@8812 noflags - 0 1700000000100 0 connected rtt=312\n", ids[1]),
-            format!("{} :7713@8813 handshake,noaddr - 0 0 0 disconnected\n", ids[2]),
-            format!("{} 10.0.0.4:7714@8814 fail? - 0 0 0 disconnected\n", ids[3]),
+            format!(
+                "{} 10.0.0.1:7711@8811 myself - 0 0 3 connected protocol=1-2 software={SOFTWARE_VERSION}\n",
+                ids[0]
+            ),
+            format!(
+                "{} 10.0.0.2:7712@8812 noflags - 0 1700000000100 0 connected rtt=312 protocol=2 software=0.9.1\n",
+                ids[1]
+            ),
+            format!("{} :7713@8813 handshake,noaddr - 0 0 0 disconnected protocol=1 software=unknown\n", ids[2]),
+            format!("{} 10.0.0.4:7714@8814 fail?,incompatible - 0 0 0 disconnected\n", ids[3]),
             format!("{} [::1]:7715@8815 fail - 0 0 0 connected\n", ids[4]),
         ];
         assert_eq!(bench.text("cluster nodes"), expected.concat());
@@ -318,7 +367,7 @@ mod tests {
         let traffic = &bench.environment.cluster.traffic;
         traffic.datagrams_sent.store(5, Ordering::Relaxed);
         traffic.messages_sent.store(2, Ordering::Relaxed);
-        traffic.kinds.count_sent(&crate::wire::Message::encode_pull(&[]));
+        traffic.kinds.count_sent(Some(crate::wire::MessageKind::Pull), 5);
         traffic.kinds.count_received(&crate::wire::encode_membership(b"x"));
         traffic.kinds.count_received(b"of no kind");
         let info = bench.text("cluster info");

@@ -5,6 +5,7 @@ use super::environment::figure;
 use super::info::put;
 use super::values::is_reachable;
 use crate::node::LinkView;
+use crate::wire::ProtocolVersions;
 use std::fmt::Write;
 
 pub(super) fn mesh(call: &Call<'_>, text: &mut String) {
@@ -12,7 +13,16 @@ pub(super) fn mesh(call: &Call<'_>, text: &mut String) {
     let view = cluster.view();
     let traffic = &cluster.traffic;
     let linked = view.members.iter().filter(|m| m.link == LinkView::Linked);
-    put(text, &[("mesh_links", &linked.count())]);
+    put(text, &[("mesh_links", &linked.count()), ("mesh_protocol", &ProtocolVersions::SPOKEN)]);
+    put(text, &[("mesh_incompatible_nodes", &view.members.iter().filter(|m| m.is_incompatible).count())]);
+    for (name, end) in [
+        ("mesh_certificate_days_left", figure(&cluster.certificate_ends)),
+        ("mesh_authority_days_left", figure(&cluster.authorities_end)),
+    ] {
+        if end > 0 {
+            put(text, &[(name, &(end.saturating_sub(call.now.wall.0 / 1000) / 86_400))]);
+        }
+    }
     for (name, value) in [
         ("mesh_datagrams_sent", &traffic.datagrams_sent),
         ("mesh_datagrams_received", &traffic.datagrams_received),
@@ -24,6 +34,8 @@ pub(super) fn mesh(call: &Call<'_>, text: &mut String) {
         ("mesh_repair_bytes_sent", &traffic.repair_bytes_sent),
         ("mesh_messages_sent", &traffic.messages_sent),
         ("mesh_messages_received", &traffic.messages_received),
+        ("mesh_messages_refused", &traffic.messages_refused),
+        ("mesh_parts_passed_over", &traffic.parts_passed_over),
     ] {
         put(text, &[(name, &figure(value))]);
     }
@@ -44,8 +56,12 @@ pub(super) fn mesh(call: &Call<'_>, text: &mut String) {
         let round_trip = member.round_trip.map_or(0, |time| time.as_micros());
         let _ = write!(
             text,
-            "peer{number}:id={},host={},port={},state={state},rtt_usec={round_trip}\r\n",
-            member.id, member.host, member.mesh_port
+            "peer{number}:id={},host={},port={},state={state},rtt_usec={round_trip},protocol={},software={}\r\n",
+            member.id,
+            member.host,
+            member.mesh_port,
+            member.protocol.as_ref().map_or(0, |protocol| protocol.version.0),
+            member.protocol.as_ref().map_or("", |protocol| &protocol.software),
         );
     }
 }

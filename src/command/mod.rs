@@ -37,6 +37,7 @@ mod info_commands;
 mod info_counters;
 mod interruption;
 mod introspection;
+mod joining;
 mod keyspace;
 mod latency;
 mod latency_monitor;
@@ -91,8 +92,8 @@ pub use live::LiveNumber;
 pub use monitor::{MonitorTooSlow, Monitors};
 pub use observation::Observation;
 pub use outcome::{
-    Acknowledged, AcknowledgementRequest, BACKGROUND_SAVE_STARTED, ClusterRequest, Outcome, Pending, Shutdown,
-    StorageRequest, answer, unblocked,
+    Acknowledged, AcknowledgementRequest, BACKGROUND_SAVE_STARTED, ClusterRequest, IdentityRequest, Outcome, Pending,
+    Secret, Shutdown, StorageRequest, answer, answer_with_text, unblocked,
 };
 pub use patience::{Dismissal, OutputLimit, Patience};
 pub use pause::Pause;

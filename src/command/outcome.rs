@@ -5,6 +5,7 @@ use super::error::CommandError;
 use super::flushing::FlushRequest;
 use crate::base::NodeId;
 use crate::resp::{ErrorReply, Reply};
+use std::fmt;
 use std::time::Duration;
 
 /// What the connection does after a request was executed.
@@ -32,6 +33,12 @@ impl From<ClusterRequest> for Outcome {
     }
 }
 
+impl From<IdentityRequest> for Outcome {
+    fn from(request: IdentityRequest) -> Self {
+        Self::Wait(Pending::Identity(request))
+    }
+}
+
 impl From<StorageRequest> for Outcome {
     fn from(request: StorageRequest) -> Self {
         Self::Wait(Pending::Storage(request))
@@ -43,6 +50,8 @@ impl From<StorageRequest> for Outcome {
 pub enum Pending {
     /// A change of the cluster; [`answer`] makes the reply.
     Cluster(ClusterRequest),
+    /// Something about certificates and who may join; [`answer_with_text`] makes the reply.
+    Identity(IdentityRequest),
     /// Something to write, or the end of the server; [`answer`] makes the reply of what failed.
     Storage(StorageRequest),
     /// Others, or the disk, are to have what was counted; [`AcknowledgementRequest::reply`] makes the reply.
@@ -71,6 +80,8 @@ pub enum ClusterRequest {
     Forget {
         /// Who.
         node: NodeId,
+        /// For good, whoever meets it.
+        ban: bool,
     },
     /// Leave the cluster and forget its members; all counters stay.
     Reset {
@@ -79,6 +90,61 @@ pub enum ClusterRequest {
     },
     /// Write down that what the node holds is told, as a backup of it is.
     BeginBackup,
+}
+
+/// Something about certificates and who may join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityRequest {
+    /// Make a token with which machines join.
+    Invite {
+        /// How many.
+        uses: u32,
+        /// For how long.
+        lifetime: Duration,
+        /// Where this node is reached, if its operator says so: host and UDP port.
+        address: Option<(String, u16)>,
+    },
+    /// List the invitations that can be used.
+    Invitations,
+    /// Take back those whose name begins like this.
+    Uninvite {
+        /// In lower case, and not empty.
+        name: String,
+    },
+    /// Join the cluster that a token is of.
+    Join {
+        /// The token.
+        token: Secret,
+    },
+    /// Have the node's certificate made anew.
+    Rotate,
+    /// Have the cluster's authority made anew.
+    RotateAuthority,
+    /// Read the files with certificates again.
+    Reread,
+}
+
+/// A text that is not for logs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(redacted)")
+    }
 }
 
 /// Something to write, or the end of the server.
@@ -153,6 +219,14 @@ pub fn unblocked() -> Reply {
 pub fn answer(result: Result<(), String>) -> Reply {
     match result {
         Ok(()) => Reply::Simple("OK"),
+        Err(text) => Reply::Error(ErrorReply::new(format!("ERR {text}"))),
+    }
+}
+
+/// The reply to a request that had to wait and is answered in words, or the error's text after `ERR`.
+pub fn answer_with_text(result: Result<String, String>) -> Reply {
+    match result {
+        Ok(text) => Reply::Bulk(text.into_bytes()),
         Err(text) => Reply::Error(ErrorReply::new(format!("ERR {text}"))),
     }
 }

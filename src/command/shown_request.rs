@@ -54,11 +54,12 @@ pub(super) fn arguments_to_show<'a>(
     })
 }
 
-/// Which arguments hold a password.
+/// Which arguments hold a password or the like.
 fn hidden_from(found: Found, arguments: Arguments<'_>) -> Option<(usize, usize)> {
     match (found.container.map(|container| container.name), found.specification.name) {
         (None, "auth") => Some((1, arguments.len())),
         (None, "hello") => hidden_from_hello(arguments),
+        (Some("cluster"), "join") => Some((2, arguments.len())),
         // Which of the settings is a secret is not worth finding out.
         (Some("config"), "set") => Some((3, arguments.len())),
         // Rules hold passwords, and a name that is forgotten makes a rule of what follows.
@@ -143,6 +144,8 @@ mod tests {
             ("HELLO 3 AUTH me setname secret x", "HELLO 3 AUTH (redacted) (redacted) (redacted) (redacted)"),
             ("HELLO 3 ATUH me secret", "HELLO 3 (redacted) (redacted) (redacted)"),
             ("HELLO AUTH me secret", "HELLO AUTH (redacted) (redacted)"),
+            ("CLUSTER JOIN discnt1-abc", "CLUSTER JOIN (redacted)"),
+            ("CLUSTER FORGET abc", "CLUSTER FORGET abc"),
         ] {
             assert_eq!(shown(line).join(" "), expected);
         }

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +18,8 @@ Examples:
       Any setting of the configuration file, from the command line.
   discnt-server --set storage.durability=always
       A node that answers an increment when it is on disk.
+  discnt-server --config /etc/discnt/discnt.toml join discnt1-AQAAAABqu...
+      Makes the data directory that of a node of the cluster whose member printed this token; starts nothing.
   DISCNT_RESP__PASSWORD=secret discnt-server --print-config
       Any setting from the environment, and what is in effect with where each value came from.
 
@@ -31,23 +33,23 @@ what comes later wins. --set wins over the other flags.";
 #[command(name = "discnt-server", version, max_term_width = 110, after_help = EXAMPLES)]
 pub struct Arguments {
     /// Read settings from this TOML file. Without it no file is read; the service passes /etc/discnt/discnt.toml
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
     /// TCP port for clients and UDP port for other nodes: resp.port and mesh.port; 0 lets the system choose
-    #[arg(long, value_name = "N")]
+    #[arg(long, global = true, value_name = "N")]
     pub port: Option<u16>,
 
     /// IP address to listen on, for clients and for other nodes: resp.bind and mesh.bind
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, global = true, value_name = "ADDR")]
     pub bind: Option<String>,
 
     /// Where this node keeps its key and what it remembers: storage.data_dir [default: ./discnt-data/PORT]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
-    /// Where the development authority is kept: mesh.certs_dir [default: ./certs/dev]
-    #[arg(long, value_name = "DIR")]
+    /// Where the authority of the node's own making is kept: mesh.certs_dir [default: ./certs/dev]
+    #[arg(long, global = true, value_name = "DIR")]
     pub certs_dir: Option<PathBuf>,
 
     /// Begin with the counters of a backup that `discnt-cli backup` made; the data directory must have none
@@ -55,7 +57,7 @@ pub struct Arguments {
     pub restore: Option<PathBuf>,
 
     /// Set any key of the configuration; may be repeated
-    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
     pub settings: Vec<String>,
 
     /// Say whether the configuration is valid, then exit: 0 if it is, 1 if not
@@ -70,6 +72,25 @@ pub struct Arguments {
     /// Print the configuration in effect as TOML, with where each value came from, then exit
     #[arg(long, conflicts_with = "check_config")]
     pub print_config: bool,
+
+    /// What to do instead of starting a server
+    #[command(subcommand)]
+    pub action: Option<Action>,
+}
+
+/// What the program does instead of starting a server.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Action {
+    /// Have this node's key certified by a cluster, with a token that `discnt-cli cluster invite` printed on a member. The
+    /// node meets the cluster when the server is started. One that runs joins with `discnt-cli cluster join`
+    Join {
+        /// The token; others of this machine see it in the list of processes, so rather use --token-file
+        #[arg(value_name = "TOKEN", required_unless_present = "token_file", conflicts_with = "token_file")]
+        token: Option<String>,
+        /// Read the token from a file; - is the standard input
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+    },
 }
 
 #[cfg(test)]
@@ -103,6 +124,20 @@ mod tests {
         assert_eq!(arguments.certs_dir, Some(PathBuf::from("c")));
         assert_eq!(arguments.settings, ["log.level=debug", "resp.threads=2"]);
         assert!(arguments.repair);
+    }
+
+    #[test]
+    fn flags_may_follow_what_is_to_be_done() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
+        let arguments = parse("discnt-server --port 7711 join discnt1-abc --data-dir d").expect("accepted");
+        assert_eq!((arguments.port, arguments.data_dir), (Some(7711), Some(PathBuf::from("d"))));
+        let join = Action::Join { token: Some("discnt1-abc".to_owned()), token_file: None };
+        assert_eq!(arguments.action, Some(join));
+        let arguments = parse("discnt-server join --token-file -").expect("accepted");
+        assert_eq!(arguments.action, Some(Action::Join { token: None, token_file: Some(PathBuf::from("-")) }));
+        for line in ["discnt-server join", "discnt-server join a --token-file b", "discnt-server what"] {
+            assert_eq!(parse(line).expect_err("refused").exit_code(), 2, "{line}");
+        }
     }
 
     #[test]

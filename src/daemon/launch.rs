@@ -6,13 +6,15 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::{Arguments, LoadedConfiguration, door};
+use super::{Action, Arguments, LoadedConfiguration, TokenSource, door};
 
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Launch {
     /// A server with this configuration.
     Serve(Box<LoadedConfiguration>),
+    /// A cluster to join, with a token from there.
+    Join(Box<LoadedConfiguration>, TokenSource),
     /// A repair of what is on disk.
     Repair(Box<LoadedConfiguration>),
     /// Nothing more: what was asked for was printed, or the configuration was refused and the reason was printed.
@@ -54,5 +56,11 @@ pub fn prepare(
         return Ok(Launch::Done(ExitCode::SUCCESS));
     }
     let loaded = Box::new(loaded);
+    if let Some(Action::Join { token, token_file }) = &arguments.action {
+        // One of the two is there, as the command line wants it.
+        let word = || TokenSource::Word(token.clone().unwrap_or_default());
+        let source = token_file.clone().map_or_else(word, TokenSource::File);
+        return Ok(Launch::Join(loaded, source));
+    }
     Ok(if arguments.repair { Launch::Repair(loaded) } else { Launch::Serve(loaded) })
 }

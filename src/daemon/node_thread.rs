@@ -48,6 +48,9 @@ impl NodeThread {
         let NodeParts { configuration, opened, directory, members, clock, calls, socket } = parts;
         let wake = Arc::new(Notify::new());
         let settings = node_settings(configuration, opened, &directory, members, beginning, &wake)?;
+        // Before the first packet is answered.
+        let banned = settings.admissions.iter().filter(|admission| admission.banned);
+        let banned = banned.map(|admission| admission.node).collect();
         let node = Node::new(settings, clock.monotonic())?;
         let (table, state) = (node.table(), node.state());
         let keeper =
@@ -72,11 +75,24 @@ impl NodeThread {
                         return LastCommit::Left;
                     }
                 };
+                mesh.set_banned(banned);
                 drop(ready.send(Ok(())));
-                let disk = Some(disk);
                 let pulse = manager::pulse();
-                let parts =
-                    DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper, disk, pulse };
+                let (disk, identity) = (Some(disk), Some(identity));
+                let parts = DriverParts {
+                    node,
+                    mesh,
+                    events,
+                    calls,
+                    wake,
+                    clock,
+                    directory,
+                    mesh_config,
+                    identity,
+                    keeper,
+                    disk,
+                    pulse,
+                };
                 Driver::new(parts).run(stopped).await
             })
         };

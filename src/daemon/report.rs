@@ -19,6 +19,13 @@ pub enum Authority {
         /// Whether this start made it.
         made_now: bool,
     },
+    /// The cluster's, which the node has joined with a token or seen replaced.
+    Joined {
+        /// The authorities that are trusted.
+        certificates: PathBuf,
+        /// Whether this node holds the key of one.
+        issues: bool,
+    },
     /// The files of `[mesh] ca_cert`, `cert` and `key`.
     Given {
         /// The node's certificate.
@@ -112,10 +119,13 @@ impl fmt::Display for StartReport {
         match &self.authority {
             Authority::Development { directory, made_now } => {
                 let made = if *made_now { ", made just now" } else { "" };
-                line(
-                    "certificates",
-                    format!("{} (DEVELOPMENT authority{made}: not for production)", directory.display()),
-                )?;
+                let what = "whoever has its ca.key makes nodes; others join with `discnt-cli cluster invite`";
+                line("certificates", format!("{} (own authority{made}: {what})", directory.display()))?;
+            }
+            Authority::Joined { certificates, issues } => {
+                let what =
+                    if *issues { "the cluster's authority, whose key is here" } else { "the cluster's authority" };
+                line("certificates", format!("{} ({what})", certificates.display()))?;
             }
             Authority::Given { certificate } => line("certificates", certificate.display().to_string())?,
         }
@@ -189,7 +199,7 @@ mesh         127.0.0.1:7711 (UDP)
 members      none yet; to join another node: CLUSTER MEET host port
 data         ./discnt-data/7711
 counters     none on disk yet; durability everysec, a crash loses at most the last second
-certificates ./certs/dev (DEVELOPMENT authority, made just now: not for production)
+certificates ./certs/dev (own authority, made just now: whoever has its ca.key makes nodes; others join with `discnt-cli cluster invite`)
 connect      discnt-cli -p 7711
 ";
         assert_eq!(report().to_string(), golden);

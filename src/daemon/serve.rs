@@ -333,6 +333,9 @@ fn start_report(
             IdentitySource::Development { directory, made_now } => {
                 Authority::Development { directory: directory.clone(), made_now: *made_now }
             }
+            IdentitySource::Joined { authorities, issues } => {
+                Authority::Joined { certificates: authorities.clone(), issues: *issues }
+            }
             IdentitySource::Configured(files) => Authority::Given { certificate: files.cert.clone() },
         },
         password_is_set: !door.access.lets_everyone_in(),

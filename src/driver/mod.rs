@@ -3,6 +3,7 @@
 //! One loop on the mesh's own current-thread runtime owns the node. It decides nothing: what is to be done comes
 //! out of the node, and what happens goes into it.
 
+mod certificates;
 mod clock;
 mod confirming;
 mod disk;
@@ -12,6 +13,7 @@ mod pulse;
 mod run;
 mod translating;
 
+pub use certificates::IdentityCall;
 pub use clock::Clock;
 pub use disk::{DiskParts, LastCommit};
 pub use keeper::Keeper;

@@ -68,7 +68,7 @@ fn update(figures: &ProcessFigures) {
     if figures.machine_bytes.load(Ordering::Relaxed) == 0 {
         // Not out of /proc/meminfo, which a service may be kept from.
         let system = rustix::system::sysinfo();
-        let bytes = u64::from(system.totalram).saturating_mul(u64::from(system.mem_unit));
+        let bytes = system.totalram.saturating_mul(system.mem_unit.into());
         figures.machine_bytes.store(bytes, Ordering::Relaxed);
     }
 }

@@ -1,5 +1,6 @@
 //! The loop: what the mesh, the clients and the clock say goes into the node, what the node wants is carried out.
 
+use super::certificates::{Care, IdentityCall, banned};
 use super::clock::Clock;
 use super::confirming::Confirmations;
 use super::disk::{Disk, DiskParts, FromDisk, LastCommit};
@@ -8,7 +9,9 @@ use super::pulse::Pulse;
 use super::translating::{close_reason, link_end, tell};
 use crate::base::NodeId;
 use crate::command::{AcknowledgementRequest, ClusterRequest};
-use crate::mesh::{CloseReason, Config as MeshConfig, DialId, Identity, Mesh, MeshEvent, MessageTicket, SendError};
+use crate::mesh::{
+    CloseReason, Config as MeshConfig, DialError, DialId, Identity, Mesh, MeshEvent, MessageTicket, SendError,
+};
 use crate::node::{DialNumber, Input, Node, Output, RequestNumber};
 use crate::storage::{DataDirectory, KeptOut};
 use std::collections::HashMap;
@@ -25,6 +28,9 @@ const LONGEST_TURN: Duration = Duration::from_millis(2);
 const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
 /// Strangers that are told of in the log each second; the rest is only counted.
 const REFUSALS_TOLD_A_SECOND: u32 = 5;
+
+/// Members that those who join are told of.
+const MEMBERS_TOLD: usize = 8;
 
 /// A request of a client that the node answers later.
 #[derive(Debug)]
@@ -51,6 +57,8 @@ pub enum NodeCall {
     Change(ClusterCall),
     /// A question about the members.
     Acknowledgement(AcknowledgementCall),
+    /// Something about certificates and who may join.
+    Identity(IdentityCall),
 }
 
 /// What a driver is made of.
@@ -71,6 +79,8 @@ pub struct DriverParts {
     pub directory: Arc<DataDirectory>,
     /// For a new identity.
     pub mesh_config: MeshConfig,
+    /// The identity that the mesh has, if its certificate is to be looked after.
+    pub identity: Option<Identity>,
     /// Writes the members.
     pub keeper: Keeper,
     /// Writes the counters; none where nothing is ever on disk.
@@ -94,6 +104,9 @@ pub struct Driver {
     /// The id whose key takes the place of the old once the counters are on disk under it.
     renewed: Option<NodeId>,
     unsettled: Vec<Unsettled>,
+    care: Option<Care>,
+    /// What looking after certificates wants of the node.
+    own_calls: mpsc::Receiver<NodeCall>,
     next_figures: tokio::time::Instant,
     refusals: u32,
 }
@@ -102,7 +115,10 @@ impl Driver {
     /// A driver that is ready to run.
     pub fn new(mut parts: DriverParts) -> Self {
         let disk = Disk::new(parts.disk.take());
+        let (own, own_calls) = mpsc::channel(1);
         Self {
+            care: Care::begin(&parts, own),
+            own_calls,
             parts,
             disk,
             confirmations: Confirmations::default(),
@@ -119,6 +135,9 @@ impl Driver {
     /// Runs until `stop` is told or dropped, then says goodbye to the peers, writes what is to be written and closes the
     /// mesh.
     pub async fn run(mut self, mut stop: oneshot::Receiver<()>) -> LastCommit {
+        if let Some(care) = &self.care {
+            care.start();
+        }
         loop {
             // Here and nowhere else: whatever hangs in this loop, nobody is told that it is alive.
             if let Some(pulse) = &mut self.parts.pulse {
@@ -142,6 +161,7 @@ impl Driver {
                 _ = &mut stop => break,
                 Some(event) = self.parts.events.recv() => self.take_events(event),
                 Some(call) = self.parts.calls.recv() => self.take_call(call),
+                Some(call) = self.own_calls.recv() => self.take_call(call),
                 happened = self.disk.next() => self.take_from_disk(happened),
                 () = self.parts.wake.notified() => {}
                 () = tokio::time::sleep_until(deadline) => {}
@@ -215,10 +235,13 @@ impl Driver {
                     self.input(Input::Sent { to });
                 }
             }
-            MeshEvent::LinkUp { peer, address, dial } => {
+            MeshEvent::LinkUp { peer, address, dial, protocol } => {
                 let dial = dial.map(|dial| DialNumber(dial.0));
-                self.input(Input::LinkUp { peer, address: address.ip(), dial });
+                self.input(Input::LinkUp { peer, address: address.ip(), dial, protocol });
                 self.tell_figures(peer);
+                if let Some(care) = &self.care {
+                    care.linked(peer);
+                }
             }
             MeshEvent::LinkDown { peer, reason } => {
                 self.tickets.retain(|_, to| *to != peer);
@@ -228,7 +251,15 @@ impl Driver {
                 self.input(Input::AlreadyLinked { dial: DialNumber(dial.0), peer });
             }
             MeshEvent::DialFailed { dial, error } => {
-                self.input(Input::DialFailed { dial: DialNumber(dial.0), reason: error.to_string() });
+                let is_incompatible = matches!(error, DialError::Incompatible { .. });
+                let reason = error.to_string();
+                self.input(Input::DialFailed { dial: DialNumber(dial.0), reason, is_incompatible });
+            }
+            MeshEvent::Incompatible { peer, reason } => self.input(Input::Incompatible { peer, reason }),
+            MeshEvent::AuthoritiesChanged => {
+                if let Some(care) = &self.care {
+                    care.look_now();
+                }
             }
             MeshEvent::Refused { address, reason } => self.tell_refusal(address, &reason),
         }
@@ -268,11 +299,21 @@ impl Driver {
                 self.confirmations.begin(request, call, tokio::time::Instant::now());
                 return self.input(Input::Confirm { request });
             }
+            NodeCall::Identity(call) => {
+                if let Some(care) = &self.care {
+                    care.take(call);
+                }
+                return;
+            }
         };
         self.waiting.insert(request, call.answer);
         match call.request {
             ClusterRequest::Meet { host, port } => self.input(Input::Meet { request, host, port }),
-            ClusterRequest::Forget { node } => self.input(Input::Forget { request, node }),
+            ClusterRequest::Forget { node, ban } => {
+                let event = if ban { "node_banned" } else { "node_forgotten" };
+                tracing::info!(target: "audit", event, %node, "CLUSTER FORGET of {node}{}", if ban { ", with its key banned" } else { "" });
+                self.input(Input::Forget { request, node, ban });
+            }
             ClusterRequest::Reset { hard } => self.input(Input::Reset { request, hard }),
             ClusterRequest::BeginBackup => self.input(Input::BeginBackup { request }),
         }
@@ -294,8 +335,21 @@ impl Driver {
                 Output::Message { to, bytes, wants_sent } => self.send_message(to, bytes, wants_sent),
                 Output::Dial { dial, host, port } => self.parts.mesh.dial(DialId(dial.0), &host, port),
                 Output::Close { peer, cause } => self.parts.mesh.close(peer, close_reason(cause)),
-                Output::Remember(members) => self.parts.keeper.remember(members),
-                Output::KeepOut { barred, admissions } => self.parts.keeper.keep_out(KeptOut { barred, admissions }),
+                Output::Remember(members) => {
+                    self.parts.mesh.set_members(
+                        members
+                            .iter()
+                            .filter(|member| !member.host.is_empty())
+                            .take(MEMBERS_TOLD)
+                            .map(|member| (member.host.clone(), member.mesh_port))
+                            .collect(),
+                    );
+                    self.parts.keeper.remember(members);
+                }
+                Output::KeepOut { barred, admissions } => {
+                    self.parts.mesh.set_banned(banned(&admissions));
+                    self.parts.keeper.keep_out(KeptOut { barred, admissions });
+                }
                 Output::Answer { request, result } => {
                     if let Some(answer) = self.waiting.remove(&request) {
                         // An identity that a crash would take back is not answered for.
@@ -377,6 +431,9 @@ impl Driver {
         let incarnation = parts.directory.next_incarnation().map_err(|error| error.to_string())?;
         let opened = Identity::renew(&parts.mesh_config, parts.directory.path()).map_err(|error| error.to_string())?;
         parts.mesh.replace_identity(&opened.identity).map_err(|error| error.to_string())?;
+        if let Some(care) = &self.care {
+            care.replaced(&opened.identity);
+        }
         Ok((opened.identity.id, incarnation))
     }
 }

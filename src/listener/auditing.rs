@@ -10,7 +10,8 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
     pub(super) async fn change_cluster_for(&self, session: &command::Session, request: ClusterRequest) -> Reply {
         let noted = match &request {
             ClusterRequest::Meet { host, port } => Some((AuditEvent::MemberJoined, format!("{host}:{port}"))),
-            ClusterRequest::Forget { node } => Some((AuditEvent::MemberForgotten, node.to_string())),
+            ClusterRequest::Forget { node, ban: false } => Some((AuditEvent::MemberForgotten, node.to_string())),
+            ClusterRequest::Forget { node, ban: true } => Some((AuditEvent::MemberBanned, node.to_string())),
             ClusterRequest::Reset { hard } => {
                 let how = if *hard { "hard" } else { "soft" };
                 Some((AuditEvent::ClusterReset, how.to_owned()))

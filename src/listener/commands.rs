@@ -16,11 +16,11 @@ use super::users::{UserFile, access};
 use crate::base::Moment;
 use crate::command::{
     self, Acknowledged, AcknowledgementRequest, AuditEvent, BACKGROUND_SAVE_STARTED, Client, ClientAddress,
-    ClusterRequest, Entry, Environment, FlushRequest, Mark, Outcome, Pending, Shutdown, Stage, StorageRequest,
-    Unblocked,
+    ClusterRequest, Entry, Environment, FlushRequest, IdentityRequest, Mark, Outcome, Pending, Shutdown, Stage,
+    StorageRequest, Unblocked,
 };
 use crate::counter::Table;
-use crate::driver::{AcknowledgementCall, ClusterCall, NodeCall};
+use crate::driver::{AcknowledgementCall, ClusterCall, IdentityCall, NodeCall};
 use crate::node::ClusterState;
 use crate::resp::{Arguments, Protocol, Reply};
 
@@ -86,6 +86,22 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
             () = self.stopped() => Err("the node is stopping, and did not wait for the end of this".to_owned()),
         };
         command::answer(result)
+    }
+
+    async fn identify(&self, request: IdentityRequest) -> Reply {
+        let (answer, answered) = oneshot::channel();
+        let call = async {
+            match self.ways.node_calls.send(NodeCall::Identity(IdentityCall { request, answer })).await {
+                Ok(()) => answered.await.unwrap_or_else(|_| Err("the node is stopping".to_owned())),
+                Err(_) => Err("the node is stopping; nothing was changed".to_owned()),
+            }
+        };
+        let result = tokio::select! {
+            biased;
+            result = call => result,
+            () = self.stopped() => Err("the node is stopping, and did not wait for the end of this".to_owned()),
+        };
+        command::answer_with_text(result)
     }
 
     async fn store(&self, request: StorageRequest) -> Option<Reply> {
@@ -271,6 +287,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
         let _blocked = Blocked::begin(client);
         match pending {
             Pending::Cluster(request) => Some(self.change_cluster_for(session, request).await),
+            Pending::Identity(request) => Some(self.identify(request).await),
             Pending::Storage(request) => self.store(request).await,
             Pending::Acknowledgement(request) => {
                 let acknowledged = match client.wait_for(self.acknowledged(request)).await {

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use bytes::{Buf, BufMut};
 use foca::{Header, Member, Message, State};
+use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
 
 use super::MAX_GENERATION;
@@ -50,11 +51,28 @@ mod kind {
     pub(super) const TURN_UNDEAD: u8 = 9;
 }
 
-fn expect_array(input: &mut Decoder<'_>, len: u64, what: &'static str) -> Result<(), CodecError> {
-    match input.array()? {
-        Some(given) if given == len => Ok(()),
-        _ => Err(CodecError::Shape(what)),
+/// Reads an array of at least `least` parts. What a later version has put behind those is passed over.
+fn read_array<T>(
+    input: &mut Decoder<'_>,
+    least: u64,
+    what: &'static str,
+    read: impl FnOnce(&mut Decoder<'_>) -> Result<T, CodecError>,
+) -> Result<T, CodecError> {
+    let given = input.array()?.filter(|given| *given >= least).ok_or(CodecError::Shape(what))?;
+    let value = read(input)?;
+    pass_over(input, given - least, what)?;
+    Ok(value)
+}
+
+fn pass_over(input: &mut Decoder<'_>, parts: u64, what: &'static str) -> Result<(), CodecError> {
+    // The number is a claim; the loop ends where the bytes do.
+    for _ in 0..parts {
+        if matches!(input.datatype()?, Type::Break) {
+            return Err(CodecError::Shape(what));
+        }
+        input.skip()?;
     }
+    Ok(())
 }
 
 fn encode_announced(announced: &Announced, out: &mut Bytes<'_>) -> Result<(), CodecError> {
@@ -70,7 +88,10 @@ fn encode_announced(announced: &Announced, out: &mut Bytes<'_>) -> Result<(), Co
 }
 
 fn decode_announced(input: &mut Decoder<'_>) -> Result<Announced, CodecError> {
-    expect_array(input, 6, "an identity of 6 parts")?;
+    read_array(input, 6, "an identity of 6 parts", decode_identity)
+}
+
+fn decode_identity(input: &mut Decoder<'_>) -> Result<Announced, CodecError> {
     let node = input.bytes()?.try_into().map_err(|_| CodecError::Shape("a node id of 20 bytes"))?;
     let generation = input.u64()?;
     if generation > MAX_GENERATION {
@@ -104,16 +125,17 @@ fn encode_member(member: &Member<Announced>, out: &mut Bytes<'_>) -> Result<(), 
 }
 
 pub(super) fn decode_member(input: &mut Decoder<'_>) -> Result<Member<Announced>, CodecError> {
-    expect_array(input, 3, "a member of 3 parts")?;
-    let announced = decode_announced(input)?;
-    let incarnation = input.u16()?;
-    let state = match input.u8()? {
-        0 => State::Alive,
-        1 => State::Suspect,
-        2 => State::Down,
-        _ => return Err(CodecError::Shape("a member's state")),
-    };
-    Ok(Member::new(announced, incarnation, state))
+    read_array(input, 3, "a member of 3 parts", |input| {
+        let announced = decode_announced(input)?;
+        let incarnation = input.u16()?;
+        let state = match input.u8()? {
+            0 => State::Alive,
+            1 => State::Suspect,
+            2 => State::Down,
+            _ => return Err(CodecError::Shape("a member's state")),
+        };
+        Ok(Member::new(announced, incarnation, state))
+    })
 }
 
 fn encode_message(message: &Message<Announced>, out: &mut Bytes<'_>) -> Result<(), CodecError> {
@@ -142,39 +164,46 @@ fn encode_message(message: &Message<Announced>, out: &mut Bytes<'_>) -> Result<(
 }
 
 fn decode_message(input: &mut Decoder<'_>) -> Result<Message<Announced>, CodecError> {
-    let Some(parts) = input.array()? else {
-        return Err(CodecError::Shape("a message of known length"));
-    };
+    const WHAT: &str = "a message of a known kind";
+    let parts = input.array()?.ok_or(CodecError::Shape("a message of known length"))?;
     let kind = input.u8()?;
-    Ok(match (kind, parts) {
-        (kind::PING, 2) => Message::Ping(input.u8()?),
-        (kind::ACK, 2) => Message::Ack(input.u8()?),
-        (kind::PING_REQUEST, 3) => {
+    let least = match kind {
+        kind::PING | kind::ACK => 2,
+        kind::PING_REQUEST..=kind::FORWARDED_ACK => 3,
+        _ => 1,
+    };
+    let further = parts.checked_sub(least).ok_or(CodecError::Shape(WHAT))?;
+    let message = match kind {
+        kind::PING => Message::Ping(input.u8()?),
+        kind::ACK => Message::Ack(input.u8()?),
+        kind::PING_REQUEST => {
             let probe_number = input.u8()?;
             let target = decode_announced(input)?;
             Message::PingReq { target, probe_number }
         }
-        (kind::INDIRECT_PING, 3) => {
+        kind::INDIRECT_PING => {
             let probe_number = input.u8()?;
             let origin = decode_announced(input)?;
             Message::IndirectPing { origin, probe_number }
         }
-        (kind::INDIRECT_ACK, 3) => {
+        kind::INDIRECT_ACK => {
             let probe_number = input.u8()?;
             let target = decode_announced(input)?;
             Message::IndirectAck { target, probe_number }
         }
-        (kind::FORWARDED_ACK, 3) => {
+        kind::FORWARDED_ACK => {
             let probe_number = input.u8()?;
             let origin = decode_announced(input)?;
             Message::ForwardedAck { origin, probe_number }
         }
-        (kind::ANNOUNCE, 1) => Message::Announce,
-        (kind::FEED, 1) => Message::Feed,
-        (kind::GOSSIP, 1) => Message::Gossip,
-        (kind::TURN_UNDEAD, 1) => Message::TurnUndead,
-        _ => return Err(CodecError::Shape("a message of a known kind")),
-    })
+        kind::ANNOUNCE => Message::Announce,
+        kind::FEED => Message::Feed,
+        kind::GOSSIP => Message::Gossip,
+        kind::TURN_UNDEAD => Message::TurnUndead,
+        _ => return Err(CodecError::Shape(WHAT)),
+    };
+    pass_over(input, further, WHAT)?;
+    Ok(message)
 }
 
 fn encode_header(header: &Header<Announced>, out: &mut Bytes<'_>) -> Result<(), CodecError> {
@@ -186,12 +215,13 @@ fn encode_header(header: &Header<Announced>, out: &mut Bytes<'_>) -> Result<(), 
 }
 
 pub(super) fn decode_header(input: &mut Decoder<'_>) -> Result<Header<Announced>, CodecError> {
-    expect_array(input, 4, "a header of 4 parts")?;
-    Ok(Header {
-        src: decode_announced(input)?,
-        src_incarnation: input.u16()?,
-        dst: decode_announced(input)?,
-        message: decode_message(input)?,
+    read_array(input, 4, "a header of 4 parts", |input| {
+        Ok(Header {
+            src: decode_announced(input)?,
+            src_incarnation: input.u16()?,
+            dst: decode_announced(input)?,
+            message: decode_message(input)?,
+        })
     })
 }
 

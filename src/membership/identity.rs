@@ -41,7 +41,7 @@ impl MemberIdentity {
 }
 
 /// Empty, or something that can be shown on one line of `CLUSTER NODES` and in a log without escaping.
-pub(super) fn is_host(text: &str) -> bool {
+pub fn is_host(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:_%[]".contains(&byte);
     text.len() <= MAX_HOST_BYTES && text.bytes().all(allowed)
 }

@@ -29,10 +29,10 @@ mod simulation;
 mod strategies;
 mod timers;
 
-pub use admission::{Admission, Admissions, MAX_ADMISSIONS};
+pub use admission::{Admission, Admissions, MAX_ADMISSIONS, MAX_BANNED};
 pub use config::Config;
 pub use error::MembershipError;
-pub use identity::{MAX_GENERATION, MAX_HOST_BYTES, MemberIdentity};
+pub use identity::{MAX_GENERATION, MAX_HOST_BYTES, MemberIdentity, is_host};
 pub use machine::Membership;
 pub use output::Output;
 pub use packet::MAX_PACKET_BYTES;

@@ -7,11 +7,12 @@ use super::certificate::{self, CertificateDetails, node_id_of_public_key};
 use super::error::IdentityError;
 use super::files::{self, Secrecy, io_error};
 use crate::base::NodeId;
+use crate::wire::OfferedAuthority;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PublicKeyData,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKey, PublicKeyData,
 };
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer};
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use time::{Duration, OffsetDateTime};
@@ -23,10 +24,17 @@ pub const AUTHORITY_KEY_FILE: &str = "ca.key";
 /// How long a development authority and its nodes' certificates are valid.
 pub const DEVELOPMENT_VALIDITY_DAYS: u32 = 3650;
 
+/// What vouches for an authority that took another's place, in its directory.
+pub(super) const VOUCHER_FILE: &str = "ca.voucher.crt";
+/// The certificate of the authority that was there before, whose nodes are still accepted.
+pub(super) const PREVIOUS_FILE: &str = "ca.previous.crt";
+/// An authority that is about to take the place of the one that is there.
+pub(super) const NEXT_CERTIFICATE_FILE: &str = "ca.crt.next";
+pub(super) const NEXT_KEY_FILE: &str = "ca.key.next";
 const LOCK_FILE: &str = ".lock";
 /// Certificates are valid from this long ago, for nodes whose clocks are behind.
 const CLOCK_ALLOWANCE: Duration = Duration::days(1);
-const DEVELOPMENT_NAME: &str = "discnt development authority";
+pub(super) const DEVELOPMENT_NAME: &str = "discnt development authority";
 
 /// An authority with its key.
 pub struct Authority {
@@ -34,6 +42,8 @@ pub struct Authority {
     certificate: CertificateDer<'static>,
     not_after: OffsetDateTime,
     key: KeyPair,
+    /// A certificate for its key from the authority before it: whoever trusts that one alone accepts its nodes, too.
+    voucher: Option<CertificateDer<'static>>,
 }
 
 /// What [`Authority::issue_to_files`] made.
@@ -70,6 +80,7 @@ pub fn make_authority(directory: &Path, name: &str, valid_days: u32) -> Result<A
 /// # Errors
 /// [`IdentityError`] when a file is missing or damaged, or the two do not belong together.
 pub fn load_authority(directory: &Path) -> Result<Authority, IdentityError> {
+    super::succession::finish_succession(directory)?;
     let certificate_path = directory.join(AUTHORITY_CERTIFICATE_FILE);
     let key_path = directory.join(AUTHORITY_KEY_FILE);
     let broken = |path: &Path, what: String| IdentityError::File {
@@ -97,7 +108,17 @@ pub fn load_authority(directory: &Path) -> Result<Authority, IdentityError> {
         let what = format!("it is not the key of {}", certificate_path.display());
         return Err(broken(&key_path, what));
     }
-    Ok(Authority { directory: directory.to_owned(), certificate, not_after: details.not_after, key })
+    let voucher = load_voucher(directory, details.node_id);
+    Ok(Authority { directory: directory.to_owned(), certificate, not_after: details.not_after, key, voucher })
+}
+
+/// What vouches for the authority, where it took another's place and that is still of use.
+fn load_voucher(directory: &Path, of: NodeId) -> Option<CertificateDer<'static>> {
+    let path = directory.join(VOUCHER_FILE);
+    let voucher = path.exists().then(|| certificate::read_certificates(&path).ok()).flatten()?.swap_remove(0);
+    let details = CertificateDetails::of(&voucher).ok()?;
+    let is_good = details.node_id == of && details.validity_problem(OffsetDateTime::now_utc()).is_none();
+    is_good.then_some(voucher)
 }
 
 /// Loads the authority of a directory, or makes it there for development. Any number of nodes may do this at
@@ -111,8 +132,9 @@ pub(super) fn load_or_make_development(directory: &Path) -> Result<(Authority, b
         return load_authority(directory).map(|authority| (authority, false));
     }
     files::make_directory(directory)?;
-    let _lock = lock(directory)?;
+    let lock = lock(directory)?;
     if certificate_path.exists() {
+        drop(lock);
         return load_authority(directory).map(|authority| (authority, false));
     }
     make_locked(directory, DEVELOPMENT_NAME, DEVELOPMENT_VALIDITY_DAYS).map(|authority| (authority, true))
@@ -125,13 +147,52 @@ fn make_locked(directory: &Path, name: &str, valid_days: u32) -> Result<Authorit
     let key = load_or_make_key(&key_path)?.0;
     let now = OffsetDateTime::now_utc();
     let not_after = now + Duration::days(i64::from(valid_days));
-    let mut params = parameters(&format!("{name} {}", short_id(&key)), now - CLOCK_ALLOWANCE, not_after);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let params = authority_parameters(name, &key, now - CLOCK_ALLOWANCE, not_after);
     let certificate = params.self_signed(&key).map_err(cannot_make("the authority's certificate"))?;
     let path = directory.join(AUTHORITY_CERTIFICATE_FILE);
     files::replace(&path, &certificate.pem(), Secrecy::Public)?;
-    Ok(Authority { directory: directory.to_owned(), certificate: certificate.der().clone(), not_after, key })
+    let certificate = certificate.der().clone();
+    Ok(Authority { directory: directory.to_owned(), certificate, not_after, key, voucher: None })
+}
+
+pub(super) fn authority_parameters(
+    name: &str,
+    key: &KeyPair,
+    from: OffsetDateTime,
+    until: OffsetDateTime,
+) -> CertificateParams {
+    let mut params = parameters(&format!("{name} {}", short_id(key)), from, until);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+/// A request for a certificate, whose sender has proven to have the key.
+pub(super) struct CertificateRequest(PublicKey);
+
+impl CertificateRequest {
+    /// Makes one (PKCS #10, as DER).
+    pub(super) fn make(key: &KeyPair) -> Result<Vec<u8>, IdentityError> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        let request = params.serialize_request(key).map_err(cannot_make("a request for a certificate"))?;
+        Ok(request.der().to_vec())
+    }
+
+    /// Reads one. Nothing but the key is taken from it.
+    pub(super) fn read(der: &[u8]) -> Result<Self, String> {
+        let request = CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(der));
+        let key = request.map_err(|error| format!("the request for a certificate is not right ({error})"))?.public_key;
+        if *PublicKeyData::algorithm(&key) != PKCS_ECDSA_P256_SHA256 {
+            return Err("a node's key is one of ECDSA with P-256".into());
+        }
+        Ok(Self(key))
+    }
+
+    /// The id of the node that has the key.
+    pub(super) fn node_id(&self) -> NodeId {
+        node_id_of_public_key(&self.0.subject_public_key_info())
+    }
 }
 
 impl Authority {
@@ -145,11 +206,45 @@ impl Authority {
         &self.certificate
     }
 
-    /// Issues a certificate for a key, as PEM. It ends with the authority's own at the latest.
+    /// When its certificate ends.
+    pub(super) const fn not_after(&self) -> OffsetDateTime {
+        self.not_after
+    }
+
+    /// Its key.
+    pub(super) const fn key(&self) -> &KeyPair {
+        &self.key
+    }
+
+    /// Issues a certificate for a key, as PEM, with what vouches for the authority behind it. It ends with the authority's
+    /// own at the latest.
     ///
     /// # Errors
     /// [`IdentityError::Make`] when the library refuses.
-    pub(super) fn issue(&self, key: &KeyPair, valid_days: u32) -> Result<String, IdentityError> {
+    pub(super) fn issue(&self, key: &impl PublicKeyData, valid_days: u32) -> Result<String, IdentityError> {
+        Ok(self.issue_chain(key, valid_days)?.iter().map(certificate::to_pem).collect())
+    }
+
+    /// The same for somebody else's key.
+    pub(super) fn issue_for(
+        &self,
+        request: &CertificateRequest,
+        valid_days: u32,
+    ) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+        self.issue_chain(&request.0, valid_days)
+    }
+
+    /// The authority as others are told of it.
+    pub(super) fn offer(&self) -> OfferedAuthority {
+        let voucher = self.voucher.as_ref().map_or_else(Vec::new, |voucher| voucher.to_vec());
+        OfferedAuthority { certificate: self.certificate.to_vec(), voucher }
+    }
+
+    fn issue_chain(
+        &self,
+        key: &impl PublicKeyData,
+        valid_days: u32,
+    ) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
         let node_id = node_id_of_public_key(&key.subject_public_key_info());
         let now = OffsetDateTime::now_utc();
         let not_after = (now + Duration::days(i64::from(valid_days))).min(self.not_after);
@@ -164,7 +259,7 @@ impl Authority {
             Err(error) => return Err(cannot(error)),
         };
         let certificate = params.signed_by(key, &issuer).map_err(cannot)?;
-        Ok(certificate.pem())
+        Ok(std::iter::once(certificate.der().clone()).chain(self.voucher.clone()).collect())
     }
 
     /// Issues a certificate into a file. A key that is there is kept, and with it the node's id; otherwise
@@ -230,12 +325,12 @@ fn short_id(key: &KeyPair) -> String {
     id[..8].to_owned()
 }
 
-fn cannot_make(what: &'static str) -> impl Fn(rcgen::Error) -> IdentityError {
+pub(super) fn cannot_make(what: &'static str) -> impl Fn(rcgen::Error) -> IdentityError {
     move |error| IdentityError::Make { what, reason: error.to_string() }
 }
 
 /// Held while an authority is made; the system frees it with the file.
-fn lock(directory: &Path) -> Result<std::fs::File, IdentityError> {
+pub(super) fn lock(directory: &Path) -> Result<std::fs::File, IdentityError> {
     let path = directory.join(LOCK_FILE);
     let file =
         OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(io_error("open", &path))?;

@@ -3,6 +3,8 @@
 use super::error::IdentityError;
 use super::files;
 use crate::base::NodeId;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -38,8 +40,7 @@ impl CertificateDetails {
         if !rest.is_empty() {
             return Err("there are bytes after the certificate".into());
         }
-        let mut fingerprint = [0; 32];
-        fingerprint.copy_from_slice(digest(&SHA256, certificate).as_ref());
+        let fingerprint = fingerprint_of(certificate);
         Ok(Self {
             subject: parsed.subject().to_string(),
             issuer: parsed.issuer().to_string(),
@@ -100,6 +101,24 @@ pub fn describe(path: &Path) -> Result<Vec<CertificateDetails>, IdentityError> {
         .iter()
         .map(|certificate| CertificateDetails::of(certificate).map_err(damaged(path)))
         .collect()
+}
+
+/// The SHA-256 of a whole certificate.
+pub(super) fn fingerprint_of(certificate: &[u8]) -> [u8; 32] {
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(digest(&SHA256, certificate).as_ref());
+    fingerprint
+}
+
+/// A certificate as PEM, with a line end.
+pub(super) fn to_pem(certificate: &CertificateDer<'_>) -> String {
+    let text = STANDARD.encode(certificate);
+    let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    for line in text.as_bytes().chunks(64) {
+        pem.push_str(&String::from_utf8_lossy(line));
+        pem.push('\n');
+    }
+    pem + "-----END CERTIFICATE-----\n"
 }
 
 /// The node id that a certificate gives to whoever holds its key.

@@ -1,5 +1,6 @@
 //! The section `[mesh]` of the configuration.
 
+use crate::wire::ProtocolVersions;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ pub struct Config {
     /// `host:port` that other nodes are told, for a node behind NAT or in a container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advertise: Option<String>,
-    /// Where the development authority is kept. Unused when `ca_cert`, `cert` and `key` are given.
+    /// Where the authority of the node's own making is kept. Unused when `ca_cert`, `cert` and `key` are given.
     pub certs_dir: PathBuf,
     /// The certificates of the authorities whose nodes are accepted, as PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +43,9 @@ pub struct Config {
     pub message_queue_bytes: usize,
     /// How many messages may wait in a link's queue.
     pub message_queue_length: usize,
+    /// The versions of the protocol that are spoken. No setting: another program speaks others.
+    #[serde(skip)]
+    pub versions: ProtocolVersions,
 }
 
 impl Default for Config {
@@ -62,6 +66,7 @@ impl Default for Config {
             datagram_receive_buffer_bytes: 1 << 20,
             message_queue_bytes: 4 << 20,
             message_queue_length: 1024,
+            versions: ProtocolVersions::SPOKEN,
         }
     }
 }

@@ -3,9 +3,10 @@
 use super::accept;
 use super::config::Config;
 use super::dial;
-use super::error::{MeshError, SendError};
+use super::error::{IdentityError, MeshError, SendError};
 use super::event::{CloseReason, DialId, MeshEvent, MessageTicket};
 use super::identity::Identity;
+use super::joining::{Invitation, Invitations, Office, OpenInvitation, Token};
 use super::links::{Link, Links, QueuedMessage};
 use super::shared::{MeshCounts, Shared, State, canonical, count};
 use super::transport::{Configs, endpoint_config};
@@ -14,8 +15,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use quinn::{AsyncUdpSocket, Endpoint, Runtime, TokioRuntime, VarInt};
 use ring::rand::{SecureRandom, SystemRandom};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -83,7 +86,8 @@ impl Mesh {
         config.check()?;
         let runtime = Handle::try_current().map_err(|_| MeshError::NoRuntime)?;
         let local = socket.local_addr().map_err(refused(&config))?;
-        let configs = Configs::new(&config, identity)?;
+        let gate = Arc::default();
+        let configs = Configs::new(&config, identity, &gate)?;
         let endpoint = Endpoint::new_with_abstract_socket(
             endpoint_config(identity, random_seed),
             Some((*configs.server).clone()),
@@ -97,6 +101,7 @@ impl Mesh {
             config,
             events,
             counts: MeshCounts::default(),
+            gate,
             links_changed: Notify::new(),
             state: Mutex::new(State {
                 id: identity.id,
@@ -220,7 +225,7 @@ impl Mesh {
     /// # Errors
     /// [`MeshError::Tls`]; the old identity stays and nothing was closed.
     pub fn replace_identity(&self, identity: &Identity) -> Result<(), MeshError> {
-        let configs = Configs::new(&self.shared.config, identity)?;
+        let configs = Configs::new(&self.shared.config, identity, &self.shared.gate)?;
         let server = (*configs.server).clone();
         let mut state = self.shared.state.lock();
         state.generation += 1;
@@ -230,6 +235,68 @@ impl Mesh {
         drop(state);
         self.shared.endpoint.set_server_config(Some(server));
         Ok(())
+    }
+
+    /// The same node has another certificate, or trusts other authorities. Links stay; what is dialled or accepted after
+    /// this returns goes by the new ones.
+    ///
+    /// # Errors
+    /// [`MeshError::Tls`]; nothing has changed. An identity of another node is one.
+    pub fn replace_certificate(&self, identity: &Identity) -> Result<(), MeshError> {
+        let configs = Configs::new(&self.shared.config, identity, &self.shared.gate)?;
+        let server = (*configs.server).clone();
+        let mut state = self.shared.state.lock();
+        if state.id != identity.id {
+            return Err(MeshError::Tls("it is the certificate of another node".into()));
+        }
+        state.configs = configs;
+        drop(state);
+        self.shared.endpoint.set_server_config(Some(server));
+        Ok(())
+    }
+
+    /// Lets others join, with the invitations in this data directory, and renew their certificates, as far as this node has
+    /// the authority's key.
+    ///
+    /// # Errors
+    /// [`IdentityError`] when the invitations cannot be read; nobody is let in then.
+    pub fn open_office(&self, data_directory: &Path) -> Result<(), IdentityError> {
+        let invitations = Invitations::load(data_directory)?;
+        let (config, data_directory) = (self.shared.config.clone(), data_directory.to_owned());
+        self.shared.gate.open(Office { config, data_directory, invitations });
+        Ok(())
+    }
+
+    /// Makes an invitation, and answers its token. Waits for the disk.
+    ///
+    /// # Errors
+    /// Why not, in words for an operator; nothing was changed.
+    pub fn invite(&self, wanted: &Invitation) -> Result<Token, String> {
+        self.shared.gate.invite(wanted)
+    }
+
+    /// The invitations that can be used.
+    pub fn invitations(&self) -> Vec<OpenInvitation> {
+        self.shared.gate.invitations()
+    }
+
+    /// Takes back the invitations whose name begins like this, and answers how many. Waits for the disk.
+    ///
+    /// # Errors
+    /// Why not; nothing was changed.
+    pub fn take_back_invitations(&self, name: &str) -> Result<usize, String> {
+        self.shared.gate.take_back(name)
+    }
+
+    /// Keys that are no nodes' any more: neither side gets through the handshake with them. Links that stand are not
+    /// touched.
+    pub fn set_banned(&self, banned: BTreeSet<NodeId>) {
+        self.shared.gate.set_banned(banned);
+    }
+
+    /// Where members are, to be told to those who join.
+    pub fn set_members(&self, members: Vec<(String, u16)>) {
+        self.shared.gate.set_members(members);
     }
 
     /// Ends the mesh: what is queued is delivered if that can be done in a second, then every peer is told

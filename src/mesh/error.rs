@@ -84,6 +84,14 @@ pub enum DialError {
         /// Its reason.
         reason: String,
     },
+    /// The node there speaks no version of the protocol that this one does.
+    #[error("{address} and this node have no version of the protocol in common: {reason}")]
+    Incompatible {
+        /// Who was dialled.
+        address: SocketAddr,
+        /// Which versions they speak.
+        reason: String,
+    },
     /// The dialled address is this node.
     #[error("{address} is this node itself, or one that runs with a copy of its key")]
     SelfConnection {

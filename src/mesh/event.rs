@@ -2,6 +2,7 @@
 
 use super::error::DialError;
 use crate::base::NodeId;
+use crate::wire::LinkProtocol;
 use bytes::Bytes;
 use std::fmt;
 use std::net::SocketAddr;
@@ -26,6 +27,8 @@ pub enum MeshEvent {
         address: SocketAddr,
         /// The dial that this link comes from; `None` when the peer dialled.
         dial: Option<DialId>,
+        /// What is spoken on it.
+        protocol: LinkProtocol,
     },
     /// The link is gone. What was queued on it is lost.
     LinkDown {
@@ -55,6 +58,14 @@ pub enum MeshEvent {
         /// A plain sentence part: "its certificate is of another authority".
         reason: String,
     },
+    /// A node of the same authority connected that speaks no version of the protocol that this one does. Dropped when the
+    /// event queue is full.
+    Incompatible {
+        /// The peer that the connection's certificate names.
+        peer: NodeId,
+        /// A plain sentence part: "it speaks versions 1 to 2 ...".
+        reason: String,
+    },
     /// A datagram arrived. May be lost, doubled and out of order.
     Datagram {
         /// The peer that the connection's certificate names.
@@ -69,6 +80,8 @@ pub enum MeshEvent {
         /// The payload.
         bytes: Bytes,
     },
+    /// A member told of an authority that is to be trusted, too, and that is on disk: certificates are to be looked after.
+    AuthoritiesChanged,
     /// A message left the link's queue for the transport. This says nothing of its arrival.
     Sent {
         /// To whom.
@@ -118,6 +131,8 @@ pub enum CloseReason {
     TooManyLinks,
     /// Another process with the same key is linked; the text says where, and what to do.
     Twin(String),
+    /// The two nodes speak no version of the protocol in common; the text says which they speak.
+    Incompatible(String),
     /// A reason that this version does not know.
     Unknown {
         /// The code as received.
@@ -139,6 +154,7 @@ impl CloseReason {
             Self::SelfConnection => 6,
             Self::TooManyLinks => 7,
             Self::Twin(_) => 8,
+            Self::Incompatible(_) => 10,
             Self::Unknown { code, .. } => *code,
         }
     }
@@ -146,7 +162,7 @@ impl CloseReason {
     /// The text that travels with the code.
     pub(super) fn text(&self) -> &str {
         match self {
-            Self::Protocol(text) | Self::Twin(text) | Self::Unknown { text, .. } => text,
+            Self::Protocol(text) | Self::Twin(text) | Self::Incompatible(text) | Self::Unknown { text, .. } => text,
             _ => "",
         }
     }
@@ -165,6 +181,7 @@ impl CloseReason {
             6 => Self::SelfConnection,
             7 => Self::TooManyLinks,
             8 => Self::Twin(text),
+            10 => Self::Incompatible(text),
             code => Self::Unknown { code, text },
         }
     }
@@ -181,6 +198,7 @@ impl fmt::Display for CloseReason {
             Self::SelfConnection => f.write_str("that is this node itself, or one that runs with a copy of its key"),
             Self::TooManyLinks => f.write_str("the node has as many links as it may"),
             Self::Twin(text) => f.write_str(text),
+            Self::Incompatible(text) => write!(f, "no version of the protocol in common: {text}"),
             Self::Unknown { code, text } => write!(f, "code {code}, {text:?}"),
         }
     }
@@ -201,6 +219,7 @@ mod tests {
             (6, CloseReason::SelfConnection),
             (7, CloseReason::TooManyLinks),
             (8, CloseReason::Twin("another runs at ::1 port 7711".into())),
+            (10, CloseReason::Incompatible("the one speaks 1, the other 2".into())),
             (900, CloseReason::Unknown { code: 900, text: "later".into() }),
         ] {
             assert_eq!(reason.code(), code);

@@ -4,12 +4,13 @@ use super::certificate::node_id_of;
 use super::error::DialError;
 use super::event::{CloseReason, DialId};
 use super::frame;
+use super::introduction::Introduction;
 use super::link::{self, Streams};
 use super::links::{Adopted, NotAdopted, Part, close_connection};
-use super::pairing::Greeting;
 use super::refusal::Failure;
 use super::shared::Shared;
 use crate::base::{MAX_PEERS, NodeId};
+use crate::wire::SOFTWARE_VERSION;
 use bytes::Bytes;
 use quinn::{Connection, RecvStream};
 use rustls::pki_types::CertificateDer;
@@ -26,6 +27,8 @@ pub(super) enum NoLink {
     SelfConnection,
     /// Another connection with this peer is the link, or becomes it.
     Duplicate(NodeId),
+    /// The peer speaks no version of the protocol that this node does.
+    Incompatible { peer: NodeId, reason: String },
     /// There are as many links as there may be.
     TooManyLinks,
     /// It ended, or nothing or nonsense came.
@@ -38,6 +41,7 @@ impl NoLink {
         match self {
             Self::SelfConnection => Some("it is this node itself, or another that runs with a copy of its key".into()),
             Self::Duplicate(_) => None,
+            Self::Incompatible { reason, .. } => Some(reason.clone()),
             Self::TooManyLinks => Some(format!("this node has {MAX_PEERS} links, the most it may")),
             Self::Failed(failure) => failure.refusal(),
         }
@@ -51,6 +55,7 @@ impl NoLink {
                 address,
                 reason: "another connection with the same node was preferred and broke".into(),
             },
+            Self::Incompatible { reason, .. } => DialError::Incompatible { address, reason },
             Self::TooManyLinks => DialError::TooManyLinks(MAX_PEERS),
             Self::Failed(failure) => failure.into_dial_error(address, ": it did not take the connection up in time"),
         }
@@ -72,6 +77,9 @@ pub(super) async fn establish(
     match tokio::time::timeout(shared.handshake_timeout(), negotiated).await {
         // Both sides may find the duplicate first.
         Ok(Err(NoLink::Failed(Failure::ClosedByPeer(CloseReason::Duplicate)))) => Err(NoLink::Duplicate(peer)),
+        Ok(Err(NoLink::Failed(Failure::ClosedByPeer(CloseReason::Incompatible(reason))))) => {
+            Err(NoLink::Incompatible { peer, reason })
+        }
         Ok(result) => result,
         Err(_) => {
             let reason = CloseReason::Protocol("no greeting came in time".into());
@@ -113,6 +121,11 @@ fn begin(shared: &Shared, connection: &Connection, generation: u64) -> Result<(N
         close_connection(connection, &CloseReason::SelfConnection);
         return Err(NoLink::SelfConnection);
     }
+    if shared.gate.is_banned(peer) {
+        // It was, while the handshake went on.
+        close_connection(connection, &CloseReason::Forgotten);
+        return Err(NoLink::Failed(Failure::NotAccepted("its key was banned".into())));
+    }
     state.links.add_pending(peer, connection);
     let part = if state.id < peer { Part::Decides } else { Part::Obeys };
     Ok((peer, part))
@@ -136,9 +149,9 @@ async fn negotiate(
     match part {
         Part::Decides => {
             let receive = connection.accept_uni().await.map_err(broken)?;
-            let (receive, greeting) = read_greeting(connection, receive).await?;
+            let (receive, introduction) = read_introduction(connection, receive).await?;
             let send = connection.open_uni().await.map_err(broken)?;
-            let (adopted, answer) = adopt(shared, connection, greeting, peer, part, generation)?;
+            let (adopted, answer) = adopt(shared, connection, introduction, peer, part, generation)?;
             let streams = Streams { send, receive };
             // Nothing may be awaited between adopting and this, or a cancelled handshake would leave a link
             // without a task.
@@ -147,10 +160,10 @@ async fn negotiate(
         Part::Obeys => {
             let mut send = connection.open_uni().await.map_err(broken)?;
             let greeting = shared.state.lock().links.greet(peer, connection);
-            let bytes = Bytes::copy_from_slice(&greeting.encode());
-            frame::write(&mut send, bytes).await.map_err(|_| ended(connection))?;
+            let bytes = shared.introduce(greeting).encode();
+            frame::write(&mut send, Bytes::from(bytes)).await.map_err(|_| ended(connection))?;
             let receive = connection.accept_uni().await.map_err(broken)?;
-            let (receive, answer) = read_greeting(connection, receive).await?;
+            let (receive, answer) = read_introduction(connection, receive).await?;
             let (adopted, _) = adopt(shared, connection, answer, peer, part, generation)?;
             let streams = Streams { send, receive };
             tokio::spawn(link::run(Arc::clone(shared), adopted, streams, None, dial));
@@ -163,11 +176,15 @@ async fn negotiate(
 fn adopt(
     shared: &Shared,
     connection: &Connection,
-    greeting: Greeting,
+    introduction: Introduction,
     peer: NodeId,
     part: Part,
     generation: u64,
-) -> Result<(Adopted, Greeting), NoLink> {
+) -> Result<(Adopted, Introduction), NoLink> {
+    let agreed = introduction.agree(shared.config.versions, SOFTWARE_VERSION).map_err(|apart| {
+        close_connection(connection, &CloseReason::Incompatible(apart.there));
+        NoLink::Incompatible { peer, reason: apart.here }
+    })?;
     let mut state = shared.state.lock();
     if state.closing.is_some() || state.generation != generation {
         let reason = state.closing.clone().unwrap_or(CloseReason::Left);
@@ -175,11 +192,11 @@ fn adopt(
         return Err(NoLink::Failed(Failure::ClosedHere));
     }
     let queue_length = shared.config.message_queue_length;
-    let adopted = state.links.adopt(peer, connection, greeting, part, queue_length);
+    let adopted = state.links.adopt(peer, connection, introduction.greeting, agreed, part, queue_length);
     match adopted {
         Ok(adopted) => {
             let answer = state.links.greet(peer, connection);
-            Ok((adopted, answer))
+            Ok((adopted, shared.introduce(answer)))
         }
         Err(NotAdopted::Duplicate) => {
             close_connection(connection, &CloseReason::Duplicate);
@@ -192,10 +209,13 @@ fn adopt(
     }
 }
 
-async fn read_greeting(connection: &Connection, mut receive: RecvStream) -> Result<(RecvStream, Greeting), NoLink> {
+async fn read_introduction(
+    connection: &Connection,
+    mut receive: RecvStream,
+) -> Result<(RecvStream, Introduction), NoLink> {
     let read = frame::read(&mut receive, MAX_GREETING_BYTES).await;
-    match read.as_deref().map(Greeting::decode) {
-        Ok(Some(greeting)) => Ok((receive, greeting)),
+    match read.as_deref().map(Introduction::decode) {
+        Ok(Some(introduction)) => Ok((receive, introduction)),
         Ok(None) | Err(_) => Err(ended(connection)),
     }
 }

@@ -1,5 +1,8 @@
 //! Who this node is: a key, a certificate chain for it, and the authorities whose nodes it accepts.
+//!
+//! The key, and with it the id, stays for as long as the data directory does; certificates and authorities come and go.
 
+use super::authorities;
 use super::authority::{self, Authority, DEVELOPMENT_VALIDITY_DAYS};
 use super::certificate::{self, CertificateDetails};
 use super::config::{CertificateFiles, Config};
@@ -22,8 +25,9 @@ pub const NODE_CERTIFICATE_FILE: &str = "node.crt";
 pub const NEXT_KEY_FILE: &str = "node.key.next";
 const NEXT_CERTIFICATE_FILE: &str = "node.crt.next";
 
-/// A certificate that this node can issue itself is replaced when it has less than this left.
-const RENEWAL_MARGIN: Duration = Duration::days(30);
+/// A certificate is replaced when it has less than this left, or less than a third of its life: long enough before the end
+/// for the warnings of the last 30 days to mean that something is wrong.
+const RENEWAL_MARGIN: Duration = Duration::days(60);
 
 /// A checked identity: the key is the certificate's, the chain ends in a root, nothing has expired.
 pub struct Identity {
@@ -35,6 +39,10 @@ pub struct Identity {
     pub(super) key: PrivateKeyDer<'static>,
     /// The authorities whose nodes are accepted.
     pub(super) roots: Arc<RootCertStore>,
+    /// Their certificates.
+    pub(super) authorities: Vec<CertificateDer<'static>>,
+    /// When the node's certificate ends.
+    not_after: OffsetDateTime,
 }
 
 impl fmt::Debug for Identity {
@@ -46,7 +54,14 @@ impl fmt::Debug for Identity {
 
 impl Clone for Identity {
     fn clone(&self) -> Self {
-        Self { id: self.id, chain: self.chain.clone(), key: self.key.clone_key(), roots: Arc::clone(&self.roots) }
+        Self {
+            id: self.id,
+            chain: self.chain.clone(),
+            key: self.key.clone_key(),
+            roots: Arc::clone(&self.roots),
+            authorities: self.authorities.clone(),
+            not_after: self.not_after,
+        }
     }
 }
 
@@ -66,6 +81,13 @@ pub struct OpenedIdentity {
 pub enum IdentitySource {
     /// The files that the configuration names.
     Configured(CertificateFiles),
+    /// The cluster that this node has joined with a token, or whose authority was replaced.
+    Joined {
+        /// The authorities that it trusts.
+        authorities: PathBuf,
+        /// Whether this node holds the key of one, and certifies itself and others.
+        issues: bool,
+    },
     /// A development authority. Whoever can read its key can be a node.
     Development {
         /// Where the authority is.
@@ -85,8 +107,30 @@ impl Identity {
     pub fn open(config: &Config, data_directory: &Path) -> Result<OpenedIdentity, IdentityError> {
         match config.certificate_files()? {
             Some(files) => open_configured(files),
-            None => open_development(config, &KeyPaths::present(data_directory)),
+            None => open_unconfigured(config, data_directory, &KeyPaths::present(data_directory)),
         }
+    }
+
+    /// When the node's certificate ends, in seconds since 1970.
+    pub fn expires_seconds(&self) -> u64 {
+        u64::try_from(self.not_after.unix_timestamp()).unwrap_or(0)
+    }
+
+    /// When the last of the authorities that are trusted ends, in seconds since 1970.
+    pub fn authorities_expire_seconds(&self) -> u64 {
+        let ends = self.authorities.iter().filter_map(|authority| CertificateDetails::of(authority).ok());
+        let last = ends.map(|details| details.not_after.unix_timestamp()).max();
+        last.and_then(|last| u64::try_from(last).ok()).unwrap_or(0)
+    }
+
+    /// Whether the certificate is to be replaced soon.
+    pub fn is_due(&self) -> bool {
+        !has_time_left(&self.chain)
+    }
+
+    /// Whether others see any difference between the two.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        (self.id, &self.chain, &self.authorities) == (other.id, &other.chain, &other.authorities)
     }
 
     /// Makes the node a new key and so a new id, under the development authority. It is kept beside the present one until
@@ -105,10 +149,19 @@ impl Identity {
             });
         }
         // Looked at first, so that the old key stays when no certificate can be had for a new one.
-        authority::load_or_make_development(&config.certs_dir)?;
+        if authorities::read(data_directory)?.is_none() {
+            authority::load_or_make_development(&config.certs_dir)?;
+        } else if let Err(what) = Self::issuer(config, data_directory) {
+            return Err(IdentityError::File {
+                path: authorities::path(data_directory),
+                what,
+                remedy: "to give the node a new id, start it with an empty data directory and join with a new token"
+                    .into(),
+            });
+        }
         let next = KeyPaths::next(data_directory);
         authority::make_key(&next.key)?;
-        open_development(config, &next)
+        open_unconfigured(config, data_directory, &next)
     }
 
     /// The id of the key that [`Self::renew`] made, if it has not taken its place.
@@ -161,11 +214,22 @@ impl KeyPaths {
     }
 }
 
+fn open_unconfigured(
+    config: &Config,
+    data_directory: &Path,
+    paths: &KeyPaths,
+) -> Result<OpenedIdentity, IdentityError> {
+    match authorities::read(data_directory)? {
+        Some(kept) => joined::open(config, data_directory, paths, kept),
+        None => open_development(config, paths),
+    }
+}
+
 fn open_configured(paths: CertificateFiles) -> Result<OpenedIdentity, IdentityError> {
-    let roots = read_roots(&paths.ca_cert)?;
+    let authorities = read_authorities(&paths.ca_cert)?;
     let chain = certificate::read_certificates(&paths.cert)?;
     let key = certificate::read_key(&paths.key)?;
-    let identity = assemble(chain, key, Arc::new(roots)).map_err(|what| IdentityError::File {
+    let identity = assemble(chain, key, authorities).map_err(|what| IdentityError::File {
         path: paths.cert.clone(),
         what: format!(
             "{what} (its key is {}, the authorities are in {})",
@@ -186,15 +250,10 @@ fn open_development(config: &Config, paths: &KeyPaths) -> Result<OpenedIdentity,
         return open_without_authority_key(config, paths);
     }
     let (authority, made_now) = authority::load_or_make_development(directory)?;
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.certificate().clone()).map_err(|error| IdentityError::File {
-        path: ca_certificate,
-        what: format!("it cannot be an authority ({error})"),
-        remedy: "make another one in an empty directory with `discnt-cli certs init`".into(),
-    })?;
-    let identity = own_certificate(&authority, Arc::new(roots), paths)?;
+    let authorities = std::iter::once(authority.certificate().clone()).chain(joined::previous(directory)).collect();
+    let identity = own_certificate(&authority, authorities, paths)?;
     let mut warnings = vec![format!(
-        "the mesh uses the {}development authority in {}: whoever can read its ca.key can join as a node; for a real deployment use `discnt-cli certs` and set [mesh] ca_cert, cert and key",
+        "the mesh uses the {}authority in {}: whoever can read its ca.key can make nodes of this cluster. Machines without it join with a token of `discnt-cli cluster invite`; for an authority of your own set [mesh] ca_cert, cert and key",
         if made_now { "newly made " } else { "" },
         directory.display()
     )];
@@ -211,7 +270,7 @@ fn open_development(config: &Config, paths: &KeyPaths) -> Result<OpenedIdentity,
 /// of another authority.
 fn own_certificate(
     authority: &Authority,
-    roots: Arc<RootCertStore>,
+    authorities: Vec<CertificateDer<'static>>,
     KeyPaths { key: key_path, certificate: certificate_path }: &KeyPaths,
 ) -> Result<Identity, IdentityError> {
     refuse_lost_key(key_path, certificate_path)?;
@@ -219,14 +278,15 @@ fn own_certificate(
     let key = || PrivateKeyDer::Pkcs8(pair.serialize_der().into());
     if let Ok(chain) = certificate::read_certificates(certificate_path)
         && has_time_left(&chain)
-        && let Ok(identity) = assemble(chain, key(), Arc::clone(&roots))
+        && assemble(chain.clone(), key(), vec![authority.certificate().clone()]).is_ok()
+        && let Ok(identity) = assemble(chain, key(), authorities.clone())
     {
         return Ok(identity);
     }
     let pem = authority.issue(&pair, DEVELOPMENT_VALIDITY_DAYS)?;
     files::replace(certificate_path, &pem, Secrecy::Public)?;
     let chain = certificate::read_certificates(certificate_path)?;
-    assemble(chain, key(), roots).map_err(|what| IdentityError::File {
+    assemble(chain, key(), authorities).map_err(|what| IdentityError::File {
         path: certificate_path.clone(),
         what,
         remedy: format!("look at the authority in {} with `discnt-cli certs show`", authority.directory().display()),
@@ -268,35 +328,35 @@ fn refuse_lost_key(key: &Path, certificate: &Path) -> Result<(), IdentityError> 
 }
 
 fn has_time_left(chain: &[CertificateDer<'_>]) -> bool {
-    chain
-        .first()
-        .and_then(|first| CertificateDetails::of(first).ok())
-        .is_some_and(|details| details.validity_problem(OffsetDateTime::now_utc() + RENEWAL_MARGIN).is_none())
+    chain.first().and_then(|first| CertificateDetails::of(first).ok()).is_some_and(|details| {
+        let margin = RENEWAL_MARGIN.min((details.not_after - details.not_before) / 3);
+        details.validity_problem(OffsetDateTime::now_utc() + margin).is_none()
+    })
 }
 
-fn read_roots(path: &Path) -> Result<RootCertStore, IdentityError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificate::read_certificates(path)? {
-        let refused = |what: String| IdentityError::File {
-            path: path.to_owned(),
-            what,
-            remedy: "give the certificate of an authority, as made by `discnt-cli certs init`".into(),
-        };
-        let details = CertificateDetails::of(&certificate).map_err(refused)?;
-        if !details.is_authority {
+fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+    let authorities = certificate::read_certificates(path)?;
+    let refused = |what: String| IdentityError::File {
+        path: path.to_owned(),
+        what,
+        remedy: "give the certificate of an authority, as made by `discnt-cli certs init`".into(),
+    };
+    for certificate in &authorities {
+        if !CertificateDetails::of(certificate).map_err(refused)?.is_authority {
             return Err(refused("it holds a certificate that is not an authority's".into()));
         }
-        roots.add(certificate).map_err(|error| refused(format!("it cannot be an authority ({error})")))?;
     }
-    Ok(roots)
+    authorities::roots(&authorities).map_err(refused)?;
+    Ok(authorities)
 }
 
 /// Puts an identity together if it would be accepted by a node with the same roots.
 fn assemble(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    roots: Arc<RootCertStore>,
+    authorities: Vec<CertificateDer<'static>>,
 ) -> Result<Identity, String> {
+    let roots = Arc::new(authorities::roots(&authorities)?);
     let first = chain.first().ok_or("there is no certificate")?;
     let details = CertificateDetails::of(first)?;
     if details.is_authority {
@@ -306,7 +366,7 @@ fn assemble(
         return Err(problem);
     }
     tls::check_own_chain(&chain, &key, &roots)?;
-    Ok(Identity { id: details.node_id, chain, key, roots })
+    Ok(Identity { id: details.node_id, chain, key, roots, authorities, not_after: details.not_after })
 }
 
 fn key_warning(path: &Path) -> Option<String> {
@@ -314,5 +374,8 @@ fn key_warning(path: &Path) -> Option<String> {
         .then(|| format!("{} can be read by others than its owner: chmod 600 it", path.display()))
 }
 
+mod joined;
 #[cfg(test)]
 mod tests;
+
+pub use joined::Joined;

@@ -3,8 +3,8 @@
 use super::error::DialError;
 use super::event::{CloseReason, DialId, DownReason, MeshEvent};
 use super::frame::{self, FrameError};
+use super::introduction::Introduction;
 use super::links::{Adopted, Link, QueuedMessage};
-use super::pairing::Greeting;
 use super::refusal::Failure;
 use super::shared::{Shared, count};
 use crate::base::MAX_MESSAGE_BYTES;
@@ -31,15 +31,12 @@ pub(super) async fn run(
     shared: Arc<Shared>,
     adopted: Adopted,
     mut streams: Streams,
-    answer: Option<Greeting>,
+    answer: Option<Introduction>,
     dial: Option<DialId>,
 ) {
     let Adopted { link, predecessor, messages } = adopted;
     let answered = match answer {
-        Some(answer) => {
-            let bytes = Bytes::copy_from_slice(&answer.encode());
-            frame::write(&mut streams.send, bytes).await.is_ok()
-        }
+        Some(answer) => frame::write(&mut streams.send, Bytes::from(answer.encode())).await.is_ok(),
         None => true,
     };
     if let Some(predecessor) = predecessor {
@@ -52,7 +49,8 @@ pub(super) async fn run(
     }
     link.mark_open();
     tracing::debug!(peer = %link.peer, address = %shared.address_of(&link.connection), "a link is up");
-    let up = MeshEvent::LinkUp { peer: link.peer, address: shared.address_of(&link.connection), dial };
+    let (address, protocol) = (shared.address_of(&link.connection), link.protocol.clone());
+    let up = MeshEvent::LinkUp { peer: link.peer, address, dial, protocol };
     if shared.events.send(up).await.is_err() {
         // Whoever owned the mesh is gone.
         link.close(CloseReason::Shutdown);

@@ -3,6 +3,7 @@
 use super::event::{CloseReason, MessageTicket};
 use super::pairing::{Greeting, Verdict, decide, obey};
 use crate::base::{MAX_PEERS, NodeId};
+use crate::wire::LinkProtocol;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use quinn::{Connection, VarInt};
@@ -23,6 +24,8 @@ pub(super) struct Link {
     pub(super) connection: Connection,
     /// What the node that does not decide said on it, or what it was answered.
     greeting: Greeting,
+    /// What is spoken on it.
+    pub(super) protocol: LinkProtocol,
     /// Messages for the writer; taken away to let it finish.
     messages: Mutex<Option<mpsc::Sender<QueuedMessage>>>,
     /// The bytes of the messages in that queue and in the writer's hands.
@@ -38,10 +41,12 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Closes the connection; the first reason counts.
+    /// Closes the connection; the first reason counts, also where that was the peer's.
     pub(super) fn close(&self, reason: CloseReason) {
-        close_connection(&self.connection, &reason);
-        self.closed_here.lock().get_or_insert(reason);
+        if self.is_alive() {
+            close_connection(&self.connection, &reason);
+            self.closed_here.lock().get_or_insert(reason);
+        }
     }
 
     /// Notes why the connection is about to be closed by other means.
@@ -204,6 +209,7 @@ impl Links {
         peer: NodeId,
         connection: &Connection,
         greeting: Greeting,
+        protocol: LinkProtocol,
         part: Part,
         queue_length: usize,
     ) -> Result<Adopted, NotAdopted> {
@@ -223,6 +229,7 @@ impl Links {
             peer,
             connection: connection.clone(),
             greeting,
+            protocol,
             messages: Mutex::new(Some(sender)),
             queued_bytes: AtomicUsize::new(0),
             closed_here: Mutex::new(None),

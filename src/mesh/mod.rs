@@ -5,6 +5,7 @@
 //! payload says. It knows nothing of counters or membership and decides nothing about whom to dial.
 
 mod accept;
+mod authorities;
 mod authority;
 mod certificate;
 mod config;
@@ -16,15 +17,19 @@ mod files;
 mod frame;
 mod handshake;
 mod identity;
+mod introduction;
+mod joining;
 mod link;
 mod links;
 mod pairing;
 mod refusal;
 mod shared;
 mod socket;
+mod succession;
 mod tls;
 mod transport;
 
+pub use authorities::AUTHORITIES_FILE;
 pub use authority::{
     AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, DEVELOPMENT_VALIDITY_DAYS, IssuedCertificate,
     load_authority, make_authority,
@@ -34,6 +39,9 @@ pub use config::{CertificateFiles, Config, ConfigError};
 pub use endpoint::Mesh;
 pub use error::{DialError, IdentityError, MeshError, SendError};
 pub use event::{CloseReason, DialId, DownReason, MeshEvent, MessageTicket};
-pub use identity::{Identity, IdentitySource, NEXT_KEY_FILE, NODE_CERTIFICATE_FILE, NODE_KEY_FILE, OpenedIdentity};
+pub use identity::{
+    Identity, IdentitySource, Joined, NEXT_KEY_FILE, NODE_CERTIFICATE_FILE, NODE_KEY_FILE, OpenedIdentity,
+};
+pub use joining::{Invitation, JoinError, OpenInvitation, Token, TokenError, own_address, remember_to_meet, to_meet};
 pub use shared::MeshCounts;
 pub use socket::bind_socket;

@@ -2,12 +2,17 @@
 
 use super::config::Config;
 use super::event::{CloseReason, MeshEvent};
+use super::introduction::Introduction;
+use super::joining::Gate;
 use super::links::Links;
+use super::pairing::Greeting;
 use super::transport::Configs;
 use crate::base::NodeId;
+use crate::wire::SOFTWARE_VERSION;
 use parking_lot::Mutex;
 use quinn::{Connection, Endpoint};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -19,6 +24,7 @@ pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) events: mpsc::Sender<MeshEvent>,
     pub(super) counts: MeshCounts,
+    pub(super) gate: Arc<Gate>,
     /// Rung after a link came up or ended.
     pub(super) links_changed: Notify,
     /// Never held across an await.
@@ -41,6 +47,11 @@ impl Shared {
     /// How long a connection may take from its first packet to a link.
     pub(super) const fn handshake_timeout(&self) -> Duration {
         Duration::from_millis(self.config.handshake_timeout_ms)
+    }
+
+    /// What this node says first on a connection.
+    pub(super) fn introduce(&self, greeting: Greeting) -> Introduction {
+        Introduction { greeting, versions: self.config.versions, software: SOFTWARE_VERSION.to_owned() }
     }
 
     /// Where the peer is, in its own family also when the socket is of both.

@@ -3,11 +3,13 @@
 use super::config::Config;
 use super::error::MeshError;
 use super::identity::Identity;
+use super::joining::Gate;
 use super::tls;
 use quinn::congestion::CubicConfig;
 use quinn::{ClientConfig, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
 use quinn_proto::HashedConnectionIdGenerator;
 use ring::hmac;
+use rustls::RootCertStore;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,22 +25,24 @@ const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
 pub(super) struct Configs {
     pub(super) server: Arc<ServerConfig>,
     pub(super) client: ClientConfig,
+    /// The authorities whose nodes are accepted.
+    pub(super) roots: Arc<RootCertStore>,
 }
 
 impl Configs {
     /// For an identity.
-    pub(super) fn new(config: &Config, identity: &Identity) -> Result<Self, MeshError> {
+    pub(super) fn new(config: &Config, identity: &Identity, gate: &Arc<Gate>) -> Result<Self, MeshError> {
         let transport = Arc::new(transport_config(config));
-        let tls = tls::server_config(identity).map_err(MeshError::Tls)?;
+        let tls = tls::server_config(identity, gate).map_err(MeshError::Tls)?;
         let mut server = ServerConfig::with_crypto(Arc::new(tls));
         server.transport_config(Arc::clone(&transport));
         server.max_incoming(config.max_handshakes);
         server.incoming_buffer_size(64 << 10);
         server.incoming_buffer_size_total(4 << 20);
-        let tls = tls::client_config(identity).map_err(MeshError::Tls)?;
+        let tls = tls::client_config(identity, gate).map_err(MeshError::Tls)?;
         let mut client = ClientConfig::new(Arc::new(tls));
         client.transport_config(transport);
-        Ok(Self { server: Arc::new(server), client })
+        Ok(Self { server: Arc::new(server), client, roots: Arc::clone(&identity.roots) })
     }
 }
 

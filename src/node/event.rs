@@ -1,6 +1,7 @@
 //! What an operator wants to read in the log.
 
 use crate::base::{NodeId, ReplicaId};
+use crate::wire::LinkProtocol;
 use std::fmt;
 
 /// A repair that takes longer is told of.
@@ -17,6 +18,8 @@ pub enum Event {
         host: String,
         /// Its mesh port.
         port: u16,
+        /// What is spoken on the link.
+        protocol: LinkProtocol,
     },
     /// A link is gone; it is dialled again.
     Unlinked {
@@ -65,6 +68,13 @@ pub enum Event {
         reason: String,
         /// How many more it sent since the last that was told of.
         untold: u64,
+    },
+    /// A node speaks no version of the protocol that this one does.
+    Incompatible {
+        /// Who.
+        peer: NodeId,
+        /// Which versions.
+        reason: String,
     },
     /// A dial to a known member came to nothing; it is tried again.
     DialFailed {
@@ -119,6 +129,8 @@ pub enum Event {
     KeptOut(NodeId),
     /// A member was forgotten; its counts stay.
     Forgotten(NodeId),
+    /// A node's key was banned; its counts stay.
+    Banned(NodeId),
     /// A peer keeps this node out, because it was forgotten.
     ForgottenBy(NodeId),
     /// Another process with this node's key is linked with a peer.
@@ -178,6 +190,7 @@ impl Event {
             Self::Repaired { .. } => "repaired",
             Self::Repairing { .. } => "repairing",
             Self::Refused { .. } => "ignored",
+            Self::Incompatible { .. } => "incompatible",
             Self::DialFailed { .. } => "dial_failed",
             Self::MeetFailed { .. } => "meet_failed",
             Self::Stranger { .. } => "stranger",
@@ -188,6 +201,7 @@ impl Event {
             Self::Twins { .. } => "twins",
             Self::KeptOut(_) => "kept_out",
             Self::Forgotten(_) => "forgotten",
+            Self::Banned(_) => "banned",
             Self::ForgottenBy(_) => "forgotten_by",
             Self::Twin { .. } => "twin",
             Self::Outnumbered { .. } => "outnumbered",
@@ -208,12 +222,14 @@ impl Event {
             | Self::SaidGoodbye(peer)
             | Self::KeptOut(peer)
             | Self::Forgotten(peer)
+            | Self::Banned(peer)
             | Self::ForgottenBy(peer)
             | Self::Linked { peer, .. }
             | Self::Unlinked { peer, .. }
             | Self::Repaired { peer, .. }
             | Self::Repairing { peer, .. }
             | Self::Refused { peer, .. }
+            | Self::Incompatible { peer, .. }
             | Self::DialFailed { peer, .. }
             | Self::Stranger { peer, .. }
             | Self::Twins { peer, .. }
@@ -255,12 +271,14 @@ impl Event {
             | Self::Suspected(_)
             | Self::Failed(_)
             | Self::Refused { .. }
+            | Self::Incompatible { .. }
             | Self::MeetFailed { .. }
             | Self::Stranger { .. }
             | Self::ForgottenBy(_)
             | Self::Outnumbered { .. }
             | Self::NotResumed { .. }
             | Self::KeptOut(_)
+            | Self::Banned(_)
             | Self::Membership(_)
             | Self::TooManyReplicas(_) => Severity::Warning,
         }
@@ -270,7 +288,16 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Linked { peer, host, port } => write!(f, "linked with {peer} at {host} port {port}"),
+            Self::Linked { peer, host, port, protocol } => {
+                write!(f, "linked with {peer} at {host} port {port}, protocol version {}", protocol.version)?;
+                match protocol.software.as_str() {
+                    "" => Ok(()),
+                    software => write!(f, ", discnt {software}"),
+                }
+            }
+            Self::Incompatible { peer, reason } => {
+                write!(f, "no link with {peer}: {reason}; trying again now and then")
+            }
             Self::Unlinked { peer, reason } => write!(f, "lost the link to {peer}: {reason}; dialling again"),
             Self::Joined(peer) => write!(f, "{peer} is a member now"),
             Self::LeftCluster(peer) => write!(f, "{peer} left the cluster; its counts stay"),
@@ -319,6 +346,10 @@ impl fmt::Display for Event {
             Self::Forgotten(peer) => write!(
                 f,
                 "{peer} was forgotten or has left: it is kept out until somebody says CLUSTER MEET; its counts stay"
+            ),
+            Self::Banned(peer) => write!(
+                f,
+                "the key of {peer} was banned: no node takes it any more, and nothing takes that back; its counts stay"
             ),
             Self::ForgottenBy(peer) => write!(
                 f,

@@ -6,14 +6,17 @@ use super::input::{CloseCause, Output, RequestNumber};
 use super::machine::Node;
 use super::peer::Peer;
 use crate::base::{HybridTime, Monotonic, NodeId, WallMillis};
-use crate::membership::Admission;
+use crate::membership::{Admission, MAX_BANNED};
 use crate::wire::Message;
 
 impl Node {
-    /// An operator wants a member out. Whether it is there does not matter: it will hear of it from whom it speaks to.
-    pub(super) fn forget(&mut self, request: RequestNumber, node: NodeId, now: Monotonic) {
+    /// An operator wants a member out. Whether it is there does not matter: it will hear of it from whom it speaks to. Of a
+    /// key that is banned nothing need be known.
+    pub(super) fn forget(&mut self, request: RequestNumber, node: NodeId, ban: bool, now: Monotonic) {
         let result = if node == self.own.node {
             Err("I tried hard but I can't forget myself...".to_owned())
+        } else if ban {
+            self.ban(node, now)
         } else if self.peers.contains_key(&node) {
             self.rule_out(node, self.wall, now);
             Ok(())
@@ -27,8 +30,34 @@ impl Node {
 
     /// Keeps a node out, and has all members do so.
     fn rule_out(&mut self, node: NodeId, wall: WallMillis, now: Monotonic) {
-        let admission = Admission { node, forgotten: self.table.tick(wall), met: HybridTime(0) };
+        let admission = Admission { node, forgotten: self.table.tick(wall), met: HybridTime(0), banned: false };
         self.rule(admission, now);
+    }
+
+    fn ban(&mut self, node: NodeId, now: Monotonic) -> Result<(), String> {
+        if self.admissions.of(node).is_some_and(|known| known.banned) {
+            return Err(format!("the key of node {node} is banned already; nothing was changed"));
+        }
+        if self.admissions.banned().count() >= MAX_BANNED {
+            return Err(format!("{MAX_BANNED} keys are banned, the most that can be; nothing was changed"));
+        }
+        let admission = Admission { node, forgotten: self.table.tick(self.wall), met: HybridTime(0), banned: true };
+        self.rule(admission, now);
+        self.emit(Event::Banned(node));
+        Ok(())
+    }
+
+    /// Takes what a peer has heard of whose keys are banned.
+    pub(super) fn take_bans(&mut self, from: NodeId, nodes: &[NodeId], now: Monotonic) {
+        let own = self.own.node;
+        let bans: Vec<Admission> =
+            nodes.iter().filter(|node| **node != own).map(|node| Admission::ban(*node)).collect();
+        let is_banned = |node: &Self, id| node.admissions.of(id).is_some_and(|known| known.banned);
+        let news: Vec<NodeId> = bans.iter().map(|ban| ban.node).filter(|id| !is_banned(self, *id)).collect();
+        self.take_admissions(from, &bans, now);
+        for node in news.into_iter().filter(|id| is_banned(self, *id)).collect::<Vec<_>>() {
+            self.emit(Event::Banned(node));
+        }
     }
 
     /// A member said that it leaves for good. Those that cannot hear it now are told so when they are back.
@@ -47,7 +76,7 @@ impl Node {
     pub(super) fn rule_out_oneself(&mut self) {
         let node = self.own.node;
         self.admissions.keep_only(node);
-        let admission = Admission { node, forgotten: self.table.tick(self.wall), met: HybridTime(0) };
+        let admission = Admission { node, forgotten: self.table.tick(self.wall), met: HybridTime(0), banned: false };
         self.admissions.take(admission);
     }
 
@@ -61,9 +90,10 @@ impl Node {
         }
         self.doubt.met_somebody();
         let met = self.table.tick(self.wall);
-        self.rule(Admission { node, forgotten: HybridTime(0), met }, now);
+        let met = |node| Admission { node, forgotten: HybridTime(0), met, banned: false };
+        self.rule(met(node), now);
         if self.admissions.is_out(self.own.node) {
-            self.rule(Admission { node: self.own.node, forgotten: HybridTime(0), met }, now);
+            self.rule(met(self.own.node), now);
         }
     }
 
@@ -106,7 +136,17 @@ impl Node {
         let all: Vec<Admission> = self.admissions.iter().copied().collect();
         if !all.is_empty() {
             self.message(to, Message::encode_admissions(&all));
+            self.send_bans(to, &all);
             self.note_told_of_parting(to, true);
+        }
+    }
+
+    /// In a message of their own, which older nodes pass over.
+    fn send_bans(&mut self, to: NodeId, admissions: &[Admission]) {
+        let banned: Vec<NodeId> =
+            admissions.iter().filter(|admission| admission.banned).map(|admission| admission.node).collect();
+        if !banned.is_empty() {
+            self.message(to, Message::encode_bans(&banned));
         }
     }
 
@@ -206,6 +246,7 @@ impl Node {
         let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();
         for peer in linked.into_iter().filter(|peer| Some(*peer) != but) {
             self.message(peer, Message::encode_admissions(&news));
+            self.send_bans(peer, &news);
             if news.iter().any(|admission| admission.node == self.own.node) {
                 self.note_told_of_parting(peer, false);
             }

@@ -4,6 +4,7 @@ use super::event::Event;
 use crate::base::{Incarnation, NodeId};
 use crate::membership::Admission;
 use crate::replication::NodeRecord;
+use crate::wire::LinkProtocol;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub enum Input<'a> {
         address: IpAddr,
         /// The attempt that this came from; none when the peer dialled.
         dial: Option<DialNumber>,
+        /// What is spoken on it.
+        protocol: LinkProtocol,
     },
     /// A link is gone.
     LinkDown {
@@ -47,6 +50,15 @@ pub enum Input<'a> {
         /// The attempt.
         dial: DialNumber,
         /// Why, in words for an operator.
+        reason: String,
+        /// The node there was reached, and speaks no version that this one does.
+        is_incompatible: bool,
+    },
+    /// A node dialled that speaks no version that this one does.
+    Incompatible {
+        /// Who, as its certificate says.
+        peer: NodeId,
+        /// Which versions, in words for an operator.
         reason: String,
     },
     /// What the link to a peer is like at present.
@@ -92,6 +104,8 @@ pub enum Input<'a> {
         request: RequestNumber,
         /// Who.
         node: NodeId,
+        /// Whether its key is barred for good.
+        ban: bool,
     },
     /// An operator wants this node to leave its cluster.
     Reset {

@@ -8,7 +8,7 @@ use super::repair::Pulling;
 use super::view::{ClusterView, LinkView, MemberView};
 use crate::base::{MAX_PEERS, Monotonic, NodeId, ReplicaId};
 use crate::membership::{MemberIdentity, Output as News};
-use crate::wire::{Hello, Message, encode_membership};
+use crate::wire::{Hello, LinkProtocol, Message, encode_membership};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -18,7 +18,14 @@ const FIRST_DATAGRAM_BYTES: usize = 1100;
 const SECOND_DIALLER_WAITS: Duration = Duration::from_millis(300);
 
 impl Node {
-    pub(super) fn link_up(&mut self, peer: NodeId, address: IpAddr, dial: Option<DialNumber>, now: Monotonic) {
+    pub(super) fn link_up(
+        &mut self,
+        peer: NodeId,
+        address: IpAddr,
+        dial: Option<DialNumber>,
+        protocol: LinkProtocol,
+        now: Monotonic,
+    ) {
         let request = dial.and_then(|dial| self.meetings.remove(&dial));
         let met = request.is_some();
         let wanted = dial.and_then(|dial| self.end_dial(dial, now));
@@ -37,7 +44,8 @@ impl Node {
         let entry = self.peers.entry(peer).or_insert_with(|| Peer::new(peer, now));
         entry.seen_at = Some(address);
         self.keeping.forget_link(peer);
-        let link = Link { meeting: request, met, ..Link::new(now, FIRST_DATAGRAM_BYTES) };
+        entry.is_incompatible = false;
+        let link = Link { meeting: request, met, protocol, ..Link::new(now, FIRST_DATAGRAM_BYTES) };
         let before = entry.link.replace(link).and_then(|before| before.meeting);
         entry.dialling = None;
         entry.last_heard = Some(now);
@@ -117,13 +125,15 @@ impl Node {
         (link.met, link.meeting, link.met_late) = (true, Some(request), link.greeted);
     }
 
-    pub(super) fn dial_failed(&mut self, dial: DialNumber, reason: &str, now: Monotonic) {
+    pub(super) fn dial_failed(&mut self, dial: DialNumber, reason: &str, is_incompatible: bool, now: Monotonic) {
         if let Some(request) = self.meetings.remove(&dial) {
             self.answer(Some(request), Err(reason.to_owned()));
             self.emit(Event::MeetFailed { reason: reason.to_owned() });
         }
-        if let Some(peer) = self.end_dial(dial, now) {
-            self.emit(Event::DialFailed { peer, reason: reason.to_owned() });
+        match self.end_dial(dial, now) {
+            Some(peer) if is_incompatible => self.take_incompatible(peer, reason, now),
+            Some(peer) => self.emit(Event::DialFailed { peer, reason: reason.to_owned() }),
+            None => {}
         }
     }
 
@@ -195,7 +205,7 @@ impl Node {
         let Some(link) = &mut peer.link else { return };
         link.replica = Some((index, hello.incarnation));
         link.was_untold = !self.has_told;
-        let meeting = link.meeting.take();
+        let (meeting, protocol) = (link.meeting.take(), link.protocol.clone());
         if peer.greeted(index, hello) {
             // Its counters have other places now, and what it foresaw before holds no more.
             self.sequence_of(index).places = None;
@@ -206,7 +216,7 @@ impl Node {
                 member.map(|member| member.told.take())
             });
         }
-        self.emit(Event::Linked { peer: from, host, port });
+        self.emit(Event::Linked { peer: from, host, port, protocol });
         self.membership.allow(from);
         self.membership.link_up(from, now);
         self.refresh_standings(now);
@@ -334,6 +344,8 @@ impl Node {
             last_heard: peer.last_heard,
             round_trip: peer.link.as_ref().map(|link| link.round_trip),
             incarnation: peer.link.as_ref().and_then(|link| Some(link.replica?.1)),
+            protocol: peer.link.as_ref().map(|link| link.protocol.clone()),
+            is_incompatible: peer.is_incompatible,
         });
         let digest = |peer: &Peer| Some((peer.id, peer.link.as_ref()?.digest.clone()?));
         let digests = self.peers.values().filter_map(digest).collect();

@@ -101,9 +101,11 @@ pub struct Node {
     pub(super) ended_here: Vec<ReplicaIndex>,
     /// It has said goodbye, and takes nothing in any more.
     pub(super) is_gone: bool,
+    /// It was said within the last second that there is no room for one more replica.
+    pub(super) is_full_told: bool,
     last_dial: u64,
     random: u64,
-    members_changed: bool,
+    pub(super) members_changed: bool,
 }
 
 impl Node {
@@ -161,6 +163,7 @@ impl Node {
             outputs: VecDeque::new(),
             announcements: Vec::new(),
             packed: Vec::new(),
+            is_full_told: false,
             last_dial: 0,
             instance: 0,
             random: settings.seed | 1,
@@ -227,10 +230,11 @@ impl Node {
         self.wall = now.wall;
         let Some(input) = self.unless_deaf(input) else { return };
         match input {
-            Input::LinkUp { peer, address, dial } => self.link_up(peer, address, dial, at),
+            Input::LinkUp { peer, address, dial, protocol } => self.link_up(peer, address, dial, protocol, at),
             Input::LinkDown { peer, end } => self.link_down(peer, &end, at),
             Input::AlreadyLinked { dial, peer } => self.already_linked(dial, peer, at),
-            Input::DialFailed { dial, reason } => self.dial_failed(dial, &reason, at),
+            Input::DialFailed { dial, reason, is_incompatible } => self.dial_failed(dial, &reason, is_incompatible, at),
+            Input::Incompatible { peer, reason } => self.take_incompatible(peer, &reason, at),
             Input::LinkFigures { peer, round_trip, max_datagram_bytes } => {
                 if let Some(link) = self.peers.get_mut(&peer).and_then(|peer| peer.link.as_mut()) {
                     (link.round_trip, link.max_datagram_bytes) = (round_trip, max_datagram_bytes);
@@ -243,7 +247,7 @@ impl Node {
                 self.tell_more_predictions(to, at);
             }
             Input::Meet { request, host, port } => self.meet(request, host, port),
-            Input::Forget { request, node } => self.forget(request, node, at),
+            Input::Forget { request, node, ban } => self.forget(request, node, ban, at),
             Input::Reset { request, hard } => self.reset(request, hard, at),
             Input::BeginBackup { request } => self.begin_backup(request, at),
             Input::Loaded => self.loaded(at),
@@ -279,6 +283,7 @@ impl Node {
         }
         if self.next_digest <= at {
             self.next_digest = at.after(DIGEST_INTERVAL);
+            self.is_full_told = false;
             self.publish_record(at);
             self.send_digests(at);
             self.members_changed = true;
@@ -339,40 +344,6 @@ impl Node {
 
     pub(super) fn emit(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
-    }
-
-    /// The sequence of a replica in the registry.
-    pub(super) fn sequence_of(&mut self, replica: ReplicaIndex) -> &mut Sequence {
-        let capacity = self.settings.replication.backlog_numbers;
-        while self.sequences.len() <= replica.as_usize() {
-            self.sequences.push(Sequence::new(capacity));
-        }
-        &mut self.sequences[replica.as_usize()]
-    }
-
-    /// A replica's index; none, and an event, when there is no room for one more.
-    pub(super) fn enter(&mut self, replica: ReplicaId) -> Option<ReplicaIndex> {
-        let known = self.registry.len();
-        match self.registry.enter(replica) {
-            Ok(index) => {
-                if self.sequences.len() <= index.as_usize() {
-                    self.members_changed = true;
-                }
-                self.sequence_of(index);
-                if self.registry.len() > known {
-                    self.publish_replicas();
-                }
-                Some(index)
-            }
-            Err(full) => {
-                self.emit(Event::TooManyReplicas(full.0));
-                None
-            }
-        }
-    }
-
-    fn publish_replicas(&self) {
-        self.state.publish_replicas(self.registry.iter().map(|(_, replica)| replica).collect());
     }
 
     pub(super) fn next_dial(&mut self) -> DialNumber {

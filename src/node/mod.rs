@@ -21,6 +21,7 @@ mod places;
 mod predictions;
 mod receiving;
 mod refusing;
+mod registering;
 mod rejoining;
 mod repair;
 #[cfg(test)]
@@ -35,6 +36,7 @@ mod taking_over;
 mod tending;
 mod traffic;
 mod twins;
+mod versions;
 mod view;
 
 pub use crate::replication::NodeRecord;

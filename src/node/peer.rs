@@ -11,13 +11,15 @@ use crate::base::{Incarnation, Monotonic, NodeId, ReplicaIndex};
 use crate::counter::Precision;
 use crate::membership::MemberIdentity;
 use crate::replication::{Digest, Voice};
-use crate::wire::Hello;
+use crate::wire::{Hello, LinkProtocol};
 use std::net::IpAddr;
 use std::time::Duration;
 
 /// The first pause before a lost peer is dialled again; doubles up to the longest. An attempt takes seconds itself.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A node that speaks another version does so until somebody replaces its program, and then it dials by itself.
+const PAUSE_OF_INCOMPATIBLE: Duration = Duration::from_secs(60);
 
 /// One other member.
 #[derive(Debug)]
@@ -38,6 +40,9 @@ pub(super) struct Peer {
     pub(super) redial_at: Monotonic,
     pub(super) twins: Twins,
     pub(super) refusals: Refusals,
+    /// It was reached last as a node that speaks no version that this one does.
+    pub(super) is_incompatible: bool,
+    pub(super) incompatibilities: Refusals,
     /// The replica that it counts as, since it greeted first.
     pub(super) present: Option<(ReplicaIndex, Incarnation)>,
     /// Its process, as against another life of the node.
@@ -62,6 +67,8 @@ pub(super) struct Peer {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) since: Monotonic,
+    /// What is spoken on it.
+    pub(super) protocol: LinkProtocol,
     /// The request that this link was dialled for, until it is answered.
     pub(super) meeting: Option<RequestNumber>,
     /// Whether an operator here asked for this link.
@@ -108,6 +115,7 @@ impl Link {
     pub(super) fn new(since: Monotonic, max_datagram_bytes: usize) -> Self {
         Self {
             since,
+            protocol: LinkProtocol::unsaid(),
             meeting: None,
             met: false,
             met_late: false,
@@ -162,6 +170,8 @@ impl Peer {
             redial_at: now,
             twins: Twins::default(),
             refusals: Refusals::default(),
+            is_incompatible: false,
+            incompatibilities: Refusals::default(),
             present: None,
             instance: None,
             default_precision: Precision::default(),
@@ -237,7 +247,8 @@ impl Peer {
 
     /// An attempt came to nothing or a link was lost: wait before the next, longer each time, and not all at once.
     pub(super) fn back_off(&mut self, now: Monotonic, spread: f64) {
-        self.redial_at = now.after(self.pause.mul_f64(0.5 + spread / 2.0));
+        let pause = if self.is_incompatible { PAUSE_OF_INCOMPATIBLE } else { self.pause };
+        self.redial_at = now.after(pause.mul_f64(0.5 + spread / 2.0));
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 

@@ -3,7 +3,9 @@
 use super::machine::Node;
 use crate::base::{HybridTime, Location, Monotonic, Name, NodeId, ReplicaId, ReplicaIndex, Stamp};
 use crate::counter::{Assignment, Context, Forecast, IncomingShare, PrecisionRegister, Retired, Share};
-use crate::wire::{AssignmentBody, Datagram, Message, Record, Records, encode_names_wanted};
+use crate::wire::{
+    AssignmentBody, Datagram, Message, MessageKind, Record, Records, RepairItems, WireError, encode_names_wanted,
+};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -37,6 +39,9 @@ impl Node {
         let message = match Message::decode(bytes) {
             Ok(message) => message,
             Err(error) => {
+                if MessageKind::of(bytes) == Some(MessageKind::RepairItems) {
+                    self.spoil_pull_from(from);
+                }
                 self.refuse(from, &error, now);
                 return;
             }
@@ -54,8 +59,15 @@ impl Node {
             Message::Digest(clock, lines) => self.take_digest(from, clock, &lines, now),
             Message::Pull(lines) => self.serve(from, &lines, now),
             Message::RepairBegin(items) => self.take_repair_begin(from, items, now),
-            Message::RepairItems(clock, items) => self.take_repair_items(from, clock, &items, now),
+            Message::RepairItems(clock, RepairItems { items, unknown }) => {
+                self.pass_over(from, unknown, now);
+                if unknown > 0 {
+                    self.spoil_pull_from(from);
+                }
+                self.take_repair_items(from, clock, &items, now);
+            }
             Message::RepairEnd(time, lines) => self.take_repair_end(from, time, &lines, now),
+            Message::Bans(nodes) => self.take_bans(from, &nodes, now),
             Message::Admissions(admissions) => self.take_admissions(from, &admissions, now),
             Message::Partings(clusters) => self.take_partings(from, &clusters),
             Message::Records(records) => self.take_records(from, &records, now),
@@ -64,6 +76,14 @@ impl Node {
             Message::DigestWanted(token, number) => self.take_digest_wanted(from, token, number, now),
             Message::DigestGiven(token) => self.take_digest_given(from, token),
             Message::Leaving => self.has_left(from, now),
+        }
+    }
+
+    /// So many parts of what a peer sent are of kinds that this version does not know.
+    fn pass_over(&mut self, from: NodeId, parts: u64, now: Monotonic) {
+        if parts > 0 {
+            self.state.traffic.parts_passed_over.fetch_add(parts, Ordering::Relaxed);
+            self.refuse(from, &WireError::LaterKinds(parts), now);
         }
     }
 
@@ -92,6 +112,7 @@ impl Node {
         if replica == self.own_index {
             return;
         }
+        self.pass_over(from, records.unknown, now);
         self.state.traffic.records_received.fetch_add(records.records.len() as u64, Ordering::Relaxed);
         let said_at = self.said_at(from, records.clock, Duration::ZERO, now);
         self.table.progress().set_heard_at(replica, said_at);

@@ -3,6 +3,7 @@
 use super::event::Event;
 use super::machine::Node;
 use crate::base::{Monotonic, NodeId};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A peer of another version sends several such packets a second.
@@ -17,7 +18,7 @@ pub(super) struct Refusals {
 
 impl Refusals {
     /// One more. Answers how many came since the last that was told of, if this one is to be told of.
-    fn count(&mut self, now: Monotonic) -> Option<u64> {
+    pub(super) fn count(&mut self, now: Monotonic) -> Option<u64> {
         if self.told_at.is_some_and(|told_at| now.since(told_at) < PAUSE) {
             self.untold += 1;
             return None;
@@ -30,6 +31,7 @@ impl Refusals {
 impl Node {
     /// A peer sent what is not understood.
     pub(super) fn refuse(&mut self, from: NodeId, reason: &dyn std::error::Error, now: Monotonic) {
+        self.state.traffic.messages_refused.fetch_add(1, Ordering::Relaxed);
         let told = match self.peers.get_mut(&from) {
             Some(peer) => peer.refusals.count(now),
             None => Some(0),

@@ -44,6 +44,8 @@ pub(super) struct Pulling {
     estimated: u64,
     /// Of asking all members.
     round: u64,
+    /// Something of it was not understood, so what it leads to must not be taken for held.
+    is_spoiled: bool,
 }
 
 impl Pulling {
@@ -308,8 +310,16 @@ impl Node {
         if let Some(link) = self.peers.get_mut(&from).and_then(|peer| peer.link.as_mut()) {
             link.pulled = Some(round);
         }
-        self.pulling =
-            Some(Pulling { from, since: now, last_item_at: now, told_at: now, items: 0, estimated: 0, round });
+        self.pulling = Some(Pulling {
+            from,
+            since: now,
+            last_item_at: now,
+            told_at: now,
+            items: 0,
+            estimated: 0,
+            round,
+            is_spoiled: false,
+        });
     }
 
     /// Gives up a pull that brings nothing, and tells of one that takes long.
@@ -331,6 +341,13 @@ impl Node {
         if self.pulling.as_ref().is_some_and(|pulling| pulling.from == peer) {
             self.pulling = None;
             self.give_up_taking_over();
+        }
+    }
+
+    /// Something that came of it was not understood: its end proves nothing.
+    pub(super) fn spoil_pull_from(&mut self, peer: NodeId) {
+        if let Some(pulling) = self.pulling.as_mut().filter(|pulling| pulling.from == peer) {
+            pulling.is_spoiled = true;
         }
     }
 
@@ -402,6 +419,10 @@ impl Node {
     /// Everything that was asked for has arrived: this node now has what the other had.
     pub(super) fn take_repair_end(&mut self, from: NodeId, time: HybridTime, lines: &[HeldLine], now: Monotonic) {
         let Some(pulling) = self.pulling.take_if(|pulling| pulling.from == from) else { return };
+        if pulling.is_spoiled {
+            self.give_up_taking_over();
+            return;
+        }
         // Among what the other has had are assignments that it gave up. This node's must be later than those, too: somebody
         // may still hold one.
         self.table.observe(time);

@@ -3,7 +3,8 @@
 use super::input::Output;
 use super::machine::Node;
 use crate::base::{Monotonic, NodeId};
-use std::sync::atomic::Ordering;
+use crate::wire::MessageKind;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 impl Node {
     pub(super) fn message(&mut self, to: NodeId, bytes: Vec<u8>) {
@@ -12,34 +13,48 @@ impl Node {
 
     /// As [`Self::message`]; with `wants_sent` the node hears of it when it has left.
     pub(super) fn send_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool) {
-        self.count_message(&bytes);
-        self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent });
+        if self.count_message(to, &bytes) {
+            self.outputs.push_back(Output::Message { to, bytes: bytes.into(), wants_sent });
+        }
     }
 
     pub(super) fn datagram(&mut self, to: NodeId, bytes: bytes::Bytes) {
-        self.count_datagram(&bytes);
-        self.outputs.push_back(Output::Datagram { to, bytes });
+        if self.count_datagram(to, &bytes) {
+            self.outputs.push_back(Output::Datagram { to, bytes });
+        }
     }
 
-    pub(super) fn count_datagram(&self, bytes: &[u8]) {
-        self.state.traffic.datagrams_sent.fetch_add(1, Ordering::Relaxed);
-        self.state.traffic.kinds.count_sent(bytes);
+    /// Counts a datagram. Answers false for one that the peer has no word for: it is not to be sent.
+    pub(super) fn count_datagram(&self, to: NodeId, bytes: &[u8]) -> bool {
+        self.count(to, bytes, &self.state.traffic.datagrams_sent)
     }
 
-    pub(super) fn count_message(&self, bytes: &[u8]) {
-        self.state.traffic.messages_sent.fetch_add(1, Ordering::Relaxed);
-        self.state.traffic.kinds.count_sent(bytes);
+    /// As [`Self::count_datagram`], for a message.
+    pub(super) fn count_message(&self, to: NodeId, bytes: &[u8]) -> bool {
+        self.count(to, bytes, &self.state.traffic.messages_sent)
+    }
+
+    fn count(&self, to: NodeId, bytes: &[u8], sent: &AtomicU64) -> bool {
+        let kind = MessageKind::of(bytes);
+        let is_spoken = self.is_spoken_to(to, kind);
+        if is_spoken {
+            sent.fetch_add(1, Ordering::Relaxed);
+            self.state.traffic.kinds.count_sent(kind, bytes.len());
+        }
+        is_spoken
     }
 
     /// Sends what says something of counters, as soon as that may be said.
     pub(super) fn state_message(&mut self, to: NodeId, bytes: Vec<u8>, wants_sent: bool, now: Monotonic) {
-        self.count_message(&bytes);
-        self.say(Output::Message { to, bytes: bytes.into(), wants_sent }, now);
+        if self.count_message(to, &bytes) {
+            self.say(Output::Message { to, bytes: bytes.into(), wants_sent }, now);
+        }
     }
 
     /// As [`Self::state_message`], and it may get lost.
     pub(super) fn state_datagram(&mut self, to: NodeId, bytes: bytes::Bytes, now: Monotonic) {
-        self.count_datagram(&bytes);
-        self.say(Output::Datagram { to, bytes }, now);
+        if self.count_datagram(to, &bytes) {
+            self.say(Output::Datagram { to, bytes }, now);
+        }
     }
 }

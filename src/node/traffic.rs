@@ -26,24 +26,24 @@ impl KindTraffic {
         MessageKind::ALL.iter().copied().zip(&self.0)
     }
 
-    /// Counts what leaves.
-    pub fn count_sent(&self, bytes: &[u8]) {
-        if let Some(counts) = self.of(bytes) {
+    /// Counts what leaves, of so many bytes.
+    pub fn count_sent(&self, kind: Option<MessageKind>, bytes: usize) {
+        if let Some(counts) = self.of(kind) {
             counts.sent.fetch_add(1, Ordering::Relaxed);
-            counts.sent_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            counts.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         }
     }
 
     /// Counts what came, before it is known whether it is sound. What is of no kind counts only in the totals.
     pub fn count_received(&self, bytes: &[u8]) {
-        if let Some(counts) = self.of(bytes) {
+        if let Some(counts) = self.of(MessageKind::of(bytes)) {
             counts.received.fetch_add(1, Ordering::Relaxed);
             counts.received_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
     }
 
-    fn of(&self, bytes: &[u8]) -> Option<&KindCounts> {
-        let kind = MessageKind::of(bytes)?;
+    fn of(&self, kind: Option<MessageKind>) -> Option<&KindCounts> {
+        let kind = kind?;
         self.iter().find(|(other, _)| *other == kind).map(|(_, counts)| counts)
     }
 }

@@ -3,6 +3,7 @@
 use super::traffic::KindTraffic;
 use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId, ReplicaIndex};
 use crate::replication::{Digest, NodeRecord, NumberSet};
+use crate::wire::LinkProtocol;
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -35,6 +36,10 @@ pub struct MemberView {
     pub round_trip: Option<Duration>,
     /// Which of its lives is present.
     pub incarnation: Option<Incarnation>,
+    /// What is spoken on the link.
+    pub protocol: Option<LinkProtocol>,
+    /// It was reached last as a node that speaks no version of the protocol that this one does.
+    pub is_incompatible: bool,
 }
 
 impl MemberView {
@@ -53,6 +58,8 @@ impl MemberView {
             last_heard: None,
             round_trip: None,
             incarnation: None,
+            protocol: None,
+            is_incompatible: false,
         }
     }
 }
@@ -120,6 +127,10 @@ pub struct TrafficCounts {
     pub messages_received: AtomicU64,
     /// Datagrams that the mesh had no room for.
     pub datagrams_lost: AtomicU64,
+    /// Datagrams and messages that were not understood, or not taken.
+    pub messages_refused: AtomicU64,
+    /// Parts of datagrams and messages that were of kinds which this version does not know.
+    pub parts_passed_over: AtomicU64,
     /// Datagrams and messages together, by kind.
     pub kinds: KindTraffic,
 }
@@ -144,6 +155,10 @@ pub struct ClusterState {
     replicas: RwLock<Arc<[ReplicaId]>>,
     /// What was sent and received.
     pub traffic: TrafficCounts,
+    /// When this node's certificate ends, in seconds since 1970; 0 where that is not known.
+    pub certificate_ends: AtomicU64,
+    /// When the last of the authorities that this node trusts ends, as above.
+    pub authorities_end: AtomicU64,
 }
 
 impl ClusterState {

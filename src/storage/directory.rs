@@ -34,7 +34,7 @@ const MEMBERS: Kind = Kind {
 const BARRED: Kind = Kind {
     name: "barred",
     consequence: "nodes that were forgotten would be let in again (discnt-server --repair sets it aside all the same)",
-    version: 2,
+    version: 3,
 };
 
 /// A data directory that this process alone uses, for as long as the value lives.

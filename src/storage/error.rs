@@ -48,7 +48,9 @@ pub enum StorageError {
         remedy: &'static str,
     },
     /// The directory or a file of it was written by a later version.
-    #[error("{path} is of version {found}, this discnt-server reads up to version {known}: use a newer one")]
+    #[error(
+        "{path} is of version {found}, this discnt-server reads up to version {known}: a newer one has written it, and there is no way back with this data directory. Start the newer one again, or an older one with an empty data directory and a backup of before the upgrade; nothing was changed"
+    )]
     Newer {
         /// The file.
         path: PathBuf,

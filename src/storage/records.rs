@@ -45,6 +45,9 @@ struct KeptOutLine {
     forgotten: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     met: Option<u64>,
+    /// Since version 3.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    banned: bool,
 }
 
 pub(super) enum KeptOutEntry {
@@ -78,12 +81,12 @@ pub(super) fn member_from_line(line: &str) -> Result<RememberedMember, String> {
 }
 
 pub(super) fn barred_to_line(id: &NodeId) -> String {
-    to_line(&KeptOutLine { id: id.to_string(), forgotten: None, met: None })
+    to_line(&KeptOutLine { id: id.to_string(), forgotten: None, met: None, banned: false })
 }
 
 pub(super) fn admission_to_line(admission: &Admission) -> String {
-    let Admission { node, forgotten, met } = admission;
-    to_line(&KeptOutLine { id: node.to_string(), forgotten: Some(forgotten.0), met: Some(met.0) })
+    let Admission { node, forgotten, met, banned } = *admission;
+    to_line(&KeptOutLine { id: node.to_string(), forgotten: Some(forgotten.0), met: Some(met.0), banned })
 }
 
 pub(super) fn kept_out_from_line(line: &str) -> Result<KeptOutEntry, String> {
@@ -93,7 +96,7 @@ pub(super) fn kept_out_from_line(line: &str) -> Result<KeptOutEntry, String> {
         (None, None) => Ok(KeptOutEntry::Barred(node)),
         (Some(forgotten), Some(met)) => {
             let (forgotten, met) = (HybridTime(forgotten), HybridTime(met));
-            Ok(KeptOutEntry::Admission(Admission { node, forgotten, met }))
+            Ok(KeptOutEntry::Admission(Admission { node, forgotten, met, banned: line.banned }))
         }
         _ => Err("one of two times is missing".to_owned()),
     }

@@ -12,6 +12,9 @@ pub enum WireError {
     /// A kind of datagram, message or record that this version does not have.
     #[error("unknown kind {0}")]
     Kind(u8),
+    /// Parts of a datagram or message that were passed over; the rest was taken.
+    #[error("{0} parts are of kinds that this version does not know; the rest was taken")]
+    LaterKinds(u64),
     /// A figure outside its bounds.
     #[error("{0} is out of bounds")]
     Bounds(&'static str),

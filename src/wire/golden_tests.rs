@@ -78,7 +78,7 @@ fn records_have_the_pinned_bytes() {
     let [Packed::Datagram(bytes, 5)] = &packed[..] else { panic!("one datagram, not {packed:?}") };
     assert_eq!(hex(bytes), GOLDEN_RECORDS);
     assert!(is_cbor(bytes));
-    let expected = Datagram::Records(Records { incarnation: Incarnation(3), clock: 5, records: records() });
+    let expected = Datagram::Records(Records { incarnation: Incarnation(3), clock: 5, records: records(), unknown: 0 });
     assert_eq!(Datagram::decode(bytes), Ok(expected));
 }
 
@@ -164,7 +164,7 @@ fn a_repair_has_the_pinned_bytes() {
     let bytes = writer.finish(6);
     assert_eq!(hex(&bytes), GOLDEN_REPAIR);
     assert!(is_cbor(&bytes));
-    assert_eq!(Message::decode(&bytes), Ok(Message::RepairItems(6, items())));
+    assert_eq!(Message::decode(&bytes), Ok(Message::RepairItems(6, RepairItems { items: items(), unknown: 0 })));
     assert!(writer.is_empty());
 }
 
@@ -207,7 +207,8 @@ fn the_other_messages_have_the_pinned_bytes() {
     let line = DigestLine { replica: replica(1), received: 5, durable: 4, beyond: 9 };
     let held = HeldLine { replica: replica(1), contiguous: 5, ranges: vec![(7, 8)] };
     let pull = PullLine { held: held.clone(), until: 11 };
-    let admission = Admission { node: NodeId::new([1; 20]), forgotten: HybridTime(9), met: HybridTime(255) };
+    let admission =
+        Admission { node: NodeId::new([1; 20]), forgotten: HybridTime(9), met: HybridTime(255), banned: false };
     let id = "5401010101010101010101010101010101010101 01".replace(' ', "");
     for (bytes, golden, message) in [
         (
@@ -240,6 +241,11 @@ fn the_other_messages_have_the_pinned_bytes() {
         (Message::encode_predictions_told(), "9f011818ff".to_owned(), Message::PredictionsTold),
         (Message::encode_digest_wanted(3, 1000), "9f011819031903e8ff".to_owned(), Message::DigestWanted(3, 1000)),
         (Message::encode_digest_given(3), "9f01181a03ff".to_owned(), Message::DigestGiven(3)),
+        (
+            Message::encode_bans(&[NodeId::new([1; 20])]),
+            "9f01181d81540101010101010101010101010101010101010101ff".to_owned(),
+            Message::Bans(vec![NodeId::new([1; 20])]),
+        ),
         (Message::encode_leaving(), "9f01181cff".to_owned(), Message::Leaving),
         (
             Message::encode_partings(&[vec![NodeId::new([1; 20])], Vec::new()]),

@@ -1,7 +1,7 @@
 //! Heartbeats: that a node lives, up to where it has told everything, and how its clock stands to the receiver's.
 
 use super::error::WireError;
-use super::ids::expect_array;
+use super::ids::read_array;
 use super::packer::sealed;
 use super::record::HEARTBEAT;
 use crate::base::Incarnation;
@@ -52,10 +52,7 @@ impl Heartbeat {
                 input.null()?;
                 None
             }
-            _ => {
-                expect_array(input, 2)?;
-                Some((input.u64()?, input.u64()?))
-            }
+            _ => Some(read_array(input, 2, |input| Ok((input.u64()?, input.u64()?)))?),
         };
         Ok(Self { incarnation, clock, newest, told_until, members, cluster, echo })
     }

@@ -31,6 +31,38 @@ pub(super) fn expect_array(input: &mut Decoder<'_>, length: u64) -> Result<(), W
     }
 }
 
+/// Reads an array of at least `least` parts. What a later version has put behind those is passed over.
+pub(super) fn read_array<'a, T>(
+    input: &mut Decoder<'a>,
+    least: u64,
+    read: impl FnOnce(&mut Decoder<'a>) -> Result<T, WireError>,
+) -> Result<T, WireError> {
+    let given = input.array()?.filter(|given| *given >= least).ok_or(WireError::Bounds("the length of an array"))?;
+    let value = read(input)?;
+    pass_over(input, given - least)?;
+    Ok(value)
+}
+
+/// Passes over so many parts of an array, whatever they are.
+pub(super) fn pass_over(input: &mut Decoder<'_>, parts: u64) -> Result<(), WireError> {
+    // The number is a claim; the loop ends where the bytes do.
+    for _ in 0..parts {
+        if matches!(input.datatype()?, Type::Break) {
+            return Err(WireError::Bounds("the length of an array"));
+        }
+        input.skip()?;
+    }
+    Ok(())
+}
+
+/// Passes over what a later version has put at the end of an open-ended array, and takes that end.
+pub(super) fn pass_to_break(input: &mut Decoder<'_>) -> Result<(), WireError> {
+    while !take_break(input)? {
+        input.skip()?;
+    }
+    Ok(())
+}
+
 /// Opens an array of any length up to `most`.
 pub(super) fn bounded_array(input: &mut Decoder<'_>, most: usize) -> Result<usize, WireError> {
     let length = input.array()?.and_then(|length| usize::try_from(length).ok());

@@ -2,11 +2,12 @@
 
 use super::ids::expect_open_array;
 use super::record::decode_head;
+use super::version::ProtocolVersion;
 use minicbor::Decoder;
 
-/// One line a kind: its number on the wire and what it is called in figures.
+/// One line a kind: its number on the wire, the version of the protocol that brought it, and what it is called in figures.
 macro_rules! kinds {
-    ($($kind:ident = $number:literal, $name:literal, $meaning:literal;)*) => {
+    ($($kind:ident = $number:literal, $since:literal, $name:literal, $meaning:literal;)*) => {
         /// What a datagram or message is about.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum MessageKind {
@@ -16,6 +17,13 @@ macro_rules! kinds {
         impl MessageKind {
             /// Every kind, by number.
             pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            /// The first version of the protocol that has it.
+            pub const fn since(self) -> ProtocolVersion {
+                match self {
+                    $(Self::$kind => ProtocolVersion($since),)*
+                }
+            }
 
             /// What it is called in figures.
             pub const fn name(self) -> &'static str {
@@ -28,23 +36,24 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Records = 1, "records", "News of the sender's own replica.";
-    Membership = 2, "membership", "The membership protocol's own bytes.";
-    NamesWanted = 3, "names_wanted", "Asks for the names of counters.";
-    Heartbeat = 4, "heartbeat", "A sign of life, and up to when the sender has told everything.";
-    Hello = 16, "hello", "The greeting.";
-    Digest = 17, "digest", "What the sender has of every replica.";
-    Pull = 18, "pull", "Asks for what the sender lacks.";
-    RepairItems = 19, "repair_items", "A part of what was asked for.";
-    Admissions = 21, "admissions", "Who was forgotten, and who was met again.";
-    RepairBegin = 22, "repair_begin", "How much there will be of what was asked for.";
-    Partings = 27, "partings", "From whom the sender was parted.";
-    RepairEnd = 20, "repair_end", "The end of what was asked for.";
-    TellPredictions = 23, "tell_predictions", "Asks for the forecasts of the receiver's shares.";
-    PredictionsTold = 24, "predictions_told", "The end of the forecasts that were asked for.";
-    DigestWanted = 25, "digest_wanted", "Asks for a digest as soon as the receiver has so much on disk.";
-    DigestGiven = 26, "digest_given", "Says which request the digest before it answers.";
-    Leaving = 28, "leaving", "The sender leaves the cluster.";
+    Records = 1, 1, "records", "News of the sender's own replica.";
+    Membership = 2, 1, "membership", "The membership protocol's own bytes.";
+    NamesWanted = 3, 1, "names_wanted", "Asks for the names of counters.";
+    Heartbeat = 4, 1, "heartbeat", "A sign of life, and up to when the sender has told everything.";
+    Hello = 16, 1, "hello", "The greeting.";
+    Digest = 17, 1, "digest", "What the sender has of every replica.";
+    Pull = 18, 1, "pull", "Asks for what the sender lacks.";
+    RepairItems = 19, 1, "repair_items", "A part of what was asked for.";
+    Admissions = 21, 1, "admissions", "Who was forgotten, and who was met again.";
+    RepairBegin = 22, 1, "repair_begin", "How much there will be of what was asked for.";
+    Partings = 27, 1, "partings", "From whom the sender was parted.";
+    RepairEnd = 20, 1, "repair_end", "The end of what was asked for.";
+    TellPredictions = 23, 1, "tell_predictions", "Asks for the forecasts of the receiver's shares.";
+    PredictionsTold = 24, 1, "predictions_told", "The end of the forecasts that were asked for.";
+    DigestWanted = 25, 1, "digest_wanted", "Asks for a digest as soon as the receiver has so much on disk.";
+    DigestGiven = 26, 1, "digest_given", "Says which request the digest before it answers.";
+    Bans = 29, 1, "bans", "Whose keys are banned.";
+    Leaving = 28, 1, "leaving", "The sender leaves the cluster.";
 }
 
 impl MessageKind {

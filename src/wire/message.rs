@@ -3,15 +3,15 @@
 use super::decimal::{Writer, encode_units};
 use super::error::WireError;
 use super::ids::{
-    bounded_array, decode_node, decode_replica, decode_replica_list, encode_replica, expect_array, expect_end,
-    expect_open_array, take_break,
+    bounded_array, decode_node, decode_replica, decode_replica_list, encode_replica, expect_end, expect_open_array,
+    pass_to_break, read_array,
 };
 use super::packer::sealed;
 use super::record::{RECORDS, Records, decode_head, decode_precision};
 use super::repair::{RepairItem, RepairWriter, decode_items};
 use crate::base::{HybridTime, Incarnation, MAX_MESSAGE_BYTES, MAX_PARTED, NodeId, ReplicaId};
 use crate::counter::Precision;
-use crate::membership::{Admission, MAX_ADMISSIONS};
+use crate::membership::{Admission, MAX_ADMISSIONS, MAX_BANNED, is_host};
 use minicbor::Decoder;
 
 const HELLO: u8 = 16;
@@ -27,9 +27,8 @@ const DIGEST_WANTED: u8 = 25;
 const DIGEST_GIVEN: u8 = 26;
 const LEAVING: u8 = 28;
 const PARTINGS: u8 = 27;
+const BANS: u8 = 29;
 
-/// The longest host name in a greeting.
-const MAX_HOST_BYTES: usize = 255;
 /// The most ranges of one replica beyond its contiguous part.
 const MAX_RANGES: usize = 256;
 /// The most ranges of all replicas in one message. What is left out is only sent again.
@@ -91,6 +90,15 @@ pub struct PullLine {
     pub until: u64,
 }
 
+/// A part of a repair.
+#[derive(Debug, PartialEq)]
+pub struct RepairItems<'a> {
+    /// What is understood.
+    pub items: Vec<RepairItem<'a>>,
+    /// How many there were of kinds that this version does not know.
+    pub unknown: u64,
+}
+
 /// A message on a link's stream, decoded.
 #[derive(Debug, PartialEq)]
 pub enum Message<'a> {
@@ -104,11 +112,13 @@ pub enum Message<'a> {
     /// What follows is the answer to a pull, of about so many items.
     RepairBegin(u64),
     /// When it was made, in microseconds on the sender's monotonic clock, and a part of what was asked for.
-    RepairItems(u64, Vec<RepairItem<'a>>),
+    RepairItems(u64, RepairItems<'a>),
     /// All that was asked for has been sent; whoever took it has what the sender had, of which no stamp is later than this.
     RepairEnd(HybridTime, Vec<HeldLine>),
     /// Who was forgotten and who was met again: all that the sender knows on a new link, and later what is new.
     Admissions(Vec<Admission>),
+    /// Nodes whose keys are banned: all that the sender knows on a new link, and later what is new.
+    Bans(Vec<NodeId>),
     /// Clusters, each by those of its nodes that the sender knows: it may have what they have given up since it was parted
     /// from them, or have taken it from whoever was.
     Partings(Vec<Vec<NodeId>>),
@@ -142,18 +152,22 @@ impl<'a> Message<'a> {
             DIGEST => Self::Digest(input.u64()?, decode_replica_list(&mut input, decode_digest_line)?),
             PULL => Self::Pull(decode_pull(&mut input)?),
             REPAIR_BEGIN => Self::RepairBegin(input.u64()?),
-            REPAIR_ITEMS => Self::RepairItems(input.u64()?, decode_items(&mut input)?),
+            REPAIR_ITEMS => {
+                let clock = input.u64()?;
+                let (items, unknown) = decode_items(&mut input)?;
+                Self::RepairItems(clock, RepairItems { items, unknown })
+            }
             REPAIR_END => {
                 let (time, mut room) = (HybridTime(input.u64()?), RANGES_A_MESSAGE);
                 Self::RepairEnd(
                     time,
                     decode_replica_list(&mut input, |input| {
-                        expect_array(input, 4)?;
-                        decode_held(input, &mut room)
+                        read_array(input, 4, |input| decode_held(input, &mut room))
                     })?,
                 )
             }
             ADMISSIONS => Self::Admissions(decode_admissions(&mut input)?),
+            BANS => Self::Bans(decode_bans(&mut input)?),
             TELL_PREDICTIONS => Self::TellPredictions,
             PREDICTIONS_TOLD => Self::PredictionsTold,
             DIGEST_WANTED => Self::DigestWanted(input.u64()?, input.u64()?),
@@ -167,9 +181,7 @@ impl<'a> Message<'a> {
             }
             other => return Err(WireError::Kind(other)),
         };
-        if !take_break(&mut input)? {
-            return Err(WireError::Bounds("the length of a message"));
-        }
+        pass_to_break(&mut input)?;
         expect_end(&input)?;
         Ok(message)
     }
@@ -258,6 +270,16 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// Encodes whose keys are banned.
+    pub fn encode_bans(nodes: &[NodeId]) -> Vec<u8> {
+        sealed(BANS, |out| {
+            let _ = out.array(nodes.len() as u64);
+            for node in nodes {
+                let _ = out.bytes(node.as_bytes());
+            }
+        })
+    }
+
     /// Encodes from whom the sender was parted.
     pub fn encode_partings(clusters: &[Vec<NodeId>]) -> Vec<u8> {
         sealed(PARTINGS, |out| {
@@ -314,24 +336,24 @@ impl Hello {
 
 fn decode_host(input: &mut Decoder<'_>) -> Result<String, WireError> {
     let host = input.str()?;
-    if host.len() > MAX_HOST_BYTES { Err(WireError::Bounds("a host name")) } else { Ok(host.to_owned()) }
+    if is_host(host) { Ok(host.to_owned()) } else { Err(WireError::Bounds("a host name")) }
 }
 
 fn decode_digest_line(input: &mut Decoder<'_>) -> Result<DigestLine, WireError> {
-    expect_array(input, 5)?;
-    Ok(DigestLine {
-        replica: decode_replica(input)?,
-        received: input.u64()?,
-        durable: input.u64()?,
-        beyond: input.u64()?,
+    read_array(input, 5, |input| {
+        Ok(DigestLine {
+            replica: decode_replica(input)?,
+            received: input.u64()?,
+            durable: input.u64()?,
+            beyond: input.u64()?,
+        })
     })
 }
 
 fn decode_pull(input: &mut Decoder<'_>) -> Result<Vec<PullLine>, WireError> {
     let mut room = RANGES_A_MESSAGE;
     decode_replica_list(input, |input| {
-        expect_array(input, 5)?;
-        Ok(PullLine { held: decode_held(input, &mut room)?, until: input.u64()? })
+        read_array(input, 5, |input| Ok(PullLine { held: decode_held(input, &mut room)?, until: input.u64()? }))
     })
 }
 
@@ -341,8 +363,7 @@ fn decode_held(input: &mut Decoder<'_>, room: &mut usize) -> Result<HeldLine, Wi
     *room -= length;
     let mut ranges = Vec::with_capacity(length.min(16));
     for _ in 0..length {
-        expect_array(input, 2)?;
-        ranges.push((input.u64()?, input.u64()?));
+        ranges.push(read_array(input, 2, |input| Ok((input.u64()?, input.u64()?)))?);
     }
     Ok(HeldLine { replica, contiguous, ranges })
 }
@@ -351,11 +372,17 @@ fn decode_admissions(input: &mut Decoder<'_>) -> Result<Vec<Admission>, WireErro
     let length = bounded_array(input, MAX_ADMISSIONS)?;
     let mut admissions = Vec::with_capacity(length.min(64));
     for _ in 0..length {
-        expect_array(input, 3)?;
-        let (node, forgotten, met) = (decode_node(input)?, HybridTime(input.u64()?), HybridTime(input.u64()?));
-        admissions.push(Admission { node, forgotten, met });
+        admissions.push(read_array(input, 3, |input| {
+            let (node, forgotten, met) = (decode_node(input)?, HybridTime(input.u64()?), HybridTime(input.u64()?));
+            Ok(Admission { node, forgotten, met, banned: false })
+        })?);
     }
     Ok(admissions)
+}
+
+fn decode_bans(input: &mut Decoder<'_>) -> Result<Vec<NodeId>, WireError> {
+    let length = bounded_array(input, MAX_BANNED)?;
+    (0..length).map(|_| decode_node(input)).collect()
 }
 
 fn decode_partings(input: &mut Decoder<'_>) -> Result<Vec<Vec<NodeId>>, WireError> {

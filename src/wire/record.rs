@@ -9,12 +9,13 @@ use super::decimal::{Writer, decode_amount, decode_total, encode_units};
 use super::error::WireError;
 use super::heartbeat::Heartbeat;
 use super::ids::{
-    bounded_array, decode_name, decode_replica, decode_replica_list, encode_replica, expect_array, expect_end,
-    expect_open_array, take_break,
+    bounded_array, decode_name, decode_replica, decode_replica_list, encode_replica, expect_end, expect_open_array,
+    pass_over, pass_to_break, read_array, take_break,
 };
 use crate::base::{Amount, HybridTime, Incarnation, Location, Name, ReplicaId, Total};
 use crate::counter::{Precision, Share};
 use minicbor::Decoder;
+use minicbor::data::Type;
 use std::time::Duration;
 
 /// Kinds of datagrams; messages on streams start above.
@@ -56,6 +57,8 @@ pub struct Records<'a> {
     pub clock: u64,
     /// Each record under its number.
     pub records: Vec<(u64, Record<'a>)>,
+    /// How many there were of kinds that this version does not know. Their numbers are not received.
+    pub unknown: u64,
 }
 
 /// One announcement.
@@ -163,19 +166,27 @@ impl Record<'_> {
         }
     }
 
-    fn decode<'a>(input: &mut Decoder<'a>) -> Result<Record<'a>, WireError> {
-        let length = input.array()?.ok_or(WireError::Bounds("the length of a record"))?;
+    /// None for one of a kind that this version does not know.
+    fn decode<'a>(input: &mut Decoder<'a>) -> Result<Option<Record<'a>>, WireError> {
+        let length = input.array()?.filter(|length| *length > 0).ok_or(WireError::Bounds("the length of a record"))?;
         let kind = input.u8()?;
-        let expected = match kind {
+        let least = match kind {
             0..=7 => 4 + u64::from(kind & SHARE_MOVES != 0) * 2 + u64::from(kind & SHARE_NAMED != 0),
             ASSIGNMENT => 6,
             PRECISION => 4,
             RETIREMENT => 5,
-            other => return Err(WireError::Kind(other)),
+            _ => {
+                pass_over(input, length - 1)?;
+                return Ok(None);
+            }
         };
-        if length != expected {
-            return Err(WireError::Bounds("the length of a record"));
-        }
+        let further = length.checked_sub(least).ok_or(WireError::Bounds("the length of a record"))?;
+        let record = Self::decode_known(kind, input)?;
+        pass_over(input, further)?;
+        Ok(Some(record))
+    }
+
+    fn decode_known<'a>(kind: u8, input: &mut Decoder<'a>) -> Result<Record<'a>, WireError> {
         match kind {
             ASSIGNMENT => Ok(Record::Assignment { name: decode_name(input)?, body: AssignmentBody::decode(input)? }),
             PRECISION => Ok(Record::Precision {
@@ -222,14 +233,16 @@ impl AssignmentBody {
         let base = decode_amount(input)?;
         let deleted = input.bool()?;
         let observed = decode_replica_list(input, |input| {
-            let length = bounded_array(input, 6)?;
+            let length = input.array()?.filter(|length| *length >= 3);
+            let length = length.ok_or(WireError::Bounds("the length of what was observed"))?;
             let replica = decode_replica(input)?;
             let received = input.u64()?;
-            let share = match length {
-                3 => None,
-                6 => Some(Share { born: input.u64()?, revision: input.u64()?, total: decode_total(input)? }),
-                _ => return Err(WireError::Bounds("the length of what was observed")),
+            let has_share = length >= 6;
+            let share = match has_share {
+                true => Some(Share { born: input.u64()?, revision: input.u64()?, total: decode_total(input)? }),
+                false => None,
             };
+            pass_over(input, length - if has_share { 6 } else { 3 })?;
             Ok(Observed { replica, received, share })
         })?;
         Ok(Self { time, base, deleted, observed })
@@ -257,18 +270,27 @@ impl<'a> Records<'a> {
     pub(super) fn decode(input: &mut Decoder<'a>) -> Result<Self, WireError> {
         let (incarnation, clock) = (Incarnation(input.u64()?), input.u64()?);
         let mut records = Vec::with_capacity(64);
+        let mut unknown = 0;
         while !take_break(input)? {
+            if !matches!(input.datatype()?, Type::ArrayIndef) {
+                // Behind the runs there may be what a later version has put there.
+                pass_to_break(input)?;
+                break;
+            }
             expect_open_array(input)?;
             let mut number = input.u64()?;
             while !take_break(input)? {
                 if number == 0 {
                     return Err(WireError::Bounds("a number"));
                 }
-                records.push((number, Record::decode(input)?));
+                match Record::decode(input)? {
+                    Some(record) => records.push((number, record)),
+                    None => unknown += 1,
+                }
                 number = number.checked_add(1).ok_or(WireError::Bounds("a number"))?;
             }
         }
-        Ok(Self { incarnation, clock, records })
+        Ok(Self { incarnation, clock, records, unknown })
     }
 }
 
@@ -289,18 +311,13 @@ impl<'a> Datagram<'a> {
             MEMBERSHIP => Self::Membership(input.bytes()?),
             NAMES_WANTED => {
                 let length = bounded_array(&mut input, MAX_NAMES_WANTED)?;
-                let one = |_| {
-                    expect_array(&mut input, 2)?;
-                    Ok((Location(input.u32()?), input.u64()?))
-                };
+                let one = |_| read_array(&mut input, 2, |input| Ok((Location(input.u32()?), input.u64()?)));
                 Self::NamesWanted((0..length).map(one).collect::<Result<_, WireError>>()?)
             }
             HEARTBEAT => Self::Heartbeat(Heartbeat::decode(&mut input)?),
             other => return Err(WireError::Kind(other)),
         };
-        if !take_break(&mut input)? {
-            return Err(WireError::Bounds("the length of a datagram"));
-        }
+        pass_to_break(&mut input)?;
         expect_end(&input)?;
         Ok(datagram)
     }

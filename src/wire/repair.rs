@@ -2,7 +2,9 @@
 
 use super::decimal::{decode_total, encode_units};
 use super::error::WireError;
-use super::ids::{bounded_array, decode_name, decode_replica, decode_replica_list, encode_replica, expect_array};
+use super::ids::{
+    bounded_array, decode_name, decode_replica, decode_replica_list, encode_replica, pass_over, read_array,
+};
 use super::message::REPAIR_ITEMS;
 use super::packer::sealed;
 use super::record::{AssignmentBody, decode_motion, decode_precision, micros};
@@ -169,33 +171,55 @@ impl RepairWriter {
     }
 }
 
-pub(super) fn decode_items<'a>(input: &mut Decoder<'a>) -> Result<Vec<RepairItem<'a>>, WireError> {
-    let replicas = decode_replica_list(input, |input| {
-        expect_array(input, 2)?;
-        decode_replica(input)
-    })?;
+/// The items, and how many there are of kinds that this version does not know.
+pub(super) fn decode_items<'a>(input: &mut Decoder<'a>) -> Result<(Vec<RepairItem<'a>>, u64), WireError> {
+    let replicas = decode_replica_list(input, |input| read_array(input, 2, decode_replica))?;
     // An item takes at least 8 bytes, so this also bounds what a false length can make us reserve.
     let length = bounded_array(input, MAX_MESSAGE_BYTES / 8)?;
     let mut items = Vec::with_capacity(length.min(4096));
+    let mut unknown = 0;
     for _ in 0..length {
-        items.push(decode_item(input, &replicas)?);
+        match decode_item(input, &replicas)? {
+            Some(item) => items.push(item),
+            None => unknown += 1,
+        }
     }
-    Ok(items)
+    Ok((items, unknown))
 }
 
-fn decode_item<'a>(input: &mut Decoder<'a>, replicas: &[ReplicaId]) -> Result<RepairItem<'a>, WireError> {
+/// How many parts an item of this kind has at least; none for a kind that this version does not know.
+const fn least_parts(kind: u8) -> Option<u64> {
+    Some(match kind {
+        ITEM_SHARE => 7,
+        ITEM_MOVING_SHARE | ITEM_MOVING_IN_WHOLE_STEPS => 9,
+        ITEM_ASSIGNMENT => 8,
+        ITEM_PRECISION | ITEM_RETIREMENT => 6,
+        _ => return None,
+    })
+}
+
+/// None for one of a kind that this version does not know.
+fn decode_item<'a>(input: &mut Decoder<'a>, replicas: &[ReplicaId]) -> Result<Option<RepairItem<'a>>, WireError> {
     debug_assert!(replicas.len() <= MAX_CONTEXT_REPLICAS);
     let referred = |at: u64| {
         let at = usize::try_from(at).ok();
         at.and_then(|at| replicas.get(at)).copied().ok_or(WireError::Bounds("a reference to a replica"))
     };
-    let length = bounded_array(input, 9)?;
+    let length = input.array()?.filter(|length| *length > 0).ok_or(WireError::Bounds("the length of an item"))?;
     let kind = input.u8()?;
+    let Some(least) = least_parts(kind) else {
+        pass_over(input, length - 1)?;
+        return Ok(None);
+    };
+    let further = length.checked_sub(least).ok_or(WireError::Bounds("the length of an item"))?;
     let replica = referred(input.u64()?)?;
     let number = input.u64()?;
     let name = decode_name(input)?;
-    let kind = match (kind, length) {
-        (ITEM_SHARE, 7) | (ITEM_MOVING_SHARE | ITEM_MOVING_IN_WHOLE_STEPS, 9) => {
+    let kind = match kind {
+        ITEM_ASSIGNMENT => RepairKind::Assignment(AssignmentBody::decode(input)?),
+        ITEM_PRECISION => RepairKind::Precision { time: HybridTime(input.u64()?), precision: decode_precision(input)? },
+        ITEM_RETIREMENT => RepairKind::Retirement { of: referred(input.u64()?)?, born: input.u64()? },
+        _ => {
             let location = match input.datatype()? {
                 Type::Null => {
                     input.null()?;
@@ -207,12 +231,7 @@ fn decode_item<'a>(input: &mut Decoder<'a>, replicas: &[ReplicaId]) -> Result<Re
             let (rate, age) = if kind == ITEM_SHARE { (0.0, Duration::ZERO) } else { decode_motion(input)? };
             RepairKind::Share { location, born, total, rate, age, whole: kind == ITEM_MOVING_IN_WHOLE_STEPS }
         }
-        (ITEM_ASSIGNMENT, 8) => RepairKind::Assignment(AssignmentBody::decode(input)?),
-        (ITEM_PRECISION, 6) => {
-            RepairKind::Precision { time: HybridTime(input.u64()?), precision: decode_precision(input)? }
-        }
-        (ITEM_RETIREMENT, 6) => RepairKind::Retirement { of: referred(input.u64()?)?, born: input.u64()? },
-        (other, _) => return Err(WireError::Kind(other)),
     };
-    Ok(RepairItem { name, replica, number, kind })
+    pass_over(input, further)?;
+    Ok(Some(RepairItem { name, replica, number, kind }))
 }

@@ -30,12 +30,18 @@ fn a_killed_node_is_suspected_then_failed_within_the_timeout_and_cleared_when_it
     let [first, second, third] = ground.three();
     let id = third.id();
     let before = eventually_shows(&first, &id, "noflags");
-    let [_, address, _, master, ping, heard, incarnation, link, round_trip] = before.as_slice() else {
+    let [_, address, _, master, ping, heard, incarnation, link, round_trip, protocol, software] = before.as_slice()
+    else {
         panic!("not the columns of CLUSTER NODES: {before:?}")
     };
     assert_eq!(*address, format!("127.0.0.1:{port}@{port}", port = third.port()));
     assert_eq!((master.as_str(), ping.as_str(), incarnation.as_str(), link.as_str()), ("-", "0", "1", "connected"));
     assert!(round_trip.strip_prefix("rtt=").is_some_and(|time| time.parse::<u64>().is_ok()), "{before:?}");
+    let newest = discnt::wire::ProtocolVersions::SPOKEN.newest();
+    assert_eq!(
+        (protocol.clone(), software.clone()),
+        (format!("protocol={newest}"), format!("software={}", discnt::wire::SOFTWARE_VERSION))
+    );
     let last_heard: u64 = heard.parse().expect("milliseconds since 1970");
     assert!(last_heard > 1_500_000_000_000, "{before:?}");
 

@@ -94,7 +94,7 @@ fn keys_are_their_owners_alone() {
         let mode = std::fs::metadata(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         assert_eq!(mode.permissions().mode() & 0o777, 0o600, "{}", file.display());
     }
-    node.eventually_logs(&["WARN", "development authority", "ca.key"]);
+    node.eventually_logs(&["WARN", "newly made authority", "ca.key"]);
 }
 
 #[test]

@@ -4,4 +4,6 @@ mod carrying;
 mod endings;
 mod pairing;
 mod refusals;
+mod strangers;
 mod support;
+mod versions;

@@ -47,20 +47,28 @@ async fn a_dialler_that_the_other_side_does_not_accept_gets_no_link() {
 
 /// A client of QUIC that keeps no rules, with the certificate of a node or with none.
 fn stranger(node: Option<&Node>, protocol: &[u8]) -> quinn::Endpoint {
+    let shown = node.map(|node| {
+        let path = |path: &Option<PathBuf>| path.clone().expect("it is set");
+        let cert = CertificateDer::from_pem_file(path(&node.config.cert)).expect("it was made");
+        (cert, PrivateKeyDer::from_pem_file(path(&node.config.key)).expect("it was made"))
+    });
+    endpoint(shown, protocol)
+}
+
+/// The same with any certificate.
+pub(crate) fn endpoint(
+    shown: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+    protocol: &[u8],
+) -> quinn::Endpoint {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("the provider knows it")
         .dangerous()
         .with_custom_certificate_verifier(std::sync::Arc::new(AcceptAnybody));
-    let mut config = match node {
+    let mut config = match shown {
         None => config.with_no_client_auth(),
-        Some(node) => {
-            let path = |path: &Option<PathBuf>| path.clone().expect("it is set");
-            let cert = CertificateDer::from_pem_file(path(&node.config.cert)).expect("it was made");
-            let key = PrivateKeyDer::from_pem_file(path(&node.config.key)).expect("it was made");
-            config.with_client_auth_cert(vec![cert], key).expect("they belong together")
-        }
+        Some((cert, key)) => config.with_client_auth_cert(vec![cert], key).expect("they belong together"),
     };
     config.alpn_protocols = vec![protocol.to_vec()];
     let config = quinn::crypto::rustls::QuicClientConfig::try_from(config).expect("TLS 1.3");
@@ -129,7 +137,7 @@ async fn strangers_without_a_certificate_or_the_protocol_are_refused() {
 
 /// A node that keeps no rules, connected to `server`, with the larger id, which greets first. The server's own id is random,
 /// too: one of a thousand is larger than nearly all.
-async fn rude_peer(
+pub(crate) async fn rude_peer(
     certificates: &Certificates,
     authority: &Authority,
     server: &Running,

@@ -25,14 +25,16 @@ pub(crate) struct Start {
     arguments: Vec<OsString>,
     variables: Vec<(String, OsString)>,
     host: Option<Host>,
+    program: PathBuf,
 }
 
 impl Start {
     pub(crate) fn new(name: &str, directory: PathBuf, certs: PathBuf) -> Self {
         let data_directory = directory.join("data");
         let (arguments, variables) = (Vec::new(), Vec::new());
-        let start =
-            Self { name: name.to_owned(), directory, data_directory, port: 0, arguments, variables, host: None };
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_discnt-server"));
+        let name = name.to_owned();
+        let start = Self { name, directory, data_directory, port: 0, arguments, variables, host: None, program };
         start.argument("--certs-dir").argument(certs)
     }
 
@@ -70,6 +72,12 @@ impl Start {
         self
     }
 
+    /// Another program than the present one.
+    pub(crate) fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
     /// This data directory instead of one of its own.
     pub(crate) fn data_directory(mut self, directory: PathBuf) -> Self {
         self.data_directory = directory;
@@ -78,8 +86,9 @@ impl Start {
 
     fn command(&self) -> Command {
         fs::create_dir_all(&self.directory).expect("a directory for the server");
-        let program = env!("CARGO_BIN_EXE_discnt-server");
-        let mut command = self.host.as_ref().map_or_else(|| Command::new(program), |host| host.command(program));
+        let program = &self.program;
+        let on_host = |host: &Host| host.command(&program.to_string_lossy());
+        let mut command = self.host.as_ref().map_or_else(|| Command::new(program), on_host);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.args(["--port", &self.port.to_string()]).args(&self.arguments).current_dir(&self.directory);
         command.arg("--data-dir").arg(&self.data_directory).stdin(Stdio::null());
@@ -89,15 +98,21 @@ impl Start {
     /// Starts a server that is to serve.
     #[track_caller]
     pub(crate) fn run(self) -> Server {
+        let name = self.name.clone();
+        self.try_run().unwrap_or_else(|refusal| panic!("{name} did not start: {refusal}"))
+    }
+
+    /// Starts a server, or answers what it said and logged when it refused to serve.
+    pub(crate) fn try_run(self) -> Result<Server, String> {
         let begin = Instant::now();
         loop {
             match Server::start(self.clone()) {
-                Ok(server) => return server,
+                Ok(server) => return Ok(server),
                 // Somebody's connection may have been given the port meanwhile.
                 Err(refusal) if self.port != 0 && refusal.contains("in use") && begin.elapsed() < PATIENCE => {
                     thread::sleep(PAUSE);
                 }
-                Err(refusal) => panic!("{} did not start: {refusal}", self.name),
+                Err(refusal) => return Err(refusal),
             }
         }
     }

@@ -4,7 +4,7 @@ use crate::world::{Event, OnlyIf, Witness, World};
 use bytes::Bytes;
 use discnt::base::{Incarnation, NodeId};
 use discnt::node::{CloseCause, DialNumber, Input, LinkEnd, Output, RequestNumber};
-use discnt::wire::Message;
+use discnt::wire::{LinkProtocol, Message, MessageKind, ProtocolVersions, SOFTWARE_VERSION};
 use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -12,6 +12,8 @@ use std::time::Duration;
 const LONGEST_DATAGRAM: usize = 1162;
 /// A silent loss is found out within this many milliseconds.
 const LATEST_DETECTION: u64 = 4000;
+/// Of so many datagrams and messages one is checked.
+const SAID_FOR_A_CHECK: u64 = 61;
 
 impl World {
     /// Does what a node wants done.
@@ -60,6 +62,7 @@ impl World {
         let Some(to) = self.index(to) else { return };
         let Some(link) = self.links.view(from, to) else { return };
         assert!(bytes.len() <= LONGEST_DATAGRAM, "a datagram of {} bytes", bytes.len());
+        self.check_grammar(bytes);
         let copies = 1 + u64::from(self.random.unit() < 0.1);
         for _ in 0..copies {
             if self.random.unit() >= self.loss {
@@ -70,12 +73,22 @@ impl World {
         }
     }
 
+    /// One in a few is held against what the first version of the protocol takes.
+    fn check_grammar(&mut self, bytes: &[u8]) {
+        self.said += 1;
+        let is_of_the_first = MessageKind::of(bytes).is_some_and(|kind| kind.since().0 == 1);
+        if self.said.is_multiple_of(SAID_FOR_A_CHECK) && is_of_the_first {
+            crate::grammar::check(bytes).unwrap_or_else(|error| panic!("{error}: {bytes:02x?}"));
+        }
+    }
+
     fn send_message(&mut self, from: usize, to: NodeId, bytes: &[u8], wants_sent: bool) {
         let Some(to) = self.index(to) else { return };
         let Some(link) = self.links.view(from, to) else { return };
+        self.check_grammar(bytes);
         match Message::decode(bytes) {
             Ok(Message::Pull(_)) => self.pulls += 1,
-            Ok(Message::RepairItems(_, items)) => self.repair_items += items.len() as u64,
+            Ok(Message::RepairItems(_, sent)) => self.repair_items += sent.items.len() as u64,
             _ => {}
         }
         let after = Duration::from_micros(self.random.between(300, 20_000));
@@ -90,7 +103,11 @@ impl World {
 
     pub(crate) fn dial(&mut self, from: usize, dial: DialNumber, to: usize, witness: &mut dyn Witness) {
         if self.links.is_cut(from, to) || self.is_paused(to) || from == to {
-            self.input(from, Input::DialFailed { dial, reason: "no answer".to_owned() }, witness);
+            self.input(
+                from,
+                Input::DialFailed { dial, reason: "no answer".to_owned(), is_incompatible: false },
+                witness,
+            );
             return;
         }
         let (from_id, to_id) = (self.hosts[from].id, self.hosts[to].id);
@@ -103,8 +120,10 @@ impl World {
         }
         let link = self.links.join(from, to);
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        self.input(from, Input::LinkUp { peer: to_id, address, dial: Some(dial) }, witness);
-        self.input(to, Input::LinkUp { peer: from_id, address, dial: None }, witness);
+        let protocol =
+            || LinkProtocol { version: ProtocolVersions::SPOKEN.newest(), software: SOFTWARE_VERSION.to_owned() };
+        self.input(from, Input::LinkUp { peer: to_id, address, dial: Some(dial), protocol: protocol() }, witness);
+        self.input(to, Input::LinkUp { peer: from_id, address, dial: None, protocol: protocol() }, witness);
         for (at, other, peer) in [(from, to, to_id), (to, from, from_id)] {
             if self.links.view(at, other) == Some(link) {
                 let round_trip = Duration::from_millis(2);

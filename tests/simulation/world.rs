@@ -165,6 +165,8 @@ pub(crate) struct World {
     pub(crate) repair_items: u64,
     /// What all datagrams of the failure detector begin with.
     chatter: Vec<u8>,
+    /// How many datagrams and messages were sent.
+    pub(crate) said: u64,
 }
 
 fn first_id(at: usize) -> NodeId {
@@ -225,6 +227,7 @@ impl World {
             pulls: 0,
             repair_items: 0,
             chatter,
+            said: 0,
         }
     }
 
@@ -321,7 +324,7 @@ impl World {
     /// An operator tells node `at` to keep another out of the cluster.
     pub(crate) fn forget(&mut self, at: usize, other: usize) {
         let (moment, node) = (self.moment(at), self.hosts[other].id);
-        self.hosts[at].node.handle(Input::Forget { request: RequestNumber(3), node }, moment);
+        self.hosts[at].node.handle(Input::Forget { request: RequestNumber(3), node, ban: false }, moment);
         self.carry_out(at);
     }
 

@@ -75,12 +75,12 @@ pub(crate) fn begin(directory: &Path, durability: Durability) -> Store {
 
 /// Opens a store and reads all that is in it.
 pub(crate) fn read(directory: &Path) -> Result<(Opened, Counters), StorageError> {
-    let (store, opened) = Store::open(directory, NODE)?;
-    let counters = load(&store)?;
+    let (mut store, opened) = Store::open(directory, NODE)?;
+    let counters = load(&mut store)?;
     Ok((opened, counters))
 }
 
-pub(crate) fn load(store: &Store) -> Result<Counters, StorageError> {
+pub(crate) fn load(store: &mut Store) -> Result<Counters, StorageError> {
     let counters = Mutex::new(Counters::new());
     store.load(2, &LoadProgress::default(), |name: Name<'_>, counter| {
         let before = counters.lock().expect("no panic").insert(name.as_bytes().to_vec(), counter);

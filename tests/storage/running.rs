@@ -61,7 +61,7 @@ impl Running {
         let reserved = opened.previous.as_ref().map_or(0, |record| record.reserved);
         let limit = reserved + (1 << 20);
         store.begin_run(&record(limit), durability, WHOLE).expect("a run begins");
-        for (name, counter) in load(&store).expect("all of it is right") {
+        for (name, counter) in load(&mut store).expect("all of it is right") {
             table.restore(Name::new(&name).expect("a name"), counter, ReplicaIndex(0));
         }
         table.go_on_after(reserved, limit);

@@ -10,7 +10,8 @@ use discnt::driver::{Clock, ClusterCall, Driver, DriverParts, Keeper, NodeCall};
 use discnt::mesh::{Config as MeshConfig, Identity, Mesh};
 use discnt::node::{ClusterState, ClusterView, KnownMember, LinkView, MemberView, Node, NodeSettings};
 use discnt::storage::DataDirectory;
-use std::cell::RefCell;
+use discnt::wire::ProtocolVersions;
+use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ struct Machine {
     address: IpAddr,
     directory: PathBuf,
     mesh_config: MeshConfig,
+    /// Which versions of the protocol its program speaks.
+    versions: Cell<ProtocolVersions>,
     identity: Identity,
     weather: Arc<Mutex<Weather>>,
     seed: u64,
@@ -120,6 +123,7 @@ impl World {
             address,
             directory: directory.path().join("data"),
             mesh_config,
+            versions: Cell::default(),
             identity,
             weather: Arc::clone(&self.weather),
             seed: self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(number as u64),
@@ -166,6 +170,14 @@ impl World {
         let address = self.address(at);
         self.sim.bounce(address);
         self.step();
+    }
+
+    /// Ends a server with a goodbye and starts a program that speaks these versions in its place.
+    pub(crate) fn replace(&mut self, at: usize, oldest: u16, newest: u16) {
+        self.stop(at);
+        let versions = ProtocolVersions::new(oldest, newest).expect("a range");
+        self.hosts[at].machine.versions.set(versions);
+        self.restart(at);
     }
 
     /// Lets one tick pass.
@@ -339,15 +351,16 @@ async fn serve(machine: Rc<Machine>) -> Result<(), Box<dyn Error>> {
     let local = SocketAddr::new(machine.address, PORT);
     let socket = SimulatedSocket::bind(local, Arc::clone(&machine.weather)).await?;
     let (sender, events) = mpsc::channel(4096);
-    let mesh_config = machine.mesh_config.clone();
+    let mesh_config = MeshConfig { versions: machine.versions.get(), ..machine.mesh_config.clone() };
     let mesh = Mesh::bind_abstract(mesh_config.clone(), socket, Some(random_seed), &machine.identity, sender)?;
     let (calls, received_calls) = mpsc::channel(16);
     let (stop, stopped) = oneshot::channel();
     *machine.life.borrow_mut() = Some(Life { table, state, calls, stop: Some(stop) });
     let keeper = Keeper::start(Arc::clone(&directory))?;
     let calls = received_calls;
+    let (identity, disk, pulse) = (None, None, None);
     let parts =
-        DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, keeper, disk: None, pulse: None };
+        DriverParts { node, mesh, events, calls, wake, clock, directory, mesh_config, identity, keeper, disk, pulse };
     Driver::new(parts).run(stopped).await;
     Ok(())
 }

@@ -6,6 +6,8 @@ use crate::cli::colour::Paint;
 
 const SENT: &str = "_sent";
 const RECEIVED: &str = "_received";
+/// Certificates that end within so many days are told of.
+const WARNED_DAYS: u64 = 30;
 const MESSAGES: &str = "cluster_stats_messages_";
 
 /// One section of the reply. CLUSTER INFO has one only, without a name.
@@ -92,6 +94,14 @@ fn troubles(sections: &[Section<'_>]) -> Vec<String> {
     ] {
         if !matches!(value(key), "" | "ok" | "up") {
             found.push(format!("{what} ({key}:{})", value(key)));
+        }
+    }
+    for (key, whose) in [
+        ("mesh_certificate_days_left", "this node's certificate"),
+        ("mesh_authority_days_left", "the cluster's authority"),
+    ] {
+        if let Some(days) = value(key).parse::<u64>().ok().filter(|days| *days <= WARNED_DAYS) {
+            found.push(format!("{whose} ends in {days} days: see `discnt-cli certs rotate --help`"));
         }
     }
     for (name, figures) in pairs().filter(|(name, _)| name.starts_with("peer")) {
@@ -284,12 +294,13 @@ all              2         5
             ),
             ("commits_failing_seconds:7\ncommit_failure:", "taken nothing for 7 s"),
             ("rdb_last_bgsave_status:err", "the last save to disk failed (rdb_last_bgsave_status:err)"),
+            ("mesh_certificate_days_left:30", "this node's certificate ends in 30 days"),
             ("peer0:id=1,host=h,port=7,state=down,rtt_usec=0", "peer0 at h:7 is down"),
         ] {
             let text = shown(line);
             assert!(text.starts_with("! ") && text.contains(words), "{text}");
         }
-        let well = "loading:0\nrefusing_writes:0\nrdb_last_bgsave_status:ok\npeer0:id=1,state=up\ncluster_state:ok\n";
+        let well = "loading:0\nrefusing_writes:0\nrdb_last_bgsave_status:ok\npeer0:id=1,state=up\ncluster_state:ok\nmesh_certificate_days_left:31\n";
         assert!(!shown(well).contains('!'), "{}", shown(well));
         assert!(render(bad, Paint::Ansi).expect("groups").starts_with("\x1b[31m! "));
     }

@@ -27,6 +27,8 @@ pub enum AuditEvent {
     MemberJoined,
     /// A node was forgotten.
     MemberForgotten,
+    /// A node was forgotten, and its key is kept out for good.
+    MemberBanned,
     /// This node has left its cluster.
     ClusterReset,
 }
@@ -46,6 +48,7 @@ impl AuditEvent {
             Self::ConfigRewritten => "config_rewritten",
             Self::MemberJoined => "member_joined",
             Self::MemberForgotten => "member_forgotten",
+            Self::MemberBanned => "member_banned",
             Self::ClusterReset => "cluster_reset",
         }
     }

@@ -48,7 +48,7 @@ fn the_first_start_makes_an_authority_and_later_ones_use_it() {
     let place = Place::new();
     let first = place.open().expect("it is made");
     assert!(matches!(first.source, IdentitySource::Development { made_now: true, .. }));
-    assert!(first.warnings[0].contains("newly made development authority"));
+    assert!(first.warnings[0].contains("newly made authority"));
     assert_eq!(mode(&place.ca("ca.key")), 0o600);
     assert_eq!(mode(&place.own("node.key")), 0o600);
     let again = place.open().expect("it is there");
@@ -95,7 +95,7 @@ fn the_id_stays_when_the_certificate_must_be_issued_anew() {
     fs::write(&certificate, "garbage").expect("it is written");
     assert_eq!(place.id(), id);
     let (authority, _) = authority::load_or_make_development(&place.config.certs_dir).expect("it is there");
-    authority.issue_to_files(&certificate, &place.own("node.key"), 10).expect("it is issued");
+    authority.issue_to_files(&certificate, &place.own("node.key"), 0).expect("it is issued");
     assert_eq!(place.id(), id);
     let details = certificate::describe(&certificate).expect("it was made");
     let margin = OffsetDateTime::now_utc() + RENEWAL_MARGIN;

@@ -205,7 +205,7 @@ mod tests {
         let restored = restore(&directory, node(7), &backup, NOW_SECONDS).expect("whole");
         assert_eq!(restored, Restored { counters: 1, of: node(1) });
         assert!(directory.next_incarnation().expect("one more").0 > NOW_SECONDS);
-        let (store, opened) = Store::open(&data, node(7)).expect("a store");
+        let (mut store, opened) = Store::open(&data, node(7)).expect("a store");
         assert_eq!(opened.standing, Standing { whole: false, stale: true });
         let record = opened.previous.expect("a record");
         assert_eq!((record.own.node, record.parted), (node(7), vec![node(1), node(2)]));
@@ -235,7 +235,7 @@ mod tests {
                 let again = restore(&directory, node(7), &backup, NOW_SECONDS);
                 assert_eq!(again.expect("restored again").counters, 1, "{left}");
             }
-            let (store, _) = Store::open(&data, node(7)).expect("a store");
+            let (mut store, _) = Store::open(&data, node(7)).expect("a store");
             let load = store.load(1, &LoadProgress::default(), |_, _| {});
             assert_eq!((load.ok(), work.exists()), (Some(1), false), "{left}");
         }

@@ -18,7 +18,7 @@ const BATCH_BYTES: usize = 16 << 20;
 const TAKEN_AT_ONE_TIME: usize = 64;
 
 /// What the thread keeps from one cycle to the next.
-pub(super) struct Cycles<'a> {
+pub(super) struct Cycles {
     pub(super) store: Store,
     pub(super) table: Arc<Table>,
     pub(super) record: Box<dyn Fn() -> Arc<NodeRecord> + Send>,
@@ -26,7 +26,6 @@ pub(super) struct Cycles<'a> {
     pub(super) now: Box<dyn Fn() -> Monotonic + Send>,
     pub(super) committed: Committed,
     pub(super) failing: Failing,
-    pub(super) shared: &'a Shared,
     /// The record that is on disk.
     pub(super) last: Option<Arc<NodeRecord>>,
     /// The last cycle failed before it had taken all that changed.
@@ -40,10 +39,9 @@ struct Written {
     record: Arc<NodeRecord>,
 }
 
-impl Cycles<'_> {
-    /// Takes in what the node says of itself; answers the durability when that is new.
-    pub(super) fn take_in(&mut self, told: (Option<Standing>, Option<Durability>)) -> Option<Durability> {
-        let (standing, durability) = told;
+impl Cycles {
+    /// Takes in what the node says of itself.
+    pub(super) fn take_in(&mut self, (standing, durability): (Option<Standing>, Option<Durability>)) {
         if let Some(standing) = standing {
             self.store.set_standing(standing);
         }
@@ -54,38 +52,35 @@ impl Cycles<'_> {
             // The mark is to be written even if nothing else is.
             self.last = None;
         }
-        durability
     }
 
     /// Runs a cycle that was begun, and tells everybody how it went. Answers whether all that had changed is on disk.
-    pub(super) fn run(&mut self, cycle: u64) -> Result<bool, StorageError> {
+    pub(super) fn run(&mut self, shared: &Shared, cycle: u64) -> Result<bool, StorageError> {
         let started = Instant::now();
         // Before the table is drained, so that all it claims to hold is among what is written now or was before.
         let record = (self.record)();
-        self.shared.figures.writing.store(true, Ordering::Relaxed);
+        shared.figures.writing.store(true, Ordering::Relaxed);
         let result = self.write(&record);
-        self.shared.figures.writing.store(false, Ordering::Relaxed);
+        shared.figures.writing.store(false, Ordering::Relaxed);
         match &result {
             Ok(Written { records, bytes, record }) => {
-                if self.shared.figures.succeeded(*records, *bytes, started.elapsed()) {
+                if shared.figures.succeeded(*records, *bytes, started.elapsed()) {
                     (self.failing)(None);
                 }
-                self.finish(cycle, record);
+                self.finish(shared, cycle, record);
             }
             Err(error) => {
-                if self.shared.figures.failed(error.to_string()) {
+                if shared.figures.failed(error.to_string()) {
                     (self.failing)(Some(error));
                 }
                 let error = error.to_string().into();
-                self.shared
-                    .outcome
-                    .send_modify(|outcome| *outcome = Outcome { failed: cycle, error, ..outcome.clone() });
+                shared.outcome.send_modify(|outcome| *outcome = Outcome { failed: cycle, error, ..outcome.clone() });
             }
         }
         result.map(|_| self.table.commits().is_durable(cycle))
     }
 
-    fn finish(&mut self, cycle: u64, record: &Arc<NodeRecord>) {
+    fn finish(&mut self, shared: &Shared, cycle: u64, record: &Arc<NodeRecord>) {
         self.last = Some(Arc::clone(record));
         // What lacks a number is still in the table. The record may bring numbers; a later cycle then takes the rest.
         if !self.table.take_passed_over() {
@@ -93,7 +88,7 @@ impl Cycles<'_> {
         }
         let durable = self.table.commits().durable();
         (self.committed)(durable, record);
-        self.shared.outcome.send_modify(|outcome| outcome.durable = durable);
+        shared.outcome.send_modify(|outcome| outcome.durable = durable);
     }
 
     /// Writes what changed and the record, completed.
@@ -151,16 +146,16 @@ impl Cycles<'_> {
     }
 
     /// The last cycle of a clean stop.
-    pub(super) fn close(mut self) -> Result<(), StorageError> {
+    pub(super) fn close(mut self, shared: &Shared) -> Result<(), StorageError> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ATTEMPTS_AT_STOP {
-            if self.run(self.table.commits().begin()).is_ok() {
+            if self.run(shared, self.table.commits().begin()).is_ok() {
                 return self.store.close_clean();
             }
             std::thread::sleep(pause);
             pause *= 2;
         }
-        self.run(self.table.commits().begin())?;
+        self.run(shared, self.table.commits().begin())?;
         self.store.close_clean()
     }
 }

@@ -1,11 +1,13 @@
-//! The committer: one thread that owns the store and brings what changed in the table onto disk, a cycle at a time.
+//! The committer: it owns the store and brings what changed in the table onto disk, a cycle at a time.
 //!
 //! Many who wait share one cycle: what comes while one is written belongs to the next, which begins when that one has ended and
-//! those it served have come again, or might have ([`gathering`]). Nothing that changed is ever forgotten: what could not be written is taken from the table again.
+//! those it served have come again, or might have ([`gathering`]). While the disk is quick, whoever waits writes the cycle on
+//! its own thread ([`here`]). Nothing that changed is ever forgotten: what could not be written is taken from the table again.
 
 mod cycle;
 mod figures;
 mod gathering;
+mod here;
 mod rereading;
 
 pub use figures::CommitFigures;
@@ -79,6 +81,8 @@ struct Shared {
     outcome: watch::Sender<Outcome>,
     table: Arc<Table>,
     figures: CommitFigures,
+    /// Whoever has this writes a cycle. None when the committer has ended.
+    cycles: Mutex<Option<Cycles>>,
 }
 
 /// What the thread is told.
@@ -88,7 +92,10 @@ struct Control {
     wanted: u64,
     gathering: Gathering,
     standing: Option<Standing>,
-    durability: Option<Durability>,
+    durability: Durability,
+    new_durability: Option<Durability>,
+    /// Who waits does not write before this.
+    thread_until: Option<Instant>,
     /// They want to know whether what is on disk is what is in memory.
     readers: Vec<rereading::Reader>,
     stop: Option<Stop>,
@@ -120,16 +127,27 @@ impl Committer {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(store: Store, settings: CommitterSettings) -> io::Result<Self> {
+        let CommitterSettings { durability, table, record, complete, now, committed, failing } = settings;
         let shared = Arc::new(Shared {
-            control: Mutex::default(),
+            control: Mutex::new(Control { durability, ..Control::default() }),
             changed: Condvar::new(),
             outcome: watch::Sender::new(Outcome::default()),
-            table: Arc::clone(&settings.table),
+            table: Arc::clone(&table),
             figures: CommitFigures::default(),
+            cycles: Mutex::new(Some(Cycles {
+                store,
+                table,
+                record,
+                complete,
+                now,
+                committed,
+                failing,
+                last: None,
+                unfinished: false,
+            })),
         });
         let commits = Commits { shared: Arc::clone(&shared) };
-        let thread =
-            std::thread::Builder::new().name("committer".into()).spawn(move || run(store, settings, &shared))?;
+        let thread = std::thread::Builder::new().name("committer".into()).spawn(move || run(&shared))?;
         Ok(Self { commits, thread })
     }
 
@@ -172,7 +190,7 @@ impl Commits {
     /// Waits until a ticket's cycle is on disk, and asks for it. Goes on waiting while the disk fails; for ever when the
     /// committer stops before it is.
     pub async fn committed(&self, ticket: u64) {
-        if self.shared.table.commits().is_durable(ticket) {
+        if self.shared.table.commits().is_durable(ticket) || self.commit_here(ticket) {
             return;
         }
         self.await_ticket(ticket);
@@ -208,7 +226,7 @@ impl Commits {
 
     /// When cycles are due from now on.
     pub fn set_durability(&self, durability: Durability) {
-        self.shared.tell(|control| control.durability = Some(durability));
+        self.shared.tell(|control| control.new_durability = Some(durability));
         self.request();
     }
 
@@ -241,10 +259,11 @@ impl Shared {
     }
 
     /// Waits until a cycle is due.
-    fn wait(&self, durability: Durability, last: Instant) -> Option<Stop> {
+    fn wait(&self, last: Instant) -> Option<Stop> {
         let mut control = self.control.lock();
         control.gathering.end(last.elapsed());
         loop {
+            let durability = control.durability;
             let is_due = durability != Durability::Memory && last.elapsed() >= INTERVAL;
             let is_wanted = !self.table.commits().is_durable(control.wanted);
             if control.stop.is_some() || is_due {
@@ -276,28 +295,37 @@ impl Shared {
     }
 }
 
-fn run(store: Store, settings: CommitterSettings, shared: &Shared) -> Result<(), StorageError> {
-    let CommitterSettings { mut durability, table, record, complete, now, committed, failing } = settings;
-    let mut cycles =
-        Cycles { store, table, record, complete, now, committed, failing, shared, last: None, unfinished: false };
+impl Shared {
+    /// Runs the next cycle. Answers whether all that had changed when it began is on disk.
+    fn commit(&self, cycles: &mut Cycles) -> Result<bool, StorageError> {
+        let (cycle, told, readers);
+        {
+            let mut control = self.control.lock();
+            cycle = self.table.commits().begin();
+            control.gathering.begin(cycle);
+            told = (control.standing.take(), control.new_durability.take());
+            control.durability = told.1.unwrap_or(control.durability);
+            readers = std::mem::take(&mut control.readers);
+        }
+        cycles.take_in(told);
+        let written = cycles.run(self, cycle);
+        cycles.answer(readers, &written);
+        written
+    }
+}
+
+fn run(shared: &Shared) -> Result<(), StorageError> {
     let mut pause = FIRST_PAUSE;
     let mut last = Instant::now();
     let stop = loop {
-        if let Some(stop) = shared.wait(durability, last) {
+        if let Some(stop) = shared.wait(last) {
             break stop;
         }
         last = Instant::now();
-        let (cycle, told, readers);
-        {
-            let mut control = shared.control.lock();
-            cycle = shared.table.commits().begin();
-            control.gathering.begin(cycle);
-            told = (control.standing.take(), control.durability.take());
-            readers = std::mem::take(&mut control.readers);
-        }
-        durability = cycles.take_in(told).unwrap_or(durability);
-        let written = cycles.run(cycle);
-        cycles.answer(readers, &written);
+        let written = match &mut *shared.cycles.lock() {
+            Some(cycles) => shared.commit(cycles),
+            None => break Stop::Abandon,
+        };
         match written {
             Ok(is_complete) => {
                 pause = FIRST_PAUSE;
@@ -311,7 +339,12 @@ fn run(store: Store, settings: CommitterSettings, shared: &Shared) -> Result<(),
             }
         }
     };
-    let result = if stop == Stop::Clean { cycles.close() } else { Ok(()) };
+    // Nobody writes from now on.
+    let cycles = shared.cycles.lock().take();
+    let result = match cycles {
+        Some(cycles) if stop == Stop::Clean => cycles.close(shared),
+        _ => Ok(()),
+    };
     shared.control.lock().readers.clear();
     shared.outcome.send_modify(|outcome| outcome.stopped = true);
     result

@@ -39,7 +39,7 @@ impl Commits {
     }
 }
 
-impl Cycles<'_> {
+impl Cycles {
     /// Answers those who asked before a cycle that has been written, or not.
     pub(super) fn answer(&mut self, readers: Vec<Reader>, written: &Result<bool, StorageError>) {
         if readers.is_empty() {

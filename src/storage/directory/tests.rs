@@ -44,7 +44,7 @@ fn members() -> Vec<RememberedMember> {
 }
 
 fn kept_out() -> KeptOut {
-    let admission = Admission { node: id(8), forgotten: HybridTime(1 << 16), met: HybridTime(0) };
+    let admission = Admission { node: id(8), forgotten: HybridTime(1 << 16), met: HybridTime(0), banned: true };
     KeptOut { barred: vec![id(7)], admissions: vec![admission] }
 }
 
@@ -125,14 +125,32 @@ fn the_bytes_on_disk_are_what_their_versions_say() {
     assert_eq!(
         read("barred"),
         concat!(
-            r#"{"discnt":"barred","version":2,"sha256":"ea28527bc6083e58840197b175268f985dca20b8c25809b5d120bac4eeb47e9a"}"#,
+            r#"{"discnt":"barred","version":3,"sha256":"3c5fb9262e8da80a09d0a0ed9459875c2b5545108efa45f0dea66e56e6be3603"}"#,
             "\n",
             r#"{"id":"0707070707070707070707070707070707070707"}"#,
             "\n",
-            r#"{"id":"0808080808080808080808080808080808080808","forgotten":65536,"met":0}"#,
+            r#"{"id":"0808080808080808080808080808080808080808","forgotten":65536,"met":0,"banned":true}"#,
             "\n",
         )
     );
+}
+
+#[test]
+fn whom_version_2_kept_out_is_kept_out_and_banned_by_nobody() {
+    let place = Place::new();
+    let directory = place.open();
+    let bytes = concat!(
+        r#"{"discnt":"barred","version":2,"sha256":"ea28527bc6083e58840197b175268f985dca20b8c25809b5d120bac4eeb47e9a"}"#,
+        "\n",
+        r#"{"id":"0707070707070707070707070707070707070707"}"#,
+        "\n",
+        r#"{"id":"0808080808080808080808080808080808080808","forgotten":65536,"met":0}"#,
+        "\n",
+    );
+    fs::write(place.file("barred"), bytes).expect("it is written");
+    let admission = Admission { banned: false, ..kept_out().admissions[0] };
+    let expected = KeptOut { admissions: vec![admission], ..kept_out() };
+    assert_eq!(directory.load_kept_out().expect("it is read"), expected);
 }
 
 #[test]
@@ -148,9 +166,9 @@ fn whom_version_1_barred_is_barred_still() {
     fs::write(place.file("barred"), bytes).expect("it is written");
     let expected = KeptOut { barred: vec![id(7)], admissions: Vec::new() };
     assert_eq!(directory.load_kept_out().expect("it is read"), expected);
-    fs::write(place.file("barred"), bytes.replace("version\":1", "version\":3")).expect("it is written");
+    fs::write(place.file("barred"), bytes.replace("version\":1", "version\":4")).expect("it is written");
     let text = directory.load_kept_out().expect_err("it must be refused").to_string();
-    assert!(text.contains("version 3") && text.contains("up to version 2"), "{text}");
+    assert!(text.contains("version 4") && text.contains("up to version 3"), "{text}");
 }
 
 #[test]

@@ -52,20 +52,19 @@ impl Engine {
         Ok(Self { path: path.to_owned(), counters, node, database })
     }
 
-    /// Writes all or nothing, and makes it durable.
-    pub(super) fn write<'a>(
+    /// Writes all or nothing, and makes it durable. `counters` calls what it is given for each name: with its value, or
+    /// none where it is to be removed.
+    pub(super) fn write(
         &self,
-        counters: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
-        node: impl Iterator<Item = (&'a [u8], Vec<u8>)>,
+        counters: impl FnOnce(&mut dyn FnMut(&[u8], Option<&[u8]>)),
+        node: impl Iterator<Item = (&'static [u8], Vec<u8>)>,
     ) -> Result<(), StorageError> {
         self.wait_for_room()?;
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
-        for (name, value) in counters {
-            match value {
-                Some(value) => batch.insert(&self.counters, name, value),
-                None => batch.remove(&self.counters, name),
-            }
-        }
+        counters(&mut |name, value| match value {
+            Some(value) => batch.insert(&self.counters, name, value),
+            None => batch.remove(&self.counters, name),
+        });
         for (key, value) in node {
             batch.insert(&self.node, key, value);
         }

@@ -6,7 +6,9 @@ use minicbor::{Decoder, Encoder};
 use std::path::Path;
 
 /// The version of the store that is written, and the newest that is read.
-pub(super) const STORE_VERSION: u64 = 1;
+///
+/// Version 1 had no redo log: a program that knows only that would not see what is in it.
+pub(super) const STORE_VERSION: u64 = 2;
 
 /// Written anew with every commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,11 @@ pub(super) struct Mark {
 const PLACES: u64 = 11;
 
 impl Mark {
+    /// Whether this differs from another only in its place in the order of commits.
+    pub(super) fn says_the_same_as(&self, other: &Self) -> bool {
+        *self == Self { commit: self.commit, first_number: self.first_number, ..*other }
+    }
+
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let mut out = Encoder::new(out);
         let durability = match self.durability {
@@ -130,15 +137,17 @@ mod tests {
         let mut bytes = Vec::new();
         mark().encode(&mut bytes);
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, format!("8b0154{}19010219012c0901f5f4f50408", "07".repeat(20)));
+        assert_eq!(hex, format!("8b0254{}19010219012c0901f5f4f50408", "07".repeat(20)));
         assert_eq!(Mark::decode(&bytes, Path::new("x")).expect("a mark"), mark());
         let mut shorter = bytes[..bytes.len() - 2].to_vec();
         shorter[0] = 0x89;
         let before = Mark { incarnation: Incarnation(0), own_since: 0, ..mark() };
         assert_eq!(Mark::decode(&shorter, Path::new("x")).expect("a mark of before"), before);
-        bytes[1] = 2;
+        bytes[1] = 1;
+        assert_eq!(Mark::decode(&bytes, Path::new("x")).expect("a mark of version 1"), mark());
+        bytes[1] = 3;
         let newer = Mark::decode(&bytes, Path::new("x"));
-        assert!(matches!(newer, Err(StorageError::Newer { found: 2, known: 1, .. })), "{newer:?}");
+        assert!(matches!(newer, Err(StorageError::Newer { found: 3, known: 2, .. })), "{newer:?}");
         let short = Mark::decode(&bytes[..9], Path::new("x"));
         assert!(short.is_err());
     }

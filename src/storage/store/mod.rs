@@ -8,14 +8,18 @@ mod check;
 mod commits_file;
 mod engine;
 mod load;
+mod making;
 mod mark;
+mod opening;
 pub(super) mod placing;
+mod redo;
 mod repair;
 mod replacement;
 mod said;
 mod salvage;
 mod sealed;
 mod writers;
+mod writing;
 
 pub use changes::Changes;
 pub use load::LoadProgress;
@@ -23,18 +27,15 @@ pub use repair::Repaired;
 pub(super) use repair::free_name;
 
 use super::checked_file::{io_error, sync_directory};
-use super::directory::last_incarnation_in;
 use super::error::StorageError;
-use crate::base::{Durability, Incarnation, NodeId, ReplicaId};
+use crate::base::{Durability, NodeId, ReplicaId};
 use crate::replication::NodeRecord;
-use crate::wire::encode_node_record;
+use commits_file::CommitsFile;
 pub(super) use commits_file::FILE_NAME as COMMITS;
-use commits_file::{CommitsFile, Said};
-use engine::Engine;
+use making::{make, make_first};
 use mark::{Mark, weaker};
-use said::{check_mark, commits_missing, opened, read_mark, read_node};
-use sealed::seal;
-use std::fs;
+use opening::Open;
+use said::{check_mark, commits_missing, opened, read_mark};
 use std::path::{Path, PathBuf};
 
 /// The database, in the data directory.
@@ -79,7 +80,11 @@ pub struct Store {
     data_directory: PathBuf,
     path: PathBuf,
     /// None after it failed: it is opened anew for the next write.
-    engine: Option<Engine>,
+    open: Option<Open>,
+    /// Whether commits go into the log.
+    logs: bool,
+    /// About how long a file of the log may become.
+    redo_bytes: u64,
     mark: Mark,
     /// The last commit that is known to be on disk.
     durable: u64,
@@ -115,19 +120,22 @@ impl Store {
         let journals = check::check(&path, threads)?;
         if let Some(mark) = &journals.mark {
             // Before anything is changed.
-            check_mark(&path, &read_mark(&path, mark)?, node, said)?;
+            let mark = read_mark(&path, mark)?;
+            let last = redo::chain(&path, mark.store, mark.commit)?.last;
+            check_mark(&path, &Mark { commit: last.unwrap_or(mark.commit), ..mark }, node, said)?;
         }
         journals.cut_torn_end()?;
-        let engine = Engine::open(&path)?;
-        let (mark, record) = read_node(&engine)?;
-        check_mark(&path, &mark, node, said)?;
-        let opened = opened(&mark, record.clone(), engine.counters.approximate_len() as u64);
+        let (open, record) = Open::open(&path, |mark| check_mark(&path, mark, node, said))?;
+        let mark = open.in_engine;
+        let opened = opened(&mark, record.clone(), open.engine.counters.approximate_len() as u64);
         let data_directory = data_directory.to_owned();
         Ok((
             Self {
                 data_directory,
                 path,
-                engine: Some(engine),
+                open: Some(open),
+                logs: false,
+                redo_bytes: redo::SEGMENT_BYTES,
                 mark,
                 durable: mark.commit,
                 commits: Some(commits),
@@ -173,26 +181,26 @@ impl Store {
         standing: Standing,
     ) -> Result<(), StorageError> {
         let Standing { whole, stale } = standing;
+        self.logs = durability == Durability::Always;
         let mark = Mark { clean: false, durability, whole, stale, ..self.mark };
         self.write(&mut Changes::default(), Some(record), mark)
     }
 
-    /// Hands every counter to `take`, from `threads` threads at once.
+    /// Hands every counter to `take`, from `threads` threads at once, in no order.
     ///
     /// # Errors
     /// [`StorageError`] at the first counter that is not what was written; those taken before are right.
     pub fn load(
-        &self,
+        &mut self,
         threads: usize,
         progress: &LoadProgress,
         take: impl Fn(crate::base::Name<'_>, crate::counter::StoredCounter) + Sync,
     ) -> Result<u64, StorageError> {
         let replicas: Vec<_> =
             self.record.iter().flat_map(|record| record.replicas.iter().map(|(replica, _)| *replica)).collect();
-        match &self.engine {
-            Some(engine) => load::load(engine, &replicas, threads, progress, take),
-            None => Err(self.not_open()),
-        }
+        let Some(open) = &mut self.open else { return Err(self.not_open()) };
+        open.redo.drain(&open.engine)?;
+        load::load(&open.engine, &replicas, threads, progress, take)
     }
 
     /// Closes the store, opens it again as a start does, with every file checked, and hands every counter to `take`.
@@ -205,18 +213,18 @@ impl Store {
         take: impl Fn(crate::base::Name<'_>, crate::counter::StoredCounter) + Sync,
     ) -> Result<u64, StorageError> {
         // Only one can be open.
-        self.engine = None;
+        self.open = None;
         let said = CommitsFile::open(&self.data_directory)?.map(|(_, said)| said);
         let said = said.ok_or_else(|| commits_missing(&self.data_directory))?;
         check::check(&self.path, threads)?.cut_torn_end()?;
-        let engine = Engine::open(&self.path)?;
-        let (mark, record) = read_node(&engine)?;
-        check_mark(&self.path, &mark, self.mark.node, said)?;
+        let (mut open, record) = Open::open(&self.path, |mark| check_mark(&self.path, mark, self.mark.node, said))?;
+        let mark = open.in_engine;
         if (mark.store, mark.commit) != (self.mark.store, self.durable) || record != self.record {
             let what = "it is not what was written: what it says of the node is another".into();
             return Err(StorageError::StoreDamaged { path: self.path.clone(), what });
         }
-        self.engine = Some(engine);
+        open.redo.limit(self.redo_bytes);
+        self.open = Some(open);
         self.load(threads, &LoadProgress::default(), take)
     }
 
@@ -236,6 +244,7 @@ impl Store {
     /// The durability that is promised from now on; of two in one run, the weaker is what the run will have had. It is
     /// written with the next commit.
     pub fn set_durability(&mut self, durability: Durability) {
+        self.logs = durability == Durability::Always;
         self.mark.durability = weaker(durability, self.mark.durability);
     }
 
@@ -249,16 +258,31 @@ impl Store {
         if let Some(commits) = &self.commits {
             commits.sync()?;
         }
-        drop(self.engine);
+        drop(self.open);
         sync_directory(&self.data_directory)
     }
 
-    /// Brings what is only in the journal into tables, which load faster. Blocks until it is done.
+    /// Brings what is only in the log and the journal into tables, which load faster. Blocks until it is done.
     ///
     /// # Errors
-    /// [`StorageError`]; everything is still in the journal.
-    pub fn settle(&self) -> Result<(), StorageError> {
-        self.engine.as_ref().ok_or_else(|| self.not_open())?.settle()
+    /// [`StorageError`]; everything is still where it was.
+    pub fn settle(&mut self) -> Result<(), StorageError> {
+        let Some(open) = &mut self.open else { return Err(self.not_open()) };
+        open.redo.drain(&open.engine)?;
+        open.engine.settle()
+    }
+
+    /// How long a file of the redo log may become, about. There are three.
+    pub fn limit_redo(&mut self, bytes: u64) {
+        self.redo_bytes = bytes;
+        if let Some(open) = &mut self.open {
+            open.redo.limit(bytes);
+        }
+    }
+
+    /// Whether the next commit may have to wait for more than its own bytes.
+    pub fn is_behind(&self) -> bool {
+        self.open.as_ref().is_none_or(|open| open.redo.is_behind())
     }
 
     /// The node's record that is on disk.
@@ -271,126 +295,9 @@ impl Store {
         self.mark.commit
     }
 
-    fn write(&mut self, changes: &mut Changes, record: Option<&NodeRecord>, mark: Mark) -> Result<(), StorageError> {
-        // Even if this fails, its number is used up: what was written may turn out to be there.
-        self.mark.commit += 1;
-        // A node that takes a new identity takes its counters along.
-        let node = record.map_or(mark.node, |record| record.own.node);
-        let mut mark = Mark { commit: self.mark.commit, node, ..mark };
-        let written = self.try_write(changes, record, &mut mark);
-        if written.is_err() {
-            // It may refuse everything from now on, so it is not asked again.
-            self.engine = None;
-            return written;
-        }
-        (self.mark, self.durable) = (mark, mark.commit);
-        if let Some(record) = record {
-            self.record = Some(record.clone());
-        }
-        match &mut self.commits {
-            Some(commits) => commits.write(Said { store: mark.store, commit: mark.commit }),
-            None => Ok(()),
-        }
-    }
-
-    fn try_write(
-        &mut self,
-        changes: &mut Changes,
-        record: Option<&NodeRecord>,
-        mark: &mut Mark,
-    ) -> Result<(), StorageError> {
-        self.open_again()?;
-        let Some(engine) = &self.engine else { return Err(self.not_open()) };
-        mark.first_number = engine.next_number();
-        let before = self.record.as_ref().map(|record| record.own);
-        let own = record.map(|record| record.own).or(before);
-        mark.incarnation = own.map_or(Incarnation(0), |own| own.incarnation);
-        if own != before {
-            // All counters with a share of the node are in this batch, too.
-            mark.own_since = mark.first_number;
-        }
-        let said = (MARK_KEY, seal(MARK_KEY, |out| mark.encode(out)));
-        let known = record.map(|record| (RECORD_KEY, seal(RECORD_KEY, |out| encode_node_record(record, out))));
-        let counters = changes.settle().iter().map(|(name, value)| (&**name, value.as_deref()));
-        engine.write(counters, known.into_iter().chain([said]))
-    }
-
-    /// Opens the engine if it failed before.
-    fn open_again(&mut self) -> Result<(), StorageError> {
-        if self.engine.is_some() {
-            return Ok(());
-        }
-        check::check_journals(&self.path)?.cut_torn_end()?;
-        let engine = Engine::open(&self.path)?;
-        let (found, _) = read_node(&engine)?;
-        if found.store != self.mark.store || found.commit < self.durable {
-            let what = "what was on disk a moment ago is not there any more".into();
-            return Err(StorageError::StoreDamaged { path: self.path.clone(), what });
-        }
-        self.engine = Some(engine);
-        Ok(())
-    }
-
     fn not_open(&self) -> StorageError {
         StorageError::Engine { operation: "use", path: self.path.clone(), what: "it is closed".into() }
     }
-}
-
-/// Makes the first store of a node. One that took an incarnation had one before: it is made first.
-fn make_first(data_directory: &Path, node: NodeId, was_restoring: bool) -> Result<(CommitsFile, Said), StorageError> {
-    let last = last_incarnation_in(data_directory)?;
-    if let Some(incarnation) = last.filter(|_| !was_restoring) {
-        let path = data_directory.join(STORE);
-        let what = format!(
-            "it is missing, and so is the file {COMMITS} beside it, though the node has counted as incarnation {}",
-            incarnation.0
-        );
-        return Err(StorageError::StoreDamaged { path, what });
-    }
-    let made = make(data_directory, node)?;
-    placing::remove(data_directory)?;
-    Ok(made)
-}
-
-/// Makes a store where there is none. It gets its name when it is complete.
-fn make(data_directory: &Path, node: NodeId) -> Result<(CommitsFile, Said), StorageError> {
-    let (engine, mark) = make_unfinished(data_directory, node)?;
-    let unfinished = engine.path.clone();
-    drop(engine);
-    let said = Said { store: mark.store, commit: mark.commit };
-    let commits = CommitsFile::create(data_directory, said)?;
-    fs::rename(&unfinished, data_directory.join(STORE)).map_err(io_error("rename", &unfinished))?;
-    sync_directory(data_directory)?;
-    Ok((commits, said))
-}
-
-/// Makes an empty store that has not its name yet.
-fn make_unfinished(data_directory: &Path, node: NodeId) -> Result<(Engine, Mark), StorageError> {
-    let unfinished = data_directory.join(UNFINISHED);
-    match fs::remove_dir_all(&unfinished) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(io_error("remove", &unfinished)(error));
-        }
-        _ => {}
-    }
-    fs::create_dir(&unfinished).map_err(io_error("make", &unfinished))?;
-    let engine = Engine::open(&unfinished)?;
-    let mark = Mark {
-        node,
-        store: rand::random(),
-        commit: FIRST_COMMIT,
-        first_number: engine.next_number(),
-        durability: Durability::Always,
-        clean: true,
-        whole: true,
-        stale: false,
-        incarnation: Incarnation(0),
-        own_since: 0,
-    };
-    let marker = seal(&MARKER_KEY, |out| out.extend_from_slice(MARKER_VALUE));
-    let said = seal(MARK_KEY, |out| mark.encode(out));
-    engine.write([(&MARKER_KEY[..], Some(&marker[..]))].into_iter(), [(MARK_KEY, said)].into_iter())?;
-    Ok((engine, mark))
 }
 
 #[cfg(test)]

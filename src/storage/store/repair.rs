@@ -2,11 +2,14 @@
 //! ever deleted.
 
 use super::commits_file::{CommitsFile, Said};
+use super::making::make_unfinished;
+use super::opening::Open;
+use super::redo;
 use super::replacement::Replacement;
 use super::said::check_mark;
 use super::salvage::{NodeState, Salvage};
 use super::sealed::unseal;
-use super::{Changes, MARKER_KEY, Mark, STORE, Standing, Store, make_unfinished};
+use super::{Changes, MARKER_KEY, Mark, STORE, Standing, Store};
 use crate::base::{Durability, NodeId, ReplicaId};
 use crate::counter::StoredCounter;
 use crate::replication::{NodeRecord, NumberSet};
@@ -69,7 +72,7 @@ impl Store {
 
 /// Reads everything; answers how many counters there are.
 fn examine(data_directory: &Path, node: NodeId) -> Result<u64, StorageError> {
-    let (store, _) = Store::open(data_directory, node)?;
+    let (mut store, _) = Store::open(data_directory, node)?;
     store.load(1, &super::LoadProgress::default(), |_, _| {})
 }
 
@@ -93,7 +96,7 @@ fn save(data_directory: &Path, damaged: &Path, node: NodeId, repaired: &mut Repa
         // Without the list of replicas nobody knows whose the shares are.
         let Some(own) = state.record.as_ref().map(|record| record.own) else { return Ok(()) };
         let mut changes = Changes::default();
-        salvage.counters(|name, number, value| {
+        salvage.counters(state.in_engine.as_ref(), |name, number, value| {
             if name == MARKER_KEY {
                 return Ok(());
             }
@@ -156,7 +159,9 @@ fn write_new(
     let mut store = Store {
         data_directory: data_directory.to_owned(),
         path: engine.path.clone(),
-        engine: Some(engine),
+        open: Some(Open::of(&engine.path.clone(), engine, mark)),
+        logs: false,
+        redo_bytes: redo::SEGMENT_BYTES,
         mark: Mark {
             durability: Durability::EverySecond,
             clean: false,

@@ -139,7 +139,7 @@ mod tests {
             }
             stop_after(path, step, said);
 
-            let (store, opened) = Store::open(path, NODE_ID).expect("it is ended");
+            let (mut store, opened) = Store::open(path, NODE_ID).expect("it is ended");
             assert_eq!(opened.standing, Standing { whole: false, stale: true }, "after step {step}");
             assert_eq!(store.load(1, &LoadProgress::default(), |_, _| {}).ok(), Some(2), "after step {step}");
             assert!(!exists(path, UNFINISHED) && !exists(path, REPLACEMENT.name));

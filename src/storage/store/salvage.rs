@@ -2,6 +2,7 @@
 
 use super::check::{self, COUNTERS_TREE, NODE_TREE, batch_mark, journal, tables::TableFile};
 use super::mark::Mark;
+use super::redo::{self, Record, Segment};
 use super::sealed::unseal;
 use super::writers::Writers;
 use super::{MARK_KEY, RECORD_KEY, StorageError};
@@ -27,9 +28,36 @@ const MOST_NAMED: usize = 5;
 #[derive(Debug, Default)]
 pub(super) struct NodeState {
     pub(super) mark: Option<Mark>,
+    /// The newest that the engine has.
+    pub(super) in_engine: Option<Mark>,
     pub(super) record: Option<NodeRecord>,
     /// As which replica the node counted when.
     pub(super) writers: Writers,
+}
+
+/// A record of the log.
+struct Logged<'a> {
+    segment: &'a Segment,
+    record: Record,
+    /// What was brought into the engine before this was written has at most this number there; what was brought there
+    /// with it, or later, has a higher one.
+    number: u64,
+}
+
+impl<'a> Logged<'a> {
+    /// None when it does not say when it was written.
+    fn new(segment: &'a Segment, record: Record) -> Option<Self> {
+        let mark = record.mark(&segment.bytes, &segment.path)?.ok()?;
+        Some(Self { segment, record, number: mark.first_number.saturating_sub(1) })
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        self.record.mark(&self.segment.bytes, &self.segment.path)?.ok()
+    }
+
+    fn node(&self) -> Option<NodeRecord> {
+        decode_node_record(self.record.node(&self.segment.bytes)?).ok()
+    }
 }
 
 /// Reads one tree of a store, item by item.
@@ -74,27 +102,82 @@ impl<'a> Salvage<'a> {
         if let Some(newer) = newer {
             return Err(newer);
         }
+        let in_engine = mark.as_ref().map(|(_, mark): &(u64, Mark)| *mark);
+        self.read_log(in_engine.as_ref(), |log| {
+            for (number, mark_found, node) in log.iter().map(|one| (one.number, one.mark(), one.node())) {
+                if let Some(found) = mark_found {
+                    writers.note_mark(&found, number);
+                    keep_newest(&mut mark, number, found);
+                }
+                if let Some(found) = node {
+                    writers.note(found.own, number, number);
+                    keep_newest(&mut record, (found.replicas.len(), number), found);
+                }
+            }
+            Ok(())
+        })?;
         if let (Some((_, Mark { incarnation: Incarnation(0), .. })), Some(((_, number), record))) = (&mark, &record) {
             // Marks did not always say it: then what is older than the record is taken for that replica's.
             writers.note(record.own, 0, *number);
         }
-        Ok(NodeState { mark: mark.map(|(_, mark)| mark), record: record.map(|(_, record)| record), writers })
+        Ok(NodeState { mark: mark.map(|(_, mark)| mark), in_engine, record: record.map(|(_, record)| record), writers })
     }
 
     /// Shows every counter's newest record that can be read, sealed, with its number; none for one that was removed. What is
-    /// read of a key before something newer is shown, too.
+    /// read of a key before something newer is shown, too. `mark` is the newest that can be read of the engine.
     pub(super) fn counters(
         &mut self,
+        mark: Option<&Mark>,
         mut visit: impl FnMut(&[u8], u64, Option<&[u8]>) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         // The newest number of each key, by a hash of it.
         let mut seen = HashMap::new();
+        let mut sealed = Vec::new();
+        // Before the engine: of what has the same number, this is newer.
+        self.read_log(mark, |log| {
+            for one in log.iter().rev() {
+                let items: Vec<_> = one.record.items(&one.segment.bytes).collect();
+                for item in items.iter().rev() {
+                    // The log itself has an order that does not depend on the engine's numbers.
+                    if let Entry::Vacant(entry) = seen.entry(xxh3_128(item.name)) {
+                        entry.insert(one.number);
+                        visit(item.name, one.number, item.sealed(&mut sealed))?;
+                    }
+                }
+            }
+            Ok(())
+        })?;
         self.read_tree(
             COUNTERS_TREE,
             |key, number, value| {
                 if is_news(&mut seen, key, number) { visit(key, number, value) } else { Ok(()) }
             },
         )
+    }
+
+    /// Shows all of the log that the engine had not when it said this last, the oldest first.
+    fn read_log(
+        &mut self,
+        engine: Option<&Mark>,
+        visit: impl FnOnce(&[Logged<'_>]) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let Some(store) = engine.map(|mark| mark.store).or_else(|| redo::store_of(self.store)) else { return Ok(()) };
+        let known = engine.map_or(0, |mark| mark.commit);
+        let mut segments = Vec::new();
+        for path in redo::paths(self.store) {
+            match Segment::read(path.clone(), store) {
+                Ok(segment) => segments.extend(segment),
+                Err(error) => self.lose_as(error.place_and_cause()),
+            }
+        }
+        let mut log = Vec::new();
+        for segment in &segments {
+            let (records, lost) = segment.everything(store, known);
+            self.lose_ranges(&segment.path, &lost);
+            log.extend(records.into_iter().filter_map(|record| Logged::new(segment, record)));
+        }
+        log.sort_by_key(|one| one.record.commit());
+        visit(&log)
     }
 
     fn read_tree(

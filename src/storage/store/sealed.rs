@@ -1,12 +1,12 @@
 //! A value with a checksum over itself and its key: what the disk or the engine below mixes up is noticed.
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// The bytes of the checksum before the value.
 pub(super) const SEAL_BYTES: usize = 8;
 
 /// What most values take, so that they do not move while they grow.
-const USUAL_BYTES: usize = 192;
+pub(super) const USUAL_BYTES: usize = 192;
 
 /// Makes a sealed value of what `write` appends.
 pub(super) fn seal(key: &[u8], write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
@@ -22,6 +22,11 @@ pub(super) fn seal(key: &[u8], write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 pub(super) fn unseal<'a>(key: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
     let (seal, value) = bytes.split_first_chunk::<SEAL_BYTES>()?;
     (u64::from_le_bytes(*seal) == checksum(key, value)).then_some(value)
+}
+
+/// The checksum of a value, from its key's length as 8 bytes, the key and the value in one piece.
+pub(super) fn checksum_of(length_key_value: &[u8]) -> [u8; SEAL_BYTES] {
+    xxh3_64(length_key_value).to_le_bytes()
 }
 
 fn checksum(key: &[u8], value: &[u8]) -> u64 {

@@ -1,3 +1,4 @@
+use super::sealed::seal;
 use super::*;
 use crate::base::{Amount, HybridTime, Incarnation, Name, ReplicaId, ReplicaIndex, Stamp, Total};
 use crate::counter::{Assignment, Context, Share, StoredCounter};
@@ -5,6 +6,7 @@ use crate::replication::NumberSet;
 use crate::storage::DataDirectory;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::fs;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -31,7 +33,7 @@ pub(super) fn counter(revision: u64) -> StoredCounter {
     }
 }
 
-fn changes(names: impl IntoIterator<Item = (String, u64)>) -> Changes {
+pub(super) fn changes(names: impl IntoIterator<Item = (String, u64)>) -> Changes {
     let mut changes = Changes::default();
     names.into_iter().for_each(|(name, revision)| changes.push(name.as_bytes(), Some(&counter(revision))));
     changes
@@ -41,7 +43,7 @@ fn open(directory: &TempDir) -> (Store, Opened) {
     Store::open(directory.path(), NODE_ID).expect("the store opens")
 }
 
-fn loaded(store: &Store, threads: usize) -> BTreeMap<Vec<u8>, StoredCounter> {
+pub(super) fn loaded(store: &mut Store, threads: usize) -> BTreeMap<Vec<u8>, StoredCounter> {
     let (all, progress) = (Mutex::new(BTreeMap::new()), LoadProgress::default());
     let take = |name: Name<'_>, counter| {
         assert_eq!(all.lock().insert(name.as_bytes().to_vec(), counter), None, "{name:?} came twice");
@@ -53,7 +55,7 @@ fn loaded(store: &Store, threads: usize) -> BTreeMap<Vec<u8>, StoredCounter> {
     all
 }
 
-const WHOLE: Standing = Standing { whole: true, stale: false };
+pub(super) const WHOLE: Standing = Standing { whole: true, stale: false };
 
 #[test]
 fn what_was_committed_is_there_after_a_clean_stop_and_after_none() {
@@ -76,16 +78,16 @@ fn what_was_committed_is_there_after_a_clean_stop_and_after_none() {
     assert_eq!(opened.previous, Some(record(101)));
     let unproven = Standing { whole: false, stale: false };
     assert_eq!((opened.clean, opened.mode_was, opened.standing), (false, Durability::EverySecond, unproven));
-    assert_eq!(loaded(&store, 2).len(), 500);
+    assert_eq!(loaded(&mut store, 2).len(), 500);
     store.begin_run(&record(200), Durability::Always, WHOLE).expect("begun");
     let mut removal = changes([("counter:3".to_owned(), 70)]);
     removal.push(b"counter:4", None);
     store.commit(&mut removal, None).expect("committed");
     store.close_clean().expect("closed");
 
-    let (store, opened) = open(&directory);
+    let (mut store, opened) = open(&directory);
     assert_eq!((opened.clean, opened.standing), (true, WHOLE));
-    let all = loaded(&store, 1);
+    let all = loaded(&mut store, 1);
     assert_eq!((all.len(), &all[&b"counter:3"[..]]), (499, &counter(70)));
 }
 
@@ -98,7 +100,7 @@ fn many_threads_load_each_counter_once_however_the_names_are_spread() {
     let lonely = [("\0".to_owned(), 1), ("\u{10ffff}".repeat(100), 2), ("z".to_owned(), 3)];
     store.commit(&mut changes(crowded.chain(lonely)), None).expect("committed");
     for threads in [1, 2, 3, 8] {
-        assert_eq!(loaded(&store, threads).len(), 30_003);
+        assert_eq!(loaded(&mut store, threads).len(), 30_003);
     }
 }
 
@@ -184,7 +186,7 @@ fn assignments_of_one_knowledge_share_it_when_they_are_loaded() {
         changes.push(format!("set:{number:03}").as_bytes(), Some(&counter));
     }
     store.commit(&mut changes, None).expect("committed");
-    let all = loaded(&store, 1);
+    let all = loaded(&mut store, 1);
     let context = |number: u64| {
         let counter = &all[format!("set:{number:03}").as_bytes()];
         let found = counter.assignment.as_ref().expect("it was set");
@@ -206,7 +208,7 @@ fn the_store_of_another_node_is_refused_by_name() {
 
 /// Brings the counters into tables, and not what is said of the node.
 fn settle_counters(store: &Store) {
-    let engine = store.engine.as_ref().expect("open");
+    let engine = &store.open.as_ref().expect("open").engine;
     engine.counters.rotate_memtable().expect("rotated");
     while engine.counters.sealed_memtable_count() > 0 {
         std::thread::sleep(std::time::Duration::from_millis(1));
@@ -246,10 +248,10 @@ fn a_repair_gives_no_replica_the_shares_of_another_that_the_node_was() {
         drop(store);
         remove_journals(&directory);
         let repaired = Store::repair(directory.path(), NODE_ID).expect("repaired");
-        let (store, opened) = open(&directory);
+        let (mut store, opened) = open(&directory);
         let own = if loses_record { record(0).own } else { next_record().own };
         assert_eq!(opened.previous.expect("a record").own, own);
-        let all = loaded(&store, 1);
+        let all = loaded(&mut store, 1);
         let unowned = |revision| StoredCounter { own: None, ..counter(revision) };
         let expected = if loses_record { [counter(10), unowned(12)] } else { [unowned(10), counter(12)] };
         assert_eq!([&all[&b"early"[..]], &all[&b"late"[..]]], [&expected[0], &expected[1]], "{loses_record}");
@@ -265,14 +267,14 @@ fn a_store_of_a_newer_version_is_no_damage_however_long_its_journal_is() {
     store.begin_run(&record(100), Durability::Always, WHOLE).expect("begun");
     for _ in 0..3 {
         // What a later version may say of itself.
-        let said = seal(MARK_KEY, |out| out.extend_from_slice(&[0x81, 2]));
-        let engine = store.engine.as_ref().expect("open");
-        engine.write(std::iter::empty(), [(MARK_KEY, said)].into_iter()).expect("written");
+        let said = seal(MARK_KEY, |out| out.extend_from_slice(&[0x81, 3]));
+        let engine = &store.open.as_ref().expect("open").engine;
+        engine.write(|_| {}, [(MARK_KEY, said)].into_iter()).expect("written");
     }
-    store.engine = None;
+    store.open = None;
     for found in [Store::open(directory.path(), NODE_ID).map(drop), Store::repair(directory.path(), NODE_ID).map(drop)]
     {
-        assert!(matches!(found, Err(StorageError::Newer { found: 2, .. })), "{found:?}");
+        assert!(matches!(found, Err(StorageError::Newer { found: 3, .. })), "{found:?}");
     }
 }
 

@@ -1,0 +1,173 @@
+//! The authorities that a node trusts beside, or instead of, one in its own hands: kept in its data directory.
+//!
+//! A node that has joined with a token has them from the member that certified it. A further one is taken only if one that
+//! is trusted vouches for its key; the older are then let go after a while.
+
+use super::certificate::{self, CertificateDetails};
+use super::error::IdentityError;
+use super::files::{self, Secrecy};
+use crate::wire::{MAX_CERTIFICATES, OfferedAuthority};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// Where they are in the data directory.
+pub const AUTHORITIES_FILE: &str = "authorities.crt";
+/// An older authority is trusted for so long after a younger one came.
+pub(super) const OVERLAP_SECONDS: u64 = 30 * 86_400;
+
+const RETIRES: &str = "# trusted until ";
+const HEAD: &str =
+    "# The authorities whose nodes this node accepts, as its cluster has told it. Kept by discnt-server.\n";
+
+/// One that is trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trusted {
+    pub(super) certificate: CertificateDer<'static>,
+    /// Seconds since 1970; none is as long as it is valid.
+    pub(super) until: Option<u64>,
+}
+
+impl Trusted {
+    /// One that is trusted for as long as it is valid.
+    pub(super) const fn always(certificate: CertificateDer<'static>) -> Self {
+        Self { certificate, until: None }
+    }
+}
+
+/// Where they are kept.
+pub(super) fn path(data_directory: &Path) -> PathBuf {
+    data_directory.join(AUTHORITIES_FILE)
+}
+
+/// Those that are kept in a data directory; none when the node only knows the one in its own hands.
+pub(super) fn read(data_directory: &Path) -> Result<Option<Vec<Trusted>>, IdentityError> {
+    let path = path(data_directory);
+    let Some(text) = files::read(&path)? else { return Ok(None) };
+    let damaged = |what: String| IdentityError::File {
+        path: path.clone(),
+        what,
+        remedy: "restore it from a backup, or remove it and join the cluster again with a new token".into(),
+    };
+    let certificates: Result<Vec<CertificateDer<'static>>, _> =
+        CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    let certificates = certificates.map_err(|error| damaged(format!("it is not PEM ({error})")))?;
+    let times = times_of(&text).map_err(|line| damaged(format!("{line:?} is no time")))?;
+    if certificates.is_empty() || certificates.len() != times.len() {
+        return Err(damaged("it holds no whole PEM certificate".into()));
+    }
+    Ok(Some(certificates.into_iter().zip(times).map(|(certificate, until)| Trusted { certificate, until }).collect()))
+}
+
+/// What is said before each certificate about how long it is trusted.
+fn times_of(text: &str) -> Result<Vec<Option<u64>>, String> {
+    let (mut times, mut next) = (Vec::new(), None);
+    for line in text.lines() {
+        if let Some(time) = line.strip_prefix(RETIRES) {
+            next = Some(time.trim().parse().map_err(|_| line.to_owned())?);
+        } else if line.starts_with("-----BEGIN CERTIFICATE") {
+            times.push(next.take());
+        }
+    }
+    Ok(times)
+}
+
+/// Keeps these from now on.
+pub(super) fn write(data_directory: &Path, trusted: &[Trusted]) -> Result<(), IdentityError> {
+    let mut text = HEAD.to_owned();
+    for one in trusted {
+        if let Some(until) = one.until {
+            let _ = writeln!(text, "{RETIRES}{until}");
+        }
+        text += &certificate::to_pem(&one.certificate);
+    }
+    files::replace(&path(data_directory), &text, Secrecy::Public)
+}
+
+/// Those that are still trusted at that time. The last that is left stays.
+pub(super) fn current(trusted: &[Trusted], now_seconds: u64) -> Vec<Trusted> {
+    let kept: Vec<Trusted> =
+        trusted.iter().filter(|one| one.until.is_none_or(|until| until > now_seconds)).cloned().collect();
+    if kept.is_empty() { trusted.to_vec() } else { kept }
+}
+
+/// The certificates as roots.
+pub(super) fn roots<'a>(
+    certificates: impl IntoIterator<Item = &'a CertificateDer<'static>>,
+) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate.clone()).map_err(|error| format!("it cannot be an authority ({error})"))?;
+    }
+    Ok(roots)
+}
+
+/// Takes those that are new and for which one that is trusted vouches; the older are trusted for a while from then on.
+/// None when nothing is new.
+pub(super) fn take_offered(
+    trusted: &[Trusted],
+    offered: &[OfferedAuthority],
+    now_seconds: u64,
+) -> Result<Option<Vec<Trusted>>, String> {
+    let mut taken = trusted.to_vec();
+    let mut is_news = false;
+    for offer in offered {
+        let certificate = CertificateDer::from(offer.certificate.clone());
+        if taken.iter().any(|one| one.certificate == certificate) || offer.voucher.is_empty() {
+            continue;
+        }
+        check_voucher(&taken, &certificate, &CertificateDer::from(offer.voucher.clone()))?;
+        if taken.len() >= MAX_CERTIFICATES {
+            return Err(format!("there are {MAX_CERTIFICATES} trusted authorities, the most there may be"));
+        }
+        for older in &mut taken {
+            older.until.get_or_insert(now_seconds.saturating_add(OVERLAP_SECONDS));
+        }
+        taken.push(Trusted::always(certificate));
+        is_news = true;
+    }
+    Ok(is_news.then_some(taken))
+}
+
+fn check_voucher(
+    trusted: &[Trusted],
+    certificate: &CertificateDer<'static>,
+    voucher: &CertificateDer<'static>,
+) -> Result<(), String> {
+    let (details, vouched) = (CertificateDetails::of(certificate)?, CertificateDetails::of(voucher)?);
+    if !details.is_authority || !vouched.is_authority {
+        return Err("what was offered is not an authority's certificate".into());
+    }
+    // A node's id is the hash of the key, and so is this.
+    if details.node_id != vouched.node_id || details.subject != vouched.subject {
+        return Err("what vouches for the authority is of another key".into());
+    }
+    if let Some(problem) = details.validity_problem(OffsetDateTime::now_utc()) {
+        return Err(problem);
+    }
+    if let Some(problem) = vouched.validity_problem(OffsetDateTime::now_utc()) {
+        return Err(problem);
+    }
+    match trusted.iter().any(|one| has_signed(&one.certificate, voucher)) {
+        true => Ok(()),
+        false => Err("no authority that is trusted here vouches for it".into()),
+    }
+}
+
+/// Whether an authority, being valid, has signed a certificate.
+fn has_signed(authority: &CertificateDer<'_>, certificate: &CertificateDer<'_>) -> bool {
+    let is_valid = CertificateDetails::of(authority)
+        .is_ok_and(|details| details.validity_problem(OffsetDateTime::now_utc()).is_none());
+    let (Ok((_, authority)), Ok((_, certificate))) =
+        (X509Certificate::from_der(authority), X509Certificate::from_der(certificate))
+    else {
+        return false;
+    };
+    is_valid
+        && authority.subject().as_raw() == certificate.issuer().as_raw()
+        && certificate.verify_signature(Some(authority.public_key())).is_ok()
+}

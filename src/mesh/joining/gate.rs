@@ -1,0 +1,97 @@
+//! Who gets through the handshake beside the nodes of a trusted authority, and who does not in spite of being one.
+
+use super::attempts::Attempts;
+use super::invitations::{Invitations, KeyHash, Standing};
+use super::invited_key::key_hash_of;
+use crate::base::NodeId;
+use crate::mesh::certificate::node_id_of;
+use crate::mesh::config::Config;
+use parking_lot::{Mutex, RwLock};
+use rustls::CertificateError;
+use rustls::pki_types::CertificateDer;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+
+/// What is needed to let others in.
+#[derive(Debug)]
+pub(in crate::mesh) struct Office {
+    pub(in crate::mesh) config: Config,
+    pub(in crate::mesh) data_directory: PathBuf,
+    pub(in crate::mesh) invitations: Invitations,
+}
+
+/// What both sides' handshakes ask. Shared by all of a mesh.
+#[derive(Debug, Default)]
+pub(in crate::mesh) struct Gate {
+    banned: RwLock<Arc<BTreeSet<NodeId>>>,
+    office: OnceLock<Arc<Office>>,
+    attempts: Mutex<Attempts>,
+    members: RwLock<Vec<(String, u16)>>,
+}
+
+impl Gate {
+    /// From now on those with an invitation of this office get through. There is one office.
+    pub(in crate::mesh) fn open(&self, office: Office) {
+        let _ = self.office.set(Arc::new(office));
+    }
+
+    pub(in crate::mesh) fn office(&self) -> Option<Arc<Office>> {
+        self.office.get().cloned()
+    }
+
+    /// These keys are no nodes' any more, whatever their certificates say.
+    pub(in crate::mesh) fn set_banned(&self, banned: BTreeSet<NodeId>) {
+        *self.banned.write() = Arc::new(banned);
+    }
+
+    pub(in crate::mesh) fn is_banned(&self, node: NodeId) -> bool {
+        self.banned.read().contains(&node)
+    }
+
+    /// Where members are, to be told to those who join.
+    pub(in crate::mesh) fn set_members(&self, members: Vec<(String, u16)>) {
+        *self.members.write() = members;
+    }
+
+    pub(in crate::mesh) fn members(&self) -> Vec<(String, u16)> {
+        self.members.read().clone()
+    }
+
+    /// The invitation that the certificate's key is of, and how it stands.
+    pub(in crate::mesh) fn invitation(&self, certificate: &CertificateDer<'_>) -> Option<(KeyHash, Standing)> {
+        let office = self.office.get()?;
+        let key = key_hash_of(certificate)?;
+        match office.invitations.standing(&key, now_seconds()) {
+            Standing::Unknown => None,
+            standing => Some((key, standing)),
+        }
+    }
+
+    /// Refuses the certificate of a node whose key was banned.
+    pub(in crate::mesh) fn check_node(&self, certificate: &CertificateDer<'_>) -> Result<(), CertificateError> {
+        match node_id_of(certificate) {
+            Some(node) if self.is_banned(node) => Err(CertificateError::Revoked),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an attempt to join from there is looked at.
+    pub(in crate::mesh) fn allows_attempt(&self, address: IpAddr) -> bool {
+        self.attempts.lock().allows(address, Instant::now())
+    }
+
+    /// An attempt to join from there had no open invitation.
+    pub(in crate::mesh) fn note_attempt(&self, address: IpAddr) {
+        self.attempts.lock().note(address, Instant::now());
+    }
+}
+
+/// Seconds since 1970.
+pub(in crate::mesh) fn now_seconds() -> u64 {
+    // A clock before 1970 has none.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

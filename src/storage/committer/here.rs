@@ -1,0 +1,63 @@
+//! A cycle on the thread of whoever waits for it.
+//!
+//! Where every answer waits for the disk, handing each cycle over to another thread and back takes as long as a quick disk
+//! does. A thread that waits has mostly nothing else to do. But a disk that hangs must not keep clients from reading: who
+//! finds it slow leaves the cycles to the committer's own thread for a while.
+
+use super::{Commits, Control};
+use crate::base::Durability;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// A cycle that takes longer is slow, and so is one that another thread has not ended after this.
+const SLOW: Duration = Duration::from_millis(10);
+/// For so long the committer's thread then writes.
+const THREAD_TIME: Duration = Duration::from_secs(1);
+
+impl Commits {
+    /// Brings everything until now onto disk, if that is the promise and the disk is quick. Answers whether the ticket's
+    /// cycle is there. Blocks, mostly for as long as one flush takes.
+    pub(super) fn commit_here(&self, ticket: u64) -> bool {
+        let shared = &*self.shared;
+        let is_durable = || shared.table.commits().is_durable(ticket);
+        let is_failing = shared.figures.last_commit_failed.load(Ordering::Acquire);
+        if is_failing || !shared.control.lock().may_commit_here() {
+            return false;
+        }
+        let Some(mut cycles) = shared.cycles.try_lock_for(SLOW) else {
+            shared.control.lock().leave_to_thread();
+            return is_durable();
+        };
+        if is_durable() {
+            return true;
+        }
+        let Some(cycles) = cycles.as_mut().filter(|cycles| !cycles.store.is_behind()) else { return false };
+        // It may have been told something meanwhile.
+        if !shared.control.lock().may_commit_here() {
+            return false;
+        }
+        let begun = Instant::now();
+        let written = shared.commit(cycles);
+        if written.is_err() || begun.elapsed() > SLOW {
+            shared.control.lock().leave_to_thread();
+        }
+        is_durable()
+    }
+}
+
+impl Control {
+    fn may_commit_here(&mut self) -> bool {
+        let is_told = self.stop.is_some() || self.new_durability.is_some() || self.standing.is_some();
+        if self.durability != Durability::Always || is_told || !self.readers.is_empty() {
+            return false;
+        }
+        if self.thread_until.is_some_and(|until| Instant::now() >= until) {
+            self.thread_until = None;
+        }
+        self.thread_until.is_none()
+    }
+
+    fn leave_to_thread(&mut self) {
+        self.thread_until = Some(Instant::now() + THREAD_TIME);
+    }
+}

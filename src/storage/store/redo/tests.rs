@@ -1,0 +1,247 @@
+use super::super::tests::{NODE_ID, WHOLE, changes, counter, loaded, record};
+use super::super::{Changes, Opened, STORE, Store};
+use super::*;
+use crate::base::Durability;
+use crate::counter::StoredCounter;
+use std::collections::BTreeMap;
+use std::fs;
+use tempfile::TempDir;
+
+type Counters = BTreeMap<Vec<u8>, StoredCounter>;
+
+/// A store whose commits go into the log.
+fn begin(directory: &TempDir) -> Store {
+    let (mut store, _) = Store::open(directory.path(), NODE_ID).expect("the store opens");
+    store.begin_run(&record(100), Durability::Always, WHOLE).expect("begun");
+    store
+}
+
+fn reopen(directory: &TempDir) -> (Opened, Counters) {
+    let (mut store, opened) = Store::open(directory.path(), NODE_ID).expect("the store opens");
+    (opened, loaded(&mut store, 1))
+}
+
+fn commit(store: &mut Store, name: &str, revision: u64) {
+    store.commit(&mut changes([(name.to_owned(), revision)]), None).expect("committed");
+}
+
+fn segment(directory: &TempDir, number: usize) -> PathBuf {
+    path_of(&directory.path().join(STORE), number)
+}
+
+/// What ends in the log and nowhere else.
+fn end_of_log(directory: &TempDir, number: usize) -> usize {
+    let bytes = fs::read(segment(directory, number)).expect("read");
+    bytes.iter().rposition(|byte| *byte != 0).expect("something") + 1
+}
+
+#[test]
+fn a_record_has_the_pinned_bytes() {
+    let mut changes = Changes::default();
+    changes.push(b"a", None);
+    let mut bytes = Vec::new();
+    let place = Place { store: 9, previous: 3, commit: 5 };
+    record::encode(&mut bytes, place, b"mark", Some(b"node"), &changes);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let head = "6473637265646f01305e2d8c169e5f3a0900000000000000030000000000000005000000000000002500000000000000";
+    let body = "040000006d61726b040000006e6f6465ffffffffd1c46e8a752477c7010000000000000061";
+    assert_eq!(hex, [head, body].concat());
+    let (read, end) = Record::at(&bytes, 0, 9).expect("a record");
+    assert_eq!((read.previous, read.commit, end), (3, 5, bytes.len()));
+    assert!(Record::at(&bytes, 0, 8).is_none(), "of another store");
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(Record::at(&flipped, 0, 9).is_none(), "{bit}");
+    }
+    for short in 0..bytes.len() {
+        assert!(Record::at(&bytes[..short], 0, 9).is_none(), "{short}");
+    }
+}
+
+#[test]
+fn what_was_committed_is_there_though_the_engine_never_heard_of_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = begin(&directory);
+    for revision in 1..=50 {
+        commit(&mut store, &format!("counter:{}", revision % 7), revision);
+    }
+    let mut last = Changes::default();
+    last.push(b"counter:3", None);
+    store.commit(&mut last, Some(&record(101))).expect("committed");
+    let (engine, commits) = (store.open.as_ref().expect("open").in_engine.commit, store.commits());
+    assert_eq!(commits - engine, 51, "all of it is in the log");
+    drop(store);
+    let (opened, all) = reopen(&directory);
+    assert_eq!(opened.previous, Some(record(101)));
+    assert_eq!((all.len(), &all[&b"counter:1"[..]]), (6, &counter(50)));
+    // And now it is in the engine.
+    for number in 0..SEGMENTS {
+        let _ = fs::remove_file(segment(&directory, number));
+    }
+    assert_eq!(reopen(&directory).1, all);
+}
+
+#[test]
+fn files_are_written_in_turn_and_what_is_left_of_an_earlier_turn_is_not_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = begin(&directory);
+    store.limit_redo(2_000);
+    let mut expected = Counters::new();
+    for revision in 1..=400 {
+        let name = format!("counter:{:03}", revision % 90);
+        commit(&mut store, &name, revision);
+        expected.insert(name.into_bytes(), counter(revision));
+        if revision % 50 == 0 {
+            let directory = copy(&directory);
+            assert_eq!(reopen(&directory).1, expected, "after commit {revision}");
+        }
+    }
+    assert_eq!(loaded_after_close(store, &directory), expected);
+    let sizes: Vec<_> =
+        paths(&directory.path().join(STORE)).filter_map(|path| Some(fs::metadata(path).ok()?.len())).collect();
+    assert!(!sizes.is_empty() && sizes.into_iter().all(|size| size == GROWTH_BYTES), "each was written over");
+}
+
+fn loaded_after_close(store: Store, directory: &TempDir) -> Counters {
+    store.close_clean().expect("closed");
+    let (opened, all) = reopen(directory);
+    assert!(opened.clean);
+    all
+}
+
+/// The store as a kill would leave it, with all work in the background done.
+fn copy(directory: &TempDir) -> TempDir {
+    fn copy_into(from: &Path, to: &Path) {
+        fs::create_dir_all(to).expect("a directory");
+        for entry in fs::read_dir(from).expect("a directory") {
+            let (path, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).expect("an entry");
+            if path.is_dir() {
+                copy_into(&path, &to);
+            } else {
+                fs::copy(&path, &to).expect("copied");
+            }
+        }
+    }
+    let to = tempfile::tempdir().expect("a directory");
+    copy_into(directory.path(), to.path());
+    to
+}
+
+#[test]
+fn a_last_record_that_is_cut_short_anywhere_takes_nothing_else_along() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = begin(&directory);
+    commit(&mut store, "first", 1);
+    // What the file beside the store says may be older.
+    let lagging = fs::read(directory.path().join("commits")).expect("read");
+    let begin = end_of_log(&directory, 0);
+    commit(&mut store, "second", 2);
+    let end = end_of_log(&directory, 0);
+    drop(store);
+    let bytes = fs::read(segment(&directory, 0)).expect("read");
+    for cut in [begin + 1, begin + 20, begin + record::HEAD_BYTES, end - 2] {
+        let directory = copy(&directory);
+        fs::write(directory.path().join("commits"), &lagging).expect("written");
+        let mut torn = bytes.clone();
+        torn[cut..].fill(0);
+        fs::write(segment(&directory, 0), torn).expect("written");
+        let (_, all) = reopen(&directory);
+        assert_eq!(all.into_keys().collect::<Vec<_>>(), [b"first"], "cut at {cut}");
+    }
+    // Were it known to have been durable, it would be missed.
+    let mut torn = bytes;
+    torn[end - 2] ^= 1;
+    fs::write(segment(&directory, 0), torn).expect("written");
+    let error = Store::open(directory.path(), NODE_ID).map(drop).expect_err("a commit is missing");
+    assert!(error.to_string().contains("its last 1 of"), "{error}");
+}
+
+#[test]
+fn damage_before_the_end_is_told_whatever_the_file_beside_the_store_says() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = begin(&directory);
+    let lagging = fs::read(directory.path().join("commits")).expect("read");
+    let begin = |directory: &TempDir| if segment(directory, 0).exists() { end_of_log(directory, 0) } else { 0 };
+    let mut ends = vec![begin(&directory)];
+    for revision in 1..=3 {
+        commit(&mut store, "visits", revision);
+        ends.push(end_of_log(&directory, 0));
+    }
+    drop(store);
+    fs::write(directory.path().join("commits"), &lagging).expect("written");
+    let bytes = fs::read(segment(&directory, 0)).expect("read");
+    for at in [ends[0] + 3, ends[0] + 30, ends[1] + 60, ends[2] - 1] {
+        let directory = copy(&directory);
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        fs::write(segment(&directory, 0), damaged).expect("written");
+        let error = Store::open(directory.path(), NODE_ID).map(drop).expect_err("damaged");
+        assert!(error.to_string().contains("redo-0") && error.to_string().contains("cannot be read"), "{error}");
+        // The last word is behind the damage, and right.
+        let repaired = Store::repair(directory.path(), NODE_ID).expect("repaired");
+        assert!(repaired.set_aside.is_some() && repaired.saved == 1, "{repaired:?}");
+        assert_eq!(reopen(&directory).1[&b"visits"[..]], counter(3));
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_between_two_others_is_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = begin(&directory);
+    commit(&mut store, "one", 1);
+    let lagging = fs::read(directory.path().join("commits")).expect("read");
+    // As if the first were full, and not in the engine yet.
+    let redo = &mut store.open.as_mut().expect("open").redo;
+    let number = redo.active.take().expect("written").number;
+    redo.full.push_back(number);
+    let engine = Arc::clone(&store.open.as_ref().expect("open").engine);
+    let redo = &mut store.open.as_mut().expect("open").redo;
+    redo.working = Some(std::thread::spawn(|| Ok(None)));
+    drop(engine);
+    commit(&mut store, "two", 2);
+    std::mem::forget(store);
+    fs::write(directory.path().join("commits"), &lagging).expect("written");
+    let copied = copy(&directory);
+    assert_eq!(reopen(&copied).1.len(), 2);
+    let copied = copy(&directory);
+    fs::remove_file(segment(&copied, 0)).expect("removed");
+    let error = Store::open(copied.path(), NODE_ID).map(drop).expect_err("it is missing");
+    assert!(error.to_string().contains("was the last before it"), "{error}");
+}
+
+#[test]
+fn a_repair_takes_nothing_of_an_earlier_turn_for_news() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = begin(&directory);
+    commit(&mut store, "visits", 1);
+    commit(&mut store, "visits", 2);
+    store.settle().expect("in tables");
+    commit(&mut store, "visits", 3);
+    store.settle().expect("in tables");
+    drop(store);
+    let (mut commits, said) =
+        super::super::commits_file::CommitsFile::open(directory.path()).expect("read").expect("there");
+    let missing = super::super::commits_file::Said { commit: said.commit + 1, ..said };
+    commits.write(missing).expect("written");
+    let repaired = Store::repair(directory.path(), NODE_ID).expect("repaired");
+    assert!(repaired.set_aside.is_some());
+    assert_eq!(reopen(&directory).1[&b"visits"[..]], counter(3));
+}
+
+#[test]
+fn a_weaker_promise_needs_no_log_and_a_stronger_one_has_it_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = begin(&directory);
+    commit(&mut store, "visits", 1);
+    assert!(segment(&directory, 0).exists());
+    store.set_durability(Durability::EverySecond);
+    commit(&mut store, "visits", 2);
+    assert!(!segment(&directory, 0).exists());
+    store.set_durability(Durability::Always);
+    commit(&mut store, "visits", 3);
+    assert!(segment(&directory, 0).exists());
+    drop(store);
+    let (opened, all) = reopen(&directory);
+    assert_eq!((opened.mode_was, &all[&b"visits"[..]]), (Durability::EverySecond, &counter(3)));
+}

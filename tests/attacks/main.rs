@@ -1,0 +1,15 @@
+//! Attacks on a server, each with what must not come of it: what it takes of memory and of others' time, what it may say
+//! back to an address that nobody has proven, and who must not be let in. docs/THREATS.md tells of each.
+//!
+//! `cargo test --test attacks -- --nocapture --test-threads 1` shows the figures.
+
+#[path = "../server_support/mod.rs"]
+mod server_support;
+
+mod certificates;
+mod edge;
+mod member;
+mod path;
+mod quic;
+mod udp;
+mod victim;
