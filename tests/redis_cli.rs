@@ -46,6 +46,26 @@ const COUNTING: &[(&str, &str)] = &[
     ("incrby sum 0.2", "\"0.3\""),
 ];
 
+const USERS: &[(&str, &str)] = &[
+    ("acl whoami", "\"default\""),
+    ("acl users", "1) \"default\""),
+    ("acl list", "1) \"user default on nopass ~* &* +@all\""),
+    ("acl setuser ads on >secret ~ads:* +@read", "OK"),
+    ("acl setuser ads what", "(error) ERR Error in ACL SETUSER modifier 'what': Syntax error"),
+    ("acl getuser ads", " 1) \"flags\"\n…\"-@all +@read\"\n…"),
+    ("acl getuser nobody", "(nil)"),
+    ("acl dryrun ads get ads:1", "OK"),
+    ("acl dryrun ads get other", "\"User ads has no permissions to access the 'other' key\""),
+    ("acl cat transaction", "1) \"multi\"\n…"),
+    ("acl genpass", "\"…\""),
+    ("auth ads wrong", "(error) WRONGPASS invalid username-password pair or user is disabled."),
+    ("acl log 1", "1)  1) \"count\"\n    2) (integer) 1\n…"),
+    ("acl log reset", "OK"),
+    ("acl load", "(error) ERR This node is not configured to use an ACL file…"),
+    ("acl save", "(error) ERR This node is not configured to use an ACL file…"),
+    ("acl deluser ads nobody", "(integer) 1"),
+];
+
 const NODE: &[(&str, &str)] = &[
     ("ping", "PONG"),
     ("ping hello", "\"hello\""),
@@ -231,6 +251,11 @@ fn introspection() {
 }
 
 #[test]
+fn users() {
+    hold(USERS);
+}
+
+#[test]
 fn subscribing() {
     hold(SUBSCRIBING);
 }
@@ -257,7 +282,7 @@ fn every_command_is_tried() {
             }
         };
         for name in names {
-            let tables = [COUNTING, NODE, TRANSACTIONS, INTROSPECTION, SUBSCRIBING, DEBUGGING, REFUSED].concat();
+            let tables = [COUNTING, NODE, USERS, TRANSACTIONS, INTROSPECTION, SUBSCRIBING, DEBUGGING, REFUSED].concat();
             let tried = tables.iter().any(|(typed, _)| {
                 let typed = typed.to_lowercase();
                 typed.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use discnt::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use discnt::command::{
-    ClientAddress, CommandsConfig, Config, Environment, Exclusion, Fixed, Flush, FlushStep, Outcome, Pending, Publisher,
-    ReplyShape, RequiredPassword, Session, Settings, Statistics, execute,
+    Access, ClientAddress, CommandsConfig, Config, Environment, Exclusion, Fixed, Flush, FlushStep, Outcome, Pending, Publisher,
+    ReplyShape, Session, Settings, Statistics, execute,
 };
 use discnt::counter::{self, Table, TableSettings};
 use discnt::resp::{Decoder, Limits, Protocol, Reply, encode};
@@ -31,7 +31,7 @@ fn environment(choice: u8) -> Environment {
     let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
     let settings = Settings {
         shape: if choice & 1 == 0 { ReplyShape::Redis } else { ReplyShape::Discnt },
-        password: RequiredPassword::new((choice & 2 != 0).then_some("secret")),
+        access: Arc::new(Access::with_password((choice & 2 != 0).then_some("secret"))),
         config: Arc::new(Fixed(pairs)),
         debug: Config { enabled: choice & 4 == 0 },
         commands: CommandsConfig {

@@ -19,6 +19,9 @@ _discnt__cli() {
             ",$1")
                 cmd="discnt__cli"
                 ;;
+            discnt__cli,acl)
+                cmd="discnt__cli__subcmd__acl"
+                ;;
             discnt__cli,auth)
                 cmd="discnt__cli__subcmd__auth"
                 ;;
@@ -207,6 +210,45 @@ _discnt__cli() {
                 ;;
             discnt__cli,watch)
                 cmd="discnt__cli__subcmd__watch"
+                ;;
+            discnt__cli__subcmd__acl,cat)
+                cmd="discnt__cli__subcmd__acl__subcmd__cat"
+                ;;
+            discnt__cli__subcmd__acl,deluser)
+                cmd="discnt__cli__subcmd__acl__subcmd__deluser"
+                ;;
+            discnt__cli__subcmd__acl,dryrun)
+                cmd="discnt__cli__subcmd__acl__subcmd__dryrun"
+                ;;
+            discnt__cli__subcmd__acl,genpass)
+                cmd="discnt__cli__subcmd__acl__subcmd__genpass"
+                ;;
+            discnt__cli__subcmd__acl,getuser)
+                cmd="discnt__cli__subcmd__acl__subcmd__getuser"
+                ;;
+            discnt__cli__subcmd__acl,help)
+                cmd="discnt__cli__subcmd__acl__subcmd__help"
+                ;;
+            discnt__cli__subcmd__acl,list)
+                cmd="discnt__cli__subcmd__acl__subcmd__list"
+                ;;
+            discnt__cli__subcmd__acl,load)
+                cmd="discnt__cli__subcmd__acl__subcmd__load"
+                ;;
+            discnt__cli__subcmd__acl,log)
+                cmd="discnt__cli__subcmd__acl__subcmd__log"
+                ;;
+            discnt__cli__subcmd__acl,save)
+                cmd="discnt__cli__subcmd__acl__subcmd__save"
+                ;;
+            discnt__cli__subcmd__acl,setuser)
+                cmd="discnt__cli__subcmd__acl__subcmd__setuser"
+                ;;
+            discnt__cli__subcmd__acl,users)
+                cmd="discnt__cli__subcmd__acl__subcmd__users"
+                ;;
+            discnt__cli__subcmd__acl,whoami)
+                cmd="discnt__cli__subcmd__acl__subcmd__whoami"
                 ;;
             discnt__cli__subcmd__backup,begin)
                 cmd="discnt__cli__subcmd__backup__subcmd__begin"
@@ -462,13 +504,16 @@ _discnt__cli() {
     if [[ "${cur}" == [[:upper:]]* && "${prev}" != -* ]]; then
         case "${cmd}" in
             discnt__cli)
-                opts="INCR INCRBY INCRBYFLOAT DECR DECRBY MINCRBY MINCRBYEACH SET GET MGET PRECISION EXISTS DEL UNLINK TYPE KEYS SCAN DBSIZE SUBSCRIBE ISUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE PUBSUB PUBLISH OBJECT FLUSHALL FLUSHDB MULTI EXEC DISCARD WATCH UNWATCH PING ECHO SELECT RESET QUIT AUTH HELLO CLIENT INFO TIME CONFIG SAVE BGSAVE LASTSAVE SHUTDOWN BACKUP MEMORY SLOWLOG LATENCY MONITOR DEBUG COMMAND CLUSTER WAIT WAITAOF"
+                opts="INCR INCRBY INCRBYFLOAT DECR DECRBY MINCRBY MINCRBYEACH SET GET MGET PRECISION EXISTS DEL UNLINK TYPE KEYS SCAN DBSIZE SUBSCRIBE ISUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE PUBSUB PUBLISH OBJECT FLUSHALL FLUSHDB MULTI EXEC DISCARD WATCH UNWATCH PING ECHO SELECT RESET QUIT AUTH HELLO ACL CLIENT INFO TIME CONFIG SAVE BGSAVE LASTSAVE SHUTDOWN BACKUP MEMORY SLOWLOG LATENCY MONITOR DEBUG COMMAND CLUSTER WAIT WAITAOF"
                 ;;
             discnt__cli__subcmd__pubsub)
                 opts="CHANNELS HELP NUMPAT NUMSUB"
                 ;;
             discnt__cli__subcmd__object)
                 opts="ENCODING FREQ HELP IDLETIME REFCOUNT"
+                ;;
+            discnt__cli__subcmd__acl)
+                opts="CAT DELUSER DRYRUN GENPASS GETUSER HELP LIST LOAD LOG SAVE SETUSER USERS WHOAMI"
                 ;;
             discnt__cli__subcmd__client)
                 opts="CACHING GETNAME GETREDIR HELP ID INFO KILL LIST NO-EVICT NO-TOUCH PAUSE REPLY SETINFO SETNAME TRACKING TRACKINGINFO UNBLOCK UNPAUSE"
@@ -504,7 +549,7 @@ _discnt__cli() {
 
     case "${cmd}" in
         discnt__cli)
-            opts="-h -p -s -u -a -t -2 -3 -x -r -i -V --host --port --socket --uri --pass --no-auth-warning --user --timeout --tls --cacert --cert --key --sni --insecure --resp2 --resp3 --raw --no-raw --json --color --repeat --interval --help --version --pipe --pipe-timeout --scan --stat --latency --latency-history --latency-dist --top --pattern --count certs cluster bench completions watch export import backup incr incrby incrbyfloat decr decrby mincrby mincrbyeach set get mget precision exists del unlink type keys scan dbsize subscribe isubscribe unsubscribe psubscribe punsubscribe pubsub publish object flushall flushdb multi exec discard unwatch ping echo select reset quit auth hello client info time config save bgsave lastsave shutdown memory slowlog latency monitor debug command wait waitaof"
+            opts="-h -p -s -u -a -t -2 -3 -x -r -i -V --host --port --socket --uri --pass --no-auth-warning --user --timeout --tls --cacert --cert --key --sni --insecure --resp2 --resp3 --raw --no-raw --json --color --repeat --interval --help --version --pipe --pipe-timeout --scan --stat --latency --latency-history --latency-dist --top --pattern --count certs cluster bench completions watch export import backup incr incrby incrbyfloat decr decrby mincrby mincrbyeach set get mget precision exists del unlink type keys scan dbsize subscribe isubscribe unsubscribe psubscribe punsubscribe pubsub publish object flushall flushdb multi exec discard unwatch ping echo select reset quit auth hello acl client info time config save bgsave lastsave shutdown memory slowlog latency monitor debug command wait waitaof"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -610,6 +655,202 @@ _discnt__cli() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl)
+            opts="cat deluser dryrun genpass getuser help list load log save setuser users whoami"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl__subcmd__cat)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl__subcmd__deluser)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl__subcmd__dryrun)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl__subcmd__genpass)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl__subcmd__getuser)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl__subcmd__load)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl__subcmd__log)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl__subcmd__save)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl__subcmd__setuser)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl__subcmd__users)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        discnt__cli__subcmd__acl__subcmd__whoami)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -1,24 +1,23 @@
 //! AUTH and HELLO: who the client is and which protocol it speaks.
 
+use super::access::{Account, DEFAULT, Login};
 use super::call::{Call, OK, bulk, shown};
 use super::client::check_label;
 use super::connection::RESET;
-use super::environment::{REDIS_VERSION, ReplyShape, Settings};
+use super::environment::{REDIS_VERSION, ReplyShape};
 use super::error::CommandError;
 use super::outcome::Outcome;
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Group};
 use crate::node::{LinkView, MemberView};
 use crate::resp::{Protocol, Reply};
-
-/// The only user there is.
-const USER: &[u8] = b"default";
+use std::sync::Arc;
 
 const USERNAME: Argument = Argument::new("username", ArgumentKind::Text);
 const PASSWORD: Argument = Argument::new("password", ArgumentKind::Text);
 
 pub(super) const AUTH: CommandSpecification = CommandSpecification {
     name: "auth",
-    summary: "Gives the password; the only user is called default",
+    summary: "Says who the client is; without a name it is the user called default",
     arity: -2,
     flags: RESET.flags,
     group: Group::Connection,
@@ -51,47 +50,33 @@ pub(super) const HELLO: CommandSpecification = CommandSpecification {
 fn authenticate(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let settings = &call.environment.settings;
     let (user, password) = match call.arguments.len() {
-        2 if settings.required_password().is_none() => {
+        2 if settings.access.default_account().user().takes_any_password => {
             return Err(match settings.shape {
                 ReplyShape::Redis => CommandError::NoPasswordConfigured,
                 ReplyShape::Discnt => CommandError::NoPasswordSet,
             });
         }
-        2 => (USER, call.argument(1)),
+        2 => (DEFAULT.as_bytes(), call.argument(1)),
         3 => (call.argument(1), call.argument(2)),
         _ => return Err(CommandError::Syntax),
     };
-    check_password(settings, user, password).map_err(|error| match settings.shape {
-        ReplyShape::Redis => error,
-        ReplyShape::Discnt => CommandError::InvalidPassword,
+    let account = log_in(call, user, password).map_err(|error| match (settings.shape, error) {
+        (ReplyShape::Discnt, CommandError::WrongPassword) => CommandError::InvalidPassword,
+        (_, error) => error,
     })?;
-    call.session.authenticated = true;
+    call.session.log_in(&account);
     Ok(OK.into())
 }
 
-fn check_password(settings: &Settings, user: &[u8], password: &[u8]) -> Result<(), CommandError> {
-    let right = match settings.required_password() {
-        Some(required) => same_bytes(required.as_bytes(), password),
-        None => true,
-    };
-    if right && user == USER { Ok(()) } else { Err(CommandError::WrongPassword) }
-}
-
-/// Compares in a time that depends on the length of `given` alone, so that nobody learns a password by timing guesses.
-fn same_bytes(secret: &[u8], given: &[u8]) -> bool {
-    let mut difference = secret.len() ^ given.len();
-    for (at, byte) in given.iter().enumerate() {
-        // Wraps around in a shorter secret; the lengths then differ already.
-        let other = secret.get(at % secret.len().max(1)).copied().unwrap_or(0);
-        difference |= usize::from(std::hint::black_box(byte ^ other));
-    }
-    difference == 0
+fn log_in(call: &Call<'_>, user: &[u8], password: &[u8]) -> Result<Arc<Account>, CommandError> {
+    let login = Login { user, password, command: call.argument(0) };
+    call.environment.settings.access.log_in(&call.session.client, &login, call.now)
 }
 
 /// What HELLO asks for, all of it checked.
 struct Greeting {
     protocol: Protocol,
-    authenticated: bool,
+    account: Option<Arc<Account>>,
     name: Option<String>,
 }
 
@@ -104,11 +89,13 @@ fn hello(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         };
     }
     let greeting = parse_greeting(call)?;
-    if !greeting.authenticated {
+    if !call.session.authenticated && greeting.account.is_none() {
         return Err(CommandError::HelloNotAuthenticated);
     }
     let session = &mut *call.session;
-    session.authenticated = true;
+    if let Some(account) = greeting.account {
+        session.log_in(&account);
+    }
     session.set_protocol(greeting.protocol);
     if let Some(name) = greeting.name {
         session.client.change_labels(|labels| labels.name = name);
@@ -124,7 +111,7 @@ fn parse_greeting(call: &Call<'_>) -> Result<Greeting, CommandError> {
             3 => Protocol::Resp3,
             _ => return Err(CommandError::UnsupportedProtocol),
         },
-        authenticated: call.session.authenticated,
+        account: None,
         name: None,
     };
     let mut at = 2;
@@ -133,8 +120,7 @@ fn parse_greeting(call: &Call<'_>) -> Result<Greeting, CommandError> {
         let second = call.arguments.get(at + 2);
         match (first, second) {
             (Some(user), Some(password)) if option.eq_ignore_ascii_case(b"AUTH") => {
-                check_password(&call.environment.settings, user, password)?;
-                greeting.authenticated = true;
+                greeting.account = Some(log_in(call, user, password)?);
                 at += 3;
             }
             (Some(name), _) if option.eq_ignore_ascii_case(b"SETNAME") => {

@@ -5,7 +5,7 @@ use super::error::CommandError;
 use super::help;
 use super::keyspace::parse_integer;
 use super::outcome::{ClusterRequest, Outcome};
-use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group};
+use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyAccess};
 use crate::base::ReplicaIndex;
 use crate::node::Phase;
 use crate::replication::{NodeRecord, NumberSet};
@@ -39,6 +39,7 @@ pub(super) const BACKUP: CommandSpecification = CommandSpecification {
             name: "read",
             summary: "Hands out all that is held of some counters, deleted ones included; counts that were not told yet are told first",
             arity: 3,
+            every_counter: KeyAccess::READ,
             complexity: "O(1) for a call, O(N) for all N counters of the node",
             arguments: &[Argument::new("cursor", ArgumentKind::Integer)],
             replies: "The cursor to go on with, 0 at the start and at the end, and bytes that discnt-server --restore reads.",

@@ -1,5 +1,6 @@
 //! Which connections CLIENT LIST and CLIENT KILL mean.
 
+use super::access::Account;
 use super::call::{Call, shown};
 use super::clients::Client;
 use super::error::CommandError;
@@ -7,10 +8,8 @@ use super::keyspace::parse_integer;
 use super::specification::{Argument, ArgumentKind};
 use crate::base::Monotonic;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
-
-/// The only user there is.
-pub(super) const USER: &[u8] = b"default";
 
 /// The filters of CLIENT KILL.
 pub(super) const FILTERS: Argument = Argument::new(
@@ -68,6 +67,7 @@ pub(super) struct Filter {
     address: Option<String>,
     local_address: Option<String>,
     least_age: Option<Duration>,
+    account: Option<Arc<Account>>,
     skips: Option<u64>,
 }
 
@@ -108,9 +108,9 @@ impl Filter {
             } else if is("TYPE") {
                 filter.client_type = Some(ClientType::parse(value)?);
             } else if is("USER") {
-                if value != USER {
-                    return Err(CommandError::NoSuchUser(shown(value)));
-                }
+                let name = std::str::from_utf8(value).ok();
+                let account = name.and_then(|name| call.environment.settings.access.find(name));
+                filter.account = Some(account.ok_or_else(|| CommandError::NoSuchUser(shown(value)))?);
             } else if is("ADDR") {
                 filter.address = Some(shown(value));
             } else if is("LADDR") {
@@ -143,6 +143,7 @@ impl Filter {
             && self.address.as_ref().is_none_or(|wanted| wanted == client.remote())
             && self.local_address.as_ref().is_none_or(|wanted| wanted == client.local())
             && self.least_age.is_none_or(|age| now.since(client.connected_at()) >= age)
+            && self.account.as_ref().is_none_or(|account| Arc::ptr_eq(account, &client.account()))
             && self.skips != Some(client.id())
     }
 }

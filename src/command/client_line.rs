@@ -47,7 +47,11 @@ fn line_of_redis(client: &Client, now: Monotonic) -> String {
     );
     line += &format!(" qbuf={query} qbuf-free={} argv-mem=0 multi-mem={multi_memory}", capacity.saturating_sub(query));
     line += &format!(" rbs={output} rbp={output} obl={output} oll={messages} omem={waiting} tot-mem={memory}");
-    line += &format!(" events={} cmd={command} user=default redir=-1", if output + waiting > 0 { "rw" } else { "r" });
+    line += &format!(
+        " events={} cmd={command} user={} redir=-1",
+        if output + waiting > 0 { "rw" } else { "r" },
+        client.account().name()
+    );
     line += &format!(" resp={protocol} lib-name={} lib-ver={}\n", labels.library, labels.library_version);
     line
 }

@@ -1,5 +1,6 @@
 //! Who is connected, for CLIENT and INFO, and the ways to reach them.
 
+use super::access::Account;
 use super::interruption::{Interruption, Unblocked};
 use super::patience::Seen;
 use super::pause::Pause;
@@ -59,7 +60,7 @@ impl Clients {
         self.last_before.store(self.last_id.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    pub(super) fn register(&self, address: ClientAddress, now: Monotonic) -> Arc<Client> {
+    pub(super) fn register(&self, address: ClientAddress, account: &Arc<Account>, now: Monotonic) -> Arc<Client> {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let client = Arc::new(Client {
             id,
@@ -68,6 +69,7 @@ impl Clients {
             last_active: AtomicU64::new(now.as_nanos()),
             last_command: AtomicU16::new(u16::MAX),
             resp3: AtomicBool::new(false),
+            account: Mutex::new(Arc::clone(account)),
             labels: Mutex::default(),
             marks: AtomicU8::new(0),
             names: AtomicUsize::new(0),
@@ -96,6 +98,7 @@ pub struct Client {
     last_active: AtomicU64,
     last_command: AtomicU16,
     resp3: AtomicBool,
+    account: Mutex<Arc<Account>>,
     labels: Mutex<Labels>,
     marks: AtomicU8,
     /// What it is subscribed to.
@@ -206,6 +209,15 @@ impl Client {
     /// The protocol that it speaks.
     pub fn protocol(&self) -> Protocol {
         if self.resp3.load(Ordering::Relaxed) { Protocol::Resp3 } else { Protocol::Resp2 }
+    }
+
+    /// Whose it is; also before it has shown that.
+    pub fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.account.lock())
+    }
+
+    pub(super) fn set_account(&self, account: &Arc<Account>) {
+        *self.account.lock() = Arc::clone(account);
     }
 
     /// What it calls itself.

@@ -1,5 +1,7 @@
 //! CONFIG: our own settings as `section.key`, and the names that Redis and the C program Discnt have for some of them.
 
+use super::access::AuditEvent;
+use super::acl;
 use super::call::{Call, OK, bulk, shown};
 use super::environment::{Environment, figure};
 use super::error::CommandError;
@@ -117,10 +119,19 @@ fn value_of(environment: &Environment, pairs: &Pairs, source: Source) -> Option<
     Some(match source {
         Source::Setting(key) | Source::Level(key) => pairs.get(key)?.to_owned(),
         Source::Optional(key) => pairs.get(key).unwrap_or_default().to_owned(),
+        Source::OptionalPort(key) => pairs.get(key).unwrap_or("0").to_owned(),
+        Source::ClientCertificates(key) => match pairs.get(key)? {
+            "required" => "yes".to_owned(),
+            other => other.to_owned(),
+        },
         Source::Switch(key) => yes_or_no(pairs.get(key)? == "true"),
         Source::Always(value) => value.to_owned(),
         Source::Port => figure(&environment.process.tcp_port).to_string(),
-        Source::Password => hidden(environment.settings.password.current().as_deref().unwrap_or_default()),
+        // As in Redis this is about the user called default, wherever its password comes from.
+        Source::Password => {
+            let user = environment.settings.access.default_account().user();
+            hidden(if user.takes_any_password { "" } else { HIDDEN })
+        }
         Source::Durability => match environment.persistence.durability() {
             Durability::Always => "always".to_owned(),
             Durability::EverySecond => "everysec".to_owned(),
@@ -145,7 +156,9 @@ fn yes_or_no(is_so: bool) -> String {
 /// The value, unless its name says that it is a secret.
 fn shown_value(name: &str, value: &str) -> String {
     let secret = ["password", "secret", "token"];
-    if secret.iter().any(|word| name.contains(word)) { hidden(value) } else { value.to_owned() }
+    // Where a secret is, is none.
+    let is_place = name.ends_with("_file");
+    if !is_place && secret.iter().any(|word| name.contains(word)) { hidden(value) } else { value.to_owned() }
 }
 
 fn hidden(secret: &str) -> String {
@@ -182,6 +195,8 @@ fn set(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         let argument = argument.map_or_else(String::new, |change| change.given.clone());
         CommandError::ConfigSet { argument, reason: refused.reason }
     })?;
+    let names: Vec<&str> = settings.iter().map(|(name, _)| name.as_str()).collect();
+    acl::note(call, AuditEvent::ConfigChanged, &names.join(", "));
     Ok(OK.into())
 }
 

@@ -1,7 +1,7 @@
 use super::*;
+use crate::command::access::PasswordHash;
 use crate::command::configured::{ChangeRefused, Configured};
 use crate::command::environment::Settings;
-use crate::command::live::RequiredPassword;
 use crate::command::testing::Bench;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -171,14 +171,14 @@ fn a_password_that_is_set_while_running_is_asked_for_from_then_on() {
     let mut bench = bench();
     let before = Bench::connect(&bench.environment, bench.now);
     assert!(before.is_authenticated());
-    bench.environment.settings.password.replace(Some("new"));
+    let access = Arc::clone(&bench.environment.settings.access);
+    access.set_default_password(Some(PasswordHash::of(b"new")));
     assert!(!Bench::connect(&bench.environment, bench.now).is_authenticated());
     assert!(before.is_authenticated());
     assert_eq!(bench.run("auth new"), "+OK");
     assert!(bench.run("auth old").starts_with("-WRONGPASS"));
-    bench.environment.settings.password.replace(Some(""));
+    access.set_default_password(None);
     assert!(Bench::connect(&bench.environment, bench.now).is_authenticated());
-    assert_eq!(RequiredPassword::new(Some("")).current(), None);
 }
 
 #[test]

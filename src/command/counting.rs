@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::error::CommandError;
 use super::outcome::Outcome;
-use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
+use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyAccess, KeyPositions};
 use crate::base::{Amount, Name};
 use crate::counter::CounterError;
 use crate::resp::Reply;
@@ -17,6 +17,7 @@ const COUNTING: CommandSpecification = CommandSpecification {
     arity: 3,
     flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
     keys: KeyPositions::FIRST,
+    access: KeyAccess::BOTH,
     group: Group::Counter,
     arguments: &[NAME, AMOUNT],
     replies: NUMBER,

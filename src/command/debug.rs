@@ -8,7 +8,7 @@ use super::flushing;
 use super::help;
 use super::outcome::{Outcome, Pending, StorageRequest};
 use super::prediction_report;
-use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
+use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyAccess, KeyPositions};
 use std::time::Duration;
 
 const FLUSHING: &[Flag] = &[Flag::Admin, Flag::Write, Flag::NoScript, Flag::NoMulti];
@@ -20,6 +20,7 @@ const SUBCOMMAND: CommandSpecification =
 const DELETING_ALL: CommandSpecification = CommandSpecification {
     summary: "Deletes all counters in the whole cluster, exactly as FLUSHALL does",
     flags: FLUSHING,
+    every_counter: KeyAccess::WRITE,
     complexity: "As FLUSHALL",
     replies: "As FLUSHALL.",
     handler: |call| {
@@ -40,6 +41,7 @@ pub(super) const DEBUG: CommandSpecification = CommandSpecification {
             summary: "Shows all that the node holds of a counter, and what of it the other nodes have said they have",
             arity: 3,
             keys: KeyPositions::new(2, 2, 1),
+            access: KeyAccess::READ,
             complexity: "O(N) for N nodes",
             arguments: &[Argument::new("name", ArgumentKind::Key)],
             replies: "A map: exists; value as GET reads it, and value-as-told without predictions; precision and who set it; own-share and other-shares, of each the replica (node id/which of its lives), born and revision (numbers of its sequence), total, what of that the assignment's cut covers, and its prediction: rate in amount a second, told how long ago; assignment, the last SET or DEL, with its cut, and with its context: up to which number its writer had everything; given-up, the shares that are no more; members, with what each has of this node's share, the assignment and the precision: durable, received, not yet, or not linked (as of its last digest, a second or two ago). Of a counter that was deleted there is something to show until all nodes have given it up.",
@@ -61,6 +63,7 @@ pub(super) const DEBUG: CommandSpecification = CommandSpecification {
             summary: "Shows what the node knows of how a counter moves",
             arity: 3,
             keys: KeyPositions::new(2, 2, 1),
+            access: KeyAccess::READ,
             complexity: "O(N) for N nodes",
             arguments: &[Argument::new("name", ArgumentKind::Key)],
             replies: "A map: precision; band, how far the own share may be from what the others believe; own-share, nothing (null) while it is at rest or no other node is there to be told, otherwise its total, what the others believe of it, the rate they were told in amount a second and how long ago, the estimated rate and the seconds of observation behind it, the increments since it was told with the longest gap between two of them, how long ago the last was, whether arrivals deviated lately more than chance does, and when it is looked at again; other-shares, those that move by a prediction: replica, total and rate as told, how long ago, and what that is read as now.",

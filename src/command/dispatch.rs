@@ -1,5 +1,6 @@
 //! From a request's arguments to the handler: which command, how many arguments, is the client allowed.
 
+use super::acl;
 use super::call::{Call, shown};
 use super::environment::Environment;
 use super::error::CommandError;
@@ -76,6 +77,11 @@ fn run(
         }
     };
     if let Err(error) = admit(found, session, arguments.len()) {
+        return reject(environment, session, found, &error);
+    }
+    if !session.rights.is_unrestricted()
+        && let Err(error) = allow(environment, session, found, arguments, now, way.is_queued)
+    {
         return reject(environment, session, found, &error);
     }
     let gate = environment.persistence.gate();
@@ -175,6 +181,22 @@ fn admit(found: Found, session: &Session, arguments: usize) -> Result<(), Comman
         return Err(CommandError::Subscribed(found.full_name()));
     }
     Ok(())
+}
+
+/// Whether the user may do this; what it may not is noted. A change of the user holds from here on.
+#[inline(never)]
+fn allow(
+    environment: &Environment,
+    session: &mut Session,
+    found: Found,
+    arguments: Arguments<'_>,
+    now: Moment,
+    is_queued: bool,
+) -> Result<(), CommandError> {
+    match session.rights.current().check(found, arguments) {
+        Ok(()) => Ok(()),
+        Err(denied) => Err(acl::deny(environment, session, denied, now, is_queued)),
+    }
 }
 
 /// Whether CLIENT PAUSE has the request wait.

@@ -1,10 +1,11 @@
 //! What all sessions of a node share.
 
+use super::access::Access;
 use super::clients::Clients;
 use super::config::{CommandsConfig, Config};
 use super::configured::{Configured, Fixed};
 use super::exclusion::Exclusion;
-use super::live::{LiveNumber, RequiredPassword};
+use super::live::LiveNumber;
 use super::observation::Observation;
 use super::persistence::PersistenceFigures;
 use super::statistics::Statistics;
@@ -59,8 +60,8 @@ pub struct Environment {
 pub struct Settings {
     /// The shape of replies.
     pub shape: ReplyShape,
-    /// What clients have to give to AUTH.
-    pub password: RequiredPassword,
+    /// Who may do what.
+    pub access: Arc<Access>,
     /// The configuration in effect, for CONFIG. Secrets are never shown from it.
     pub config: Arc<dyn Configured>,
     /// This program's version.
@@ -77,20 +78,13 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             shape: ReplyShape::Redis,
-            password: RequiredPassword::default(),
+            access: Arc::default(),
             config: Arc::new(Fixed::default()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             max_clients: LiveNumber::new(10_000),
             debug: Config::default(),
             commands: CommandsConfig::default(),
         }
-    }
-}
-
-impl Settings {
-    /// The password that clients must give, if any.
-    pub fn required_password(&self) -> Option<Arc<str>> {
-        self.password.current()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a command was refused. Nothing was changed, unless the text says what was.
 
+use super::access::{RulesError, TooManyUsers};
 use super::subscriptions::TooMany;
 use crate::base::{AmountError, Durability, NameError};
 use crate::counter::{CounterError, PrecisionError};
@@ -34,6 +35,38 @@ pub(super) enum CommandError {
     NoPasswordSet,
     #[error("invalid password")]
     InvalidPassword,
+    #[error("too many failed logins from your address; try again in {seconds} s")]
+    TooManyFailures { seconds: u64 },
+    #[error("User {user} has no permissions to run the '{command}' command")]
+    CommandDenied { user: String, command: String },
+    #[error("No permissions to access a key")]
+    CounterDenied,
+    #[error("No permissions to access a channel")]
+    ChannelDenied,
+    #[error(
+        "ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: {0}"
+    )]
+    NoLongerAllowed(&'static str),
+    #[error("{0}")]
+    Rules(#[from] RulesError),
+    #[error("{0}")]
+    TooManyUsers(#[from] TooManyUsers),
+    #[error("Usernames can't contain spaces or null characters")]
+    UserName,
+    #[error("The 'default' user cannot be removed")]
+    DefaultUser,
+    #[error("User '{0}' not found")]
+    UserNotFound(String),
+    #[error("Command '{0}' not found")]
+    CommandNotFound(String),
+    #[error("Unknown category '{0}'")]
+    UnknownCategory(String),
+    #[error("ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096")]
+    PasswordBits,
+    #[error(
+        "This node is not configured to use an ACL file, which [resp] acl_file names. Users may be written into the configuration as [users.NAME], or made with ACL SETUSER until the node stops; nothing was changed"
+    )]
+    NoAclFile,
     #[error("unsupported protocol version")]
     UnsupportedProtocol,
     #[error("Protocol version is not an integer or out of range")]
@@ -182,6 +215,9 @@ impl CommandError {
         match self {
             Self::NotAuthenticated | Self::HelloNotAuthenticated => "NOAUTH",
             Self::WrongPassword => "WRONGPASS",
+            Self::CommandDenied { .. } | Self::CounterDenied | Self::ChannelDenied | Self::NoLongerAllowed(_) => {
+                "NOPERM"
+            }
             Self::UnsupportedProtocol => "NOPROTO",
             Self::Loading { .. } => "LOADING",
             Self::NotOnDisk { .. } => "MISCONF",
@@ -205,6 +241,16 @@ impl CommandError {
                     | Self::NoPasswordSet
                     | Self::InvalidPassword
                     | Self::HelloOption(_)
+                    | Self::TooManyFailures { .. }
+                    | Self::Rules(_)
+                    | Self::TooManyUsers(_)
+                    | Self::UserName
+                    | Self::DefaultUser
+                    | Self::UserNotFound(_)
+                    | Self::CommandNotFound(_)
+                    | Self::UnknownCategory(_)
+                    | Self::PasswordBits
+                    | Self::NoAclFile
                     | Self::Option { .. }
                     | Self::DebugNotAllowed
                     | Self::FlushNotAllowed

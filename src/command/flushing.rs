@@ -4,7 +4,7 @@ use super::call::Call;
 use super::environment::Environment;
 use super::error::CommandError;
 use super::outcome::{Outcome, Pending};
-use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group};
+use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyAccess};
 use crate::base::{Moment, Name};
 use crate::counter::CounterError;
 
@@ -20,6 +20,8 @@ pub(super) const FLUSHALL: CommandSpecification = CommandSpecification {
     summary: "Deletes all counters in the whole cluster, each as DEL does: an increment elsewhere that this node has not seen brings its counter back with that increment",
     arity: -1,
     flags: &[Flag::Write, Flag::NoScript, Flag::NoMulti],
+    every_counter: KeyAccess::WRITE,
+    is_dangerous: true,
     group: Group::Generic,
     complexity: "O(N) for N counters of the node, in steps between which other clients are served",
     arguments: MODE,

@@ -160,6 +160,7 @@ fn stats(call: &Call<'_>, text: &mut String) {
     let environment = call.environment;
     let statistics = &environment.statistics;
     let per_second = figure(&environment.process.operations_per_second);
+    let refusals = environment.settings.access.refusals();
     let traffic = &environment.cluster.traffic;
     let mesh_bytes =
         |of: fn(&KindCounts) -> &AtomicU64| -> u64 { traffic.kinds.iter().map(|(_, counts)| figure(of(counts))).sum() };
@@ -184,6 +185,10 @@ fn stats(call: &Call<'_>, text: &mut String) {
             ("pubsub_channels", &environment.subscriptions.names()),
             ("pubsub_patterns", &environment.subscriptions.patterns()),
             ("total_error_replies", &statistics.errors()),
+            ("acl_access_denied_auth", &refusals[0]),
+            ("acl_access_denied_cmd", &refusals[1]),
+            ("acl_access_denied_key", &refusals[2]),
+            ("acl_access_denied_channel", &refusals[3]),
         ],
     );
 }

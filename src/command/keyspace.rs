@@ -3,7 +3,7 @@
 use super::call::{Call, bulk};
 use super::error::CommandError;
 use super::outcome::Outcome;
-use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
+use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyAccess, KeyPositions};
 use crate::base::Glob;
 use crate::resp::Reply;
 
@@ -19,7 +19,11 @@ const MAX_SCAN_SLOTS: u64 = 100_000;
 /// What TYPE says of a counter: the type of Redis that takes the same commands.
 const COUNTER_TYPE: &str = "string";
 
-const READING: CommandSpecification = CommandSpecification { flags: &[Flag::Readonly], group: Group::Generic, ..BASE };
+const READING: CommandSpecification =
+    CommandSpecification { flags: &[Flag::Readonly], access: KeyAccess::READ, group: Group::Generic, ..BASE };
+
+/// Without names: which counters a user is shown is up to what it may read.
+const LISTING: CommandSpecification = CommandSpecification { access: KeyAccess::NONE, ..READING };
 
 pub(super) const EXISTS: CommandSpecification = CommandSpecification {
     name: "exists",
@@ -43,6 +47,7 @@ pub(super) const DEL: CommandSpecification = CommandSpecification {
     arity: -2,
     flags: &[Flag::Write],
     keys: KeyPositions::ALL,
+    access: KeyAccess::WRITE,
     complexity: "O(N) for N names",
     arguments: &[NAME.multiple()],
     replies: "How many of them existed, as an integer.",
@@ -74,9 +79,10 @@ pub(super) const TYPE: CommandSpecification = CommandSpecification {
 pub(super) const KEYS: CommandSpecification = CommandSpecification {
     name: "keys",
     summary: "Lists all counters whose names match a pattern; SCAN does the same in small steps",
+    is_dangerous: true,
     complexity: "O(N) for all N counters of the node",
     arguments: &[PATTERN],
-    replies: "The names, sorted.",
+    replies: "The names, sorted; of a user that may not read all counters, those that it may read.",
     handler: |call| {
         let pattern = Glob::new(call.argument(1));
         let mut names = Vec::new();
@@ -93,7 +99,7 @@ pub(super) const KEYS: CommandSpecification = CommandSpecification {
         names.dedup();
         Ok(Reply::Array(names.into_iter().map(Reply::Bulk).collect()).into())
     },
-    ..READING
+    ..LISTING
 };
 
 pub(super) const SCAN: CommandSpecification = CommandSpecification {
@@ -107,9 +113,9 @@ pub(super) const SCAN: CommandSpecification = CommandSpecification {
         Argument::new("count", ArgumentKind::Integer).after("COUNT").optional(),
         Argument::new("type", ArgumentKind::Text).after("TYPE").optional(),
     ],
-    replies: "The cursor to go on with, 0 at the end, and some names, perhaps none. COUNT is how many places are looked at, by default 10 and at most 100000. All counters are of TYPE string.",
+    replies: "The cursor to go on with, 0 at the end, and some names, perhaps none. COUNT is how many places are looked at, by default 10 and at most 100000. All counters are of TYPE string. A user that may not read all counters is shown those that it may read.",
     handler: scan,
-    ..READING
+    ..LISTING
 };
 
 pub(super) const DBSIZE: CommandSpecification = CommandSpecification {
@@ -119,7 +125,7 @@ pub(super) const DBSIZE: CommandSpecification = CommandSpecification {
     flags: &[Flag::Readonly, Flag::Fast],
     replies: "How many there are, as an integer.",
     handler: |call| Ok(integer(call.environment.table.len()).into()),
-    ..READING
+    ..LISTING
 };
 
 fn delete(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
@@ -169,8 +175,10 @@ fn scan(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 /// Appends the matching names of the next slots; the cursor to go on with.
 fn scan_matching(call: &Call<'_>, cursor: u64, slots: usize, pattern: Glob<'_>, names: &mut Vec<Vec<u8>>) -> u64 {
     let all = pattern.matches_all();
+    let rights = call.session.rights.limits();
     let mut visit = |name: &[u8]| {
-        if all || pattern.matches(name) {
+        let may_see = rights.is_none_or(|user| user.may(name, KeyAccess::READ));
+        if (all || pattern.matches(name)) && may_see {
             names.push(name.to_vec());
         }
     };

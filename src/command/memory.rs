@@ -5,7 +5,7 @@ use super::environment::{ProcessFigures, figure};
 use super::error::CommandError;
 use super::help;
 use super::outcome::Outcome;
-use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
+use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyAccess, KeyPositions};
 use crate::resp::Reply;
 use std::fmt::Write;
 
@@ -42,6 +42,7 @@ pub(super) const MEMORY: CommandSpecification = CommandSpecification {
             arity: -3,
             flags: &[Flag::Readonly],
             keys: KeyPositions::new(2, 2, 1),
+            access: KeyAccess::READ,
             arguments: &[
                 Argument::new("name", ArgumentKind::Key),
                 Argument::new("count", ArgumentKind::Integer).after("SAMPLES").optional(),

@@ -5,6 +5,9 @@
 //!
 //! Never here: sockets, clocks, files, waiting. What cannot be answered at once leaves as [`Outcome::Wait`].
 
+mod access;
+mod acl;
+mod acl_describing;
 mod authentication;
 mod backup;
 mod before_serving;
@@ -50,6 +53,7 @@ mod pause;
 mod persistence;
 mod persistence_report;
 mod prediction_report;
+mod reach;
 mod saving;
 mod server;
 mod session;
@@ -69,6 +73,11 @@ mod values;
 mod waiting;
 mod watching;
 
+pub use access::{
+    Access, AccessRequest, Account, AuditEvent, AuditRecord, Auditor, DEFAULT_FREE_FAILURES, FileError, PasswordHash,
+    User, UserConfig, UserConfigError, parse_users,
+};
+pub use acl::loaded;
 pub use clients::{Client, Clients, Held, Labels, Mark, Queued};
 pub use config::{CommandsConfig, Config};
 pub use configured::{ChangeRefused, Configured, Fixed};
@@ -79,7 +88,7 @@ pub use exclusion::{Entry, Exclusion};
 pub use flushing::{Flush, FlushRequest, FlushStep};
 pub use interruption::Unblocked;
 pub use latency_monitor::{LatencyEvent, LatencyMonitor};
-pub use live::{LiveNumber, RequiredPassword};
+pub use live::LiveNumber;
 pub use monitor::{MonitorTooSlow, Monitors};
 pub use observation::Observation;
 pub use outcome::{
@@ -91,7 +100,9 @@ pub use pause::Pause;
 pub use persistence::{PersistenceFigures, Stage};
 pub use session::{ClientAddress, Session, UnreadMessages};
 pub use slow_log::SlowLog;
-pub use specification::{Argument, ArgumentKind, CommandSpecification, Flag, Group, KeyPositions};
+pub use specification::{
+    Argument, ArgumentKind, ChannelUse, CommandSpecification, Flag, Group, KeyAccess, KeyPositions,
+};
 pub use statistics::{CommandCounts, Statistics};
 pub use subscriptions::{Listening, Publisher, SubscriptionLimits, Subscriptions, TooMany, TooSlow};
 pub use table::COMMANDS;

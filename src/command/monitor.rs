@@ -9,7 +9,7 @@ use super::error::CommandError;
 use super::outcome::Outcome;
 use super::session::{Session, UnreadMessages};
 use super::shown_request::{arguments_to_show, write_quoted};
-use super::specification::{BASE, CommandSpecification, Flag};
+use super::specification::{BASE, CommandSpecification, Flag, KeyAccess};
 use super::table::Found;
 use crate::base::Moment;
 use crate::resp::Arguments;
@@ -29,6 +29,7 @@ pub(super) const MONITOR: CommandSpecification = CommandSpecification {
     summary: "Shows every request that this node runs, until RESET or QUIT",
     arity: 1,
     flags: &[Flag::Admin, Flag::NoScript, Flag::NoMulti, Flag::Loading, Flag::Stale],
+    every_counter: KeyAccess::READ,
     replies: "OK, and from then on a line for each request of any client: when it was run, in seconds since 1970, the client, and the request. Commands for those who run the node are left out, as in Redis, and so are passwords; an argument is shown up to 4096 bytes, a request up to 256 arguments. A client that leaves 4 MiB of it unread is told no more, and its connection is closed.",
     handler: monitor,
     ..BASE

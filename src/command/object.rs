@@ -4,7 +4,7 @@ use super::call::Call;
 use super::error::CommandError;
 use super::help;
 use super::outcome::Outcome;
-use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
+use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyAccess, KeyPositions};
 use crate::base::Amount;
 use crate::resp::Reply;
 
@@ -13,6 +13,7 @@ const SUBCOMMAND: CommandSpecification = CommandSpecification {
     flags: &[Flag::Readonly],
     group: Group::Generic,
     keys: KeyPositions::new(2, 2, 1),
+    access: KeyAccess::READ,
     arguments: &[Argument::new("name", ArgumentKind::Key)],
     ..BASE
 };
@@ -23,6 +24,7 @@ pub(super) const OBJECT: CommandSpecification = CommandSpecification {
     arity: -2,
     flags: &[],
     keys: KeyPositions::NONE,
+    access: KeyAccess::NONE,
     arguments: &[],
     complexity: "Depends on the subcommand",
     subcommands: &[

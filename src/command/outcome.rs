@@ -1,5 +1,6 @@
 //! What comes of a request.
 
+use super::access::AccessRequest;
 use super::error::CommandError;
 use super::flushing::FlushRequest;
 use crate::base::NodeId;
@@ -61,6 +62,8 @@ pub enum Pending {
     Sleep(Duration),
     /// Changed settings are to be written into the configuration file; [`answer`] makes the reply.
     RewriteConfiguration,
+    /// Users are to be read or written, or a password is to be made up.
+    Access(AccessRequest),
 }
 
 /// A change of the cluster.

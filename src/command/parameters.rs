@@ -21,6 +21,10 @@ pub(super) enum Source {
     Setting(&'static str),
     /// The same; empty where it is not set.
     Optional(&'static str),
+    /// A port, 0 where there is none.
+    OptionalPort(&'static str),
+    /// Whether clients show certificates, with `yes` for required.
+    ClientCertificates(&'static str),
     /// The same, with `yes` for true.
     Switch(&'static str),
     /// The same, with Redis' words for how much is logged taken as well.
@@ -44,6 +48,7 @@ const fn parameter(name: &'static str, source: Source) -> Parameter {
 }
 
 pub(super) const PARAMETERS: &[Parameter] = &[
+    parameter("aclfile", Source::Optional("resp.acl_file")),
     parameter("appendfsync", Source::Durability),
     parameter("appendonly", Source::WritesByItself),
     parameter("bind", Source::Setting("resp.bind")),
@@ -89,6 +94,11 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     parameter("slowlog-max-len", Source::Setting("commands.slowlog_max_len")),
     parameter("tcp-keepalive", Source::Setting("resp.tcp_keepalive_secs")),
     parameter("timeout", Source::Setting("resp.timeout_seconds")),
+    parameter("tls-auth-clients", Source::ClientCertificates("resp.tls_client_certificates")),
+    parameter("tls-ca-cert-file", Source::Optional("resp.tls_ca_cert")),
+    parameter("tls-cert-file", Source::Optional("resp.tls_cert")),
+    parameter("tls-key-file", Source::Optional("resp.tls_key")),
+    parameter("tls-port", Source::OptionalPort("resp.tls_port")),
     parameter("unixsocket", Source::Optional("resp.unix_socket")),
     parameter("unixsocketperm", Source::Setting("resp.unix_socket_mode")),
 ];
@@ -100,6 +110,8 @@ impl Source {
         let word = value.to_ascii_lowercase();
         match self {
             Self::Setting(key) | Self::Optional(key) => one(key, value),
+            Self::OptionalPort(key) => one(key, if value == "0" { "" } else { value }),
+            Self::ClientCertificates(key) => one(key, if word == "yes" { "required" } else { &word }),
             Self::Password => one("resp.password", value),
             Self::Port if is_now == Some(value) => Ok(Vec::new()),
             Self::Port => one("resp.port", value),

@@ -10,6 +10,7 @@ pub(super) const INFO: CommandSpecification = CommandSpecification {
     summary: "Shows figures about the node",
     arity: -1,
     flags: &[Flag::Loading, Flag::Stale],
+    is_dangerous: true,
     complexity: "O(N) for N sections",
     arguments: &[Argument::new("section", ArgumentKind::Text).multiple().optional()],
     replies: "Lines of name:value under a heading for each section. Sections are server, clients, memory, persistence, stats, replication, cpu, commandstats, latencystats, errorstats, cluster, keyspace, mesh, counters and predictions; default leaves commandstats and latencystats out, all and everything do not.",

@@ -1,5 +1,6 @@
 //! The state of one connection.
 
+use super::access::{Account, Rights};
 use super::clients::{Client, Clients};
 use super::environment::Environment;
 use super::monitor::{MonitorTooSlow, Monitoring};
@@ -43,6 +44,8 @@ pub struct Session {
     clients: Arc<Clients>,
     protocol: Protocol,
     pub(super) authenticated: bool,
+    /// Whose it is, and what that one may do.
+    pub(super) rights: Rights,
     /// Its subscriptions, if it has any.
     pub(super) listening: Option<Listening>,
     pub(super) replies: Replies,
@@ -65,11 +68,14 @@ impl Session {
     /// Threads with different numbers count in different cache lines.
     pub fn new(environment: &Environment, address: ClientAddress, thread: usize, now: Monotonic) -> Self {
         let clients = Arc::clone(&environment.clients);
+        let access = &environment.settings.access;
+        let account = access.default_account();
         Self {
-            client: clients.register(address, now),
+            client: clients.register(address, account, now),
             clients,
             protocol: Protocol::Resp2,
-            authenticated: environment.settings.required_password().is_none(),
+            authenticated: access.lets_everyone_in(),
+            rights: Rights::of(account),
             listening: None,
             replies: Replies::default(),
             awaits_disk: false,
@@ -136,6 +142,20 @@ impl Session {
     /// Whether the password was given, or none is needed.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated
+    }
+
+    /// It has shown that it is this user's.
+    pub fn log_in(&mut self, account: &Arc<Account>) {
+        self.authenticated = true;
+        self.rights = Rights::of(account);
+        self.client.set_account(account);
+    }
+
+    /// It is as it was when it began.
+    pub(super) fn log_out(&mut self, environment: &Environment) {
+        let access = &environment.settings.access;
+        self.log_in(access.default_account());
+        self.authenticated = access.lets_everyone_in();
     }
 
     /// What others see of it.

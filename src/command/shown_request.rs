@@ -62,6 +62,8 @@ fn hidden_from(found: Found, arguments: Arguments<'_>) -> Option<(usize, usize)>
         (Some("cluster"), "join") => Some((2, arguments.len())),
         // Which of the settings is a secret is not worth finding out.
         (Some("config"), "set") => Some((3, arguments.len())),
+        // Rules hold passwords, and a name that is forgotten makes a rule of what follows.
+        (Some("acl"), "setuser") => Some((2, arguments.len())),
         _ => None,
     }
 }

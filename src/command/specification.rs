@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::error::CommandError;
 use super::outcome::Outcome;
+pub use super::reach::{ChannelUse, KeyAccess, KeyPositions};
 
 /// Does the work of one command, after arity and password were checked.
 pub(super) type Handler = fn(&mut Call<'_>) -> Result<Outcome, CommandError>;
@@ -20,6 +21,16 @@ pub struct CommandSpecification {
     pub flags: &'static [Flag],
     /// Which arguments are names of counters.
     pub keys: KeyPositions,
+    /// What it does with them.
+    pub access: KeyAccess,
+    /// What it does with all counters at once, named or not.
+    pub every_counter: KeyAccess,
+    /// Which arguments are channels.
+    pub channels: KeyPositions,
+    /// What it does with them.
+    pub channel_use: ChannelUse,
+    /// Whether it can do harm, or show much, though it is not for operators alone.
+    pub is_dangerous: bool,
     /// What it has to do with.
     pub group: Group,
     /// The version that it came with.
@@ -66,11 +77,15 @@ impl CommandSpecification {
         if self.has(Flag::Write) {
             categories.push("@write");
         }
-        if self.has(Flag::Readonly) {
+        // What is for operators is not allowed to all who may read.
+        if self.has(Flag::Readonly) && !self.has(Flag::Admin) {
             categories.push("@read");
         }
         if self.has(Flag::Admin) {
-            categories.extend(["@admin", "@dangerous"]);
+            categories.push("@admin");
+        }
+        if self.has(Flag::Admin) || self.is_dangerous {
+            categories.push("@dangerous");
         }
         categories.push(if self.has(Flag::Fast) { "@fast" } else { "@slow" });
         if self.has(Flag::Blocking) {
@@ -92,6 +107,11 @@ pub(super) const BASE: CommandSpecification = CommandSpecification {
     arity: 2,
     flags: &[],
     keys: KeyPositions::NONE,
+    access: KeyAccess::NONE,
+    every_counter: KeyAccess::NONE,
+    channels: KeyPositions::NONE,
+    channel_use: ChannelUse::None,
+    is_dangerous: false,
     group: Group::Server,
     since: "0.1.0",
     complexity: "O(1)",
@@ -147,31 +167,6 @@ impl Flag {
             Self::Blocking => "blocking",
             Self::PubSub => "pubsub",
         }
-    }
-}
-
-/// Which arguments are names of counters: the first, the last (-1 is the very last) and the step between them; all 0 for none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyPositions {
-    /// The index of the first.
-    pub first: i32,
-    /// The index of the last.
-    pub last: i32,
-    /// The distance from one to the next.
-    pub step: i32,
-}
-
-impl KeyPositions {
-    /// No names of counters.
-    pub const NONE: Self = Self::new(0, 0, 0);
-    /// The first argument alone.
-    pub const FIRST: Self = Self::new(1, 1, 1);
-    /// All arguments.
-    pub const ALL: Self = Self::new(1, -1, 1);
-
-    /// Positions from `first` to `last`.
-    pub const fn new(first: i32, last: i32, step: i32) -> Self {
-        Self { first, last, step }
     }
 }
 

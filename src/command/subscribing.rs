@@ -5,7 +5,9 @@ use super::error::CommandError;
 use super::help;
 use super::outcome::Outcome;
 use super::session::Session;
-use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group};
+use super::specification::{
+    Argument, ArgumentKind, BASE, ChannelUse, CommandSpecification, Flag, Group, KeyAccess, KeyPositions,
+};
 use super::subscriptions::{DEFAULT_INTERVAL, LEAST_INTERVAL, Listening, MOST_INTERVAL, TooMany};
 use crate::base::{Amount, Glob};
 use crate::resp::{Protocol, Reply};
@@ -32,6 +34,8 @@ pub(super) const SUBSCRIBE: CommandSpecification = CommandSpecification {
     name: "subscribe",
     summary: "Has the values of counters sent, at once and then at most once a second, as they change",
     complexity: "O(N log M) for N names and M subscriptions, and one reading a second for each",
+    channels: KeyPositions::ALL,
+    channel_use: ChannelUse::Name,
     arguments: &[NAMES],
     replies: "For each name three things: subscribe, the name, and how many subscriptions the connection has. After that \
               the messages come by themselves: message, the name, and the value that GET would answer. The first \
@@ -47,6 +51,8 @@ pub(super) const ISUBSCRIBE: CommandSpecification = CommandSpecification {
     name: "isubscribe",
     summary: "Subscribes to counters, whose values are sent at most once in so many seconds",
     arity: -3,
+    channels: KeyPositions::new(2, -1, 1),
+    channel_use: ChannelUse::Name,
     complexity: "O(N log M) for N names and M subscriptions, and one reading an interval for each",
     arguments: &[Argument::new("seconds", ArgumentKind::Decimal), NAMES],
     replies: "As SUBSCRIBE. The interval is a number of seconds from 0.1 to 86400; a name that the connection is subscribed \
@@ -77,6 +83,8 @@ pub(super) const PSUBSCRIBE: CommandSpecification = CommandSpecification {
     summary: "Has the values of all counters whose names match a pattern sent as they change, at most once a second each",
     complexity: "O(N log M) for N patterns and M subscriptions; a new pattern is held once against all counters, and once \
                  against each that is made. After that it costs as much as counters change that it takes in",
+    channels: KeyPositions::ALL,
+    channel_use: ChannelUse::Pattern,
     arguments: &[PATTERNS],
     replies: "For each pattern three things: psubscribe, the pattern, and how many subscriptions the connection has. After \
               that the messages come by themselves: pmessage, the pattern, the name, and the value. Only changes after the \
@@ -111,6 +119,8 @@ pub(super) const PUBLISH: CommandSpecification = CommandSpecification {
     name: "publish",
     summary: "Refuses: counters publish themselves",
     arity: 3,
+    channels: KeyPositions::FIRST,
+    channel_use: ChannelUse::Publish,
     flags: &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast],
     arguments: &[Argument::new("channel", ArgumentKind::Text), Argument::new("message", ArgumentKind::Text)],
     replies: "An error that says so. Whoever is subscribed to a counter is told of every change by INCR, DECR or SET.",
@@ -134,13 +144,15 @@ pub(super) const PUBSUB: CommandSpecification = CommandSpecification {
             arity: -2,
             complexity: "O(N) for N such names",
             arguments: &[Argument::new("pattern", ArgumentKind::Pattern).optional()],
-            replies: "The names, or those that match the pattern.",
+            replies: "The names, or those that match the pattern; of a user that may not read all counters, those that it may read.",
             handler: |call| {
                 if call.arguments.len() > 3 {
                     return Err(CommandError::Arity("pubsub|channels".to_owned()));
                 }
                 let glob = call.arguments.get(2).map(Glob::new);
-                let wanted = |name: &[u8]| glob.is_none_or(|glob| glob.matches(name));
+                let rights = call.session.rights.limits();
+                let may_see = |name: &[u8]| rights.is_none_or(|user| user.may(name, KeyAccess::READ));
+                let wanted = |name: &[u8]| glob.is_none_or(|glob| glob.matches(name)) && may_see(name);
                 let names = call.environment.subscriptions.names_where(wanted);
                 Ok(Reply::Array(names.iter().map(|name| bulk(&**name)).collect()).into())
             },

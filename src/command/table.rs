@@ -2,7 +2,7 @@
 
 use super::specification::CommandSpecification;
 use super::{
-    authentication, backup, client, cluster, configuration, connection, counting, debug, flushing, introspection,
+    acl, authentication, backup, client, cluster, configuration, connection, counting, debug, flushing, introspection,
     keyspace, latency, memory, monitor, object, saving, server, slowlog, subscribing, transactions, values, waiting,
     watching,
 };
@@ -48,6 +48,7 @@ const TABLE: &[CommandSpecification] = &[
     connection::QUIT,
     authentication::AUTH,
     authentication::HELLO,
+    acl::ACL,
     client::CLIENT,
     server::INFO,
     server::TIME,

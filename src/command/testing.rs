@@ -1,8 +1,8 @@
 //! What the tests of commands have in common: an environment without a node, and requests as text.
 
 use super::{
-    ClientAddress, ClusterRequest, Environment, Exclusion, Outcome, Pending, ProcessFigures, RequiredPassword, Session,
-    Settings, Statistics, execute, execute_timed,
+    Access, ClientAddress, ClusterRequest, Environment, Exclusion, Outcome, Pending, ProcessFigures, Session, Settings,
+    Statistics, execute, execute_timed,
 };
 use crate::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use crate::counter::{self, Table, TableSettings};
@@ -49,7 +49,7 @@ impl Bench {
     }
 
     pub(super) fn with_password(password: &str) -> Self {
-        Self::with(Settings { password: RequiredPassword::new(Some(password)), ..Settings::default() })
+        Self::with(Settings { access: Arc::new(Access::with_password(Some(password))), ..Settings::default() })
     }
 
     pub(super) fn connect(environment: &Environment, now: Moment) -> Session {

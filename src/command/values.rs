@@ -4,7 +4,7 @@ use super::call::{Call, OK, bulk, shown};
 use super::environment::ReplyShape;
 use super::error::CommandError;
 use super::outcome::Outcome;
-use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
+use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyAccess, KeyPositions};
 use crate::base::{Amount, Moment};
 use crate::counter::{BoundedReading, CounterState, MemberStanding, Precision};
 use crate::node::{LinkView, MemberView};
@@ -17,6 +17,7 @@ const READING: CommandSpecification = CommandSpecification {
     arity: -2,
     flags: &[Flag::Readonly, Flag::Fast],
     keys: KeyPositions::FIRST,
+    access: KeyAccess::READ,
     group: Group::Counter,
     ..BASE
 };
@@ -26,6 +27,7 @@ pub(super) const SET: CommandSpecification = CommandSpecification {
     summary: "Gives a counter a value; increments elsewhere that this node has not seen stay counted on top of it",
     arity: -3,
     flags: &[Flag::Write, Flag::DenyOom],
+    access: KeyAccess::WRITE,
     arguments: &[NAME, VALUE],
     replies: "OK.",
     handler: set,
@@ -71,6 +73,7 @@ pub(super) const PRECISION: CommandSpecification = CommandSpecification {
     name: "precision",
     summary: "Shows or sets how far a reading of a counter may be from the truth, on all nodes",
     flags: &[Flag::Write, Flag::Fast],
+    access: KeyAccess::BOTH,
     arguments: &[
         NAME,
         Argument::new("what", ArgumentKind::OneOf(&[VALUE, Argument::word("effective", "EFFECTIVE")])).optional(),

@@ -3,7 +3,7 @@
 use super::call::{Call, OK};
 use super::error::CommandError;
 use super::outcome::Outcome;
-use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyPositions};
+use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyAccess, KeyPositions};
 use crate::base::Name;
 use crate::counter::{Seen, Table};
 use crate::resp::Reply;
@@ -23,6 +23,7 @@ pub(super) const WATCH: CommandSpecification = CommandSpecification {
     arity: -2,
     flags: &[Flag::NoScript, Flag::Stale, Flag::Fast],
     keys: KeyPositions::ALL,
+    access: KeyAccess::READ,
     complexity: "O(N) for N names",
     arguments: &[Argument::new("name", ArgumentKind::Key).multiple()],
     replies: "OK. A counter has changed when it was counted or set on this node, or when this node has heard that it was elsewhere; a value that a prediction moves has not, and one that was counted up and down again by as much may have or not. Nothing keeps the other nodes from changing it before they hear of the transaction.",

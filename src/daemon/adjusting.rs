@@ -8,8 +8,9 @@ use parking_lot::Mutex;
 
 use super::LoadedConfiguration;
 use super::config::{Configuration, ConfigurationError, Origin, Reread};
+use super::door::{self, Door};
 use super::logging::LevelSwitch;
-use crate::command::{ChangeRefused, Configured, LiveNumber, Observation, RequiredPassword};
+use crate::command::{ChangeRefused, Configured, LiveNumber, Observation};
 use crate::counter::Table;
 use crate::driver::resident_bytes;
 use crate::listener;
@@ -21,7 +22,7 @@ const MEMORY_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Adjusted {
     pub(super) listener: Arc<listener::Live>,
-    pub(super) password: RequiredPassword,
+    pub(super) door: Arc<Door>,
     pub(super) max_clients: LiveNumber,
     pub(super) observation: Arc<Observation>,
     pub(super) level: LevelSwitch,
@@ -99,10 +100,9 @@ impl Adjuster {
     }
 
     fn apply(&self, configuration: &Configuration) {
-        let Adjusted { listener, password, max_clients, observation, level } = &self.adjusted;
+        let Adjusted { listener, door: _, max_clients, observation, level } = &self.adjusted;
         let (resp, commands) = (&configuration.resp, &configuration.commands);
         listener.replace(resp);
-        password.replace(resp.password.as_ref().map(|password| password.reveal()));
         max_clients.replace(resp.max_clients.into());
         observation.slow_log.set_slower_than_micros(commands.slowlog_slower_than_micros);
         observation.slow_log.set_max_len(commands.slowlog_max_len);
@@ -128,7 +128,16 @@ impl Configured for Adjuster {
         // Held to the end, so that what is in effect is what is known as the configuration.
         let mut loaded = self.loaded.lock();
         let next = loaded.changed(changes)?;
+        let door = &self.adjusted.door;
+        // Read before anything is changed, also where a setting stays what it is: the file may be another. The files are small.
+        let names_files = changes.iter().any(|(name, _)| door::IS_OF_FILES.contains(&name.as_str()));
+        let prepared = names_files.then(|| door::prepare(&next.configuration, &door.credentials)).transpose();
+        let prepared = prepared.map_err(|reason| ChangeRefused { key: None, reason })?;
         self.apply(&next.configuration);
+        if let Some(prepared) = prepared {
+            let names: Vec<&str> = changes.iter().map(|(name, _)| name.as_str()).collect();
+            door.change(prepared, &names, &next.configuration.resp);
+        }
         *loaded = next;
         let names: Vec<&str> = changes.iter().map(|(name, _)| name.as_str()).collect();
         tracing::info!("settings were changed by a client: {}", names.join(", "));

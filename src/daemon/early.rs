@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 use super::LoadedConfiguration;
 use super::adjusting::{Adjusted, Adjuster};
 use super::config::Configuration;
+use super::door::Door;
 use super::logging::LevelSwitch;
 use super::report::StartReport;
 use super::storing::Storing;
 use crate::base::{Incarnation, ReplicaId, ReplicaIndex};
 use crate::command::{
-    Clients, Configured, Environment, Exclusion, LiveNumber, Observation, ProcessFigures, RequiredPassword, Settings,
-    Statistics, Subscriptions,
+    Clients, Configured, Environment, Exclusion, LiveNumber, Observation, ProcessFigures, Settings, Statistics,
+    Subscriptions,
 };
 use crate::counter::{Table, TableSettings};
 use crate::driver::Clock;
@@ -28,7 +29,7 @@ pub(super) fn early_environment(
     clock: Clock,
 ) -> Environment {
     let process = ProcessFigures::default();
-    let port = report.clients.first().map_or(0, |address| address.port());
+    let port = configuration.resp.port;
     for (figure, value) in [
         (&process.process_id, u64::from(std::process::id())),
         (&process.tcp_port, u64::from(port)),
@@ -55,20 +56,18 @@ pub(super) fn early_environment(
 /// What commands need to know of the configuration, and the ways to change it.
 pub(super) fn live_settings(
     loaded: LoadedConfiguration,
-    (listener, observation): (Arc<Live>, Arc<Observation>),
+    (listener, observation, door): (Arc<Live>, Arc<Observation>, Arc<Door>),
     level: LevelSwitch,
 ) -> (Settings, Arc<Adjuster>) {
     let configuration = &loaded.configuration;
-    let password = configuration.resp.password.as_ref().map(|password| password.reveal().to_owned());
-    let password = RequiredPassword::new(password.as_deref());
+    let access = Arc::clone(&door.access);
     let max_clients = LiveNumber::new(configuration.resp.max_clients.into());
     let (shape, debug, commands) =
         (configuration.resp.replies, configuration.debug.clone(), configuration.commands.clone());
-    let adjusted =
-        Adjusted { listener, password: password.clone(), max_clients: max_clients.clone(), observation, level };
+    let adjusted = Adjusted { listener, door, max_clients: max_clients.clone(), observation, level };
     let adjuster = Arc::new(Adjuster::new(loaded, adjusted));
     let config: Arc<dyn Configured> = adjuster.clone();
-    (Settings { shape, password, config, max_clients, debug, commands, ..Settings::default() }, adjuster)
+    (Settings { shape, access, config, max_clients, debug, commands, ..Settings::default() }, adjuster)
 }
 
 /// Nothing is ever put into it.

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::{Action, Arguments, LoadedConfiguration, TokenSource};
+use super::{Action, Arguments, LoadedConfiguration, TokenSource, door};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -41,6 +41,10 @@ pub fn prepare(
         }
     };
     if arguments.check_config {
+        if let Err(error) = door::prepare(&loaded.configuration, &loaded.credentials) {
+            // It may be checked elsewhere, or by somebody who may not read secrets.
+            writeln!(errors, "discnt-server: a file that it names cannot be used here: {error}")?;
+        }
         match &loaded.file {
             Some(path) => writeln!(output, "configuration is valid ({})", path.display())?,
             None => writeln!(output, "configuration is valid (no file was given)")?,

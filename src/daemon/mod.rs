@@ -4,8 +4,10 @@
 
 mod adjusting;
 mod arguments;
+mod audit;
 mod beginning;
 mod config;
+mod door;
 mod doors;
 mod early;
 mod ending;
@@ -20,6 +22,7 @@ mod reloading;
 mod renewing;
 mod repairing;
 mod report;
+mod secrets;
 mod serve;
 mod status;
 mod storing;

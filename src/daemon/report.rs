@@ -58,8 +58,10 @@ pub struct StartReport {
     pub version: &'static str,
     /// Who this node is.
     pub node: NodeId,
-    /// Where clients connect; not empty.
+    /// Where clients connect without TLS.
     pub clients: Vec<SocketAddr>,
+    /// Where clients connect that speak TLS.
+    pub tls_clients: Vec<SocketAddr>,
     /// The path of a socket where clients connect as well.
     pub unix_socket: Option<PathBuf>,
     /// Whether clients of other machines are refused as long as there is no password.
@@ -89,9 +91,13 @@ impl fmt::Display for StartReport {
         let mut line = |name: &str, value: String| writeln!(f, "{name:<13}{value}");
         line("discnt-server", format!(" {}", self.version))?;
         line("node", self.node.to_string())?;
-        let clients: Vec<String> = self.clients.iter().map(SocketAddr::to_string).collect();
         let threads = if self.threads == 1 { "thread" } else { "threads" };
-        line("clients", format!("{} (TCP, {} {threads})", clients.join(" "), self.threads))?;
+        for (addresses, kind) in [(&self.clients, "TCP"), (&self.tls_clients, "TLS")] {
+            if !addresses.is_empty() {
+                let addresses: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+                line("clients", format!("{} ({kind}, {} {threads})", addresses.join(" "), self.threads))?;
+            }
+        }
         if let Some(path) = &self.unix_socket {
             line("unix socket", path.display().to_string())?;
         }
@@ -139,19 +145,23 @@ fn promise(durability: Durability) -> &'static str {
 impl StartReport {
     /// Whether there are addresses for clients of other machines at which they are refused.
     fn refuses_other_machines(&self) -> bool {
-        let is_reachable = self.clients.iter().any(|address| !address.ip().is_loopback());
+        let is_reachable = self.clients.iter().chain(&self.tls_clients).any(|address| !address.ip().is_loopback());
         is_reachable && self.protected_mode && !self.password_is_set
     }
 
     fn how_to_connect(&self) -> String {
-        let Some(first) = self.clients.first() else { return "no address for clients".to_owned() };
+        let (first, tls) = match (self.clients.first(), self.tls_clients.first()) {
+            (Some(first), _) => (first, ""),
+            (None, Some(first)) => (first, " --tls --cacert FILE"),
+            (None, None) => return "no address for clients".to_owned(),
+        };
         let host = match first.ip() {
             // What is bound to every address can be reached on this machine at the usual one.
             ip if ip.is_unspecified() || ip.to_string() == "127.0.0.1" => String::new(),
             ip => format!(" -h {ip}"),
         };
         let password = if self.password_is_set { " -a PASSWORD" } else { "" };
-        format!("discnt-cli{host} -p {}{password}", first.port())
+        format!("discnt-cli{host} -p {}{tls}{password}", first.port())
     }
 }
 
@@ -164,6 +174,7 @@ mod tests {
             version: "0.1.0",
             node: "00112233445566778899aabbccddeeff00112233".parse().expect("40 hex digits"),
             clients: vec!["127.0.0.1:7711".parse().expect("an address")],
+            tls_clients: Vec::new(),
             unix_socket: None,
             protected_mode: true,
             threads: 2,

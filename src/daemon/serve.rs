@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
-use super::config::Configuration;
+use super::config::{Configuration, Origin};
+use super::door::{self, AclFile, Door};
 use super::doors::Doors;
 use super::early::{early_environment, live_settings};
 use super::ending::{End, Ended, Signals, stop};
@@ -59,6 +60,9 @@ pub enum ServeError {
     /// The node.
     #[error(transparent)]
     Node(#[from] StartError),
+    /// Passwords, users, or certificates for clients.
+    #[error("{0}")]
+    Door(String),
     /// A thread, a runtime, a signal.
     #[error("the system refused {what}: {error}")]
     System {
@@ -103,9 +107,13 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
     // Signals are caught from here on, so that one that comes during the start is not lost.
     let (mut signals, mut hang_ups) =
         runtime.block_on(async { Ok::<_, ServeError>((Signals::catch()?, HangUps::catch()?)) })?;
+    let prepared = door::prepare(&configuration, &loaded.credentials).map_err(ServeError::Door)?;
+    warn_of_command_line(loaded);
+    configuration.resp = door::listener_config(&configuration.resp, &loaded.credentials).map_err(ServeError::Door)?;
     let inherited = inherited_sockets()?;
     let is_inherited = !inherited.is_empty();
     let (listener, socket) = bind(&mut configuration, inherited)?;
+    let door = Door::new(prepared, loaded.credentials.clone(), &configuration.resp);
     let directory = Arc::new(DataDirectory::open(configuration.data_directory())?);
     settle_identity(&directory)?;
     let opened = Identity::open(&configuration.mesh, directory.path())?;
@@ -116,13 +124,15 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
         restore_backup(&directory, &opened, backup)?;
     }
     let members = remembered(&directory)?;
-    let report = start_report(&configuration, &listener, &socket, &opened, members.len(), &directory);
+    let report = start_report(&configuration, &listener, &socket, &opened, members.len(), &directory, &door);
     let clock = Clock::new();
     let (storing, disk) = Storing::new(&configuration.storage, &configuration.commands, directory.path());
     let mut bound = loaded.clone();
-    bound.configuration = configuration.clone();
-    let (settings, adjuster) = live_settings(bound, (listener.live(), storing.observation()), level);
-    // Whoever has files that are read again with the configuration adds them here.
+    bound.configuration.resp.port = configuration.resp.port;
+    bound.configuration.resp.tls_port = configuration.resp.tls_port;
+    bound.configuration.mesh = configuration.mesh.clone();
+    let live = (listener.live(), storing.observation(), Arc::clone(&door));
+    let (settings, adjuster) = live_settings(bound, live, level);
     let (node_calls, calls) = mpsc::channel(CALL_QUEUE);
     let certificates = MeshCertificates::new(
         configuration.mesh.clone(),
@@ -130,15 +140,18 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
         opened.identity.id,
         node_calls.clone(),
     );
-    let reloadable: Vec<Box<dyn Reloadable>> = vec![Box::new(certificates)];
+    // Whoever has files that are read again with the configuration adds them here.
+    let reloadable: Vec<Box<dyn Reloadable>> = vec![Box::new(certificates), Box::new(Arc::clone(&door))];
     let reloading = Reloading::new(arguments.clone(), loaded.configuration.clone(), Arc::clone(&adjuster), reloadable);
     let (reloading, status) = (Arc::new(reloading), Status::default());
     let environment = early_environment(&configuration, settings, &report, &storing, clock);
+    door.begin(&environment, listener.tls());
     let watched = watch_process(Arc::clone(&environment.process), Arc::clone(&environment.statistics), clock);
     let (stopping, is_stopping) = watch::channel(false);
     let (shutdowns, shutdown) = mpsc::channel(1);
     let session_disk = Arc::new(storing.session_disk(clock));
-    let ways = Ways { node_calls, disk: session_disk, live: listener.live(), shutdowns, stopping: is_stopping };
+    let users = Arc::new(AclFile(configuration.resp.acl_file.clone()));
+    let ways = Ways { node_calls, disk: session_disk, live: listener.live(), users, shutdowns, stopping: is_stopping };
     let commands = Arc::new(Commands::new(environment, move || clock.moment(), ways));
     let doors = Doors::new(listener, Arc::clone(&commands));
     // Clients of a socket that outlived the last run have waited until now, and sooner wait on than hear of loading.
@@ -180,6 +193,16 @@ async fn open_late<S: Service>(storing: &Storing, doors: &Doors<S>) -> ServeErro
     match doors.open() {
         Ok(()) => std::future::pending().await,
         Err(refused) => refused,
+    }
+}
+
+/// Whoever may list processes sees what is on a command line.
+fn warn_of_command_line(loaded: &LoadedConfiguration) {
+    if matches!(loaded.origin("resp", "password"), Origin::Flag(_)) {
+        tracing::warn!(
+            "the password was given on the command line, where all users of this machine can read it; [resp] password_file \
+             reads it from a file"
+        );
     }
 }
 
@@ -248,9 +271,18 @@ fn bind(configuration: &mut Configuration, mut inherited: Inherited) -> Result<(
     // Sockets that were passed on have their ports.
     let system_chooses = configuration.resp.port == 0 && inherited.tcp.is_empty();
     let same = configuration.mesh.port == configuration.resp.port;
+    if !configuration.resp.plaintext {
+        // Before the port for TLS takes the other's place.
+        configuration.storage.data_dir = Some(configuration.data_directory());
+    }
+    // The port that other nodes tell clients of.
+    let clients_port = |listener: &Listener| {
+        let addresses = [listener.local_addresses(), listener.tls_addresses()];
+        addresses.concat().first().map_or(0, std::net::SocketAddr::port)
+    };
     for _ in 0..PORT_ATTEMPTS {
         let listener = Listener::bind_with(&configuration.resp, std::mem::take(&mut inherited))?;
-        let port = listener.local_addresses().first().map_or(0, |address| address.port());
+        let port = clients_port(&listener);
         let mut mesh = configuration.mesh.clone();
         if same && system_chooses {
             mesh.port = port;
@@ -259,6 +291,9 @@ fn bind(configuration: &mut Configuration, mut inherited: Inherited) -> Result<(
             Ok(socket) => {
                 mesh.port = socket.local_addr().map_or(mesh.port, |address| address.port());
                 configuration.resp.port = port;
+                if let Some(address) = listener.tls_addresses().first() {
+                    configuration.resp.tls_port = Some(address.port());
+                }
                 configuration.mesh = mesh;
                 return Ok((listener, socket));
             }
@@ -287,6 +322,7 @@ fn start_report(
     opened: &OpenedIdentity,
     members_known: usize,
     directory: &DataDirectory,
+    door: &Door,
 ) -> StartReport {
     let unknown = || std::net::SocketAddr::from(([0, 0, 0, 0], configuration.mesh.port));
     StartReport {
@@ -309,7 +345,8 @@ fn start_report(
             }
             IdentitySource::Configured(files) => Authority::Given { certificate: files.cert.clone() },
         },
-        password_is_set: configuration.resp.password.is_some(),
+        password_is_set: !door.access.lets_everyone_in(),
+        tls_clients: listener.tls_addresses().to_vec(),
         counters: CountersLoaded::default(),
         durability: configuration.storage.durability,
     }

@@ -11,6 +11,7 @@ use super::serve::StopSignal;
 use super::service::{Connection, Endpoint, Service};
 use super::session;
 use super::streams::{Accepting, Arrival, Detached};
+use super::tls::ClientCertificates;
 use super::{Config, Live};
 
 /// How long to wait when the system is out of something that accepting takes, such as file descriptors.
@@ -105,7 +106,7 @@ impl<S: Service> Acceptor<S> {
 
     async fn hand_over(&self, stream: Arrival, peer: Endpoint) -> io::Result<()> {
         let config = self.live.current();
-        if denies(&config, &peer) {
+        if self.denies(&config, &stream, &peer) {
             self.refuse(stream, DENIED);
             return Ok(());
         }
@@ -117,8 +118,14 @@ impl<S: Service> Acceptor<S> {
         stream.prepare((keepalive > 0).then(|| Duration::from_secs(keepalive)))?;
         let local = stream.local(&peer)?;
         let thread = self.next_thread.fetch_add(1, Ordering::Relaxed) % self.threads.len();
-        let stream = stream.detach()?;
-        let connection = Connection { peer, local, descriptor: stream.descriptor(), thread };
+        let stream = match stream.detach() {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                self.service.refused();
+                return Err(error);
+            }
+            detached => detached?,
+        };
+        let connection = Connection { peer, local, descriptor: stream.descriptor(), thread, certificate_user: None };
         // Fails only when the thread is gone, and then the server is stopping.
         let _ = self.threads[thread].send(Accepted { stream, connection, slot }).await;
         Ok(())
@@ -131,17 +138,26 @@ impl<S: Service> Acceptor<S> {
                 // A client that is already gone needs no telling.
                 let _ = match stream {
                     Arrival::Tcp(stream) => session::refuse(stream, reason).await,
+                    Arrival::Tls(stream, tls) => match tls.permit() {
+                        Some(handshake) => match tls.accept(stream, handshake).await {
+                            Ok((stream, _)) => session::refuse(stream, reason).await,
+                            Err(error) => Err(error),
+                        },
+                        None => Ok(()),
+                    },
                     Arrival::Unix(stream) => session::refuse(stream, reason).await,
                 };
                 drop(permit);
             });
         }
     }
-}
 
-/// Whether the client is refused as nobody has said whom to let in.
-fn denies(config: &Config, peer: &Endpoint) -> bool {
-    config.protected_mode && config.password.is_none() && !peer.is_local()
+    /// Whether the client is refused as nobody has said whom to let in. An authority of certificates says that, too.
+    fn denies(&self, config: &Config, stream: &Arrival, peer: &Endpoint) -> bool {
+        let is_vouched_for =
+            matches!(stream, Arrival::Tls(..)) && config.tls_client_certificates == ClientCertificates::Required;
+        config.protected_mode && !peer.is_local() && !is_vouched_for && self.service.lets_everyone_in()
+    }
 }
 
 /// Whether an error of accept is about the connection that it would have returned, and not about this process.

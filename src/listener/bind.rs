@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::tls::{PreparedTls, Tls};
 use super::unix::UnixSocket;
 use super::{Config, ListenerError, Live};
 
@@ -21,6 +22,15 @@ pub struct Listener {
     pub(super) config: Config,
     pub(super) unix: Option<UnixSocket>,
     pub(super) live: Arc<Live>,
+    addresses: Vec<SocketAddr>,
+    pub(super) tls: Option<TlsSockets>,
+}
+
+/// Where clients connect that speak TLS.
+#[derive(Debug)]
+pub(super) struct TlsSockets {
+    pub(super) sockets: Vec<TcpListener>,
+    pub(super) tls: Arc<Tls>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -58,16 +68,35 @@ impl Listener {
             return Ok(Self { unix: unix.or(bound.unix), ..bound });
         }
         config.check()?;
-        let mut addresses = Vec::with_capacity(tcp.len());
-        for socket in &tcp {
+        let (mut plain, mut encrypted) = (Vec::new(), Vec::new());
+        for socket in tcp {
             socket.set_nonblocking(true).map_err(ListenerError::Inherited)?;
-            addresses.push(socket.local_addr().map_err(ListenerError::Inherited)?);
+            let address = socket.local_addr().map_err(ListenerError::Inherited)?;
+            // Its port tells what it is for.
+            let is_for_tls = config.tls_port.is_some_and(|port| port == address.port());
+            if is_for_tls { encrypted.push((socket, address)) } else { plain.push((socket, address)) }
         }
+        let (sockets, addresses) = plain.into_iter().unzip();
+        let tls = Self::bind_tls(config, encrypted)?;
         let unix = match unix {
             Some(unix) => Some(unix),
             None => Self::bind_unix(&without_unix)?,
         };
-        Ok(Self { sockets: tcp, config: config.clone(), unix, live: Arc::new(Live::new(config)), addresses })
+        Ok(Self { sockets, config: config.clone(), unix, live: Arc::new(Live::new(config)), addresses, tls })
+    }
+
+    /// Listens for TLS, if that is wanted, on these sockets or else on those of the configuration.
+    fn bind_tls(
+        config: &Config,
+        inherited: Vec<(TcpListener, SocketAddr)>,
+    ) -> Result<Option<TlsSockets>, ListenerError> {
+        let (Some(prepared), Some(port)) = (PreparedTls::read(config)?, config.tls_port) else { return Ok(None) };
+        let (sockets, addresses) = match inherited.is_empty() {
+            true => listen_on(&parse_addresses(&config.bind)?, port)?,
+            false => inherited.into_iter().unzip(),
+        };
+        let tls = Arc::new(Tls::new(prepared, config.tls_max_handshakes));
+        Ok(Some(TlsSockets { sockets, tls, addresses }))
     }
 
     fn bind_unix(config: &Config) -> Result<Option<UnixSocket>, ListenerError> {
@@ -82,22 +111,10 @@ impl Listener {
     pub fn bind(config: &Config) -> Result<Self, ListenerError> {
         config.check()?;
         let hosts = parse_addresses(&config.bind)?;
-        // A socket for :: takes IPv4 as well unless it is told not to, and would then collide with one for 0.0.0.0.
-        let only_v6 = hosts.iter().any(IpAddr::is_ipv4);
-        let mut port = config.port;
-        let mut sockets = Vec::with_capacity(hosts.len());
-        let mut addresses = Vec::with_capacity(hosts.len());
-        for host in hosts {
-            let wanted = SocketAddr::new(host, port);
-            let failed = |source| ListenerError::Bind { address: wanted, source };
-            let socket = listen(wanted, only_v6).map_err(failed)?;
-            let address = socket.local_addr().map_err(failed)?;
-            port = address.port();
-            sockets.push(socket);
-            addresses.push(address);
-        }
-        let live = Arc::new(Live::new(config));
-        Ok(Self { sockets, config: config.clone(), unix: Self::bind_unix(config)?, live, addresses })
+        let (sockets, addresses) =
+            if config.plaintext { listen_on(&hosts, config.port)? } else { (Vec::new(), Vec::new()) };
+        let (tls, live) = (Self::bind_tls(config, Vec::new())?, Arc::new(Live::new(config)));
+        Ok(Self { sockets, config: config.clone(), unix: Self::bind_unix(config)?, live, addresses, tls })
     }
 
     /// What may be changed while this serves.
@@ -110,10 +127,38 @@ impl Listener {
         self.unix.as_ref().map(|socket| &*socket.path)
     }
 
-    /// Where this listens, with the ports that the system chose.
+    /// Where this listens for TLS, with the ports that the system chose; nowhere without `tls_port`.
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        self.tls.as_ref().map_or(&[], |tls| &tls.addresses)
+    }
+
+    /// How those are answered who speak TLS, for new certificates.
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.as_ref().map(|tls| Arc::clone(&tls.tls))
+    }
+
+    /// Where this listens without TLS, with the ports that the system chose.
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
+}
+
+/// Listens on all hosts, at one port that the system chooses if it is 0.
+fn listen_on(hosts: &[IpAddr], mut port: u16) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), ListenerError> {
+    // A socket for :: takes IPv4 as well unless it is told not to, and would then collide with one for 0.0.0.0.
+    let only_v6 = hosts.iter().any(IpAddr::is_ipv4);
+    let mut sockets = Vec::with_capacity(hosts.len());
+    let mut addresses = Vec::with_capacity(hosts.len());
+    for host in hosts {
+        let wanted = SocketAddr::new(*host, port);
+        let failed = |source| ListenerError::Bind { address: wanted, source };
+        let socket = listen(wanted, only_v6).map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        port = address.port();
+        sockets.push(socket);
+        addresses.push(address);
+    }
+    Ok((sockets, addresses))
 }
 
 fn listen(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {

@@ -12,10 +12,12 @@ use super::flushing::{BackgroundFlushes, flush};
 use super::live::Live;
 use super::publishing::publish;
 use super::service::{Connection, Endpoint, Holding, Response, Service};
+use super::users::{UserFile, access};
 use crate::base::Moment;
 use crate::command::{
-    self, Acknowledged, AcknowledgementRequest, BACKGROUND_SAVE_STARTED, Client, ClientAddress, ClusterRequest, Entry,
-    Environment, FlushRequest, IdentityRequest, Mark, Outcome, Pending, Shutdown, Stage, StorageRequest, Unblocked,
+    self, Acknowledged, AcknowledgementRequest, AuditEvent, BACKGROUND_SAVE_STARTED, Client, ClientAddress,
+    ClusterRequest, Entry, Environment, FlushRequest, IdentityRequest, Mark, Outcome, Pending, Shutdown, Stage,
+    StorageRequest, Unblocked,
 };
 use crate::counter::Table;
 use crate::driver::{AcknowledgementCall, ClusterCall, IdentityCall, NodeCall};
@@ -41,6 +43,8 @@ pub struct Ways {
     pub disk: Arc<dyn Disk>,
     /// What clients are allowed.
     pub live: Arc<Live>,
+    /// The file of users.
+    pub users: Arc<dyn UserFile>,
     /// The end of the server.
     pub shutdowns: mpsc::Sender<Shutdown>,
     /// Once this is true, nobody waits any more.
@@ -67,7 +71,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
         self.ready.get().unwrap_or(&self.early)
     }
 
-    async fn change_cluster(&self, request: ClusterRequest) -> Reply {
+    pub(super) async fn change_cluster(&self, request: ClusterRequest) -> Reply {
         let (answer, answered) = oneshot::channel();
         let call = async {
             match self.ways.node_calls.send(NodeCall::Change(ClusterCall { request, answer })).await {
@@ -208,10 +212,19 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     type Entry<'a> = Entry<'a>;
 
     fn open(&self, connection: Connection) -> command::Session {
-        let Connection { peer, local, descriptor, thread } = connection;
+        let Connection { peer, local, descriptor, thread, certificate_user } = connection;
         let is_unix = matches!(peer, Endpoint::Unix(_));
         let address = ClientAddress { remote: peer.to_string(), local: local.to_string(), descriptor, is_unix };
-        command::Session::new(self.environment(), address, thread, self.now().monotonic)
+        let mut session = command::Session::new(self.environment(), address, thread, self.now().monotonic);
+        let access = &self.environment().settings.access;
+        if let Some(account) = certificate_user.and_then(|name| access.of_certificate(&name)) {
+            session.log_in(&account);
+        }
+        session
+    }
+
+    fn lets_everyone_in(&self) -> bool {
+        self.environment().settings.access.lets_everyone_in()
     }
 
     fn refused(&self) {
@@ -273,7 +286,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
         let client = session.client();
         let _blocked = Blocked::begin(client);
         match pending {
-            Pending::Cluster(request) => Some(self.change_cluster(request).await),
+            Pending::Cluster(request) => Some(self.change_cluster_for(session, request).await),
             Pending::Identity(request) => Some(self.identify(request).await),
             Pending::Storage(request) => self.store(request).await,
             Pending::Acknowledgement(request) => {
@@ -297,7 +310,14 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
                 // It waits for a disk, and the thread's other clients must not.
                 let rewritten = tokio::task::spawn_blocking(move || config.rewrite()).await;
                 let result = rewritten.unwrap_or_else(|_| Err("writing the file ended with a panic".to_owned()));
+                if result.is_ok() {
+                    self.note(session, AuditEvent::ConfigRewritten, "");
+                }
                 Some(command::answer(result))
+            }
+            Pending::Access(request) => {
+                let file = Arc::clone(&self.ways.users);
+                Some(access(self.environment(), session, file, request).await)
             }
         }
     }

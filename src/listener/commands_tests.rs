@@ -6,8 +6,9 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::base::{Durability, Incarnation, NodeId, ReplicaId, ReplicaIndex, WallMillis};
-use crate::command::{Exclusion, PersistenceFigures, RequiredPassword, Settings, Statistics};
+use crate::command::{Access, Exclusion, PersistenceFigures, Settings, Statistics, User};
 use crate::counter::{Table, TableSettings};
+use crate::listener::UserFile;
 use crate::listener::{Config, DiskFuture};
 use crate::resp::{Decoder, Limits};
 
@@ -40,6 +41,19 @@ impl Disk for TestDisk {
 
     fn begin_save(&self) {
         self.saves.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A file of users that cannot be read.
+struct NoUsers;
+
+impl UserFile for NoUsers {
+    fn load(&self) -> Result<Vec<User>, String> {
+        Err("there is none".to_owned())
+    }
+
+    fn save(&self, _: &[u8]) -> Result<(), String> {
+        Ok(())
     }
 }
 
@@ -77,6 +91,7 @@ fn bench_with(settings: Settings, persistence: PersistenceFigures) -> Bench<impl
         node_calls,
         disk: Arc::clone(&disk) as Arc<dyn Disk>,
         live: Arc::new(Live::new(&Config::default())),
+        users: Arc::new(NoUsers),
         shutdowns: sender,
         stopping: is_stopping,
     };
@@ -96,7 +111,7 @@ fn table() -> Table {
 
 fn connection() -> Connection {
     let end = |port: u16| Endpoint::Tcp(([127, 0, 0, 1], port).into());
-    Connection { peer: end(40_000), local: end(5262), descriptor: 8, thread: 0 }
+    Connection { peer: end(40_000), local: end(5262), descriptor: 8, thread: 0, certificate_user: None }
 }
 
 fn run<C: Fn() -> Moment + Send + Sync + 'static>(
@@ -157,7 +172,7 @@ fn a_session_from_before_the_node_was_there_counts_in_the_nodes_table() {
 
 #[test]
 fn a_session_is_unauthenticated_until_it_gives_the_password() {
-    let bench = bench(Settings { password: RequiredPassword::new(Some("secret")), ..Settings::default() });
+    let bench = bench(Settings { access: Arc::new(Access::with_password(Some("secret"))), ..Settings::default() });
     let mut session = bench.commands.open(connection());
     assert!(bench.commands.is_unauthenticated(&session));
     run(&bench.commands, &mut session, "AUTH secret");

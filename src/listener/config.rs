@@ -8,8 +8,9 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use super::ListenerError;
+use super::tls::{CertificateUser, ClientCertificates};
 use super::unix::{self, SocketMode};
-use crate::command::{ReplyShape, SubscriptionLimits};
+use crate::command::{DEFAULT_FREE_FAILURES, ReplyShape, SubscriptionLimits};
 use crate::resp::Limits;
 
 /// How clients are served.
@@ -22,6 +23,30 @@ pub struct Config {
     pub port: u16,
     /// What clients must say with AUTH before anything else; none means that nobody is asked.
     pub password: Option<Password>,
+    /// A file whose first line is that password.
+    pub password_file: Option<PathBuf>,
+    /// So many wrong logins of one address are taken before it has to wait, and then one in six seconds; 0 for any number.
+    pub max_login_failures: u32,
+    /// A file of users, for ACL LOAD and ACL SAVE.
+    pub acl_file: Option<PathBuf>,
+    /// Whether clients may connect over TCP without TLS.
+    pub plaintext: bool,
+    /// TCP port for clients that speak TLS; 0 lets the system choose, none means that there is no such port.
+    pub tls_port: Option<u16>,
+    /// The server's certificate and what leads to its authority, in PEM.
+    pub tls_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// The authorities of the certificates that clients show, in PEM.
+    pub tls_ca_cert: Option<PathBuf>,
+    /// Which certificates clients show.
+    pub tls_client_certificates: ClientCertificates,
+    /// Which name in a client's certificate is that of its user.
+    pub tls_certificate_user: CertificateUser,
+    /// The most clients that may be in the middle of a handshake; one more is closed.
+    pub tls_max_handshakes: u32,
+    /// How long a handshake may take.
+    pub tls_handshake_seconds: u32,
     /// Which replies the counting commands give: those of Redis, or those of the C program Discnt.
     pub replies: ReplyShape,
     /// The most clients at once; one more is refused with an error.
@@ -77,6 +102,18 @@ impl Default for Config {
             bind: "127.0.0.1".to_owned(),
             port: 5262,
             password: None,
+            password_file: None,
+            max_login_failures: DEFAULT_FREE_FAILURES,
+            acl_file: None,
+            plaintext: true,
+            tls_port: None,
+            tls_cert: None,
+            tls_key: None,
+            tls_ca_cert: None,
+            tls_client_certificates: ClientCertificates::No,
+            tls_certificate_user: CertificateUser::No,
+            tls_max_handshakes: 256,
+            tls_handshake_seconds: 10,
             replies: ReplyShape::Redis,
             max_clients: 10_000,
             max_arguments: limits.max_arguments,
@@ -124,7 +161,11 @@ impl Config {
         within("requests_per_turn", self.requests_per_turn, 1, 1 << 30)?;
         within("normal_output_soft_seconds", self.normal_output_soft_seconds, 0, 86_400)?;
         within("pubsub_output_soft_seconds", self.pubsub_output_soft_seconds, 0, 86_400)?;
+        within("max_login_failures", self.max_login_failures, 0, 1_000_000)?;
+        within("tls_max_handshakes", self.tls_max_handshakes, 1, 100_000)?;
+        within("tls_handshake_seconds", self.tls_handshake_seconds, 1, 300)?;
         self.check_output_limits()?;
+        self.check_access()?;
         if let Some(path) = &self.unix_socket {
             let given = path.display().to_string();
             unix::check_path(path).map_err(|allowed| ListenerError::Setting { key: "unix_socket", given, allowed })?;
@@ -136,12 +177,41 @@ impl Config {
                 allowed: format!("less than max_request_bytes, which is {}", self.max_request_bytes),
             });
         }
+        Ok(())
+    }
+
+    /// Which settings of passwords and TLS fit together. The files are not looked at.
+    fn check_access(&self) -> Result<(), ListenerError> {
+        let refuse = |key, given: &str, allowed: &str| {
+            Err(ListenerError::Setting { key, given: given.to_owned(), allowed: allowed.to_owned() })
+        };
         if self.password.as_ref().is_some_and(Password::is_empty) {
-            return Err(ListenerError::Setting {
-                key: "password",
-                given: "\"\"".to_owned(),
-                allowed: "a text that is not empty, or no such line at all".to_owned(),
-            });
+            return refuse("password", "\"\"", "a text that is not empty, or no such line at all");
+        }
+        if self.password.is_some()
+            && let Some(path) = &self.password_file
+        {
+            return refuse("password_file", &path.display().to_string(), "one of password and password_file");
+        }
+        let Some(tls_port) = self.tls_port else {
+            return match self.plaintext {
+                true => Ok(()),
+                false => refuse("plaintext", "false", "true, unless tls_port is set"),
+            };
+        };
+        if tls_port != 0 && self.plaintext && tls_port == self.port {
+            return refuse("tls_port", &tls_port.to_string(), "another port than port, unless plaintext = false");
+        }
+        if self.tls_cert.is_none() || self.tls_key.is_none() {
+            let key = if self.tls_cert.is_none() { "tls_cert" } else { "tls_key" };
+            return refuse(key, "not set", "a file in PEM, as tls_port is set");
+        }
+        let asks = self.tls_client_certificates != ClientCertificates::No;
+        if asks && self.tls_ca_cert.is_none() {
+            return refuse("tls_ca_cert", "not set", "a file in PEM, as tls_client_certificates are asked for");
+        }
+        if !asks && self.tls_certificate_user != CertificateUser::No {
+            return refuse("tls_certificate_user", "a name", "\"no\", unless tls_client_certificates are asked for");
         }
         Ok(())
     }

@@ -47,6 +47,16 @@ pub enum ListenerError {
         /// What is allowed.
         allowed: String,
     },
+    /// A file for TLS cannot be used.
+    #[error("[resp] {key} = {}: {reason}", path.display())]
+    Tls {
+        /// The name of the setting.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The system would not give a thread or its event queue.
     #[error("cannot start the thread '{name}' that serves clients: {source}")]
     Thread {

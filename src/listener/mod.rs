@@ -5,6 +5,7 @@
 //! part of what a client did not read, and never know what a command does.
 
 mod accept;
+mod auditing;
 mod bind;
 mod buffers;
 mod commands;
@@ -19,7 +20,9 @@ mod serve;
 mod service;
 mod session;
 mod streams;
+mod tls;
 mod unix;
+mod users;
 
 pub use bind::{Inherited, Listener};
 pub use commands::{Commands, Ways};
@@ -29,4 +32,6 @@ pub use error::ListenerError;
 pub use live::Live;
 pub use serve::{Running, Stopped};
 pub use service::{Connection, Endpoint, Holding, Response, Service};
+pub use tls::{CertificateUser, ClientCertificates, PreparedTls, Tls};
 pub use unix::SocketMode;
+pub use users::UserFile;

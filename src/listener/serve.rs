@@ -13,11 +13,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::accept::{Accepted, Acceptor};
+use super::bind::TlsSockets;
 use super::buffers::BufferPool;
 use super::holds::Holds;
 use super::service::{Connection, Service};
 use super::session::{Session, SessionSettings};
 use super::streams::{Accepting, Detached};
+use super::tls::{HandshakePermit, Tls};
 use super::unix::{SocketFile, UnixSocket};
 use super::{Listener, ListenerError};
 
@@ -113,9 +115,9 @@ impl Listener {
             refusals: Acceptor::<S>::refusals(),
         });
         let (unix, unix_file) = self.unix.map(|UnixSocket { listener, path, file }| ((listener, path), file)).unzip();
-        let sockets = self.sockets;
+        let (sockets, tls) = (self.sockets, self.tls);
         threads.push(spawn("discnt-accept".to_owned(), move |runtime| {
-            runtime.block_on(accept_all(acceptor, sockets, unix, signal));
+            runtime.block_on(accept_all(acceptor, sockets, tls, unix, signal));
             0
         })?);
         Ok(Running { stop, clients, threads, _unix: unix_file.flatten() })
@@ -157,6 +159,7 @@ fn spawn(
 async fn accept_all<S: Service>(
     acceptor: Arc<Acceptor<S>>,
     sockets: Vec<std::net::TcpListener>,
+    tls: Option<TlsSockets>,
     unix: Option<(std::os::unix::net::UnixListener, Arc<Path>)>,
     stop: StopSignal,
 ) {
@@ -164,8 +167,13 @@ async fn accept_all<S: Service>(
     let unix = unix.map(|(socket, path)| {
         tokio::net::UnixListener::from_std(socket).map(|listener| Accepting::Unix(listener, path))
     });
+    let tls = tls.into_iter().flat_map(|TlsSockets { sockets, tls, .. }| {
+        let encrypted =
+            move |socket| tokio::net::TcpListener::from_std(socket).map(|it| Accepting::Tls(it, Arc::clone(&tls)));
+        sockets.into_iter().map(encrypted)
+    });
     let mut tasks = JoinSet::new();
-    for listener in sockets.into_iter().map(tcp).chain(unix) {
+    for listener in sockets.into_iter().map(tcp).chain(tls).chain(unix) {
         let (acceptor, stop) = (Arc::clone(&acceptor), stop.clone());
         match listener {
             Ok(listener) => {
@@ -238,6 +246,9 @@ async fn serve_client<S: Service>(
             Ok(stream) => serve_stream(&*service, settings, shared, (stream, connection), stop).await,
             Err(error) => Err(error),
         },
+        Detached::Tls(stream, tls, permit) => {
+            serve_encrypted(&*service, settings, shared, (stream, tls, permit, connection), stop).await
+        }
         Detached::Unix(stream) => match tokio::net::UnixStream::from_std(stream) {
             Ok(stream) => serve_stream(&*service, settings, shared, (stream, connection), stop).await,
             Err(error) => Err(error),
@@ -247,6 +258,25 @@ async fn serve_client<S: Service>(
         tracing::debug!(%peer, %error, "a client's connection broke");
     }
     drop(slot);
+}
+
+/// Makes the handshake, and serves.
+async fn serve_encrypted<S: Service>(
+    service: &S,
+    settings: SessionSettings,
+    shared: (Arc<BufferPool>, Arc<Holds<S::Hold>>),
+    (stream, tls, permit, connection): (std::net::TcpStream, Arc<Tls>, HandshakePermit, Connection),
+    stop: StopSignal,
+) -> io::Result<()> {
+    let stream = tokio::net::TcpStream::from_std(stream)?;
+    let (stream, certificate_user) = tokio::select! {
+        biased;
+        accepted = tls.accept(stream, permit) => accepted?,
+        () = stop.clone().stopped() => return Ok(()),
+    };
+    // On the heap: what a connection without TLS takes must not grow by it.
+    let connection = Connection { certificate_user, ..connection };
+    Box::pin(serve_stream(service, settings, shared, (stream, connection), stop)).await
 }
 
 /// Serves until the session ends by itself or is ended; then the connection is closed whatever it is in.

@@ -48,6 +48,8 @@ pub struct Connection {
     pub descriptor: i32,
     /// The number of the thread that serves it, from 0.
     pub thread: usize,
+    /// The user that its certificate names, where certificates are to tell.
+    pub certificate_user: Option<String>,
 }
 
 /// How a request is answered.
@@ -90,6 +92,11 @@ pub trait Service: Send + Sync + 'static {
 
     /// Somebody was turned away, because there were `max_clients` already.
     fn refused(&self);
+
+    /// Whether whoever connects is let in without saying who it is.
+    fn lets_everyone_in(&self) -> bool {
+        true
+    }
 
     /// The version of the protocol that the session speaks now.
     fn protocol(&self, session: &Self::Session) -> Protocol;

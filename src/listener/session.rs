@@ -246,6 +246,8 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
             written += length;
             service.transferred(state, 0, length);
         }
+        // Nothing to be done but with TLS, which keeps what the socket would not take.
+        poll_fn(|context| Pin::new(&mut *stream).poll_flush(context)).await?;
         if waited {
             let (query, query_capacity) = input.held();
             service.holds(state, Holding { query, query_capacity, output: 0 });

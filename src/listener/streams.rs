@@ -11,11 +11,13 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::service::Endpoint;
+use super::tls::{HandshakePermit, Tls};
 
 /// A socket that is accepted from.
 #[derive(Debug)]
 pub(super) enum Accepting {
     Tcp(TcpListener),
+    Tls(TcpListener, Arc<Tls>),
     Unix(UnixListener, Arc<Path>),
 }
 
@@ -23,6 +25,7 @@ pub(super) enum Accepting {
 #[derive(Debug)]
 pub(super) enum Arrival {
     Tcp(TcpStream),
+    Tls(TcpStream, Arc<Tls>),
     Unix(UnixStream),
 }
 
@@ -30,6 +33,8 @@ pub(super) enum Arrival {
 #[derive(Debug)]
 pub(super) enum Detached {
     Tcp(std::net::TcpStream),
+    /// Before the handshake, which the thread that serves it makes.
+    Tls(std::net::TcpStream, Arc<Tls>, HandshakePermit),
     Unix(std::os::unix::net::UnixStream),
 }
 
@@ -40,6 +45,10 @@ impl Accepting {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 Ok((Arrival::Tcp(stream), Endpoint::Tcp(peer)))
+            }
+            Self::Tls(listener, tls) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Arrival::Tls(stream, Arc::clone(tls)), Endpoint::Tcp(peer)))
             }
             Self::Unix(listener, path) => {
                 let (stream, _) = listener.accept().await?;
@@ -52,7 +61,7 @@ impl Accepting {
 impl Arrival {
     /// Sets what connections over a network have.
     pub(super) fn prepare(&self, keepalive: Option<Duration>) -> io::Result<()> {
-        let Self::Tcp(stream) = self else { return Ok(()) };
+        let (Self::Tcp(stream) | Self::Tls(stream, _)) = self else { return Ok(()) };
         stream.set_nodelay(true)?;
         match keepalive {
             Some(silence) => SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(silence)),
@@ -63,7 +72,7 @@ impl Arrival {
     /// This server's end, given the client's.
     pub(super) fn local(&self, peer: &Endpoint) -> io::Result<Endpoint> {
         match self {
-            Self::Tcp(stream) => stream.local_addr().map(Endpoint::Tcp),
+            Self::Tcp(stream) | Self::Tls(stream, _) => stream.local_addr().map(Endpoint::Tcp),
             Self::Unix(_) => Ok(peer.clone()),
         }
     }
@@ -71,6 +80,10 @@ impl Arrival {
     pub(super) fn detach(self) -> io::Result<Detached> {
         Ok(match self {
             Self::Tcp(stream) => Detached::Tcp(stream.into_std()?),
+            Self::Tls(stream, tls) => {
+                let permit = tls.permit().ok_or(io::ErrorKind::ResourceBusy)?;
+                Detached::Tls(stream.into_std()?, tls, permit)
+            }
             Self::Unix(stream) => Detached::Unix(stream.into_std()?),
         })
     }
@@ -79,7 +92,7 @@ impl Arrival {
 impl Detached {
     pub(super) fn descriptor(&self) -> RawFd {
         match self {
-            Self::Tcp(stream) => stream.as_raw_fd(),
+            Self::Tcp(stream) | Self::Tls(stream, _, _) => stream.as_raw_fd(),
             Self::Unix(stream) => stream.as_raw_fd(),
         }
     }

@@ -24,6 +24,17 @@ impl OwnedArguments {
         Self { bytes: bytes.into(), spans: spans.into() }
     }
 
+    /// A request of these words.
+    pub fn of(words: &[&[u8]]) -> Self {
+        let mut spans = Vec::with_capacity(words.len());
+        let mut start = 0;
+        for word in words {
+            spans.push(Span { start, length: word.len() as u32 });
+            start += word.len() as u32;
+        }
+        Self { bytes: words.concat().into(), spans: spans.into() }
+    }
+
     /// The arguments.
     pub fn arguments(&self) -> Arguments<'_> {
         Arguments::new(&self.bytes, &self.spans)

@@ -51,7 +51,6 @@ const fn body(kind: u64) -> Option<&'static [Shape]> {
         23 | 24 | 28 => &[],
         25 => &[Number, Number],
         27 => &[List(&List(&Id))],
-        29 => &[List(&Id)],
         _ => return None,
     })
 }

@@ -162,7 +162,11 @@ mod tests {
     use crate::base::Monotonic;
 
     fn outbox() -> Outbox {
-        Outbox::new(Clients::default().register(ClientAddress::default(), Monotonic::ZERO))
+        Outbox::new(Clients::default().register(
+            ClientAddress::default(),
+            crate::command::Access::default().default_account(),
+            Monotonic::ZERO,
+        ))
     }
 
     /// How many messages wait, as others see it, and whether they take memory.

@@ -1,6 +1,7 @@
 //! The subscriptions of all clients of a node.
 
 use super::super::clients::Client;
+use super::super::specification::ChannelUse;
 use super::matching::Matching;
 use super::outbox::{Outbox, TooSlow};
 use super::patterns::Patterns;
@@ -139,6 +140,19 @@ impl Subscriptions {
     /// The names that somebody is subscribed to and that `wanted` takes in.
     pub(in crate::command) fn names_where(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<Arc<[u8]>> {
         self.state.lock().names.keys().filter(|name| wanted(name)).cloned().collect()
+    }
+
+    /// Whether all that a client is subscribed to is allowed.
+    pub(in crate::command) fn all_of_client(
+        &self,
+        client: u64,
+        is_allowed: impl Fn(ChannelUse, &[u8]) -> bool,
+    ) -> bool {
+        let state = self.state.lock();
+        state.clients.get(&client).is_none_or(|client| {
+            client.names.keys().all(|name| is_allowed(ChannelUse::Name, name))
+                && client.patterns.iter().all(|pattern| is_allowed(ChannelUse::Pattern, pattern))
+        })
     }
 
     /// How many clients are subscribed to this name.

@@ -23,7 +23,7 @@ fn at(millis: u64) -> Monotonic {
 }
 
 fn client() -> Arc<Client> {
-    Clients::default().register(ClientAddress::default(), at(0))
+    Clients::default().register(ClientAddress::default(), crate::command::Access::default().default_account(), at(0))
 }
 
 fn add(table: &Table, name: &str) {
@@ -71,7 +71,11 @@ fn nothing_is_left_of_subscriptions_that_ended() {
     let mut publisher = Publisher::new(Arc::clone(&subscriptions), at(0));
     let clients = Clients::default();
     for client in 0..3 {
-        let listening = subscriptions.listen(&clients.register(ClientAddress::default(), at(0)));
+        let listening = subscriptions.listen(&clients.register(
+            ClientAddress::default(),
+            crate::command::Access::default().default_account(),
+            at(0),
+        ));
         for _ in 0..100 {
             listening.subscribe(&[b"a", b"b"], MOST_INTERVAL, at(0)).expect("within the limits");
             listening.subscribe_to_patterns(&[b"a*", b"*"], &table).expect("within the limits");

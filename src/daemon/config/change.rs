@@ -24,12 +24,19 @@ pub(in crate::daemon) const CHANGEABLE: &[&str] = &[
     "resp.normal_output_soft_bytes",
     "resp.normal_output_soft_seconds",
     "resp.password",
+    "resp.password_file",
     "resp.protected_mode",
     "resp.pubsub_output_hard_bytes",
     "resp.pubsub_output_soft_bytes",
     "resp.pubsub_output_soft_seconds",
     "resp.tcp_keepalive_secs",
     "resp.timeout_seconds",
+    "resp.tls_ca_cert",
+    "resp.tls_cert",
+    "resp.tls_certificate_user",
+    "resp.tls_client_certificates",
+    "resp.tls_handshake_seconds",
+    "resp.tls_key",
 ];
 
 impl LoadedConfiguration {

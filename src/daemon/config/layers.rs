@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use figment::value::Value;
 
 use super::error::Problem;
-use super::sections::Section;
+use super::sections::{Section, USERS};
 use crate::daemon::Arguments;
 
 /// The prefix of the environment variables that are settings.
@@ -92,7 +92,7 @@ impl Layers {
                 self.refuse(origin(None), message);
                 continue;
             };
-            if keys.is_empty() && Section::named(&section).is_none() {
+            if keys.is_empty() && Section::named(&section).is_none() && section != USERS {
                 self.refuse(origin(None), super::load::unknown_section(&section));
             }
             for (key, value) in keys {

@@ -11,9 +11,12 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::error::{ConfigurationError, Problem};
 use super::layers::{Layers, Origin, Setting, variable_of};
+use super::sections::USERS;
 use super::sections::{Configuration, SECTIONS, Section};
 use super::{is_secret, suggest};
+use crate::command::UserConfig;
 use crate::daemon::Arguments;
+use crate::daemon::secrets::Credentials;
 
 /// A valid configuration, with where its values came from.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub struct LoadedConfiguration {
     /// The file that was read, if one was.
     pub file: Option<PathBuf>,
     pub(super) origins: BTreeMap<(String, String), Origin>,
+    /// Where the service manager has put secrets.
+    pub(in crate::daemon) credentials: Credentials,
 }
 
 impl LoadedConfiguration {
@@ -42,10 +47,13 @@ impl LoadedConfiguration {
             })?;
             layers.add_file(path, &text);
         }
+        let environment: Vec<(OsString, OsString)> = environment.into_iter().collect();
+        let credentials = environment.iter().find(|(name, _)| name == CREDENTIALS_DIRECTORY);
+        let credentials = Credentials(credentials.map(|(_, path)| PathBuf::from(path)));
         layers.add_environment(environment);
         layers.add_flags(arguments);
-        let file = arguments.config.clone();
-        Self::combine(Self { configuration: Configuration::default(), file, origins: BTreeMap::new() }, layers)
+        let (configuration, file) = (Configuration::default(), arguments.config.clone());
+        Self::combine(Self { configuration, file, origins: BTreeMap::new(), credentials }, layers)
     }
 
     /// Where the value of a key came from.
@@ -62,7 +70,7 @@ impl LoadedConfiguration {
     /// The same with what the layers set on top.
     pub(super) fn combine(base: Self, layers: Layers) -> Result<Self, ConfigurationError> {
         let Layers { settings, mut problems } = layers;
-        let Self { configuration, file, mut origins } = base;
+        let Self { configuration, file, mut origins, credentials } = base;
         let mut figment = Figment::from(Serialized::defaults(configuration));
         let mut doubtful = Vec::new();
         for setting in settings {
@@ -79,6 +87,7 @@ impl LoadedConfiguration {
         }
         let configuration: Configuration =
             figment.extract().map_err(|error| ConfigurationError::one("all sources together", error.to_string()))?;
+        check_users(&configuration, &origins, &mut problems);
         for section in &SECTIONS {
             // Where a value was refused already, what is left of its section says nothing.
             if doubtful.iter().any(|name| name == section.name) {
@@ -89,9 +98,34 @@ impl LoadedConfiguration {
             }
         }
         if problems.is_empty() {
-            Ok(Self { configuration, file, origins })
+            Ok(Self { configuration, file, origins, credentials })
         } else {
             Err(ConfigurationError { problems })
+        }
+    }
+}
+
+/// Where the service manager says that secrets are.
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+/// Users that cannot be, or that contradict the rest.
+fn check_users(
+    configuration: &Configuration,
+    origins: &BTreeMap<(String, String), Origin>,
+    problems: &mut Vec<Problem>,
+) {
+    for (name, user) in &configuration.users {
+        let origin = origins.get(&(USERS.to_owned(), name.clone())).unwrap_or(&Origin::Default).to_string();
+        if let Err(error) = user.user(name, &[]) {
+            problems.push(Problem { origin: origin.clone(), message: error.to_string() });
+        }
+        let resp = &configuration.resp;
+        if resp.acl_file.is_some() {
+            let message = format!("users.{name}: allowed are users here or resp.acl_file, not both");
+            problems.push(Problem { origin, message });
+        } else if name == "default" && (resp.password.is_some() || resp.password_file.is_some()) {
+            let message = "users.default: allowed is this user or the password in [resp], not both".to_owned();
+            problems.push(Problem { origin, message });
         }
     }
 }
@@ -115,6 +149,9 @@ impl Provider for Layer<'_> {
 
 /// The value of a setting, if its key is known and takes it.
 fn read(setting: &Setting) -> Result<Value, String> {
+    if setting.section == USERS {
+        return read_user(setting);
+    }
     let Some(section) = Section::named(&setting.section) else {
         return Err(unknown(setting));
     };
@@ -134,6 +171,21 @@ fn read(setting: &Setting) -> Result<Value, String> {
     let allowed = refusal.map_or_else(String::new, |error| allowed(error.kind));
     let given = if is_secret(section, key) { "(a value that is not shown)" } else { given.as_str() };
     Err(format!("{section}.{key} = {given}: allowed is {allowed}"))
+}
+
+/// A user, which only a file can have: on a command line or in a variable its rules would be no lists.
+fn read_user(setting: &Setting) -> Result<Value, String> {
+    let name = &setting.key;
+    let Some(value) = setting.readings.first().filter(|_| matches!(setting.origin, Origin::File { .. })) else {
+        return Err(format!("users.{name}: users are set in the configuration file, or with ACL SETUSER"));
+    };
+    match value.deserialize::<UserConfig>() {
+        Ok(_) => Ok(value.clone()),
+        Err(error) => Err(match error.kind {
+            Kind::UnknownField(key, keys) => format!("unknown key users.{name}.{key}; a user has {}", keys.join(", ")),
+            kind => format!("users.{name}: {}: allowed is {}", error.path.join("."), allowed(kind)),
+        }),
+    }
 }
 
 /// What a refused value should have been, in a user's words.

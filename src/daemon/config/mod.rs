@@ -17,6 +17,7 @@ pub use error::{ConfigurationError, Problem};
 pub use layers::Origin;
 pub use load::LoadedConfiguration;
 pub(super) use reread::Reread;
+pub(super) use rewrite::replace_file;
 pub use sections::Configuration;
 
 /// Settings that must not be shown, as (section, key).

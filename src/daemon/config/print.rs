@@ -7,7 +7,7 @@ use figment::value::Value;
 use super::is_secret;
 use super::layers::Origin;
 use super::load::LoadedConfiguration;
-use super::sections::SECTIONS;
+use super::sections::{SECTIONS, USERS};
 
 impl fmt::Display for LoadedConfiguration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,8 +37,24 @@ impl fmt::Display for LoadedConfiguration {
                 }
             }
         }
+        for (name, user) in &self.configuration.users {
+            writeln!(f, "\n[{USERS}.{}]  # {}", quoted(name), self.origin(USERS, name))?;
+            let fields = toml::Table::try_from(user).map_err(|_| fmt::Error)?;
+            for (key, value) in fields {
+                match key.as_str() {
+                    "passwords" => writeln!(f, "# passwords: {}", value.as_array().map_or(0, Vec::len))?,
+                    _ => writeln!(f, "{key} = {value}")?,
+                }
+            }
+        }
         Ok(())
     }
+}
+
+/// A name as it stands between the dots of a table's name.
+fn quoted(name: &str) -> String {
+    let is_bare = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if is_bare { name.to_owned() } else { toml::Value::from(name).to_string() }
 }
 
 fn is_unset(value: &Value) -> bool {

@@ -34,7 +34,7 @@ impl LoadedConfiguration {
         if rewritten == text {
             return Ok(());
         }
-        replace(&path, &rewritten).map_err(|error| told("written", error))
+        replace_file(&path, rewritten.as_bytes()).map_err(|error| told("written", error))
     }
 
     fn wanted(&self) -> Result<Vec<Wanted>, String> {
@@ -139,7 +139,7 @@ fn is_only_addition(before: &toml::Table, added: &str, setting: &Wanted) -> bool
 }
 
 /// Puts a file in another's place, whole or not at all, with its owner and its mode.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+pub(in crate::daemon) fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = directory.join(format!(".{name}.{}", std::process::id()));
@@ -153,7 +153,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
             chown(&beside, Some(metadata.uid()), Some(metadata.gid()))?;
         }
         file.set_permissions(Permissions::from_mode(metadata.mode() & 0o7777))?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(text)?;
         file.sync_all()?;
         fs::rename(&beside, path)
     })();

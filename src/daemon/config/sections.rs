@@ -4,6 +4,7 @@ use figment::error::Kind;
 use figment::value::{Dict, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::daemon::logging;
@@ -31,13 +32,21 @@ pub struct Configuration {
     pub commands: command::CommandsConfig,
     /// `[debug]`: what is for those who look for a fault.
     pub debug: command::Config,
+    /// `[users.NAME]`: who may do what. No section of settings: its keys are names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<String, command::UserConfig>,
 }
+
+/// What stands before the names of users.
+pub(super) const USERS: &str = "users";
 
 impl Configuration {
     /// Every setting as `section.key` and its value in words; what is not set is left out.
     pub fn pairs(&self) -> Vec<(String, String)> {
         // Every section is a struct of plain values, which TOML can hold.
-        let Ok(toml::Value::Table(sections)) = toml::Value::try_from(self) else { return Vec::new() };
+        let Ok(toml::Value::Table(mut sections)) = toml::Value::try_from(self) else { return Vec::new() };
+        // They are shown by ACL, to those who may see hashes of passwords.
+        sections.remove(USERS);
         let pairs = sections.into_iter().flat_map(|(section, keys)| {
             let keys = keys.as_table().cloned().unwrap_or_default();
             keys.into_iter().map(move |(key, value)| {
@@ -149,7 +158,8 @@ mod tests {
     #[test]
     fn every_section_of_the_configuration_is_in_the_table() {
         let refused = toml::from_str::<Configuration>("[nothing]").expect_err("no such section").to_string();
-        let names: Vec<String> = SECTIONS.iter().map(|section| format!("`{}`", section.name)).collect();
+        let names = SECTIONS.iter().map(|section| section.name).chain([USERS]);
+        let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
         assert!(refused.contains(&format!("expected one of {}", names.join(", "))), "{refused}");
     }
 

@@ -22,9 +22,9 @@ def target_directory():
 
 
 def server(target):
-    """The server as it is built now."""
+    """The server as it is built now, with its client beside it."""
     say("building the server")
-    call(["cargo", "build", "--quiet", "--locked", "--bin", "discnt-server"], cwd=REPOSITORY)
+    call(["cargo", "build", "--quiet", "--locked", "--bins"], cwd=REPOSITORY)
     return target / "debug" / "discnt-server"
 
 

@@ -12,7 +12,7 @@ class Server:
 
     def __init__(self, program, directory, *settings):
         self.program, self.directory, self.settings = program, pathlib.Path(directory), settings
-        self.port = 0
+        self.port = self.tls_port = 0
         self.process = None
 
     def __enter__(self):
@@ -46,7 +46,11 @@ class Server:
         # The report ends with the line that says how to connect; nothing is printed after it.
         for line in self.process.stdout:
             if line.startswith("clients "):
-                self.port = int(line.split()[1].rpartition(":")[2])
+                port = int(line.split()[1].rpartition(":")[2])
+                if "(TLS" in line:
+                    self.tls_port = port
+                else:
+                    self.port = port
             if line.startswith("connect "):
                 return True
         self.process.wait()

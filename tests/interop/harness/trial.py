@@ -35,6 +35,8 @@ def run(client, protocol, server, guarded, password, tools):
         "INTEROP_PORT": str(server.port),
         "INTEROP_PROTOCOL": str(protocol),
         "INTEROP_GUARDED_PORT": str(guarded.port),
+        "INTEROP_TLS_PORT": str(guarded.tls_port),
+        "INTEROP_AUTHORITY": str(guarded.directory.parent / "authority" / "ca.crt"),
         "INTEROP_PASSWORD": password,
         "INTEROP_VARIANT": client.variant,
         "PYTHONDONTWRITEBYTECODE": "1",

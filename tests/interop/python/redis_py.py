@@ -52,6 +52,25 @@ def password():
     assert "auth" in raises((*refused, ResponseError), lambda: guarded().incr("py")).lower()
 
 
+def encrypted():
+    options = {"host": report.HOST, "protocol": report.PROTOCOL, "decode_responses": True}
+    admin = Client(port=report.GUARDED_PORT, password=report.PASSWORD, **options)
+    name = f"user-{os.getpid()}"
+    equal(admin.acl_setuser(name, enabled=True, passwords=["+secret"], keys=["ads:*"], categories=["+@all"]), True)
+    assert name in admin.acl_users() and admin.acl_getuser(name)["enabled"]
+    r = Client(
+        port=report.TLS_PORT, username=name, password="secret", **options,
+        ssl=True, ssl_ca_certs=report.AUTHORITY, ssl_check_hostname=False,
+    )
+    equal(r.acl_whoami(), name)
+    equal(r.incr(f"ads:{name}"), 1)
+    assert "key" in raises(library.exceptions.NoPermissionError, lambda: r.incr("other"))
+    (entry,) = [entry for entry in admin.acl_log() if entry["username"] == name]
+    equal(entry["object"], "other")
+    equal(admin.acl_deluser(name), 1)
+    raises((library.exceptions.ConnectionError, library.exceptions.AuthenticationError), r.ping)
+
+
 def counts():
     r = client()
     equal(r.incr("a"), 1)
@@ -240,6 +259,7 @@ CHECKS = {
     "parallel": parallel,
     "reconnects": reconnects,
     "resubscribes": resubscribes,
+    "encrypted": encrypted,
 }
 
 report.run(library.__version__, CHECKS)

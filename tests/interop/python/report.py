@@ -8,6 +8,8 @@ HOST = os.environ["INTEROP_HOST"]
 PORT = int(os.environ["INTEROP_PORT"])
 PROTOCOL = int(os.environ["INTEROP_PROTOCOL"])
 GUARDED_PORT = int(os.environ["INTEROP_GUARDED_PORT"])
+TLS_PORT = int(os.environ["INTEROP_TLS_PORT"])
+AUTHORITY = os.environ["INTEROP_AUTHORITY"]
 PASSWORD = os.environ["INTEROP_PASSWORD"]
 PATIENCE_SECONDS = 20
 

@@ -1,0 +1,244 @@
+//! Who is let in: passwords, users and certificates, as they are in files. All of it is read before any of it is used.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use super::Configuration;
+use super::audit::Log;
+use super::config::replace_file;
+use super::reloading::{self, Reloadable};
+use super::secrets::Credentials;
+use crate::command::{Access, Clients, Environment, PasswordHash, Subscriptions, User, loaded, parse_users};
+use crate::listener::{self, PreparedTls, Tls, UserFile};
+
+/// Settings of which a change has files read.
+pub(super) const IS_OF_FILES: &[&str] = &[
+    "resp.password",
+    "resp.password_file",
+    "resp.tls_ca_cert",
+    "resp.tls_cert",
+    "resp.tls_certificate_user",
+    "resp.tls_client_certificates",
+    "resp.tls_handshake_seconds",
+    "resp.tls_key",
+];
+
+/// What was read of the files, and is right as a whole.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// Of the user called default.
+    password: Option<PasswordHash>,
+    /// Of the file or of the configuration; none if there are neither.
+    users: Option<Vec<User>>,
+    tls: Option<PreparedTls>,
+}
+
+/// Who is let in, while the server runs.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) access: Arc<Access>,
+    pub(super) credentials: Credentials,
+    last: Mutex<Last>,
+    tls: OnceLock<Arc<Tls>>,
+    served: OnceLock<(Arc<Clients>, Arc<Subscriptions>)>,
+}
+
+/// What was read last.
+#[derive(Debug, Default)]
+struct Last {
+    is_first: bool,
+    /// Settings that CONFIG SET has changed, and what they are.
+    names_of_client: BTreeSet<&'static str>,
+    of_client: listener::Config,
+    password: Option<Option<PasswordHash>>,
+    users: Vec<User>,
+}
+
+impl Last {
+    /// What CONFIG SET has changed stays, whatever the configuration says.
+    fn keep_what_clients_set(&self, resp: &mut listener::Config) {
+        let given = &self.of_client;
+        for name in &self.names_of_client {
+            match *name {
+                "resp.password" => resp.password.clone_from(&given.password),
+                "resp.password_file" => resp.password_file.clone_from(&given.password_file),
+                "resp.tls_ca_cert" => resp.tls_ca_cert.clone_from(&given.tls_ca_cert),
+                "resp.tls_cert" => resp.tls_cert.clone_from(&given.tls_cert),
+                "resp.tls_key" => resp.tls_key.clone_from(&given.tls_key),
+                "resp.tls_certificate_user" => resp.tls_certificate_user = given.tls_certificate_user,
+                "resp.tls_client_certificates" => resp.tls_client_certificates = given.tls_client_certificates,
+                "resp.tls_handshake_seconds" => resp.tls_handshake_seconds = given.tls_handshake_seconds,
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Reloadable for Arc<Door> {
+    fn what(&self) -> &'static str {
+        "passwords, users and the certificate for clients"
+    }
+
+    fn settings(&self) -> &'static [&'static str] {
+        IS_OF_FILES
+    }
+
+    fn prepare(&self, configuration: &Configuration) -> Result<reloading::Prepared, String> {
+        let mut configuration = configuration.clone();
+        self.last.lock().keep_what_clients_set(&mut configuration.resp);
+        let (door, prepared) = (Arc::clone(self), prepare(&configuration, &self.credentials)?);
+        Ok(Box::new(move || {
+            let has_certificate = prepared.tls.is_some();
+            door.set(prepared);
+            has_certificate.then(|| "clients that connect are shown the certificate as it is now".to_owned())
+        }))
+    }
+}
+
+/// Reads all files.
+///
+/// # Errors
+/// A line for an operator.
+pub(super) fn prepare(all: &Configuration, credentials: &Credentials) -> Result<Prepared, String> {
+    let config = listener_config(&all.resp, credentials)?;
+    let tls = PreparedTls::read(&config).map_err(|error| error.to_string())?;
+    Ok(Prepared { password: password(&config, credentials)?, users: users(all, credentials)?, tls })
+}
+
+/// `[resp]` with the paths that are meant.
+///
+/// # Errors
+/// A line for an operator.
+pub(super) fn listener_config(resp: &listener::Config, credentials: &Credentials) -> Result<listener::Config, String> {
+    let mut config = resp.clone();
+    for (key, path) in
+        [("tls_cert", &mut config.tls_cert), ("tls_key", &mut config.tls_key), ("tls_ca_cert", &mut config.tls_ca_cert)]
+    {
+        if let Some(path) = path {
+            *path = credentials.resolve(path).map_err(|error| format!("[resp] {key}: {error}"))?;
+        }
+    }
+    Ok(config)
+}
+
+/// The password of the user called default: of the configuration, of its file, or of the service manager.
+fn password(resp: &listener::Config, credentials: &Credentials) -> Result<Option<PasswordHash>, String> {
+    if let Some(password) = &resp.password {
+        return Ok(Some(PasswordHash::of(password.reveal().as_bytes())));
+    }
+    match &resp.password_file {
+        Some(path) => {
+            let read = credentials.read_password(path);
+            read.map(Some).map_err(|error| format!("[resp] password_file: {error}"))
+        }
+        None => credentials.password(),
+    }
+}
+
+fn users(all: &Configuration, credentials: &Credentials) -> Result<Option<Vec<User>>, String> {
+    if let Some(path) = &all.resp.acl_file {
+        return AclFile(Some(path.clone())).load().map(Some);
+    }
+    if all.users.is_empty() {
+        return Ok(None);
+    }
+    let mut users = Vec::with_capacity(all.users.len());
+    for (name, config) in &all.users {
+        let hashes = config.password_files.iter().map(|path| credentials.read_password(path));
+        let hashes: Result<Vec<_>, _> = hashes.collect();
+        let hashes = hashes.map_err(|error| format!("users.{name}.password_files: {error}"))?;
+        users.push(config.user(name, &hashes).map_err(|error| error.to_string())?);
+    }
+    Ok(Some(users))
+}
+
+impl Door {
+    /// As it was prepared.
+    pub(super) fn new(prepared: Prepared, credentials: Credentials, resp: &listener::Config) -> Arc<Self> {
+        let access = Arc::new(Access::new(Box::new(Log), resp.acl_file.is_some(), resp.max_login_failures));
+        let last = Mutex::new(Last { is_first: true, ..Last::default() });
+        let door = Self { access, credentials, last, tls: OnceLock::new(), served: OnceLock::new() };
+        door.set(prepared);
+        Arc::new(door)
+    }
+
+    /// There are clients, and those who answer them.
+    pub(super) fn begin(&self, environment: &Environment, tls: Option<Arc<Tls>>) {
+        // Both are said once.
+        let _ = self.served.set((Arc::clone(&environment.clients), Arc::clone(&environment.subscriptions)));
+        if let Some(tls) = tls {
+            let _ = self.tls.set(tls);
+        }
+    }
+
+    /// Has this hold from now on. What is the same as when it was read before stays as ACL SETUSER may have left it, and so
+    /// do users who were never in a file. Connections that stand go on, but for those of users that are gone.
+    fn set(&self, prepared: Prepared) {
+        let Prepared { password, users, tls } = prepared;
+        let mut last = self.last.lock();
+        let named = users.as_ref().is_some_and(|users| users.iter().any(|user| user.name() == "default"));
+        if last.password != Some(password) && !named {
+            self.access.set_default_password(password);
+        }
+        last.password = Some(password);
+        // Users of a file of their own are read by ACL LOAD, as it may be older than they are.
+        if let Some(users) = users.filter(|users| *users != last.users && (last.is_first || !self.access.has_file())) {
+            let mut all: BTreeMap<String, User> =
+                self.access.list().iter().map(|it| (it.name().to_string(), User::clone(&it.user()))).collect();
+            last.users.iter().for_each(|user| drop(all.remove(user.name())));
+            all.extend(users.iter().map(|user| (user.name().to_owned(), user.clone())));
+            last.users = users;
+            let gone = self.access.replace_all(all.into_values().collect());
+            if let Some((clients, subscriptions)) = self.served.get() {
+                loaded(&self.access, clients, subscriptions, &gone);
+            }
+        }
+        last.is_first = false;
+        drop(last);
+        self.set_tls(tls);
+    }
+
+    /// Has what CONFIG SET has changed hold. The password stays as ACL SETUSER may have left it, unless it was set. What was
+    /// set so stays when the files are read again, as all that CONFIG SET has changed does.
+    pub(super) fn change(&self, prepared: Prepared, names: &[&str], resp: &listener::Config) {
+        let mut last = self.last.lock();
+        if names.iter().any(|name| name.starts_with("resp.password")) {
+            last.password = Some(prepared.password);
+            self.access.set_default_password(prepared.password);
+        }
+        last.names_of_client.extend(IS_OF_FILES.iter().filter(|name| names.contains(name)));
+        last.of_client = resp.clone();
+        drop(last);
+        self.set_tls(prepared.tls);
+    }
+
+    /// New connections are shown this certificate.
+    fn set_tls(&self, prepared: Option<PreparedTls>) {
+        if let (Some(tls), Some(prepared)) = (self.tls.get(), prepared) {
+            tls.replace(prepared);
+        }
+    }
+}
+
+/// The file of `[resp] acl_file`.
+#[derive(Debug)]
+pub(super) struct AclFile(pub(super) Option<PathBuf>);
+
+impl UserFile for AclFile {
+    fn load(&self) -> Result<Vec<User>, String> {
+        let path = self.0.as_ref().ok_or("there is no file of users")?;
+        let text = fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+        parse_users(&text).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    fn save(&self, text: &[u8]) -> Result<(), String> {
+        let path = self.0.as_ref().ok_or("there is no file of users")?;
+        let told = |error: std::io::Error| format!("{} cannot be written: {error}", path.display());
+        let path = fs::canonicalize(path).map_err(told)?;
+        replace_file(&path, text).map_err(told)
+    }
+}

@@ -1,0 +1,196 @@
+//! TLS for clients: version 1.3 only. The certificate can be read anew while clients are served; who is connected stays.
+//!
+//! Sessions are never resumed, so every connection shows its certificate anew.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::version::TLS13;
+use rustls::{RootCertStore, ServerConfig};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::{Config, ListenerError};
+
+/// Which certificates clients show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificates {
+    /// None: they are not asked for one.
+    #[default]
+    No,
+    /// One of the authority, or none.
+    Optional,
+    /// One of the authority.
+    Required,
+}
+
+/// Which name in a client's certificate is that of its user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateUser {
+    /// None: users log in with AUTH.
+    #[default]
+    No,
+    /// The common name of its subject.
+    CommonName,
+    /// Its first alternative name that is one of DNS.
+    DnsName,
+    /// Its first alternative name that is a URI.
+    Uri,
+    /// Its first alternative name that is an address of mail.
+    Email,
+}
+
+/// How clients are answered that speak TLS.
+#[derive(Debug)]
+pub struct Tls {
+    current: RwLock<Arc<PreparedTls>>,
+    handshakes: Arc<Semaphore>,
+}
+
+/// What was read of the files, and fits together.
+#[derive(Debug)]
+pub struct PreparedTls {
+    server: Arc<ServerConfig>,
+    user: CertificateUser,
+    handshake_may_take: Duration,
+}
+
+impl PreparedTls {
+    /// Reads the files of the configuration; none where there is no port for TLS.
+    ///
+    /// # Errors
+    /// [`ListenerError::Tls`] names the setting and the file.
+    pub fn read(config: &Config) -> Result<Option<Self>, ListenerError> {
+        if config.tls_port.is_none() {
+            return Ok(None);
+        }
+        let (cert, key) =
+            (given("tls_cert", config.tls_cert.as_deref())?, given("tls_key", config.tls_key.as_deref())?);
+        let chain = read_certificates("tls_cert", cert)?;
+        let key_file = PrivateKeyDer::from_pem_file(key);
+        let private = key_file.map_err(|error| refused("tls_key", key, format!("no private key was read: {error}")))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&TLS13])
+            .map_err(|error| refused("tls_cert", cert, error.to_string()))?;
+        let builder = match config.tls_client_certificates {
+            ClientCertificates::No => builder.with_no_client_auth(),
+            asked => {
+                let path = given("tls_ca_cert", config.tls_ca_cert.as_deref())?;
+                let told = |error: String| refused("tls_ca_cert", path, error);
+                let mut roots = RootCertStore::empty();
+                for certificate in read_certificates("tls_ca_cert", path)? {
+                    roots.add(certificate).map_err(|error| told(error.to_string()))?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier =
+                    if asked == ClientCertificates::Optional { verifier.allow_unauthenticated() } else { verifier };
+                builder.with_client_cert_verifier(verifier.build().map_err(|error| told(error.to_string()))?)
+            }
+        };
+        let mut server = builder.with_single_cert(chain, private).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => {
+                refused("tls_key", key, "the key is not the one of the certificate in tls_cert".to_owned())
+            }
+            other => refused("tls_cert", cert, other.to_string()),
+        })?;
+        server.send_tls13_tickets = 0;
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        let handshake_may_take = Duration::from_secs(config.tls_handshake_seconds.into());
+        Ok(Some(Self { server: Arc::new(server), user: config.tls_certificate_user, handshake_may_take }))
+    }
+}
+
+fn given<'a>(key: &'static str, path: Option<&'a Path>) -> Result<&'a Path, ListenerError> {
+    path.ok_or_else(|| ListenerError::Setting {
+        key,
+        given: "not set".to_owned(),
+        allowed: "a file in PEM, as tls_port is set".to_owned(),
+    })
+}
+
+fn refused(key: &'static str, path: &Path, reason: String) -> ListenerError {
+    ListenerError::Tls { key, path: path.to_owned(), reason }
+}
+
+fn read_certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, ListenerError> {
+    let told = |error| refused(key, path, format!("no certificate was read: {error}"));
+    let found = CertificateDer::pem_file_iter(path).map_err(told)?.collect::<Result<Vec<_>, _>>().map_err(told)?;
+    if found.is_empty() {
+        return Err(refused(key, path, "there is no certificate in PEM in it".to_owned()));
+    }
+    Ok(found)
+}
+
+/// The right to be in the middle of a handshake.
+pub(super) type HandshakePermit = OwnedSemaphorePermit;
+
+impl Tls {
+    /// Begins with what was read; as many clients may be in the middle of a handshake.
+    pub(super) fn new(prepared: PreparedTls, max_handshakes: u32) -> Self {
+        let handshakes = Arc::new(Semaphore::new(max_handshakes as usize));
+        Self { current: RwLock::new(Arc::new(prepared)), handshakes }
+    }
+
+    /// Those who connect from now on are answered like this.
+    pub fn replace(&self, prepared: PreparedTls) {
+        *self.current.write() = Arc::new(prepared);
+    }
+
+    /// A place among those in the middle of a handshake.
+    pub(super) fn permit(&self) -> Option<HandshakePermit> {
+        Arc::clone(&self.handshakes).try_acquire_owned().ok()
+    }
+
+    /// Comes to terms with a client. Also the name of its user, where its certificate is to tell.
+    ///
+    /// # Errors
+    /// The client spoke no TLS, showed no certificate that is good enough, or took too long.
+    pub(super) async fn accept(
+        &self,
+        stream: TcpStream,
+        permit: HandshakePermit,
+    ) -> io::Result<(TlsStream<TcpStream>, Option<String>)> {
+        let current = Arc::clone(&self.current.read());
+        let acceptor = TlsAcceptor::from(Arc::clone(&current.server));
+        let shaken = tokio::time::timeout(current.handshake_may_take, acceptor.accept(stream)).await;
+        drop(permit);
+        let stream = shaken.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let user = certificate.and_then(|certificate| user_of(certificate, current.user));
+        Ok((stream, user))
+    }
+}
+
+/// The name in a certificate that was verified.
+fn user_of(certificate: &CertificateDer<'_>, wanted: CertificateUser) -> Option<String> {
+    if wanted == CertificateUser::No {
+        return None;
+    }
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    if wanted == CertificateUser::CommonName {
+        let name = certificate.subject().iter_common_name().next()?.as_str().ok()?;
+        return Some(name.to_owned());
+    }
+    let names = certificate.subject_alternative_name().ok()??;
+    let of_kind = |name: &GeneralName<'_>| match (wanted, name) {
+        (CertificateUser::DnsName, GeneralName::DNSName(name))
+        | (CertificateUser::Uri, GeneralName::URI(name))
+        | (CertificateUser::Email, GeneralName::RFC822Name(name)) => Some((*name).to_owned()),
+        _ => None,
+    };
+    names.value.general_names.iter().find_map(of_kind)
+}
