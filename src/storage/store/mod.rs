@@ -34,7 +34,7 @@ use commits_file::CommitsFile;
 pub(super) use commits_file::FILE_NAME as COMMITS;
 use making::{make, make_first};
 use mark::{Mark, weaker};
-use opening::Open;
+use opening::Files;
 use said::{check_mark, commits_missing, opened, read_mark};
 use std::path::{Path, PathBuf};
 
@@ -80,7 +80,7 @@ pub struct Store {
     data_directory: PathBuf,
     path: PathBuf,
     /// None after it failed: it is opened anew for the next write.
-    open: Option<Open>,
+    open: Option<Files>,
     /// Whether commits go into the log.
     logs: bool,
     /// About how long a file of the log may become.
@@ -125,7 +125,7 @@ impl Store {
             check_mark(&path, &Mark { commit: last.unwrap_or(mark.commit), ..mark }, node, said)?;
         }
         journals.cut_torn_end()?;
-        let (open, record) = Open::open(&path, |mark| check_mark(&path, mark, node, said))?;
+        let (open, record) = Files::open(&path, |mark| check_mark(&path, mark, node, said))?;
         let mark = open.in_engine;
         let opened = opened(&mark, record.clone(), open.engine.counters.approximate_len() as u64);
         let data_directory = data_directory.to_owned();
@@ -217,7 +217,7 @@ impl Store {
         let said = CommitsFile::open(&self.data_directory)?.map(|(_, said)| said);
         let said = said.ok_or_else(|| commits_missing(&self.data_directory))?;
         check::check(&self.path, threads)?.cut_torn_end()?;
-        let (mut open, record) = Open::open(&self.path, |mark| check_mark(&self.path, mark, self.mark.node, said))?;
+        let (mut open, record) = Files::open(&self.path, |mark| check_mark(&self.path, mark, self.mark.node, said))?;
         let mark = open.in_engine;
         if (mark.store, mark.commit) != (self.mark.store, self.durable) || record != self.record {
             let what = "it is not what was written: what it says of the node is another".into();

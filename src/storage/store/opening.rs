@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// What can be written to.
-pub(super) struct Open {
+pub(super) struct Files {
     // The log goes first: it waits for what still uses the engine.
     pub(super) redo: Redo,
     pub(super) engine: Arc<Engine>,
@@ -18,7 +18,7 @@ pub(super) struct Open {
     pub(super) in_engine: Mark,
 }
 
-impl Open {
+impl Files {
     /// Opens a store of which the engine's files were checked, and brings what is only in the log into the engine. `check`
     /// sees first what all of it says of the store.
     pub(super) fn open(

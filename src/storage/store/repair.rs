@@ -3,7 +3,7 @@
 
 use super::commits_file::{CommitsFile, Said};
 use super::making::make_unfinished;
-use super::opening::Open;
+use super::opening::Files;
 use super::redo;
 use super::replacement::Replacement;
 use super::said::check_mark;
@@ -159,7 +159,7 @@ fn write_new(
     let mut store = Store {
         data_directory: data_directory.to_owned(),
         path: engine.path.clone(),
-        open: Some(Open::of(&engine.path.clone(), engine, mark)),
+        open: Some(Files::of(&engine.path.clone(), engine, mark)),
         logs: false,
         redo_bytes: redo::SEGMENT_BYTES,
         mark: Mark {

@@ -2,7 +2,7 @@
 
 use super::commits_file::Said;
 use super::mark::Mark;
-use super::opening::Open;
+use super::opening::Files;
 use super::sealed::seal;
 use super::{Changes, MARK_KEY, RECORD_KEY, Store, check};
 use crate::base::Incarnation;
@@ -84,7 +84,7 @@ impl Store {
             return Ok(());
         }
         check::check_journals(&self.path)?.cut_torn_end()?;
-        let (mut open, _) = Open::open(&self.path, |found| {
+        let (mut open, _) = Files::open(&self.path, |found| {
             if found.store != self.mark.store || found.commit < self.durable {
                 let what = "what was on disk a moment ago is not there any more".into();
                 return Err(StorageError::StoreDamaged { path: self.path.clone(), what });
