@@ -67,7 +67,7 @@ pub struct Config {
     pub max_subscriptions_in_all: u32,
     /// The most messages of patterns that may wait for one client; with more the connection is closed.
     pub max_unsent_messages: u32,
-    /// Threads that serve clients; 0 is one a core.
+    /// Threads that serve clients; 0 is one for each core but one.
     pub threads: u16,
     /// Seconds of silence after which the system asks whether the client is still there; 0 never asks.
     pub tcp_keepalive_secs: u32,
@@ -253,7 +253,8 @@ impl Config {
     /// How many threads serve clients.
     pub fn thread_count(&self) -> usize {
         match self.threads {
-            0 => thread::available_parallelism().map_or(1, NonZero::get),
+            // The node's own thread, the disk and the network share the last core.
+            0 => thread::available_parallelism().map_or(1, NonZero::get).saturating_sub(1).max(1),
             threads => usize::from(threads),
         }
     }

@@ -215,7 +215,7 @@ fn child_that_commits_until_it_is_killed() {
 #[test]
 fn a_journal_that_is_cut_after_a_clean_stop_is_noticed() {
     let ground = tempfile::tempdir().expect("a directory");
-    let mut store = begin(ground.path(), Durability::EverySecond);
+    let mut store = begin(ground.path(), Durability::Memory);
     for commit in commits(3).take(20) {
         write(&mut store, &commit).expect("committed");
     }

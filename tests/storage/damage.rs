@@ -241,7 +241,7 @@ fn a_batch_under_another_number_is_not_passed_over() {
     let ground = tempfile::tempdir().expect("a directory");
     let (original, copied) = (ground.path().join("original"), ground.path().join("copy"));
     fs::create_dir(&original).expect("a directory");
-    let mut store = begin(&original, Durability::EverySecond);
+    let mut store = begin(&original, Durability::Memory);
     let mut counters = Counters::new();
     for number in 1..=8 {
         let commit = vec![(format!("counter:{number}"), Some(number)), ("all".to_owned(), Some(number))];
@@ -289,7 +289,7 @@ fn a_batch_under_another_number_is_not_passed_over() {
 #[test]
 fn a_repair_says_that_a_journal_was_cut_and_how_much_is_missing() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut store = begin(directory.path(), Durability::EverySecond);
+    let mut store = begin(directory.path(), Durability::Memory);
     for number in 1..=30 {
         write(&mut store, &vec![("counter".to_owned(), Some(number))]).expect("committed");
     }

@@ -181,7 +181,7 @@ impl Store {
         standing: Standing,
     ) -> Result<(), StorageError> {
         let Standing { whole, stale } = standing;
-        self.logs = durability == Durability::Always;
+        self.logs = durability != Durability::Memory;
         let mark = Mark { clean: false, durability, whole, stale, ..self.mark };
         self.write(&mut Changes::default(), Some(record), mark)
     }
@@ -244,7 +244,7 @@ impl Store {
     /// The durability that is promised from now on; of two in one run, the weaker is what the run will have had. It is
     /// written with the next commit.
     pub fn set_durability(&mut self, durability: Durability) {
-        self.logs = durability == Durability::Always;
+        self.logs = durability != Durability::Memory;
         self.mark.durability = weaker(durability, self.mark.durability);
     }
 

@@ -1,4 +1,4 @@
-//! Writing a commit: into the redo log where each is to be on disk at once, otherwise into the engine.
+//! Writing a commit: into the redo log where commits come often, otherwise into the engine.
 
 use super::commits_file::Said;
 use super::mark::Mark;

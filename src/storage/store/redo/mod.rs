@@ -1,5 +1,5 @@
-//! The redo log in front of the engine: where each commit must be on disk before it is answered, it goes here, in one write
-//! and one flush, and into the engine later, together with what came after it on the same counters.
+//! The redo log in front of the engine: where commits come often, each goes here, in one write and one flush, and into the
+//! engine later, together with what came after it on the same counters.
 //!
 //! Some files are written in turn, each from its beginning again when all it holds is in the engine. They keep their size: a
 //! flush of bytes that have their place on the disk already costs the file system no work of its own. Commits follow
