@@ -211,6 +211,10 @@ impl Disk for SessionDisk {
         })
     }
 
+    fn commit_here(&self, ticket: u64) -> bool {
+        self.commits.get().is_some_and(|commits| commits.commit_here(ticket))
+    }
+
     fn save(&self) -> DiskFuture<'_, Result<(), String>> {
         let commits = self.commits.get().cloned();
         Box::pin(save(commits, Arc::clone(&self.figures), self.clock))

@@ -378,7 +378,9 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     }
 
     async fn released(&self, ticket: u64) {
-        self.ways.disk.committed(ticket).await;
+        if !self.ways.disk.commit_here(ticket) {
+            self.ways.disk.committed(ticket).await;
+        }
     }
 }
 

@@ -10,6 +10,12 @@ pub trait Disk: Send + Sync + 'static {
     /// Completes when the commit cycle of this number, and all before it, are on disk; asks for it to be written.
     fn committed(&self, ticket: u64) -> DiskFuture<'_, ()>;
 
+    /// Writes the commit cycle of this number on this thread, if that is the quickest way. Answers whether it is on disk. For
+    /// one who waits for all clients of a thread.
+    fn commit_here(&self, _ticket: u64) -> bool {
+        false
+    }
+
     /// Writes everything that changed before this call; done when it is on disk, or with a line for an operator.
     fn save(&self) -> DiskFuture<'_, Result<(), String>>;
 

@@ -26,6 +26,10 @@ fn the_copy_of_a_node_that_runs_is_refused_until_that_one_has_stopped() {
     let [first, second, third] = ground.three();
     assert_eq!(third.ask("INCRBY a 5"), "5");
     eventually_answers(&first, "GET a", "5");
+    eventually("it has written down both of the others", || {
+        let members = fs::read_to_string(third.data_directory().join("members")).map_err(|error| error.to_string())?;
+        if [&first, &second].iter().all(|node| members.contains(&node.id())) { Ok(()) } else { Err(members) }
+    });
     let directory = ground.path("copy");
     copy(&third.data_directory(), &directory);
     let clone = ground.server().data_directory(directory).run();

@@ -1,27 +1,29 @@
 //! A cycle on the thread of whoever waits for it.
 //!
 //! Where every answer waits for the disk, handing each cycle over to another thread and back takes as long as a quick disk
-//! does. A thread that waits has mostly nothing else to do. But a disk that hangs must not keep clients from reading: who
-//! finds it slow leaves the cycles to the committer's own thread for a while.
+//! does. A thread that waits has mostly nothing else to do. A disk that hangs keeps the clients of one thread from reading for
+//! as long as it does; whoever comes after that leaves the cycles to the committer's own thread for a while.
 
-use super::{Commits, Control};
+use super::{Commits, Control, Whose};
 use crate::base::Durability;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// A cycle that takes longer is slow, and so is one that another thread has not ended after this.
 const SLOW: Duration = Duration::from_millis(10);
+/// More counters than this take longer than anybody's clients should wait for.
+const MOST_COUNTERS: u64 = 16_384;
 /// For so long the committer's thread then writes.
 const THREAD_TIME: Duration = Duration::from_secs(1);
 
 impl Commits {
     /// Brings everything until now onto disk, if that is the promise and the disk is quick. Answers whether the ticket's
     /// cycle is there. Blocks, mostly for as long as one flush takes.
-    pub(super) fn commit_here(&self, ticket: u64) -> bool {
+    pub fn commit_here(&self, ticket: u64) -> bool {
         let shared = &*self.shared;
         let is_durable = || shared.table.commits().is_durable(ticket);
         let is_failing = shared.figures.last_commit_failed.load(Ordering::Acquire);
-        if is_failing || !shared.control.lock().may_commit_here() {
+        if is_failing || shared.table.unsaved() > MOST_COUNTERS || !shared.control.lock().may_commit_here() {
             return false;
         }
         let Some(mut cycles) = shared.cycles.try_lock_for(SLOW) else {
@@ -37,7 +39,7 @@ impl Commits {
             return false;
         }
         let begun = Instant::now();
-        let written = shared.commit(cycles);
+        let written = shared.commit(cycles, Whose::Waiters);
         if written.is_err() || begun.elapsed() > SLOW {
             shared.control.lock().leave_to_thread();
         }

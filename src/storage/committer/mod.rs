@@ -107,6 +107,13 @@ enum Stop {
     Abandon,
 }
 
+/// On whose thread a cycle is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Committers,
+    Waiters,
+}
+
 /// How far the cycles are.
 #[derive(Clone, Default)]
 struct Outcome {
@@ -190,7 +197,7 @@ impl Commits {
     /// Waits until a ticket's cycle is on disk, and asks for it. Goes on waiting while the disk fails; for ever when the
     /// committer stops before it is.
     pub async fn committed(&self, ticket: u64) {
-        if self.shared.table.commits().is_durable(ticket) || self.commit_here(ticket) {
+        if self.shared.table.commits().is_durable(ticket) {
             return;
         }
         self.await_ticket(ticket);
@@ -297,7 +304,7 @@ impl Shared {
 
 impl Shared {
     /// Runs the next cycle. Answers whether all that had changed when it began is on disk.
-    fn commit(&self, cycles: &mut Cycles) -> Result<bool, StorageError> {
+    fn commit(&self, cycles: &mut Cycles, whose: Whose) -> Result<bool, StorageError> {
         let (cycle, told, readers);
         {
             let mut control = self.control.lock();
@@ -305,7 +312,7 @@ impl Shared {
             control.gathering.begin(cycle);
             told = (control.standing.take(), control.new_durability.take());
             control.durability = told.1.unwrap_or(control.durability);
-            readers = std::mem::take(&mut control.readers);
+            readers = if whose == Whose::Committers { std::mem::take(&mut control.readers) } else { Vec::new() };
         }
         cycles.take_in(told);
         let written = cycles.run(self, cycle);
@@ -323,7 +330,7 @@ fn run(shared: &Shared) -> Result<(), StorageError> {
         }
         last = Instant::now();
         let written = match &mut *shared.cycles.lock() {
-            Some(cycles) => shared.commit(cycles),
+            Some(cycles) => shared.commit(cycles, Whose::Committers),
             None => break Stop::Abandon,
         };
         match written {

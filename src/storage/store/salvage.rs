@@ -28,27 +28,39 @@ const MOST_NAMED: usize = 5;
 #[derive(Debug, Default)]
 pub(super) struct NodeState {
     pub(super) mark: Option<Mark>,
-    /// The newest that the engine has.
-    pub(super) in_engine: Option<Mark>,
+    /// The newest mark that the engine has.
+    pub(super) in_engine: Option<InEngine>,
     pub(super) record: Option<NodeRecord>,
     /// As which replica the node counted when.
     pub(super) writers: Writers,
+}
+
+/// What the engine says of the store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InEngine {
+    mark: Mark,
+    /// The engine's number of it.
+    number: u64,
+    /// Everything that could tell a newer one can be read.
+    is_whole: bool,
 }
 
 /// A record of the log.
 struct Logged<'a> {
     segment: &'a Segment,
     record: Record,
-    /// What was brought into the engine before this was written has at most this number there; what was brought there
-    /// with it, or later, has a higher one.
+    /// When it was written, in the engine's numbers: what the engine had then has at most this.
     number: u64,
+    /// What the engine has with no higher number is older.
+    rank: u64,
 }
 
 impl<'a> Logged<'a> {
     /// None when it does not say when it was written.
     fn new(segment: &'a Segment, record: Record) -> Option<Self> {
         let mark = record.mark(&segment.bytes, &segment.path)?.ok()?;
-        Some(Self { segment, record, number: mark.first_number.saturating_sub(1) })
+        let number = mark.first_number.saturating_sub(1);
+        Some(Self { segment, record, number, rank: number })
     }
 
     fn mark(&self) -> Option<Mark> {
@@ -102,16 +114,16 @@ impl<'a> Salvage<'a> {
         if let Some(newer) = newer {
             return Err(newer);
         }
-        let in_engine = mark.as_ref().map(|(_, mark): &(u64, Mark)| *mark);
+        let in_engine = mark.map(|(number, mark)| InEngine { mark, number, is_whole: self.losses.is_empty() });
         self.read_log(in_engine.as_ref(), |log| {
-            for (number, mark_found, node) in log.iter().map(|one| (one.number, one.mark(), one.node())) {
-                if let Some(found) = mark_found {
-                    writers.note_mark(&found, number);
-                    keep_newest(&mut mark, number, found);
+            for one in log {
+                if let Some(found) = one.mark() {
+                    writers.note_mark(&found, one.number);
+                    keep_newest(&mut mark, one.rank, found);
                 }
-                if let Some(found) = node {
-                    writers.note(found.own, number, number);
-                    keep_newest(&mut record, (found.replicas.len(), number), found);
+                if let Some(found) = one.node() {
+                    writers.note(found.own, one.number, one.number);
+                    keep_newest(&mut record, (found.replicas.len(), one.rank), found);
                 }
             }
             Ok(())
@@ -124,23 +136,23 @@ impl<'a> Salvage<'a> {
     }
 
     /// Shows every counter's newest record that can be read, sealed, with its number; none for one that was removed. What is
-    /// read of a key before something newer is shown, too. `mark` is the newest that can be read of the engine.
+    /// read of a key before something newer is shown, too. `engine` is what it says of the store.
     pub(super) fn counters(
         &mut self,
-        mark: Option<&Mark>,
+        engine: Option<&InEngine>,
         mut visit: impl FnMut(&[u8], u64, Option<&[u8]>) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         // The newest number of each key, by a hash of it.
         let mut seen = HashMap::new();
         let mut sealed = Vec::new();
         // Before the engine: of what has the same number, this is newer.
-        self.read_log(mark, |log| {
+        self.read_log(engine, |log| {
             for one in log.iter().rev() {
                 let items: Vec<_> = one.record.items(&one.segment.bytes).collect();
                 for item in items.iter().rev() {
                     // The log itself has an order that does not depend on the engine's numbers.
                     if let Entry::Vacant(entry) = seen.entry(xxh3_128(item.name)) {
-                        entry.insert(one.number);
+                        entry.insert(one.rank);
                         visit(item.name, one.number, item.sealed(&mut sealed))?;
                     }
                 }
@@ -158,11 +170,13 @@ impl<'a> Salvage<'a> {
     /// Shows all of the log that the engine had not when it said this last, the oldest first.
     fn read_log(
         &mut self,
-        engine: Option<&Mark>,
+        engine: Option<&InEngine>,
         visit: impl FnOnce(&[Logged<'_>]) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        let Some(store) = engine.map(|mark| mark.store).or_else(|| redo::store_of(self.store)) else { return Ok(()) };
-        let known = engine.map_or(0, |mark| mark.commit);
+        let Some(store) = engine.map(|engine| engine.mark.store).or_else(|| redo::store_of(self.store)) else {
+            return Ok(());
+        };
+        let known = engine.map_or(0, |engine| engine.mark.commit);
         let mut segments = Vec::new();
         for path in redo::paths(self.store) {
             match Segment::read(path.clone(), store) {
@@ -177,6 +191,13 @@ impl<'a> Salvage<'a> {
             log.extend(records.into_iter().filter_map(|record| Logged::new(segment, record)));
         }
         log.sort_by_key(|one| one.record.commit());
+        // All of it came after the engine's newest mark. Where that, or a part of the log, may be lost, the engine's tables can
+        // have something newer yet, as the numbers tell.
+        let follows = |last: u64, one: &Logged<'_>| (one.record.previous() == last).then(|| one.record.commit());
+        let is_unbroken = log.iter().try_fold(known, follows).is_some();
+        let always_newer = is_unbroken || engine.is_some_and(|engine| engine.is_whole);
+        let least = if always_newer { u64::MAX } else { engine.map_or(0, |engine| engine.number) };
+        log.iter_mut().for_each(|one| one.rank = one.rank.max(least));
         visit(&log)
     }
 

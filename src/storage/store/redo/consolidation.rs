@@ -11,20 +11,19 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use std::path::PathBuf;
 
-/// Writes the records of a segment, durably, and what they say of the node. Answers the mark that went with them, and the
-/// last commit; `None` of a segment without records.
+/// Writes the records of a segment, durably, and what they say of the node. It must hold all commits after the first of
+/// `commits`, which is what the engine has so far, up to the second.
 ///
-/// `previous` is what the engine holds so far.
-pub(super) fn consolidate(
-    engine: &Engine,
-    path: PathBuf,
-    store: u64,
-    previous: u64,
-) -> Result<Option<Mark>, StorageError> {
-    let Some(segment) = Segment::read(path, store)? else { return Ok(None) };
-    let Some(last) = segment.records.last() else { return Ok(None) };
-    if segment.span().is_none_or(|span| span.previous != previous) {
-        return Err(damaged(&segment.path, format!("what it holds does not follow commit {previous}")));
+/// # Errors
+/// [`StorageError::StoreDamaged`] when it does not: what is missing was on disk before, and nothing was changed.
+pub(super) fn consolidate(engine: &Engine, path: PathBuf, store: u64, commits: (u64, u64)) -> Result<(), StorageError> {
+    let (previous, expected) = commits;
+    let missing =
+        |what: String| damaged(&path, format!("commits {} to {expected} should be in it; {what}", previous + 1));
+    let Some(segment) = Segment::read(path.clone(), store)? else { return Err(missing("it is missing".into())) };
+    let Some(last) = segment.records.last() else { return Err(missing("nothing in it can be read".into())) };
+    if segment.span().is_none_or(|span| (span.previous, span.last) != commits) {
+        return Err(missing(format!("what can be read of it ends with {}", last.commit())));
     }
     let bytes = &segment.bytes;
     let unreadable = || damaged(&segment.path, "what it says of the store has a wrong checksum".into());
@@ -37,7 +36,7 @@ pub(super) fn consolidate(
     let items = newest(&segment);
     let mut sealed = Vec::new();
     engine.write(|write| items.iter().for_each(|item| write(item.name, item.sealed(&mut sealed))), said.into_iter())?;
-    Ok(Some(mark))
+    Ok(())
 }
 
 /// The last word on each name, in the order of the names: the engine takes them faster so.

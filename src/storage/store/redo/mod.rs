@@ -14,7 +14,6 @@ mod segment;
 
 use super::changes::Changes;
 use super::engine::Engine;
-use super::mark::Mark;
 use crate::storage::StorageError;
 use crate::storage::checked_file::{io_error, sync_directory};
 use record::Place;
@@ -45,9 +44,9 @@ pub(super) struct Redo {
     segment_bytes: u64,
     /// That which is written, if any was since the last turn.
     active: Option<Active>,
-    /// Full, in order; what is brought into the engine is the first.
-    full: VecDeque<usize>,
-    working: Option<JoinHandle<Result<Option<Mark>, StorageError>>>,
+    /// Full, in order, with the last commit of each; what is brought into the engine is the first.
+    full: VecDeque<(usize, u64)>,
+    working: Option<JoinHandle<Result<(), StorageError>>>,
     /// The last commit that is in the engine, as far as is known.
     consolidated: u64,
     buffer: Vec<u8>,
@@ -57,6 +56,8 @@ pub(super) struct Redo {
 struct Active {
     number: usize,
     file: File,
+    /// The last commit in it.
+    last: u64,
     written: u64,
     /// So much of the file has its place on the disk.
     allocated: u64,
@@ -65,7 +66,8 @@ struct Active {
 /// The commits in the log that the engine does not have, from the oldest.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Chain {
-    paths: Vec<PathBuf>,
+    /// Each with its last commit.
+    paths: Vec<(PathBuf, u64)>,
     /// The last of them.
     pub(super) last: Option<u64>,
 }
@@ -111,7 +113,7 @@ pub(super) fn chain(directory: &Path, store: u64, known: u64) -> Result<Chain, S
         }
         last = span.last;
         chain.last = Some(last);
-        chain.paths.push(path);
+        chain.paths.push((path, last));
     }
     Ok(chain)
 }
@@ -119,10 +121,10 @@ pub(super) fn chain(directory: &Path, store: u64, known: u64) -> Result<Chain, S
 impl Chain {
     /// Brings everything into the engine.
     pub(super) fn replay(self, engine: &Engine, store: u64, known: u64) -> Result<(), StorageError> {
-        let mut mark = None::<Mark>;
-        for path in self.paths {
-            let previous = mark.map_or(known, |mark| mark.commit);
-            mark = consolidation::consolidate(engine, path, store, previous)?.or(mark);
+        let mut previous = known;
+        for (path, last) in self.paths {
+            consolidation::consolidate(engine, path, store, (previous, last))?;
+            previous = last;
         }
         Ok(())
     }
@@ -178,8 +180,9 @@ impl Redo {
         };
         record::encode(&mut self.buffer, Place { store: self.store, previous, commit }, mark, node, changes);
         active.write(&path_of(&self.directory, active.number), &self.buffer)?;
+        active.last = commit;
         if active.written >= self.segment_bytes {
-            self.full.push_back(active.number);
+            self.full.push_back((active.number, commit));
         } else {
             self.active = Some(active);
         }
@@ -192,7 +195,7 @@ impl Redo {
     /// # Errors
     /// As [`Self::append`].
     pub(super) fn drain(&mut self, engine: &Engine) -> Result<(), StorageError> {
-        self.full.extend(self.active.take().map(|active| active.number));
+        self.full.extend(self.active.take().map(|active| (active.number, active.last)));
         while !self.full.is_empty() {
             self.make_room(engine)?;
         }
@@ -223,7 +226,7 @@ impl Redo {
         if self.full.len() >= SEGMENTS {
             self.make_room(engine)?;
         }
-        let free = (0..SEGMENTS).find(|number| !self.full.contains(number));
+        let free = (0..SEGMENTS).find(|number| self.full.iter().all(|(full, _)| full != number));
         Active::open(&self.directory, free.expect("there are more files than full ones"))
     }
 
@@ -232,18 +235,18 @@ impl Redo {
         if self.working.is_some() {
             return self.collect(true);
         }
-        let Some(number) = self.full.front() else { return Ok(()) };
+        let Some((number, last)) = self.full.front() else { return Ok(()) };
         let path = path_of(&self.directory, *number);
-        let done = consolidation::consolidate(engine, path, self.store, self.consolidated);
+        let done = consolidation::consolidate(engine, path, self.store, (self.consolidated, *last));
         self.take_in(done)
     }
 
     /// Begins to bring the first full file into the engine, unless that is under way.
     fn work(&mut self, engine: &Arc<Engine>) {
-        let (None, Some(number)) = (&self.working, self.full.front()) else { return };
+        let (None, Some((number, last))) = (&self.working, self.full.front()) else { return };
         let (engine, path) = (Arc::clone(engine), path_of(&self.directory, *number));
-        let (store, consolidated) = (self.store, self.consolidated);
-        let work = move || consolidation::consolidate(&engine, path, store, consolidated);
+        let (store, commits) = (self.store, (self.consolidated, *last));
+        let work = move || consolidation::consolidate(&engine, path, store, commits);
         match std::thread::Builder::new().name("discnt-redo".into()).spawn(work) {
             Ok(working) => self.working = Some(working),
             // It is tried again with the next commit.
@@ -258,11 +261,9 @@ impl Redo {
         self.take_in(done)
     }
 
-    fn take_in(&mut self, done: Result<Option<Mark>, StorageError>) -> Result<(), StorageError> {
-        if let Some(mark) = done? {
-            self.consolidated = mark.commit;
-        }
-        self.full.pop_front();
+    fn take_in(&mut self, done: Result<(), StorageError>) -> Result<(), StorageError> {
+        done?;
+        self.consolidated = self.full.pop_front().map_or(self.consolidated, |(_, last)| last);
         Ok(())
     }
 }
@@ -288,7 +289,7 @@ impl Active {
         if allocated == 0 {
             sync_directory(directory)?;
         }
-        Ok(Self { number, file, written: 0, allocated })
+        Ok(Self { number, file, last: 0, written: 0, allocated })
     }
 
     /// Durable when it returns.

@@ -120,6 +120,11 @@ impl Record {
         })
     }
 
+    /// The number of the commit before it.
+    pub(in super::super) fn previous(&self) -> u64 {
+        self.previous
+    }
+
     /// The number of its commit.
     pub(in super::super) fn commit(&self) -> u64 {
         self.commit

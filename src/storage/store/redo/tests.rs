@@ -1,3 +1,4 @@
+use super::super::opening::Files;
 use super::super::tests::{NODE_ID, WHOLE, changes, counter, loaded, record};
 use super::super::{Changes, Opened, STORE, Store};
 use super::*;
@@ -185,20 +186,25 @@ fn damage_before_the_end_is_told_whatever_the_file_beside_the_store_says() {
     }
 }
 
+/// As if the first file were full, and still being brought into the engine.
+fn leave_first_file_full(store: &mut Store) {
+    let redo = &mut store.open.as_mut().expect("open").redo;
+    let first = redo.active.take().expect("written");
+    redo.full.push_back((first.number, first.last));
+    redo.working = Some(std::thread::spawn(|| {
+        loop {
+            std::thread::park();
+        }
+    }));
+}
+
 #[test]
 fn a_file_that_is_missing_between_two_others_is_told() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = begin(&directory);
     commit(&mut store, "one", 1);
     let lagging = fs::read(directory.path().join("commits")).expect("read");
-    // As if the first were full, and not in the engine yet.
-    let redo = &mut store.open.as_mut().expect("open").redo;
-    let number = redo.active.take().expect("written").number;
-    redo.full.push_back(number);
-    let engine = Arc::clone(&store.open.as_ref().expect("open").engine);
-    let redo = &mut store.open.as_mut().expect("open").redo;
-    redo.working = Some(std::thread::spawn(|| Ok(None)));
-    drop(engine);
+    leave_first_file_full(&mut store);
     commit(&mut store, "two", 2);
     std::mem::forget(store);
     fs::write(directory.path().join("commits"), &lagging).expect("written");
@@ -244,4 +250,55 @@ fn a_weaker_promise_needs_no_log_and_a_stronger_one_has_it_at_once() {
     drop(store);
     let (opened, all) = reopen(&directory);
     assert_eq!((opened.mode_was, &all[&b"visits"[..]]), (Durability::Memory, &counter(3)));
+}
+
+#[test]
+fn what_is_damaged_or_gone_while_the_node_runs_is_told_and_never_taken_for_written() {
+    for how in ["flipped", "removed", "emptied"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut store = begin(&directory);
+        let mut ends = Vec::new();
+        for revision in 1..=5 {
+            commit(&mut store, "visits", revision);
+            ends.push(end_of_log(&directory, 0));
+        }
+        let path = segment(&directory, 0);
+        let mut bytes = fs::read(&path).expect("read");
+        match how {
+            "flipped" => {
+                bytes[ends[2] + 60] ^= 1;
+                fs::write(&path, bytes).expect("written");
+            }
+            "removed" => fs::remove_file(&path).expect("removed"),
+            _ => fs::write(&path, []).expect("written"),
+        }
+        let error = store.close_clean().expect_err("it is not all there");
+        assert!(matches!(error, StorageError::StoreDamaged { .. }) && error.to_string().contains("redo-0"), "{error}");
+        let found = Store::open(directory.path(), NODE_ID).map(drop);
+        assert!(matches!(found, Err(StorageError::StoreDamaged { .. })), "{how}: {found:?}");
+    }
+}
+
+#[test]
+fn a_repair_prefers_what_came_after_a_file_that_was_brought_into_the_engine_meanwhile() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = begin(&directory);
+    commit(&mut store, "visits", 1);
+    leave_first_file_full(&mut store);
+    commit(&mut store, "visits", 2);
+    commit(&mut store, "others", 3);
+    let Files { redo, engine, .. } = store.open.as_ref().expect("open");
+    let (number, last) = redo.full[0];
+    let known = redo.consolidated;
+    consolidation::consolidate(engine, path_of(&redo.directory, number), redo.store, (known, last)).expect("written");
+    std::mem::forget(store);
+    let path = segment(&directory, 1);
+    let end = end_of_log(&directory, 1);
+    let copied = copy(&directory);
+    let mut bytes = fs::read(path).expect("read");
+    bytes[end - 2] ^= 1;
+    fs::write(segment(&copied, 1), bytes).expect("written");
+    let repaired = Store::repair(copied.path(), NODE_ID).expect("repaired");
+    assert!(repaired.set_aside.is_some());
+    assert_eq!(reopen(&copied).1[&b"visits"[..]], counter(2));
 }
