@@ -255,6 +255,10 @@ impl Store {
     pub fn close_clean(mut self) -> Result<(), StorageError> {
         let mark = Mark { clean: true, ..self.mark };
         self.write(&mut Changes::default(), None, mark)?;
+        if let Some(open) = &mut self.open {
+            // The engine has all of it, and says so: what cannot be removed does no harm.
+            let _ = open.redo.remove();
+        }
         if let Some(commits) = &self.commits {
             commits.sync()?;
         }

@@ -98,10 +98,15 @@ fn files_are_written_in_turn_and_what_is_left_of_an_earlier_turn_is_not_read() {
             assert_eq!(reopen(&directory).1, expected, "after commit {revision}");
         }
     }
-    assert_eq!(loaded_after_close(store, &directory), expected);
     let sizes: Vec<_> =
         paths(&directory.path().join(STORE)).filter_map(|path| Some(fs::metadata(path).ok()?.len())).collect();
     assert!(!sizes.is_empty() && sizes.into_iter().all(|size| size == GROWTH_BYTES), "each was written over");
+    assert_eq!(loaded_after_close(store, &directory), expected);
+    assert_eq!(
+        paths(&directory.path().join(STORE)).filter(|path| path.exists()).count(),
+        0,
+        "a clean stop needs no log"
+    );
 }
 
 fn loaded_after_close(store: Store, directory: &TempDir) -> Counters {
