@@ -69,7 +69,8 @@ fn authenticate(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
 }
 
 fn log_in(call: &Call<'_>, user: &[u8], password: &[u8]) -> Result<Arc<Account>, CommandError> {
-    let login = Login { user, password, command: call.argument(0) };
+    let needs_password = call.session.has_certificate_user();
+    let login = Login { user, password, command: call.argument(0), needs_password };
     call.environment.settings.access.log_in(&call.session.client, &login, call.now)
 }
 

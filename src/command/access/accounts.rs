@@ -99,6 +99,8 @@ pub(in crate::command) struct Login<'a> {
     pub(in crate::command) password: &'a [u8],
     /// The command that asks.
     pub(in crate::command) command: &'a [u8],
+    /// Whether it takes a password of the user, also where any is right.
+    pub(in crate::command) needs_password: bool,
 }
 
 impl Access {
@@ -242,7 +244,7 @@ impl Access {
         let is_right = |account: &Arc<Account>| {
             let user = account.user();
             let known = user.has_password(&password);
-            user.enabled && (user.takes_any_password || known)
+            user.enabled && (known || user.takes_any_password && !login.needs_password)
         };
         if let Some(account) = account.filter(is_right) {
             return Ok(account);
@@ -268,9 +270,19 @@ impl Access {
         }
     }
 
-    /// The user that a certificate names, if there is one that may log in.
-    pub fn of_certificate(&self, name: &str) -> Option<Arc<Account>> {
-        self.find(name).filter(|account| account.user().enabled)
+    /// The user that a certificate names, if there is one that may log in. Notes it where there is none.
+    pub(in crate::command) fn of_certificate(&self, name: &str, client: &Client, now: Moment) -> Option<Arc<Account>> {
+        let account = self.find(name).filter(|account| account.user().enabled);
+        if account.is_none() {
+            let (reason, in_transaction) = (Reason::Auth, false);
+            let (object, user) = (b"certificate".to_vec(), name.as_bytes().to_vec());
+            let denial = Denial { reason, in_transaction, object, user, client: client_info(client, now) };
+            if self.denials.lock().add(denial, now) {
+                let (user, peer) = (&*shown(name.as_bytes()), client.remote());
+                self.note(AuditRecord { event: AuditEvent::LoginRefused, user, peer, subject: "certificate" });
+            }
+        }
+        account
     }
 
     /// Notes a request that was refused.
