@@ -1,6 +1,6 @@
 //! Who is let in: passwords, users and certificates, as they are in files. All of it is read before any of it is used.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -12,7 +12,9 @@ use super::audit::Log;
 use super::config::replace_file;
 use super::reloading::{self, Reloadable};
 use super::secrets::Credentials;
-use crate::command::{Access, Clients, Environment, PasswordHash, Subscriptions, User, loaded, parse_users};
+use crate::command::{
+    Access, AuditEvent, AuditRecord, Clients, Environment, PasswordHash, Subscriptions, User, loaded, parse_users,
+};
 use crate::listener::{self, PreparedTls, Tls, UserFile};
 
 /// Settings of which a change has files read.
@@ -93,8 +95,11 @@ impl Reloadable for Arc<Door> {
         let (door, prepared) = (Arc::clone(self), prepare(&configuration, &self.credentials)?);
         Ok(Box::new(move || {
             let has_certificate = prepared.tls.is_some();
-            door.set(prepared);
-            has_certificate.then(|| "clients that connect are shown the certificate as it is now".to_owned())
+            let mut words = door.set(prepared).told();
+            if has_certificate {
+                words.push("clients that connect are shown the certificate as it is now".to_owned());
+            }
+            (!words.is_empty()).then(|| words.join("; "))
         }))
     }
 }
@@ -175,31 +180,46 @@ impl Door {
         }
     }
 
-    /// Has this hold from now on. What is the same as when it was read before stays as ACL SETUSER may have left it, and so
-    /// do users who were never in a file. Connections that stand go on, but for those of users that are gone.
-    fn set(&self, prepared: Prepared) {
+    /// Has this hold from now on. What is the same as when it was read before stays as ACL SETUSER and ACL DELUSER may have
+    /// left it, and so do users who were never in a file. Connections that stand go on, but for those of users that are gone.
+    fn set(&self, prepared: Prepared) -> ChangedUsers {
         let Prepared { password, users, tls } = prepared;
         let mut last = self.last.lock();
         let named = users.as_ref().is_some_and(|users| users.iter().any(|user| user.name() == "default"));
+        let mut told = ChangedUsers::default();
         if last.password != Some(password) && !named {
             self.access.set_default_password(password);
+            told.changed.push("default".to_owned());
         }
         last.password = Some(password);
         // Users of a file of their own are read by ACL LOAD, as it may be older than they are.
-        if let Some(users) = users.filter(|users| *users != last.users && (last.is_first || !self.access.has_file())) {
-            let mut all: BTreeMap<String, User> =
-                self.access.list().iter().map(|it| (it.name().to_string(), User::clone(&it.user()))).collect();
-            last.users.iter().for_each(|user| drop(all.remove(user.name())));
-            all.extend(users.iter().map(|user| (user.name().to_owned(), user.clone())));
+        if last.is_first || !self.access.has_file() {
+            let users = users.unwrap_or_default();
+            self.update(&last.users, &users, &mut told);
             last.users = users;
-            let gone = self.access.replace_all(all.into_values().collect());
-            if let Some((clients, subscriptions)) = self.served.get() {
-                loaded(&self.access, clients, subscriptions, &gone);
-            }
         }
-        last.is_first = false;
+        let is_first = std::mem::take(&mut last.is_first);
         drop(last);
         self.set_tls(tls);
+        if !is_first {
+            told.note(&self.access);
+        }
+        told
+    }
+
+    /// Has users be as they are now, where that is not as they were.
+    fn update(&self, were: &[User], are: &[User], told: &mut ChangedUsers) {
+        let changed: Vec<User> = are.iter().filter(|user| !were.contains(user)).cloned().collect();
+        let is_gone = |user: &&User| user.name() != "default" && are.iter().all(|other| other.name() != user.name());
+        told.deleted = were.iter().filter(is_gone).map(|user| user.name().to_owned()).collect();
+        told.changed.extend(changed.iter().map(|user| user.name().to_owned()));
+        if changed.is_empty() && told.deleted.is_empty() {
+            return;
+        }
+        let gone = self.access.update(changed, &told.deleted);
+        if let Some((clients, subscriptions)) = self.served.get() {
+            loaded(&self.access, clients, subscriptions, &gone);
+        }
     }
 
     /// Has what CONFIG SET has changed hold. The password stays as ACL SETUSER may have left it, unless it was set. What was
@@ -224,6 +244,31 @@ impl Door {
     }
 }
 
+/// The names of users that are not as they were.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct ChangedUsers {
+    changed: Vec<String>,
+    deleted: Vec<String>,
+}
+
+impl ChangedUsers {
+    /// For an auditor: there is no connection that did it.
+    fn note(&self, access: &Access) {
+        for (event, names) in [(AuditEvent::UserChanged, &self.changed), (AuditEvent::UserDeleted, &self.deleted)] {
+            for subject in names {
+                access.note(AuditRecord { event, user: "", peer: "SIGHUP", subject });
+            }
+        }
+    }
+
+    /// For the log.
+    fn told(&self) -> Vec<String> {
+        let kinds = [("users changed", &self.changed), ("users deleted", &self.deleted)];
+        let some = kinds.into_iter().filter(|(_, names)| !names.is_empty());
+        some.map(|(what, names)| format!("{what}: {}", names.join(", "))).collect()
+    }
+}
+
 /// The file of `[resp] acl_file`.
 #[derive(Debug)]
 pub(super) struct AclFile(pub(super) Option<PathBuf>);
@@ -242,3 +287,7 @@ impl UserFile for AclFile {
         replace_file(&path, text).map_err(told)
     }
 }
+
+#[cfg(test)]
+#[path = "door_tests.rs"]
+mod tests;

@@ -227,6 +227,22 @@ impl Access {
         gone.into_values().collect()
     }
 
+    /// Has these users be as they are here, and no more of those names; all others stay as they are now. Those who are gone.
+    pub fn update(&self, changed: Vec<User>, deleted: &[String]) -> Vec<Arc<Account>> {
+        let _changing = self.changing.lock();
+        let mut all = self.users.write();
+        let deleted = deleted.iter().filter(|name| *name != DEFAULT);
+        let gone: Vec<_> = deleted.filter_map(|name| all.remove(name)).collect();
+        for user in changed {
+            match all.get(user.name()) {
+                Some(account) => account.replace(user),
+                None => drop(all.insert(user.name().to_owned(), Account::new(user))),
+            }
+        }
+        gone.iter().for_each(|account| account.bar());
+        gone
+    }
+
     /// Who this is, if the password is right.
     pub(in crate::command) fn log_in(
         &self,

@@ -1,0 +1,61 @@
+use super::*;
+
+/// A door, and what was read at the start.
+fn door(users: &str) -> Arc<Door> {
+    Door::new(read(users), Credentials::default(), &listener::Config::default())
+}
+
+fn read(users: &str) -> Prepared {
+    Prepared { password: None, users: Some(parse_users(users.as_bytes()).expect("users")), tls: None }
+}
+
+fn line(door: &Door, name: &str) -> Option<String> {
+    let all = String::from_utf8(door.access.to_file()).expect("text");
+    let begin = format!("user {name} ");
+    all.lines().find(|line| line.starts_with(&begin)).map(str::to_owned)
+}
+
+/// As ACL SETUSER and ACL DELUSER do.
+fn revoke(door: &Door, off: &str, deleted: &str) {
+    let users = parse_users(format!("user {off} off").as_bytes()).expect("a user");
+    door.access.update(users, &[deleted.to_owned()]);
+}
+
+#[test]
+fn what_a_client_has_revoked_stays_so_where_the_file_says_what_it_said() {
+    let users = "user ads on nopass +@all ~*\nuser old on nopass +@all ~*\nuser temp on nopass +@all ~*\n";
+    let door = door(&format!("{users}user dash on nopass +@read ~*"));
+    revoke(&door, "ads", "temp");
+    let off = line(&door, "ads");
+    assert!(off.as_ref().is_some_and(|line| line.starts_with("user ads off")), "{off:?}");
+    let fresh = users.replace("user old on nopass +@all ~*\n", "");
+    let told = door.set(read(&format!("{fresh}user dash on nopass +@write ~*")));
+    assert_eq!((line(&door, "ads"), line(&door, "temp")), (off, None));
+    assert!(line(&door, "dash").is_some_and(|line| line.contains("+@write")));
+    assert_eq!(line(&door, "old"), None);
+    assert_eq!(told.told(), ["users changed: dash", "users deleted: old"]);
+    let again = door.set(read(&format!("{fresh}user dash on nopass +@write ~*")));
+    assert_eq!(again, ChangedUsers::default(), "the same again is nothing new");
+    let none = door.set(Prepared { password: None, users: None, tls: None });
+    assert_eq!(none.told(), ["users deleted: ads, temp, dash"]);
+    assert_eq!(door.access.list().len(), 1, "the user called default is always there");
+}
+
+/// Keeps what it is told.
+#[derive(Debug, Default)]
+struct Kept(Arc<Mutex<Vec<String>>>);
+
+impl crate::command::Auditor for Kept {
+    fn note(&self, record: AuditRecord<'_>) {
+        self.0.lock().push(format!("{} {} {}", record.event.name(), record.peer, record.subject));
+    }
+}
+
+#[test]
+fn an_auditor_is_told_of_users_that_a_reading_has_changed() {
+    let kept = Arc::new(Mutex::default());
+    let access = Access::new(Box::new(Kept(Arc::clone(&kept))), false, 10);
+    let (changed, deleted) = (vec!["a".to_owned(), "b".to_owned()], vec!["c".to_owned()]);
+    ChangedUsers { changed, deleted }.note(&access);
+    assert_eq!(*kept.lock(), ["user_changed SIGHUP a", "user_changed SIGHUP b", "user_deleted SIGHUP c"]);
+}
