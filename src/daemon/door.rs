@@ -146,7 +146,7 @@ fn password(resp: &listener::Config, credentials: &Credentials) -> Result<Option
 
 fn users(all: &Configuration, credentials: &Credentials) -> Result<Option<Vec<User>>, String> {
     if let Some(path) = &all.resp.acl_file {
-        return AclFile(Some(path.clone())).load().map(Some);
+        return AclFile::new(Some(path.clone())).load().map(Some);
     }
     if all.users.is_empty() {
         return Ok(None);
@@ -270,21 +270,32 @@ impl ChangedUsers {
 }
 
 /// The file of `[resp] acl_file`.
-#[derive(Debug)]
-pub(super) struct AclFile(pub(super) Option<PathBuf>);
+#[derive(Debug, Default)]
+pub(super) struct AclFile {
+    path: Option<PathBuf>,
+    /// One at a time: whoever writes last must have read last.
+    saving: Mutex<()>,
+}
+
+impl AclFile {
+    pub(super) fn new(path: Option<PathBuf>) -> Self {
+        Self { path, saving: Mutex::default() }
+    }
+}
 
 impl UserFile for AclFile {
     fn load(&self) -> Result<Vec<User>, String> {
-        let path = self.0.as_ref().ok_or("there is no file of users")?;
+        let path = self.path.as_ref().ok_or("there is no file of users")?;
         let text = fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
         parse_users(&text).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    fn save(&self, text: &[u8]) -> Result<(), String> {
-        let path = self.0.as_ref().ok_or("there is no file of users")?;
+    fn save(&self, users: &Access) -> Result<(), String> {
+        let path = self.path.as_ref().ok_or("there is no file of users")?;
         let told = |error: std::io::Error| format!("{} cannot be written: {error}", path.display());
         let path = fs::canonicalize(path).map_err(told)?;
-        replace_file(&path, text).map_err(told)
+        let _saving = self.saving.lock();
+        replace_file(&path, &users.to_file()).map_err(told)
     }
 }
 

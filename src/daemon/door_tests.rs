@@ -59,3 +59,25 @@ fn an_auditor_is_told_of_users_that_a_reading_has_changed() {
     ChangedUsers { changed, deleted }.note(&access);
     assert_eq!(*kept.lock(), ["user_changed SIGHUP a", "user_changed SIGHUP b", "user_deleted SIGHUP c"]);
 }
+
+#[test]
+fn users_who_are_saved_at_the_same_time_are_all_in_the_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("users.acl");
+    fs::write(&path, "").expect("written");
+    let (file, access) = (AclFile::new(Some(path)), Access::default());
+    for round in 0..10 {
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let (file, access) = (&file, &access);
+                scope.spawn(move || {
+                    access.update(vec![User::new(&format!("user-{round}-{writer}"))], &[]);
+                    file.save(access).expect("saved");
+                });
+            }
+        });
+        let names: BTreeSet<String> = file.load().expect("whole").iter().map(|user| user.name().to_owned()).collect();
+        let expected: BTreeSet<String> = access.list().iter().map(|account| account.name().to_string()).collect();
+        assert_eq!(names, expected);
+    }
+}

@@ -52,7 +52,7 @@ impl UserFile for NoUsers {
         Err("there is none".to_owned())
     }
 
-    fn save(&self, _: &[u8]) -> Result<(), String> {
+    fn save(&self, _: &Access) -> Result<(), String> {
         Ok(())
     }
 }
