@@ -55,3 +55,6 @@ pub enum AccessRequest {
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod documented_tests;

@@ -5,14 +5,14 @@ use crate::command::testing::Bench;
 use crate::command::{ArgumentKind, Flag};
 use crate::resp::OwnedArguments;
 
-fn user(rules: &str) -> User {
+pub(super) fn user(rules: &str) -> User {
     let mut user = User::new("u");
     user.apply_all(rules.split(' ').map(str::as_bytes)).expect(rules);
     user
 }
 
 /// Whether the user may send this request.
-fn may(user: &User, line: &str) -> bool {
+pub(super) fn may(user: &User, line: &str) -> bool {
     let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
     let found = table::find(words[0]).expect(line);
     let found = words.get(1).and_then(|word| table::find_subcommand(found, word)).unwrap_or(found);
