@@ -29,11 +29,17 @@ pub(super) const IS_OF_FILES: &[&str] = &[
     "resp.tls_key",
 ];
 
+/// Service managers do not take credentials away while the server runs, so somebody else did.
+const CREDENTIAL_IS_GONE: &str = "the credential with the password was there when this was read before, and is gone; without it \
+                                  everybody would be let in";
+
 /// What was read of the files, and is right as a whole.
 #[derive(Debug)]
 pub(super) struct Prepared {
     /// Of the user called default.
     password: Option<PasswordHash>,
+    /// Whether that one is what the service manager gave by itself.
+    is_of_credential: bool,
     /// Of the file or of the configuration; none if there are neither.
     users: Option<Vec<User>>,
     tls: Option<PreparedTls>,
@@ -57,6 +63,7 @@ struct Last {
     names_of_client: BTreeSet<&'static str>,
     of_client: listener::Config,
     password: Option<Option<PasswordHash>>,
+    is_of_credential: bool,
     users: Vec<User>,
 }
 
@@ -93,6 +100,9 @@ impl Reloadable for Arc<Door> {
         let mut configuration = configuration.clone();
         self.last.lock().keep_what_clients_set(&mut configuration.resp);
         let (door, prepared) = (Arc::clone(self), prepare(&configuration, &self.credentials)?);
+        if prepared.password.is_none() && self.last.lock().is_of_credential {
+            return Err(CREDENTIAL_IS_GONE.to_owned());
+        }
         Ok(Box::new(move || {
             let has_certificate = prepared.tls.is_some();
             let mut words = door.set(prepared).told();
@@ -111,7 +121,9 @@ impl Reloadable for Arc<Door> {
 pub(super) fn prepare(all: &Configuration, credentials: &Credentials) -> Result<Prepared, String> {
     let config = listener_config(&all.resp, credentials)?;
     let tls = PreparedTls::read(&config).map_err(|error| error.to_string())?;
-    Ok(Prepared { password: password(&config, credentials)?, users: users(all, credentials)?, tls })
+    let password = password(&config, credentials)?;
+    let is_of_credential = password.is_some() && config.password.is_none() && config.password_file.is_none();
+    Ok(Prepared { password, is_of_credential, users: users(all, credentials)?, tls })
 }
 
 /// `[resp]` with the paths that are meant.
@@ -183,7 +195,7 @@ impl Door {
     /// Has this hold from now on. What is the same as when it was read before stays as ACL SETUSER and ACL DELUSER may have
     /// left it, and so do users who were never in a file. Connections that stand go on, but for those of users that are gone.
     fn set(&self, prepared: Prepared) -> ChangedUsers {
-        let Prepared { password, users, tls } = prepared;
+        let Prepared { password, is_of_credential, users, tls } = prepared;
         let mut last = self.last.lock();
         let named = users.as_ref().is_some_and(|users| users.iter().any(|user| user.name() == "default"));
         let mut told = ChangedUsers::default();
@@ -191,7 +203,7 @@ impl Door {
             self.access.set_default_password(password);
             told.changed.push("default".to_owned());
         }
-        last.password = Some(password);
+        (last.password, last.is_of_credential) = (Some(password), is_of_credential);
         // Users of a file of their own are read by ACL LOAD, as it may be older than they are.
         if last.is_first || !self.access.has_file() {
             let users = users.unwrap_or_default();
@@ -227,7 +239,7 @@ impl Door {
     pub(super) fn change(&self, prepared: Prepared, names: &[&str], resp: &listener::Config) {
         let mut last = self.last.lock();
         if names.iter().any(|name| name.starts_with("resp.password")) {
-            last.password = Some(prepared.password);
+            (last.password, last.is_of_credential) = (Some(prepared.password), prepared.is_of_credential);
             self.access.set_default_password(prepared.password);
         }
         last.names_of_client.extend(IS_OF_FILES.iter().filter(|name| names.contains(name)));

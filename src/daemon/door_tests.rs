@@ -6,7 +6,12 @@ fn door(users: &str) -> Arc<Door> {
 }
 
 fn read(users: &str) -> Prepared {
-    Prepared { password: None, users: Some(parse_users(users.as_bytes()).expect("users")), tls: None }
+    Prepared {
+        password: None,
+        is_of_credential: false,
+        users: Some(parse_users(users.as_bytes()).expect("users")),
+        tls: None,
+    }
 }
 
 fn line(door: &Door, name: &str) -> Option<String> {
@@ -36,7 +41,7 @@ fn what_a_client_has_revoked_stays_so_where_the_file_says_what_it_said() {
     assert_eq!(told.told(), ["users changed: dash", "users deleted: old"]);
     let again = door.set(read(&format!("{fresh}user dash on nopass +@write ~*")));
     assert_eq!(again, ChangedUsers::default(), "the same again is nothing new");
-    let none = door.set(Prepared { password: None, users: None, tls: None });
+    let none = door.set(Prepared { password: None, is_of_credential: false, users: None, tls: None });
     assert_eq!(none.told(), ["users deleted: ads, temp, dash"]);
     assert_eq!(door.access.list().len(), 1, "the user called default is always there");
 }
@@ -80,4 +85,23 @@ fn users_who_are_saved_at_the_same_time_are_all_in_the_file() {
         let expected: BTreeSet<String> = access.list().iter().map(|account| account.name().to_string()).collect();
         assert_eq!(names, expected);
     }
+}
+
+#[test]
+fn a_credential_that_has_gone_takes_no_password_away() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("discnt-resp-password");
+    fs::write(&path, "secret").expect("written");
+    let (credentials, configuration) = (Credentials(Some(directory.path().to_owned())), Configuration::default());
+    let door = Door::new(prepare(&configuration, &credentials).expect("read"), credentials, &configuration.resp);
+    assert!(Reloadable::prepare(&door, &configuration).is_ok());
+    fs::remove_file(&path).expect("removed");
+    let refused = Reloadable::prepare(&door, &configuration).err().expect("refused");
+    assert!(refused.contains("the credential with the password"), "{refused}");
+    assert!(!door.access.lets_everyone_in());
+    let mut other = configuration;
+    fs::write(directory.path().join("file"), "another").expect("written");
+    other.resp.password_file = Some(directory.path().join("file"));
+    let put_in_effect = Reloadable::prepare(&door, &other).expect("another password is one, too");
+    assert_eq!(put_in_effect().as_deref(), Some("users changed: default"));
 }
