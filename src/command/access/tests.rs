@@ -179,6 +179,10 @@ fn a_file_is_taken_as_a_whole_and_names_every_wrong_line() {
         assert!(error.contains(line), "{line}: {error}");
     }
     assert!(error.contains("line 7: a word is no rule") && !error.contains("hunter2"), "{error}");
+    let error =
+        parse_users(b"user a (~x >hunter2)\nuser b (~x >hunter2\nuser c (hunter2)").expect_err("wrong").to_string();
+    assert!(error.contains("line 1: a selector is wrong") && error.contains("line 3: a selector"), "{error}");
+    assert!(error.contains("line 2: Unmatched") && !error.contains("hunter2"), "{error}");
 }
 
 #[test]
