@@ -360,6 +360,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     }
 
     fn look_after(&self) {
+        self.environment().settings.access.note_left_out(self.now());
         let patience = self.ways.live.current().patience();
         for (client, why) in self.environment().clients.dismiss(&patience, self.now().monotonic) {
             tracing::info!(client = client.id(), address = client.remote(), "a client is cut off: {why}");

@@ -1,6 +1,7 @@
 //! All users of a node, and who of them each connection is.
 
 use super::audit::{AuditEvent, AuditRecord, Auditor, NoAuditor};
+use super::audit_bound::{AuditBound, LeftOut};
 use super::denials::{Denial, Denials, Entry};
 use super::password::PasswordHash;
 use super::throttle::Throttle;
@@ -81,6 +82,7 @@ pub struct Access {
     denials: Mutex<Denials>,
     throttle: Mutex<Throttle>,
     auditor: Box<dyn Auditor>,
+    audit_bound: Mutex<AuditBound>,
     /// Whether ACL LOAD and ACL SAVE have a file.
     has_file: bool,
     /// One change at a time: what is changed was read before.
@@ -113,6 +115,7 @@ impl Access {
             denials: Mutex::default(),
             throttle: Mutex::new(Throttle::new(free_failures)),
             auditor,
+            audit_bound: Mutex::default(),
             has_file,
             changing: Mutex::default(),
         }
@@ -280,7 +283,8 @@ impl Access {
         };
         self.denials.lock().add(denial, now);
         let (user, peer) = (shown(login.user), client.remote());
-        self.note(AuditRecord { event: AuditEvent::LoginRefused, user: &user, peer, subject: "" });
+        let record = AuditRecord { event: AuditEvent::LoginRefused, user: &user, peer, subject: "" };
+        self.note_refusal(record, "", now);
         if address.is_some_and(|address| self.throttle.lock().failed(address, now.monotonic)) {
             self.note(AuditRecord { event: AuditEvent::LoginThrottled, user: &user, peer, subject: "" });
         }
@@ -295,7 +299,8 @@ impl Access {
             let denial = Denial { reason, in_transaction, object, user, client: client_info(client, now) };
             if self.denials.lock().add(denial, now) {
                 let (user, peer) = (&*shown(name.as_bytes()), client.remote());
-                self.note(AuditRecord { event: AuditEvent::LoginRefused, user, peer, subject: "certificate" });
+                let record = AuditRecord { event: AuditEvent::LoginRefused, user, peer, subject: "certificate" };
+                self.note_refusal(record, user, now);
             }
         }
         account
@@ -307,7 +312,8 @@ impl Access {
         let subject = format!("{} {object}", denial.reason.name());
         // What goes on for long is one entry, and one record.
         if self.denials.lock().add(denial, now) {
-            self.note(AuditRecord { event: AuditEvent::RequestDenied, user: &user, peer, subject: &subject });
+            let record = AuditRecord { event: AuditEvent::RequestDenied, user: &user, peer, subject: &subject };
+            self.note_refusal(record, &user, now);
         }
     }
 
@@ -323,6 +329,22 @@ impl Access {
 
     pub(in crate::command) fn clear_denials(&self) {
         self.denials.lock().clear();
+    }
+
+    /// Has a refusal written down, unless there were so many that it is only counted.
+    fn note_refusal(&self, record: AuditRecord<'_>, source: &str, now: Moment) {
+        if self.audit_bound.lock().take(source, record.peer, now.monotonic) {
+            self.note(record);
+        }
+    }
+
+    /// Has written down how many refusals were only counted; called now and then.
+    pub fn note_left_out(&self, now: Moment) {
+        let left_out = self.audit_bound.lock().take_left_out(now.monotonic);
+        for LeftOut { user, address, count } in left_out {
+            let (event, subject) = (AuditEvent::RefusalsLeftOut, count.to_string());
+            self.note(AuditRecord { event, user: &user, peer: &address, subject: &subject });
+        }
     }
 
     /// Has something written down.

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod audit;
+mod audit_bound;
 mod config;
 mod denials;
 mod file;
@@ -56,5 +57,7 @@ pub enum AccessRequest {
 #[path = "tests.rs"]
 mod tests;
 
+#[cfg(test)]
+mod audit_tests;
 #[cfg(test)]
 mod documented_tests;
