@@ -6,7 +6,7 @@ use super::access::{
 };
 use super::acl_describing;
 use super::call::{Call, OK, bulk, shown};
-use super::clients::{Clients, Mark};
+use super::clients::{Client, Clients, Mark};
 use super::environment::Environment;
 use super::error::CommandError;
 use super::help;
@@ -280,14 +280,26 @@ fn end_overreaching(clients: &Clients, subscriptions: &Subscriptions, account: &
         return;
     }
     let user = account.user();
-    let may_monitor = table::find(b"monitor").is_some_and(|found| may_run_alone(&user, found));
-    let may_be_told = |channel_use: ChannelUse, channel: &[u8]| user.may_be_told(channel_use, channel);
     for client in clients.list().iter().filter(|client| Arc::ptr_eq(&client.account(), account)) {
-        let is_told = client.is_subscriber() && !subscriptions.all_of_client(client.id(), may_be_told);
-        if is_told || (client.has(Mark::Monitors) && !may_monitor) {
+        if overreaches(client, subscriptions, &user) {
             client.end();
         }
     }
+}
+
+/// Ends the connection if it is told of what its user may not know: it was another's before.
+pub(super) fn end_if_overreaching(call: &Call<'_>) {
+    let (client, user) = (&call.session.client, call.session.rights.account().user());
+    if overreaches(client, &call.environment.subscriptions, &user) {
+        client.end();
+    }
+}
+
+fn overreaches(client: &Client, subscriptions: &Subscriptions, user: &User) -> bool {
+    let may_be_told = |channel_use: ChannelUse, channel: &[u8]| user.may_be_told(channel_use, channel);
+    let may_monitor = || table::find(b"monitor").is_some_and(|found| may_run_alone(user, found));
+    (client.is_subscriber() && !subscriptions.all_of_client(client.id(), may_be_told))
+        || (client.has(Mark::Monitors) && !may_monitor())
 }
 
 /// Whether a user may run a command that has no arguments.

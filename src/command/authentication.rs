@@ -1,6 +1,7 @@
 //! AUTH and HELLO: who the client is and which protocol it speaks.
 
 use super::access::{Account, DEFAULT, Login};
+use super::acl;
 use super::call::{Call, OK, bulk, shown};
 use super::client::check_label;
 use super::connection::RESET;
@@ -65,11 +66,13 @@ fn authenticate(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
         (_, error) => error,
     })?;
     call.session.log_in(&account);
+    acl::end_if_overreaching(call);
     Ok(OK.into())
 }
 
 fn log_in(call: &Call<'_>, user: &[u8], password: &[u8]) -> Result<Arc<Account>, CommandError> {
-    let login = Login { user, password, command: call.argument(0) };
+    let needs_password = call.session.has_certificate_user();
+    let login = Login { user, password, command: call.argument(0), needs_password };
     call.environment.settings.access.log_in(&call.session.client, &login, call.now)
 }
 
@@ -100,6 +103,7 @@ fn hello(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     if let Some(name) = greeting.name {
         session.client.change_labels(|labels| labels.name = name);
     }
+    acl::end_if_overreaching(call);
     Ok(server(call).into())
 }
 
@@ -269,5 +273,25 @@ mod tests {
             expected += &format!(" *4 $40 {} ${} {host} $4 771{} {priority}", ids[at], host.len(), at + 1);
         }
         assert_eq!(bench.run("hello"), expected);
+    }
+
+    #[test]
+    fn who_becomes_another_keeps_nothing_that_the_other_may_not_know() {
+        for (line, rules, ends) in [
+            ("subscribe x", "~ads:* &ads:* +@all", true),
+            ("subscribe ads:1", "~ads:* &ads:* +@all", false),
+            ("psubscribe *", "~ads:* &ads:* +@all", true),
+            ("monitor", "~* +@read", true),
+            ("monitor", "~* +@all", false),
+        ] {
+            for login in ["auth ads any", "hello 3 auth ads any"] {
+                let mut bench = Bench::new();
+                bench.run("hello 3");
+                bench.run(&format!("acl setuser ads on nopass {rules}"));
+                bench.run(line);
+                bench.run(login);
+                assert_eq!(bench.session.client().is_ended(), ends, "{line}, {rules}, {login}");
+            }
+        }
     }
 }

@@ -62,7 +62,7 @@ pub(super) const RESET: CommandSpecification = CommandSpecification {
     replies: "RESET.",
     handler: |call| {
         call.session.set_protocol(Protocol::Resp2);
-        call.session.log_out(call.environment);
+        call.session.log_out(call.environment, call.now);
         call.session.client.change_labels(|labels| labels.name.clear());
         call.session.listening = None;
         subscribing::settle(call.session);

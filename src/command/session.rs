@@ -8,7 +8,7 @@ use super::subscriptions::{Listening, TooSlow};
 use super::timing::Sampling;
 use super::transactions::{self, Transaction};
 use super::watching::Watched;
-use crate::base::Monotonic;
+use crate::base::{Moment, Monotonic};
 use crate::resp::Protocol;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -44,6 +44,8 @@ pub struct Session {
     clients: Arc<Clients>,
     protocol: Protocol,
     pub(super) authenticated: bool,
+    /// The user that its certificate names, where certificates are to tell.
+    certificate_user: Option<Box<str>>,
     /// Whose it is, and what that one may do.
     pub(super) rights: Rights,
     /// Its subscriptions, if it has any.
@@ -75,6 +77,7 @@ impl Session {
             clients,
             protocol: Protocol::Resp2,
             authenticated: access.lets_everyone_in(),
+            certificate_user: None,
             rights: Rights::of(account),
             listening: None,
             replies: Replies::default(),
@@ -151,11 +154,29 @@ impl Session {
         self.client.set_account(account);
     }
 
+    /// Its certificate names this user. Where that one may not log in, nobody is let in without a password: to lock a
+    /// user out must not make it the user called default.
+    pub fn begin_with_certificate(&mut self, environment: &Environment, name: &str, now: Moment) {
+        self.certificate_user = Some(name.into());
+        self.log_out(environment, now);
+    }
+
+    /// Whether its certificate says who it is, so that it is another only with that one's password.
+    pub(super) fn has_certificate_user(&self) -> bool {
+        self.certificate_user.is_some()
+    }
+
     /// It is as it was when it began.
-    pub(super) fn log_out(&mut self, environment: &Environment) {
+    pub(super) fn log_out(&mut self, environment: &Environment, now: Moment) {
         let access = &environment.settings.access;
-        self.log_in(access.default_account());
-        self.authenticated = access.lets_everyone_in();
+        let named = self.certificate_user.as_deref().map(|name| access.of_certificate(name, &self.client, now));
+        match named {
+            Some(Some(account)) => self.log_in(&account),
+            barred_or_unnamed => {
+                self.log_in(access.default_account());
+                self.authenticated = barred_or_unnamed.is_none() && access.lets_everyone_in();
+            }
+        }
     }
 
     /// What others see of it.

@@ -64,6 +64,9 @@ fn hidden_from(found: Found, arguments: Arguments<'_>) -> Option<(usize, usize)>
         (Some("config"), "set") => Some((3, arguments.len())),
         // Rules hold passwords, and a name that is forgotten makes a rule of what follows.
         (Some("acl"), "setuser") => Some((2, arguments.len())),
+        // A request in a request. What it hides by itself is not worth finding out.
+        (Some("acl"), "dryrun") => Some((4, arguments.len())),
+        (Some("command"), "getkeys" | "getkeysandflags") => Some((3, arguments.len())),
         _ => None,
     }
 }
@@ -146,6 +149,10 @@ mod tests {
             ("HELLO AUTH me secret", "HELLO AUTH (redacted) (redacted)"),
             ("CLUSTER JOIN discnt1-abc", "CLUSTER JOIN (redacted)"),
             ("CLUSTER FORGET abc", "CLUSTER FORGET abc"),
+            ("ACL DRYRUN u AUTH secret", "ACL DRYRUN u AUTH (redacted)"),
+            ("ACL DRYRUN u ACL SETUSER q >secret", "ACL DRYRUN u ACL (redacted) (redacted) (redacted)"),
+            ("COMMAND GETKEYS AUTH secret", "COMMAND GETKEYS AUTH (redacted)"),
+            ("COMMAND GETKEYSANDFLAGS AUTH secret", "COMMAND GETKEYSANDFLAGS AUTH (redacted)"),
         ] {
             assert_eq!(shown(line).join(" "), expected);
         }

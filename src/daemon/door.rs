@@ -1,6 +1,6 @@
 //! Who is let in: passwords, users and certificates, as they are in files. All of it is read before any of it is used.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -12,7 +12,9 @@ use super::audit::Log;
 use super::config::replace_file;
 use super::reloading::{self, Reloadable};
 use super::secrets::Credentials;
-use crate::command::{Access, Clients, Environment, PasswordHash, Subscriptions, User, loaded, parse_users};
+use crate::command::{
+    Access, AuditEvent, AuditRecord, Clients, Environment, PasswordHash, Subscriptions, User, loaded, parse_users,
+};
 use crate::listener::{self, PreparedTls, Tls, UserFile};
 
 /// Settings of which a change has files read.
@@ -27,11 +29,17 @@ pub(super) const IS_OF_FILES: &[&str] = &[
     "resp.tls_key",
 ];
 
+/// Service managers do not take credentials away while the server runs, so somebody else did.
+const CREDENTIAL_IS_GONE: &str = "the credential with the password was there when this was read before, and is gone; without it \
+                                  everybody would be let in";
+
 /// What was read of the files, and is right as a whole.
 #[derive(Debug)]
 pub(super) struct Prepared {
     /// Of the user called default.
     password: Option<PasswordHash>,
+    /// Whether that one is what the service manager gave by itself.
+    is_of_credential: bool,
     /// Of the file or of the configuration; none if there are neither.
     users: Option<Vec<User>>,
     tls: Option<PreparedTls>,
@@ -55,6 +63,7 @@ struct Last {
     names_of_client: BTreeSet<&'static str>,
     of_client: listener::Config,
     password: Option<Option<PasswordHash>>,
+    is_of_credential: bool,
     users: Vec<User>,
 }
 
@@ -91,10 +100,16 @@ impl Reloadable for Arc<Door> {
         let mut configuration = configuration.clone();
         self.last.lock().keep_what_clients_set(&mut configuration.resp);
         let (door, prepared) = (Arc::clone(self), prepare(&configuration, &self.credentials)?);
+        if prepared.password.is_none() && self.last.lock().is_of_credential {
+            return Err(CREDENTIAL_IS_GONE.to_owned());
+        }
         Ok(Box::new(move || {
             let has_certificate = prepared.tls.is_some();
-            door.set(prepared);
-            has_certificate.then(|| "clients that connect are shown the certificate as it is now".to_owned())
+            let mut words = door.set(prepared).told();
+            if has_certificate {
+                words.push("clients that connect are shown the certificate as it is now".to_owned());
+            }
+            (!words.is_empty()).then(|| words.join("; "))
         }))
     }
 }
@@ -106,7 +121,9 @@ impl Reloadable for Arc<Door> {
 pub(super) fn prepare(all: &Configuration, credentials: &Credentials) -> Result<Prepared, String> {
     let config = listener_config(&all.resp, credentials)?;
     let tls = PreparedTls::read(&config).map_err(|error| error.to_string())?;
-    Ok(Prepared { password: password(&config, credentials)?, users: users(all, credentials)?, tls })
+    let password = password(&config, credentials)?;
+    let is_of_credential = password.is_some() && config.password.is_none() && config.password_file.is_none();
+    Ok(Prepared { password, is_of_credential, users: users(all, credentials)?, tls })
 }
 
 /// `[resp]` with the paths that are meant.
@@ -141,7 +158,7 @@ fn password(resp: &listener::Config, credentials: &Credentials) -> Result<Option
 
 fn users(all: &Configuration, credentials: &Credentials) -> Result<Option<Vec<User>>, String> {
     if let Some(path) = &all.resp.acl_file {
-        return AclFile(Some(path.clone())).load().map(Some);
+        return AclFile::new(Some(path.clone())).load().map(Some);
     }
     if all.users.is_empty() {
         return Ok(None);
@@ -175,31 +192,46 @@ impl Door {
         }
     }
 
-    /// Has this hold from now on. What is the same as when it was read before stays as ACL SETUSER may have left it, and so
-    /// do users who were never in a file. Connections that stand go on, but for those of users that are gone.
-    fn set(&self, prepared: Prepared) {
-        let Prepared { password, users, tls } = prepared;
+    /// Has this hold from now on. What is the same as when it was read before stays as ACL SETUSER and ACL DELUSER may have
+    /// left it, and so do users who were never in a file. Connections that stand go on, but for those of users that are gone.
+    fn set(&self, prepared: Prepared) -> ChangedUsers {
+        let Prepared { password, is_of_credential, users, tls } = prepared;
         let mut last = self.last.lock();
         let named = users.as_ref().is_some_and(|users| users.iter().any(|user| user.name() == "default"));
+        let mut told = ChangedUsers::default();
         if last.password != Some(password) && !named {
             self.access.set_default_password(password);
+            told.changed.push("default".to_owned());
         }
-        last.password = Some(password);
+        (last.password, last.is_of_credential) = (Some(password), is_of_credential);
         // Users of a file of their own are read by ACL LOAD, as it may be older than they are.
-        if let Some(users) = users.filter(|users| *users != last.users && (last.is_first || !self.access.has_file())) {
-            let mut all: BTreeMap<String, User> =
-                self.access.list().iter().map(|it| (it.name().to_string(), User::clone(&it.user()))).collect();
-            last.users.iter().for_each(|user| drop(all.remove(user.name())));
-            all.extend(users.iter().map(|user| (user.name().to_owned(), user.clone())));
+        if last.is_first || !self.access.has_file() {
+            let users = users.unwrap_or_default();
+            self.update(&last.users, &users, &mut told);
             last.users = users;
-            let gone = self.access.replace_all(all.into_values().collect());
-            if let Some((clients, subscriptions)) = self.served.get() {
-                loaded(&self.access, clients, subscriptions, &gone);
-            }
         }
-        last.is_first = false;
+        let is_first = std::mem::take(&mut last.is_first);
         drop(last);
         self.set_tls(tls);
+        if !is_first {
+            told.note(&self.access);
+        }
+        told
+    }
+
+    /// Has users be as they are now, where that is not as they were.
+    fn update(&self, were: &[User], are: &[User], told: &mut ChangedUsers) {
+        let changed: Vec<User> = are.iter().filter(|user| !were.contains(user)).cloned().collect();
+        let is_gone = |user: &&User| user.name() != "default" && are.iter().all(|other| other.name() != user.name());
+        told.deleted = were.iter().filter(is_gone).map(|user| user.name().to_owned()).collect();
+        told.changed.extend(changed.iter().map(|user| user.name().to_owned()));
+        if changed.is_empty() && told.deleted.is_empty() {
+            return;
+        }
+        let gone = self.access.update(changed, &told.deleted);
+        if let Some((clients, subscriptions)) = self.served.get() {
+            loaded(&self.access, clients, subscriptions, &gone);
+        }
     }
 
     /// Has what CONFIG SET has changed hold. The password stays as ACL SETUSER may have left it, unless it was set. What was
@@ -207,7 +239,7 @@ impl Door {
     pub(super) fn change(&self, prepared: Prepared, names: &[&str], resp: &listener::Config) {
         let mut last = self.last.lock();
         if names.iter().any(|name| name.starts_with("resp.password")) {
-            last.password = Some(prepared.password);
+            (last.password, last.is_of_credential) = (Some(prepared.password), prepared.is_of_credential);
             self.access.set_default_password(prepared.password);
         }
         last.names_of_client.extend(IS_OF_FILES.iter().filter(|name| names.contains(name)));
@@ -224,21 +256,61 @@ impl Door {
     }
 }
 
+/// The names of users that are not as they were.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct ChangedUsers {
+    changed: Vec<String>,
+    deleted: Vec<String>,
+}
+
+impl ChangedUsers {
+    /// For an auditor: there is no connection that did it.
+    fn note(&self, access: &Access) {
+        for (event, names) in [(AuditEvent::UserChanged, &self.changed), (AuditEvent::UserDeleted, &self.deleted)] {
+            for subject in names {
+                access.note(AuditRecord { event, user: "", peer: "SIGHUP", subject });
+            }
+        }
+    }
+
+    /// For the log.
+    fn told(&self) -> Vec<String> {
+        let kinds = [("users changed", &self.changed), ("users deleted", &self.deleted)];
+        let some = kinds.into_iter().filter(|(_, names)| !names.is_empty());
+        some.map(|(what, names)| format!("{what}: {}", names.join(", "))).collect()
+    }
+}
+
 /// The file of `[resp] acl_file`.
-#[derive(Debug)]
-pub(super) struct AclFile(pub(super) Option<PathBuf>);
+#[derive(Debug, Default)]
+pub(super) struct AclFile {
+    path: Option<PathBuf>,
+    /// One at a time: whoever writes last must have read last.
+    saving: Mutex<()>,
+}
+
+impl AclFile {
+    pub(super) fn new(path: Option<PathBuf>) -> Self {
+        Self { path, saving: Mutex::default() }
+    }
+}
 
 impl UserFile for AclFile {
     fn load(&self) -> Result<Vec<User>, String> {
-        let path = self.0.as_ref().ok_or("there is no file of users")?;
+        let path = self.path.as_ref().ok_or("there is no file of users")?;
         let text = fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
         parse_users(&text).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    fn save(&self, text: &[u8]) -> Result<(), String> {
-        let path = self.0.as_ref().ok_or("there is no file of users")?;
+    fn save(&self, users: &Access) -> Result<(), String> {
+        let path = self.path.as_ref().ok_or("there is no file of users")?;
         let told = |error: std::io::Error| format!("{} cannot be written: {error}", path.display());
         let path = fs::canonicalize(path).map_err(told)?;
-        replace_file(&path, text).map_err(told)
+        let _saving = self.saving.lock();
+        replace_file(&path, &users.to_file()).map_err(told)
     }
 }
+
+#[cfg(test)]
+#[path = "door_tests.rs"]
+mod tests;

@@ -3,7 +3,6 @@
 //! All or nothing: everything is read and checked first, and one thing that is wrong leaves all as it was. What can change while
 //! a server runs changes by the way that CONFIG SET takes; what cannot is named.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -138,14 +137,9 @@ fn tell(outcome: &Result<Reloaded, String>) {
         }
     };
     let Reloaded { changed, kept, later, words } = reloaded;
-    let mut line = match changed.as_slice() {
-        [] => "no setting was changed".to_owned(),
-        some => format!("changed: {}", some.join(", ")),
-    };
-    for word in words {
-        // Writing into a text cannot fail.
-        let _ = write!(line, "; {word}");
-    }
+    let changed = (!changed.is_empty()).then(|| format!("changed: {}", changed.join(", ")));
+    let all: Vec<&str> = changed.iter().chain(words).map(String::as_str).collect();
+    let line = if all.is_empty() { "no setting was changed".to_owned() } else { all.join("; ") };
     tracing::info!(event = "reloaded", "the configuration was read again; {line}");
     if !later.is_empty() {
         tracing::warn!(event = "reload_waits", "takes effect after a restart: {}", later.join(", "));

@@ -50,10 +50,12 @@ impl Credentials {
     /// # Errors
     /// As [`Self::read_password`].
     pub(super) fn password(&self) -> Result<Option<PasswordHash>, String> {
-        let path = self.0.as_ref().map(|directory| directory.join(PASSWORD_CREDENTIAL));
-        match path.filter(|path| path.exists()) {
-            Some(path) => read(&path).map(Some),
-            None => Ok(None),
+        let Some(directory) = &self.0 else { return Ok(None) };
+        let path = directory.join(PASSWORD_CREDENTIAL);
+        // Whatever else keeps it from being read is no reason to let everybody in.
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            _ => read(&path).map(Some),
         }
     }
 }
@@ -96,5 +98,15 @@ mod tests {
             assert!(error.contains("no password was read from") && !error.contains("secret\n"), "{error}");
         }
         assert!(credentials.resolve(Path::new("credential:../x")).is_err());
+    }
+
+    #[test]
+    fn a_credential_that_cannot_be_looked_at_is_not_one_that_is_not_there() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(PASSWORD_CREDENTIAL);
+        // To itself, so that nobody can follow it, whatever rights a test is run with.
+        std::os::unix::fs::symlink(&path, &path).expect("a link");
+        let error = Credentials(Some(directory.path().to_owned())).password().expect_err("it may be there");
+        assert!(error.contains("no password was read from"), "{error}");
     }
 }

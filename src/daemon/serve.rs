@@ -150,7 +150,7 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
     let (stopping, is_stopping) = watch::channel(false);
     let (shutdowns, shutdown) = mpsc::channel(1);
     let session_disk = Arc::new(storing.session_disk(clock));
-    let users = Arc::new(AclFile(configuration.resp.acl_file.clone()));
+    let users = Arc::new(AclFile::new(configuration.resp.acl_file.clone()));
     let ways = Ways { node_calls, disk: session_disk, live: listener.live(), users, shutdowns, stopping: is_stopping };
     let commands = Arc::new(Commands::new(environment, move || clock.moment(), ways));
     let doors = Doors::new(listener, Arc::clone(&commands));

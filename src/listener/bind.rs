@@ -76,6 +76,11 @@ impl Listener {
             let is_for_tls = config.tls_port.is_some_and(|port| port == address.port());
             if is_for_tls { encrypted.push((socket, address)) } else { plain.push((socket, address)) }
         }
+        if let Some((_, address)) = plain.first().filter(|_| !config.plaintext) {
+            let allowed =
+                format!("true, as the service manager passed on a socket at {address}, which is not tls_port");
+            return Err(ListenerError::Setting { key: "plaintext", given: "false".to_owned(), allowed });
+        }
         let (sockets, addresses) = plain.into_iter().unzip();
         let tls = Self::bind_tls(config, encrypted)?;
         let unix = match unix {
@@ -243,5 +248,17 @@ mod tests {
         let ports: Vec<u16> = listener.local_addresses().iter().map(|a| a.port()).collect();
         assert_eq!(ports.len(), 2);
         assert!(ports[0] != 0 && ports[0] == ports[1]);
+    }
+
+    #[test]
+    fn a_socket_without_tls_that_was_passed_on_is_refused_where_none_may_be() {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("a port that the system chose");
+        let address = socket.local_addr().expect("bound");
+        let tls_port = Some(if address.port() == 5263 { 5264 } else { 5263 });
+        let (tls_cert, tls_key) = (Some("cert".into()), Some("key".into()));
+        let config = Config { plaintext: false, tls_port, tls_cert, tls_key, ..Config::default() };
+        let inherited = Inherited { tcp: vec![socket], unix: Vec::new() };
+        let error = Listener::bind_with(&config, inherited).expect_err("it would serve plain text").to_string();
+        assert!(error.contains("plaintext = false") && error.contains(&address.to_string()), "{error}");
     }
 }

@@ -215,10 +215,10 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
         let Connection { peer, local, descriptor, thread, certificate_user } = connection;
         let is_unix = matches!(peer, Endpoint::Unix(_));
         let address = ClientAddress { remote: peer.to_string(), local: local.to_string(), descriptor, is_unix };
-        let mut session = command::Session::new(self.environment(), address, thread, self.now().monotonic);
-        let access = &self.environment().settings.access;
-        if let Some(account) = certificate_user.and_then(|name| access.of_certificate(&name)) {
-            session.log_in(&account);
+        let now = self.now();
+        let mut session = command::Session::new(self.environment(), address, thread, now.monotonic);
+        if let Some(name) = certificate_user {
+            session.begin_with_certificate(self.environment(), &name, now);
         }
         session
     }
@@ -360,6 +360,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     }
 
     fn look_after(&self) {
+        self.environment().settings.access.note_left_out(self.now());
         let patience = self.ways.live.current().patience();
         for (client, why) in self.environment().clients.dismiss(&patience, self.now().monotonic) {
             tracing::info!(client = client.id(), address = client.remote(), "a client is cut off: {why}");

@@ -52,7 +52,7 @@ impl UserFile for NoUsers {
         Err("there is none".to_owned())
     }
 
-    fn save(&self, _: &[u8]) -> Result<(), String> {
+    fn save(&self, _: &Access) -> Result<(), String> {
         Ok(())
     }
 }
@@ -311,4 +311,12 @@ async fn acknowledgements_are_counted_here_and_elsewhere_until_the_time_is_over(
     let (reply, ()) = tokio::join!(finish(&bench.commands, "WAITAOF 1 0 0"), node);
     assert_eq!(reply, Some(Reply::Array(vec![Reply::Integer(1), Reply::Integer(0)])));
     assert_eq!(bench.commands.environment().persistence.last_save(), WallMillis(0));
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_user_that_there_is_not_begins_as_nobody() {
+    let bench = bench(Settings::default());
+    let named = Connection { certificate_user: Some("ads".to_owned()), ..connection() };
+    assert!(bench.commands.is_unauthenticated(&bench.commands.open(named)));
+    assert!(!bench.commands.is_unauthenticated(&bench.commands.open(connection())));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-use crate::command::{self, AccessRequest, AuditEvent, AuditRecord, Environment, Session, User};
+use crate::command::{self, Access, AccessRequest, AuditEvent, AuditRecord, Environment, Session, User};
 use crate::resp::Reply;
 
 /// Whoever has the file of users. Both may wait for a disk.
@@ -16,11 +16,11 @@ pub trait UserFile: Send + Sync + 'static {
     /// A line for an operator.
     fn load(&self) -> Result<Vec<User>, String>;
 
-    /// Writes the file, whole or not at all.
+    /// Writes all users as they are when nobody else writes any more; the file whole or not at all.
     ///
     /// # Errors
     /// A line for an operator.
-    fn save(&self, text: &[u8]) -> Result<(), String>;
+    fn save(&self, users: &Access) -> Result<(), String>;
 }
 
 /// Does what was asked for, and answers it.
@@ -54,8 +54,8 @@ pub(super) async fn access(
             command::answer(Ok(()))
         }
         AccessRequest::Save => {
-            let text = access.to_file();
-            let saved = off_thread(move || file.save(&text)).await;
+            let users = Arc::clone(access);
+            let saved = off_thread(move || file.save(&users)).await;
             if saved.is_ok() {
                 note(AuditEvent::UsersSaved);
             }

@@ -137,6 +137,27 @@ fn a_certificate_says_who_the_client_is_where_that_is_wanted() {
 }
 
 #[test]
+fn who_is_locked_out_gets_no_more_rights_by_its_certificate() {
+    let ground = Ground::new();
+    let authority = Authority::new(&ground.path(""), "ca");
+    let (files, ads) = (authority.issue("server"), authority.issue("ads"));
+    let server = with_authority(with_tls(ground.server(), &files), &authority, "required")
+        .set("resp.tls_certificate_user=common_name")
+        .run();
+    let ask = |request: &str| {
+        let client = TlsClient::connect(tls_address(&server), &authority.file, Some(&ads));
+        client.and_then(|mut client| client.ask(request)).expect("an answer")
+    };
+    assert_eq!(server.ask("ACL SETUSER ads on +@read ~*"), "OK");
+    assert_eq!(ask("FLUSHALL"), "-NOPERM User ads has no permissions to run the 'flushall' command");
+    for lock_out in ["ACL SETUSER ads off", "ACL DELUSER ads"] {
+        server.ask(lock_out);
+        assert_eq!(ask("FLUSHALL"), "-NOAUTH Authentication required.", "{lock_out}");
+    }
+    server.eventually_logs(&["audit", "event=\"login_refused\"", "user=\"ads\"", "subject=\"certificate\""]);
+}
+
+#[test]
 fn a_new_certificate_is_shown_to_who_comes_and_cuts_nobody_off() {
     let ground = Ground::new();
     let authority = Authority::new(&ground.path(""), "ca");

@@ -1,6 +1,7 @@
 //! All users of a node, and who of them each connection is.
 
 use super::audit::{AuditEvent, AuditRecord, Auditor, NoAuditor};
+use super::audit_bound::{AuditBound, LeftOut};
 use super::denials::{Denial, Denials, Entry};
 use super::password::PasswordHash;
 use super::throttle::Throttle;
@@ -81,6 +82,7 @@ pub struct Access {
     denials: Mutex<Denials>,
     throttle: Mutex<Throttle>,
     auditor: Box<dyn Auditor>,
+    audit_bound: Mutex<AuditBound>,
     /// Whether ACL LOAD and ACL SAVE have a file.
     has_file: bool,
     /// One change at a time: what is changed was read before.
@@ -99,6 +101,8 @@ pub(in crate::command) struct Login<'a> {
     pub(in crate::command) password: &'a [u8],
     /// The command that asks.
     pub(in crate::command) command: &'a [u8],
+    /// Whether it takes a password of the user, also where any is right.
+    pub(in crate::command) needs_password: bool,
 }
 
 impl Access {
@@ -111,6 +115,7 @@ impl Access {
             denials: Mutex::default(),
             throttle: Mutex::new(Throttle::new(free_failures)),
             auditor,
+            audit_bound: Mutex::default(),
             has_file,
             changing: Mutex::default(),
         }
@@ -225,6 +230,22 @@ impl Access {
         gone.into_values().collect()
     }
 
+    /// Has these users be as they are here, and no more of those names; all others stay as they are now. Those who are gone.
+    pub fn update(&self, changed: Vec<User>, deleted: &[String]) -> Vec<Arc<Account>> {
+        let _changing = self.changing.lock();
+        let mut all = self.users.write();
+        let deleted = deleted.iter().filter(|name| *name != DEFAULT);
+        let gone: Vec<_> = deleted.filter_map(|name| all.remove(name)).collect();
+        for user in changed {
+            match all.get(user.name()) {
+                Some(account) => account.replace(user),
+                None => drop(all.insert(user.name().to_owned(), Account::new(user))),
+            }
+        }
+        gone.iter().for_each(|account| account.bar());
+        gone
+    }
+
     /// Who this is, if the password is right.
     pub(in crate::command) fn log_in(
         &self,
@@ -242,7 +263,7 @@ impl Access {
         let is_right = |account: &Arc<Account>| {
             let user = account.user();
             let known = user.has_password(&password);
-            user.enabled && (user.takes_any_password || known)
+            user.enabled && (known || user.takes_any_password && !login.needs_password)
         };
         if let Some(account) = account.filter(is_right) {
             return Ok(account);
@@ -262,15 +283,27 @@ impl Access {
         };
         self.denials.lock().add(denial, now);
         let (user, peer) = (shown(login.user), client.remote());
-        self.note(AuditRecord { event: AuditEvent::LoginRefused, user: &user, peer, subject: "" });
+        let record = AuditRecord { event: AuditEvent::LoginRefused, user: &user, peer, subject: "" };
+        self.note_refusal(record, "", now);
         if address.is_some_and(|address| self.throttle.lock().failed(address, now.monotonic)) {
             self.note(AuditRecord { event: AuditEvent::LoginThrottled, user: &user, peer, subject: "" });
         }
     }
 
-    /// The user that a certificate names, if there is one that may log in.
-    pub fn of_certificate(&self, name: &str) -> Option<Arc<Account>> {
-        self.find(name).filter(|account| account.user().enabled)
+    /// The user that a certificate names, if there is one that may log in. Notes it where there is none.
+    pub(in crate::command) fn of_certificate(&self, name: &str, client: &Client, now: Moment) -> Option<Arc<Account>> {
+        let account = self.find(name).filter(|account| account.user().enabled);
+        if account.is_none() {
+            let (reason, in_transaction) = (Reason::Auth, false);
+            let (object, user) = (b"certificate".to_vec(), name.as_bytes().to_vec());
+            let denial = Denial { reason, in_transaction, object, user, client: client_info(client, now) };
+            if self.denials.lock().add(denial, now) {
+                let (user, peer) = (&*shown(name.as_bytes()), client.remote());
+                let record = AuditRecord { event: AuditEvent::LoginRefused, user, peer, subject: "certificate" };
+                self.note_refusal(record, user, now);
+            }
+        }
+        account
     }
 
     /// Notes a request that was refused.
@@ -279,7 +312,8 @@ impl Access {
         let subject = format!("{} {object}", denial.reason.name());
         // What goes on for long is one entry, and one record.
         if self.denials.lock().add(denial, now) {
-            self.note(AuditRecord { event: AuditEvent::RequestDenied, user: &user, peer, subject: &subject });
+            let record = AuditRecord { event: AuditEvent::RequestDenied, user: &user, peer, subject: &subject };
+            self.note_refusal(record, &user, now);
         }
     }
 
@@ -295,6 +329,22 @@ impl Access {
 
     pub(in crate::command) fn clear_denials(&self) {
         self.denials.lock().clear();
+    }
+
+    /// Has a refusal written down, unless there were so many that it is only counted.
+    fn note_refusal(&self, record: AuditRecord<'_>, source: &str, now: Moment) {
+        if self.audit_bound.lock().take(source, record.peer, now.monotonic) {
+            self.note(record);
+        }
+    }
+
+    /// Has written down how many refusals were only counted; called now and then.
+    pub fn note_left_out(&self, now: Moment) {
+        let left_out = self.audit_bound.lock().take_left_out(now.monotonic);
+        for LeftOut { user, address, count } in left_out {
+            let (event, subject) = (AuditEvent::RefusalsLeftOut, count.to_string());
+            self.note(AuditRecord { event, user: &user, peer: &address, subject: &subject });
+        }
     }
 
     /// Has something written down.

@@ -11,6 +11,8 @@ pub enum AuditEvent {
     LoginThrottled,
     /// A user asked for what it is not allowed.
     RequestDenied,
+    /// More was refused than is written down.
+    RefusalsLeftOut,
     /// A user was made or changed.
     UserChanged,
     /// A user was deleted.
@@ -40,6 +42,7 @@ impl AuditEvent {
             Self::LoginRefused => "login_refused",
             Self::LoginThrottled => "login_throttled",
             Self::RequestDenied => "request_denied",
+            Self::RefusalsLeftOut => "refusals_left_out",
             Self::UserChanged => "user_changed",
             Self::UserDeleted => "user_deleted",
             Self::UsersLoaded => "users_loaded",
@@ -55,7 +58,7 @@ impl AuditEvent {
 
     /// Whether somebody was refused something.
     pub const fn is_refusal(self) -> bool {
-        matches!(self, Self::LoginRefused | Self::LoginThrottled | Self::RequestDenied)
+        matches!(self, Self::LoginRefused | Self::LoginThrottled | Self::RequestDenied | Self::RefusalsLeftOut)
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 /// What rules begin with that may be shown in a log.
 const SIGNS: [char; 10] = ['+', '-', '~', '%', '&', '(', '>', '<', '#', '!'];
 const NOT_SHOWN: &str = "a word is no rule (it is not shown here, as it may be a password without its '>')";
+const SELECTOR_NOT_SHOWN: &str = "a selector is wrong (it is not shown here, as a password may be in it)";
+const UNMATCHED: &str = "Unmatched parenthesis in a selector (it is not shown here, as a password may be in it)";
 /// The most lines that are named as wrong.
 const MAX_NAMED: usize = 10;
 
@@ -68,6 +70,8 @@ fn parse_line(text: &[u8]) -> Result<User, String> {
     let mut user = User::new(name.ok_or("there is no name that a user could have")?);
     user.apply_all(words).map_err(|error| match &error {
         RulesError::Rule { rule, .. } if !rule.starts_with(SIGNS) => NOT_SHOWN.to_owned(),
+        RulesError::Rule { rule, error } if rule.starts_with('(') => format!("{SELECTOR_NOT_SHOWN}: {error}"),
+        RulesError::Unmatched(_) => UNMATCHED.to_owned(),
         other => other.to_string(),
     })?;
     Ok(user)

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod audit;
+mod audit_bound;
 mod config;
 mod denials;
 mod file;
@@ -55,3 +56,8 @@ pub enum AccessRequest {
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod audit_tests;
+#[cfg(test)]
+mod documented_tests;

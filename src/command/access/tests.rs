@@ -5,14 +5,14 @@ use crate::command::testing::Bench;
 use crate::command::{ArgumentKind, Flag};
 use crate::resp::OwnedArguments;
 
-fn user(rules: &str) -> User {
+pub(super) fn user(rules: &str) -> User {
     let mut user = User::new("u");
     user.apply_all(rules.split(' ').map(str::as_bytes)).expect(rules);
     user
 }
 
 /// Whether the user may send this request.
-fn may(user: &User, line: &str) -> bool {
+pub(super) fn may(user: &User, line: &str) -> bool {
     let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
     let found = table::find(words[0]).expect(line);
     let found = words.get(1).and_then(|word| table::find_subcommand(found, word)).unwrap_or(found);
@@ -179,6 +179,10 @@ fn a_file_is_taken_as_a_whole_and_names_every_wrong_line() {
         assert!(error.contains(line), "{line}: {error}");
     }
     assert!(error.contains("line 7: a word is no rule") && !error.contains("hunter2"), "{error}");
+    let error =
+        parse_users(b"user a (~x >hunter2)\nuser b (~x >hunter2\nuser c (hunter2)").expect_err("wrong").to_string();
+    assert!(error.contains("line 1: a selector is wrong") && error.contains("line 3: a selector"), "{error}");
+    assert!(error.contains("line 2: Unmatched") && !error.contains("hunter2"), "{error}");
 }
 
 #[test]
@@ -336,4 +340,40 @@ fn the_default_user_is_one_like_the_others_but_cannot_be_deleted() {
     assert_eq!(bench.run("ping"), "+PONG", "who is in stays in");
     assert_eq!(bench.run("acl setuser default on"), "+OK");
     assert!(Bench::connect(&bench.environment, bench.now).is_authenticated());
+}
+
+#[test]
+fn a_certificate_of_a_user_who_is_off_lets_nobody_in() {
+    let mut bench = Bench::new();
+    bench.run("acl setuser ads on >p +@read +acl|whoami ~*");
+    let mut other = Bench::connect(&bench.environment, bench.now);
+    other.begin_with_certificate(&bench.environment, "ads", bench.now);
+    std::mem::swap(&mut bench.session, &mut other);
+    assert_eq!(bench.run("acl whoami"), "$3 ads");
+    assert_eq!(bench.run("reset"), "+RESET");
+    assert_eq!(bench.run("acl whoami"), "$3 ads", "the certificate is the same");
+    assert!(bench.run("auth default any").starts_with("-WRONGPASS"), "it is another only with a password");
+    std::mem::swap(&mut bench.session, &mut other);
+    for lock_out in ["acl setuser ads off", "acl deluser ads"] {
+        bench.run(lock_out);
+        bench.run("acl log reset");
+        let mut barred = Bench::connect(&bench.environment, bench.now);
+        assert!(barred.is_authenticated(), "everyone else is let in");
+        barred.begin_with_certificate(&bench.environment, "ads", bench.now);
+        std::mem::swap(&mut bench.session, &mut barred);
+        for request in ["flushall", "reset", "flushall", "acl whoami"] {
+            let reply = bench.run(request);
+            assert_eq!(reply, if request == "reset" { "+RESET" } else { "-NOAUTH Authentication required." });
+        }
+        for request in ["auth default any", "hello 3 auth default any"] {
+            assert!(bench.run(request).starts_with("-WRONGPASS"), "{request}");
+        }
+        std::mem::swap(&mut bench.session, &mut barred);
+        let log = bench.run("acl log");
+        assert!(log.contains("$11 certificate") && log.contains("$3 ads"), "{log}");
+    }
+    bench.run("acl setuser root on >q +@all ~* &*");
+    bench.session = Bench::connect(&bench.environment, bench.now);
+    bench.session.begin_with_certificate(&bench.environment, "ads", bench.now);
+    assert_eq!(bench.run("auth root q"), "+OK");
 }

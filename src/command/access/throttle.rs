@@ -29,7 +29,7 @@ impl Throttle {
 
     /// How long an address has to wait; none if it may try now.
     pub(super) fn wait(&self, address: IpAddr, now: Monotonic) -> Option<Duration> {
-        let owed = self.forgotten_at.get(&key(address))?.since(now);
+        let owed = self.forgotten_at.get(&network(address))?.since(now);
         // The last of the free ones has to be forgotten before there is room for another.
         let wait = owed.saturating_sub(FORGETTING * (self.free_failures.max(1) - 1));
         (!wait.is_zero()).then_some(wait)
@@ -40,10 +40,10 @@ impl Throttle {
         if self.free_failures == 0 {
             return false;
         }
-        if self.forgotten_at.len() >= MAX_ADDRESSES && !self.forgotten_at.contains_key(&key(address)) {
+        if self.forgotten_at.len() >= MAX_ADDRESSES && !self.forgotten_at.contains_key(&network(address)) {
             self.make_room(now);
         }
-        let forgotten_at = self.forgotten_at.entry(key(address)).or_insert(now);
+        let forgotten_at = self.forgotten_at.entry(network(address)).or_insert(now);
         *forgotten_at = (*forgotten_at).max(now).after(FORGETTING);
         self.wait(address, now).is_some()
     }
@@ -59,7 +59,7 @@ impl Throttle {
 }
 
 /// Who has one address of IPv6 has all of its network.
-fn key(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
         v4 => v4,
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_network_of_ipv6_is_one_address_and_mapped_ones_are_ipv4() {
-        let parse = |text: &str| key(text.parse().expect("an address"));
+        let parse = |text: &str| network(text.parse().expect("an address"));
         assert_eq!(parse("2001:db8:1:2:3:4:5:6"), parse("2001:db8:1:2:ffff::1"));
         assert_ne!(parse("2001:db8:1:2::"), parse("2001:db8:1:3::"));
         assert_eq!(parse("::ffff:10.0.0.1"), parse("10.0.0.1"));

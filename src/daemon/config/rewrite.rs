@@ -2,14 +2,17 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 
 use figment::value::Value;
 use toml_edit::{DocumentMut, Item, Table};
 
 use super::layers::Origin;
 use super::load::LoadedConfiguration;
+
+/// So many names are tried for a new file.
+const MAX_ATTEMPTS: u32 = 1000;
 
 /// One setting as it is to stand in the file; without a value it is to go.
 #[derive(Clone, Debug)]
@@ -141,11 +144,9 @@ fn is_only_addition(before: &toml::Table, added: &str, setting: &Wanted) -> bool
 /// Puts a file in another's place, whole or not at all, with its owner and its mode.
 pub(in crate::daemon) fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = directory.join(format!(".{name}.{}", std::process::id()));
     let metadata = fs::metadata(path)?;
+    let (mut file, beside) = new_file_beside(directory, path)?;
     let written = (|| {
-        let mut file = File::options().write(true).create(true).truncate(true).open(&beside)?;
         // Secrets may be in it: never more open than the one it replaces.
         file.set_permissions(Permissions::from_mode(metadata.mode() & 0o7777 & !0o077 | 0o600))?;
         let own = file.metadata()?;
@@ -158,11 +159,26 @@ pub(in crate::daemon) fn replace_file(path: &Path, text: &[u8]) -> io::Result<()
         fs::rename(&beside, path)
     })();
     if written.is_err() {
-        // It may not have been made at all.
+        // What is left of it is in nobody's way.
         let _ = fs::remove_file(&beside);
         return written;
     }
     File::open(directory)?.sync_all()
+}
+
+/// An empty file of a name that no other has, also if another is written in the same place now or was left by a crash.
+fn new_file_beside(directory: &Path, path: &Path) -> io::Result<(File, PathBuf)> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut refused = io::Error::from(io::ErrorKind::AlreadyExists);
+    for number in 0..MAX_ATTEMPTS {
+        let beside = directory.join(format!(".{name}.{}.{number}", std::process::id()));
+        match File::options().write(true).create_new(true).mode(0o600).open(&beside) {
+            Ok(file) => return Ok((file, beside)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => refused = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused)
 }
 
 #[cfg(test)]

@@ -101,3 +101,21 @@ fn without_a_file_there_is_nothing_to_rewrite() {
     let loaded = LoadedConfiguration::load(&Arguments::default(), []).expect("valid");
     assert_eq!(loaded.rewrite(), Err("The server is running without a config file".to_owned()));
 }
+
+#[test]
+fn files_that_are_written_at_the_same_time_are_each_whole() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("file");
+    fs::write(&path, "").expect("written");
+    let texts: Vec<String> = (0..6).map(|writer: u8| char::from(b'a' + writer).to_string().repeat(200_000)).collect();
+    std::thread::scope(|scope| {
+        for text in &texts {
+            scope.spawn(|| (0..20).for_each(|_| replace_file(&path, text.as_bytes()).expect("written")));
+        }
+        for _ in 0..200 {
+            let read = fs::read_to_string(&path).expect("there");
+            assert!(read.is_empty() || texts.contains(&read), "{} bytes of several", read.len());
+        }
+    });
+    assert_eq!(fs::read_dir(directory.path()).expect("read").count(), 1, "nothing is left beside it");
+}
