@@ -1,17 +1,18 @@
 //! Identities whose authority is the cluster's: certified with a token, renewed by members, and following the authority
 //! when it is replaced.
 
+use super::answered::{given, keep_chain, keep_invited};
 use super::{Identity, IdentitySource, KeyPaths, OpenedIdentity, assemble, key_warning, own_certificate};
-use crate::mesh::authorities::{self, OVERLAP_SECONDS, Trusted};
+use crate::mesh::authorities::{self, Trusted};
 use crate::mesh::authority::{
     self, AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, CertificateRequest, PREVIOUS_FILE, load_authority,
 };
 use crate::mesh::certificate::{self, fingerprint_of, node_id_of};
 use crate::mesh::config::Config;
 use crate::mesh::error::IdentityError;
-use crate::mesh::files::{self, Secrecy};
+use crate::mesh::files;
 use crate::mesh::joining::{JoinError, Question, Token};
-use crate::wire::{CertificateGiven, CertifyReply, CertifyRequest, OfferedAuthority};
+use crate::wire::{CertificateGiven, CertifyRequest, OfferedAuthority};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::Path;
 use std::sync::Arc;
@@ -165,16 +166,10 @@ impl Identity {
         let (pair, _) = authority::load_or_make_key(&paths.key)?;
         let request = CertifyRequest::Certificate(CertificateRequest::make(&pair)?);
         let (reply, member) = Question::with_token(token)?.ask(&token.addresses, &request).await?;
-        let given = given(reply)?;
-        if !given.authorities.iter().any(|one| fingerprint_of(&one.certificate) == token.fingerprint) {
-            return Err(JoinError::NotHere("the member gave another authority than the token names".into()));
-        }
+        let (given, key) = (given(reply)?, PrivateKeyDer::Pkcs8(pair.serialize_der().into()));
         // The authority may have been replaced while the node was away: then one that it knows vouches for the next.
-        if is_member && !before.iter().any(names) && !is_vouched_for(&before, &given.authorities) {
-            return Err(JoinError::NotHere(OTHER_CLUSTER.into()));
-        }
-        let trusted = told(&given.authorities);
-        keep_chain(&paths, &given, &certificates(&trusted), &PrivateKeyDer::Pkcs8(pair.serialize_der().into()))?;
+        let trusted = keep_invited(&paths, &given, token.fingerprint, &before, &key, now_seconds())?;
+        let trusted = trusted.ok_or_else(|| JoinError::NotHere(OTHER_CLUSTER.into()))?;
         // The last, as it makes the node one of that authority.
         authorities::write(data_directory, &trusted)?;
         let opened = Self::open(config, data_directory)?;
@@ -307,40 +302,4 @@ impl Identity {
         let own = self.chain.first().cloned().into_iter().collect();
         is_rotating && assemble(own, self.key.clone_key(), certificates(&young)).is_err()
     }
-}
-
-fn is_vouched_for(before: &[Trusted], offered: &[OfferedAuthority]) -> bool {
-    matches!(authorities::take_offered(before, offered, now_seconds()), Ok(Some(_)))
-}
-
-/// The authority that issues comes first; the others are those that it takes the place of.
-fn told(offered: &[OfferedAuthority]) -> Vec<Trusted> {
-    let until = now_seconds().saturating_add(OVERLAP_SECONDS);
-    let trusted = |(at, one): (usize, &OfferedAuthority)| Trusted {
-        certificate: CertificateDer::from(one.certificate.clone()),
-        until: (at > 0).then_some(until),
-    };
-    offered.iter().enumerate().map(trusted).collect()
-}
-
-fn given(reply: CertifyReply) -> Result<CertificateGiven, JoinError> {
-    match reply {
-        CertifyReply::Given(given) => Ok(given),
-        CertifyReply::Refused(reason) => Err(JoinError::NotHere(reason)),
-        CertifyReply::Taken => Err(JoinError::NotHere("the member answered something else than was asked".into())),
-    }
-}
-
-/// Keeps a certificate that others would accept, and whose key is the node's.
-fn keep_chain(
-    paths: &KeyPaths,
-    given: &CertificateGiven,
-    authorities: &[CertificateDer<'static>],
-    key: &PrivateKeyDer<'static>,
-) -> Result<(), JoinError> {
-    let chain: Vec<CertificateDer<'static>> = given.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
-    assemble(chain.clone(), key.clone_key(), authorities.to_vec())
-        .map_err(|what| JoinError::NotHere(format!("the certificate that the member gave is of no use: {what}")))?;
-    let pem: String = chain.iter().map(certificate::to_pem).collect();
-    Ok(files::replace(&paths.certificate, &pem, Secrecy::Public)?)
 }
