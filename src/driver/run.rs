@@ -313,11 +313,7 @@ impl Driver {
         }
         match call.request {
             ClusterRequest::Meet { host, port } => self.input(Input::Meet { request, host, port }),
-            ClusterRequest::Forget { node, ban } => {
-                let event = if ban { "node_banned" } else { "node_forgotten" };
-                tracing::info!(target: "audit", event, %node, "CLUSTER FORGET of {node}{}", if ban { ", with its key banned" } else { "" });
-                self.input(Input::Forget { request, node, ban });
-            }
+            ClusterRequest::Forget { node, ban } => self.input(Input::Forget { request, node, ban }),
             ClusterRequest::Reset { hard } => self.input(Input::Reset { request, hard }),
             ClusterRequest::BeginBackup => self.input(Input::BeginBackup { request }),
         }
@@ -355,7 +351,7 @@ impl Driver {
                     self.parts.keeper.keep_out(KeptOut { barred, admissions });
                 }
                 Output::Answer { request, result } => {
-                    if let Some(answer) = self.waiting.end(request) {
+                    if let Some(answer) = self.waiting.end(request, result.is_ok()) {
                         // An identity that a crash would take back is not answered for.
                         match self.renewed {
                             Some(_) => self.unsettled.push((answer, result)),
