@@ -5,7 +5,8 @@ use super::answered::{given, keep_chain, keep_invited};
 use super::{Identity, IdentitySource, KeyPaths, OpenedIdentity, assemble, key_warning, own_certificate};
 use crate::mesh::authorities::{self, Trusted};
 use crate::mesh::authority::{
-    self, AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, CertificateRequest, PREVIOUS_FILE, load_authority,
+    self, AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, CertificateRequest, PREVIOUS_FILE, VOUCHER_FILE,
+    load_authority,
 };
 use crate::mesh::certificate::{self, fingerprint_of, node_id_of};
 use crate::mesh::config::Config;
@@ -54,7 +55,8 @@ pub(super) fn open(
         authorities::write(data_directory, &more)?;
         kept = more;
     }
-    let held = held.filter(|authority| kept.iter().any(|one| one.certificate == *authority.certificate()));
+    // One that is to be let go certifies nobody: this node has a member of the younger one certify it as well.
+    let held = held.filter(|authority| standing(&kept, authority) == Held::Ours);
     let current = certificates(&authorities::current(&kept, now_seconds()));
     let identity = match &held {
         Some(authority) => own_certificate(authority, current, paths)?,
@@ -81,6 +83,22 @@ fn held(config: &Config) -> Result<Option<Authority>, IdentityError> {
     match has(AUTHORITY_CERTIFICATE_FILE) && has(AUTHORITY_KEY_FILE) {
         true => load_authority(&config.certs_dir).map(Some),
         false => Ok(None),
+    }
+}
+
+/// What the authority in this machine's hands is to its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Ours,
+    Replaced,
+    Foreign,
+}
+
+fn standing(kept: &[Trusted], authority: &Authority) -> Held {
+    match kept.iter().find(|one| one.certificate == *authority.certificate()) {
+        Some(one) if one.until.is_none() => Held::Ours,
+        Some(_) => Held::Replaced,
+        None => Held::Foreign,
     }
 }
 
@@ -112,16 +130,19 @@ impl Identity {
             return Err(OWN_AUTHORITY.into());
         }
         let kept = authorities::read(data_directory).map_err(text)?;
-        let is_ours = |authority: &Authority| {
-            kept.as_ref().is_none_or(|kept| kept.iter().any(|one| one.certificate == *authority.certificate()))
-        };
-        held(config).map_err(text)?.filter(is_ours).ok_or_else(|| {
-            format!(
+        let held = held(config).map_err(text)?;
+        match held.map(|authority| (kept.as_ref().map_or(Held::Ours, |kept| standing(kept, &authority)), authority)) {
+            Some((Held::Ours, authority)) => Ok(authority),
+            Some((Held::Replaced, _)) => Err(format!(
+                "the authority whose key this node holds was replaced: copy {AUTHORITY_CERTIFICATE_FILE}, {AUTHORITY_KEY_FILE} and {VOUCHER_FILE} from the member where that was done into {} once more, or ask that member",
+                config.certs_dir.display()
+            )),
+            Some((Held::Foreign, _)) | None => Err(format!(
                 "this node does not hold the key of its cluster's authority ({} in {}): ask a member that does",
                 AUTHORITY_KEY_FILE,
                 config.certs_dir.display()
-            )
-        })
+            )),
+        }
     }
 
     /// Trusts what was offered, as far as an authority that is trusted vouches for it. Answers whether there was something
@@ -273,7 +294,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`JoinError`] when nobody could be asked.
-    pub async fn tell_authorities(&self, members: &[(String, u16)]) -> Result<Vec<String>, JoinError> {
+    pub async fn tell_authorities(&self, mesh: &Mesh, members: &[(String, u16)]) -> Result<Vec<String>, JoinError> {
         let request = Arc::new(CertifyRequest::Authorities(self.offers()));
         let question = Arc::new(Question::as_node(self)?);
         // All at once, as those that are away take their time.
