@@ -214,7 +214,7 @@ impl Inner {
             return Ok(opened);
         }
         let current = self.current.lock().clone();
-        let renewed = current.renew_from(&self.config, self.directory.path(), &self.members()).await;
+        let renewed = current.renew_from(&self.mesh, &self.config, self.directory.path(), &self.members()).await;
         renewed.map_err(|error| format!("no member could renew this node's certificate: {error}"))
     }
 
@@ -225,7 +225,7 @@ impl Inner {
         self.adopt(opened).await?;
         tracing::info!(target: "audit", event = "authority_rotated", "a new authority took the place of the cluster's");
         let (current, members) = (self.current.lock().clone(), self.members());
-        let told = current.tell_authorities(&members).await;
+        let told = current.tell_authorities(&self.mesh, &members).await;
         let failures = told.map_err(|error| error.to_string())?;
         let mut text = format!(
             "a new authority took the place of the old; both are trusted for 30 days. {} of {} members were told",

@@ -10,6 +10,7 @@ use crate::mesh::authority::{
 };
 use crate::mesh::certificate::{self, fingerprint_of, node_id_of};
 use crate::mesh::config::Config;
+use crate::mesh::endpoint::Mesh;
 use crate::mesh::error::IdentityError;
 use crate::mesh::files;
 use crate::mesh::joining::{JoinError, Question, Token};
@@ -218,6 +219,7 @@ impl Identity {
     /// [`JoinError`]; the old certificate stays.
     pub async fn renew_from(
         &self,
+        mesh: &Mesh,
         config: &Config,
         data_directory: &Path,
         members: &[(String, u16)],
@@ -225,7 +227,7 @@ impl Identity {
         let paths = KeyPaths::present(data_directory);
         let (pair, _) = authority::load_or_make_key(&paths.key)?;
         let request = CertifyRequest::Certificate(CertificateRequest::make(&pair)?);
-        let question = Question::as_node(self)?;
+        let question = Question::as_node(self, mesh.gate())?;
         let mut failure = JoinError::Unreachable("no member can be reached".into());
         for member in members {
             let reply = question.ask(std::slice::from_ref(member), &request).await;
@@ -296,7 +298,7 @@ impl Identity {
     /// [`JoinError`] when nobody could be asked.
     pub async fn tell_authorities(&self, mesh: &Mesh, members: &[(String, u16)]) -> Result<Vec<String>, JoinError> {
         let request = Arc::new(CertifyRequest::Authorities(self.offers()));
-        let question = Arc::new(Question::as_node(self)?);
+        let question = Arc::new(Question::as_node(self, mesh.gate())?);
         // All at once, as those that are away take their time.
         let mut asking = JoinSet::new();
         for member in members.iter().cloned() {
