@@ -2,6 +2,7 @@
 
 mod looking;
 
+use super::meetings::Meetings;
 use super::run::{ClusterCall, DriverParts, NodeCall};
 use crate::base::NodeId;
 use crate::command::{ClusterRequest, IdentityRequest};
@@ -35,6 +36,7 @@ struct Inner {
     directory: Arc<DataDirectory>,
     state: Arc<ClusterState>,
     node_calls: mpsc::Sender<NodeCall>,
+    meetings: Meetings,
     current: Mutex<Identity>,
     /// Held by whoever changes files: one at a time.
     turn: tokio::sync::Mutex<()>,
@@ -43,7 +45,7 @@ struct Inner {
 
 impl Care {
     /// Begins, if there is an identity to look after.
-    pub(super) fn begin(parts: &DriverParts, node_calls: mpsc::Sender<NodeCall>) -> Option<Self> {
+    pub(super) fn begin(parts: &DriverParts, node_calls: mpsc::Sender<NodeCall>, meetings: Meetings) -> Option<Self> {
         let identity = parts.identity.clone()?;
         let care = Self(Arc::new(Inner {
             mesh: parts.mesh.clone(),
@@ -51,6 +53,7 @@ impl Care {
             directory: Arc::clone(&parts.directory),
             state: parts.node.state(),
             node_calls,
+            meetings,
             current: Mutex::new(identity.clone()),
             turn: tokio::sync::Mutex::new(()),
             look: Notify::new(),
@@ -159,7 +162,9 @@ impl Inner {
     }
 
     async fn join(self: &Arc<Self>, token: Token) -> Result<String, String> {
-        let turn = self.turn.lock().await;
+        // Until the member is met: whoever joins next must see it.
+        let _turn = self.turn.lock().await;
+        let joining = self.meetings.begin_joining()?;
         let others = self.state.view().members.iter().filter(|member| !member.myself).count();
         if others > 0 {
             return Err(format!(
@@ -171,7 +176,7 @@ impl Inner {
         let node = opened.identity.id;
         tracing::info!(target: "audit", event = "joined", %node, host, port, "certified by the member at {host} port {port}");
         self.adopt(opened).await?;
-        drop(turn);
+        drop(joining);
         let met = self.meet(host.clone(), port).await;
         met.map_err(|reason| {
             format!("this node has its certificate, but could not meet {host} port {port}: {reason}; say CLUSTER MEET")
@@ -209,7 +214,7 @@ impl Inner {
             return Ok(opened);
         }
         let current = self.current.lock().clone();
-        let renewed = current.renew_from(&self.config, self.directory.path(), &self.members()).await;
+        let renewed = current.renew_from(&self.mesh, &self.config, self.directory.path(), &self.members()).await;
         renewed.map_err(|error| format!("no member could renew this node's certificate: {error}"))
     }
 
@@ -220,7 +225,7 @@ impl Inner {
         self.adopt(opened).await?;
         tracing::info!(target: "audit", event = "authority_rotated", "a new authority took the place of the cluster's");
         let (current, members) = (self.current.lock().clone(), self.members());
-        let told = current.tell_authorities(&members).await;
+        let told = current.tell_authorities(&self.mesh, &members).await;
         let failures = told.map_err(|error| error.to_string())?;
         let mut text = format!(
             "a new authority took the place of the old; both are trusted for 30 days. {} of {} members were told",

@@ -8,10 +8,12 @@ mod clock;
 mod confirming;
 mod disk;
 mod keeper;
+mod meetings;
 mod process;
 mod pulse;
 mod run;
 mod translating;
+mod waiting;
 
 pub use certificates::IdentityCall;
 pub use clock::Clock;

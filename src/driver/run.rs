@@ -7,6 +7,7 @@ use super::disk::{Disk, DiskParts, FromDisk, LastCommit};
 use super::keeper::Keeper;
 use super::pulse::Pulse;
 use super::translating::{close_reason, link_end, tell};
+use super::waiting::{Answer, Waiting};
 use crate::base::NodeId;
 use crate::command::{AcknowledgementRequest, ClusterRequest};
 use crate::mesh::{
@@ -90,12 +91,12 @@ pub struct DriverParts {
 }
 
 /// An answer that waits, and where it goes.
-type Unsettled = (oneshot::Sender<Result<(), String>>, Result<(), String>);
+type Unsettled = (Answer, Result<(), String>);
 
 /// Owns the node while it runs.
 pub struct Driver {
     parts: DriverParts,
-    waiting: HashMap<RequestNumber, oneshot::Sender<Result<(), String>>>,
+    waiting: Waiting,
     last_request: u64,
     /// Messages whose departure the node wants to hear of, and to whom they go: what goes down with a link never departs.
     tickets: HashMap<MessageTicket, NodeId>,
@@ -116,13 +117,14 @@ impl Driver {
     pub fn new(mut parts: DriverParts) -> Self {
         let disk = Disk::new(parts.disk.take());
         let (own, own_calls) = mpsc::channel(1);
+        let waiting = Waiting::default();
         Self {
-            care: Care::begin(&parts, own),
+            care: Care::begin(&parts, own, waiting.meetings()),
             own_calls,
             parts,
             disk,
             confirmations: Confirmations::default(),
-            waiting: HashMap::new(),
+            waiting,
             last_request: 0,
             renewed: None,
             unsettled: Vec::new(),
@@ -306,14 +308,12 @@ impl Driver {
                 return;
             }
         };
-        self.waiting.insert(request, call.answer);
+        if !self.waiting.begin(request, &call.request, call.answer) {
+            return;
+        }
         match call.request {
             ClusterRequest::Meet { host, port } => self.input(Input::Meet { request, host, port }),
-            ClusterRequest::Forget { node, ban } => {
-                let event = if ban { "node_banned" } else { "node_forgotten" };
-                tracing::info!(target: "audit", event, %node, "CLUSTER FORGET of {node}{}", if ban { ", with its key banned" } else { "" });
-                self.input(Input::Forget { request, node, ban });
-            }
+            ClusterRequest::Forget { node, ban } => self.input(Input::Forget { request, node, ban }),
             ClusterRequest::Reset { hard } => self.input(Input::Reset { request, hard }),
             ClusterRequest::BeginBackup => self.input(Input::BeginBackup { request }),
         }
@@ -351,7 +351,7 @@ impl Driver {
                     self.parts.keeper.keep_out(KeptOut { barred, admissions });
                 }
                 Output::Answer { request, result } => {
-                    if let Some(answer) = self.waiting.remove(&request) {
+                    if let Some(answer) = self.waiting.end(request, result.is_ok()) {
                         // An identity that a crash would take back is not answered for.
                         match self.renewed {
                             Some(_) => self.unsettled.push((answer, result)),

@@ -120,7 +120,7 @@ pub(super) fn take_offered(
         if taken.iter().any(|one| one.certificate == certificate) || offer.voucher.is_empty() {
             continue;
         }
-        check_voucher(&taken, &certificate, &CertificateDer::from(offer.voucher.clone()))?;
+        check_voucher(&current(&taken, now_seconds), &certificate, &CertificateDer::from(offer.voucher.clone()))?;
         if taken.len() >= MAX_CERTIFICATES {
             return Err(format!("there are {MAX_CERTIFICATES} trusted authorities, the most there may be"));
         }

@@ -6,7 +6,7 @@ use super::dial;
 use super::error::{IdentityError, MeshError, SendError};
 use super::event::{CloseReason, DialId, MeshEvent, MessageTicket};
 use super::identity::Identity;
-use super::joining::{Invitation, Invitations, Office, OpenInvitation, Token};
+use super::joining::{Gate, Invitation, Invitations, Office, OpenInvitation, Token};
 use super::links::{Link, Links, QueuedMessage};
 use super::shared::{MeshCounts, Shared, State, canonical, count};
 use super::transport::{Configs, endpoint_config};
@@ -286,6 +286,11 @@ impl Mesh {
     /// Why not; nothing was changed.
     pub fn take_back_invitations(&self, name: &str) -> Result<usize, String> {
         self.shared.gate.take_back(name)
+    }
+
+    /// Who gets through handshakes.
+    pub(super) fn gate(&self) -> &Arc<Gate> {
+        &self.shared.gate
     }
 
     /// Keys that are no nodes' any more: neither side gets through the handshake with them. Links that stand are not

@@ -374,6 +374,7 @@ fn key_warning(path: &Path) -> Option<String> {
         .then(|| format!("{} can be read by others than its owner: chmod 600 it", path.display()))
 }
 
+mod answered;
 mod joined;
 #[cfg(test)]
 mod tests;

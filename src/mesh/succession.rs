@@ -101,10 +101,15 @@ mod tests {
             assert_eq!(tls::check_own_chain(&chain, &key, &roots), Ok(()));
         }
         let trusted = [Trusted::always(old_certificate)];
+        let other = make_authority(&directory.path().join("other"), "Other", 30).expect("made");
+        let other = Trusted::always(other.certificate().clone());
         let taken = take_offered(&trusted, &[new.offer()], 1000).expect("vouched for").expect("news");
         assert_eq!(taken.len(), 2);
         assert!(taken[0].until.is_some_and(|until| until > 1000) && taken[1].until.is_none());
         assert_eq!(take_offered(&taken, &[new.offer()], 1000), Ok(None), "it is known");
+        // One that was let go vouches for nothing any more.
+        let let_go = [Trusted { certificate: trusted[0].certificate.clone(), until: Some(999) }, other];
+        assert!(take_offered(&let_go, &[new.offer()], 1000).is_err());
     }
 
     #[test]

@@ -60,8 +60,8 @@ pub(super) fn client_config(identity: &Identity, gate: &Arc<Gate>) -> Result<Qui
 }
 
 /// How this node asks for a certificate.
-pub(super) fn asking_config(identity: &Identity) -> Result<QuicClientConfig, String> {
-    let believed = Believed::Nodes { roots: Arc::clone(&identity.roots), gate: Arc::default() };
+pub(super) fn asking_config(identity: &Identity, gate: &Arc<Gate>) -> Result<QuicClientConfig, String> {
+    let believed = Believed::Nodes { roots: Arc::clone(&identity.roots), gate: Arc::clone(gate) };
     dialling(believed, identity.chain.clone(), identity.key.clone_key(), CERTIFY_PROTOCOL_NAME)
 }
 

@@ -354,7 +354,9 @@ impl fmt::Display for Event {
             Self::ForgottenBy(peer) => write!(
                 f,
                 "{peer} keeps this node out: somebody said CLUSTER FORGET of it. It keeps its counts and goes on counting \
-                 by itself; CLUSTER MEET with any member joins the cluster again and adds up what was counted apart"
+                 by itself. CLUSTER MEET with any member joins the cluster again and adds up what was counted apart, \
+                 unless the key was banned (CLUSTER MEET then says that a certificate was revoked): that key is out \
+                 for good, and the machine can join as a new node with an empty data directory and a new token"
             ),
             Self::Twin { peer, text } => write!(f, "{peer} takes nothing from this server: {text}"),
             Self::Outnumbered { replica, heard, said } => write!(

@@ -41,6 +41,8 @@ fn a_banned_key_is_out_everywhere_for_good_and_its_counts_stay() {
     first.eventually_logs(&["audit", "node_banned", &id]);
     let again = first.ask(&format!("CLUSTER FORGET {id} BAN"));
     assert!(again.contains("banned already"), "{again}");
+    let told = first.log().lines().filter(|line| line.contains("node_banned")).count();
+    assert_eq!(told, 1, "what was refused is not told of as done");
     // No meeting takes it back, from whichever side, nor a restart.
     let (first, second, third) = (first.kill().run(), second.kill().run(), third.kill().run());
     eventually_linked(&[&first, &second]);

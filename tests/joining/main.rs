@@ -7,4 +7,5 @@ mod banning;
 mod inviting;
 mod machines;
 mod rotating;
+mod together;
 mod tokens;

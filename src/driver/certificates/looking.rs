@@ -55,7 +55,7 @@ impl Inner {
             let greeted = view.members.iter().find(|member| member.id == peer && member.link == LinkView::Linked);
             if let Some(member) = greeted {
                 let current = self.current.lock().clone();
-                let told = current.tell_authorities(&[(member.host.clone(), member.mesh_port)]).await;
+                let told = current.tell_authorities(&self.mesh, &[(member.host.clone(), member.mesh_port)]).await;
                 tracing::debug!(%peer, ?told, "told of the authority");
                 return;
             }

@@ -1,17 +1,20 @@
 //! Identities whose authority is the cluster's: certified with a token, renewed by members, and following the authority
 //! when it is replaced.
 
+use super::answered::{given, keep_chain, keep_invited};
 use super::{Identity, IdentitySource, KeyPaths, OpenedIdentity, assemble, key_warning, own_certificate};
-use crate::mesh::authorities::{self, OVERLAP_SECONDS, Trusted};
+use crate::mesh::authorities::{self, Trusted};
 use crate::mesh::authority::{
-    self, AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, CertificateRequest, PREVIOUS_FILE, load_authority,
+    self, AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, CertificateRequest, PREVIOUS_FILE, VOUCHER_FILE,
+    load_authority,
 };
 use crate::mesh::certificate::{self, fingerprint_of, node_id_of};
 use crate::mesh::config::Config;
+use crate::mesh::endpoint::Mesh;
 use crate::mesh::error::IdentityError;
-use crate::mesh::files::{self, Secrecy};
+use crate::mesh::files;
 use crate::mesh::joining::{JoinError, Question, Token};
-use crate::wire::{CertificateGiven, CertifyReply, CertifyRequest, OfferedAuthority};
+use crate::wire::{CertificateGiven, CertifyRequest, OfferedAuthority};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::Path;
 use std::sync::Arc;
@@ -53,7 +56,8 @@ pub(super) fn open(
         authorities::write(data_directory, &more)?;
         kept = more;
     }
-    let held = held.filter(|authority| kept.iter().any(|one| one.certificate == *authority.certificate()));
+    // One that is to be let go certifies nobody: this node has a member of the younger one certify it as well.
+    let held = held.filter(|authority| standing(&kept, authority) == Held::Ours);
     let current = certificates(&authorities::current(&kept, now_seconds()));
     let identity = match &held {
         Some(authority) => own_certificate(authority, current, paths)?,
@@ -80,6 +84,22 @@ fn held(config: &Config) -> Result<Option<Authority>, IdentityError> {
     match has(AUTHORITY_CERTIFICATE_FILE) && has(AUTHORITY_KEY_FILE) {
         true => load_authority(&config.certs_dir).map(Some),
         false => Ok(None),
+    }
+}
+
+/// What the authority in this machine's hands is to its cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Ours,
+    Replaced,
+    Foreign,
+}
+
+fn standing(kept: &[Trusted], authority: &Authority) -> Held {
+    match kept.iter().find(|one| one.certificate == *authority.certificate()) {
+        Some(one) if one.until.is_none() => Held::Ours,
+        Some(_) => Held::Replaced,
+        None => Held::Foreign,
     }
 }
 
@@ -111,16 +131,19 @@ impl Identity {
             return Err(OWN_AUTHORITY.into());
         }
         let kept = authorities::read(data_directory).map_err(text)?;
-        let is_ours = |authority: &Authority| {
-            kept.as_ref().is_none_or(|kept| kept.iter().any(|one| one.certificate == *authority.certificate()))
-        };
-        held(config).map_err(text)?.filter(is_ours).ok_or_else(|| {
-            format!(
+        let held = held(config).map_err(text)?;
+        match held.map(|authority| (kept.as_ref().map_or(Held::Ours, |kept| standing(kept, &authority)), authority)) {
+            Some((Held::Ours, authority)) => Ok(authority),
+            Some((Held::Replaced, _)) => Err(format!(
+                "the authority whose key this node holds was replaced: copy {AUTHORITY_CERTIFICATE_FILE}, {AUTHORITY_KEY_FILE} and {VOUCHER_FILE} from the member where that was done into {} once more, or ask that member",
+                config.certs_dir.display()
+            )),
+            Some((Held::Foreign, _)) | None => Err(format!(
                 "this node does not hold the key of its cluster's authority ({} in {}): ask a member that does",
                 AUTHORITY_KEY_FILE,
                 config.certs_dir.display()
-            )
-        })
+            )),
+        }
     }
 
     /// Trusts what was offered, as far as an authority that is trusted vouches for it. Answers whether there was something
@@ -165,16 +188,10 @@ impl Identity {
         let (pair, _) = authority::load_or_make_key(&paths.key)?;
         let request = CertifyRequest::Certificate(CertificateRequest::make(&pair)?);
         let (reply, member) = Question::with_token(token)?.ask(&token.addresses, &request).await?;
-        let given = given(reply)?;
-        if !given.authorities.iter().any(|one| fingerprint_of(&one.certificate) == token.fingerprint) {
-            return Err(JoinError::NotHere("the member gave another authority than the token names".into()));
-        }
+        let (given, key) = (given(reply)?, PrivateKeyDer::Pkcs8(pair.serialize_der().into()));
         // The authority may have been replaced while the node was away: then one that it knows vouches for the next.
-        if is_member && !before.iter().any(names) && !is_vouched_for(&before, &given.authorities) {
-            return Err(JoinError::NotHere(OTHER_CLUSTER.into()));
-        }
-        let trusted = told(&given.authorities);
-        keep_chain(&paths, &given, &certificates(&trusted), &PrivateKeyDer::Pkcs8(pair.serialize_der().into()))?;
+        let trusted = keep_invited(&paths, &given, token.fingerprint, &before, &key, now_seconds())?;
+        let trusted = trusted.ok_or_else(|| JoinError::NotHere(OTHER_CLUSTER.into()))?;
         // The last, as it makes the node one of that authority.
         authorities::write(data_directory, &trusted)?;
         let opened = Self::open(config, data_directory)?;
@@ -202,6 +219,7 @@ impl Identity {
     /// [`JoinError`]; the old certificate stays.
     pub async fn renew_from(
         &self,
+        mesh: &Mesh,
         config: &Config,
         data_directory: &Path,
         members: &[(String, u16)],
@@ -209,7 +227,7 @@ impl Identity {
         let paths = KeyPaths::present(data_directory);
         let (pair, _) = authority::load_or_make_key(&paths.key)?;
         let request = CertifyRequest::Certificate(CertificateRequest::make(&pair)?);
-        let question = Question::as_node(self)?;
+        let question = Question::as_node(self, mesh.gate())?;
         let mut failure = JoinError::Unreachable("no member can be reached".into());
         for member in members {
             let reply = question.ask(std::slice::from_ref(member), &request).await;
@@ -278,9 +296,9 @@ impl Identity {
     ///
     /// # Errors
     /// [`JoinError`] when nobody could be asked.
-    pub async fn tell_authorities(&self, members: &[(String, u16)]) -> Result<Vec<String>, JoinError> {
+    pub async fn tell_authorities(&self, mesh: &Mesh, members: &[(String, u16)]) -> Result<Vec<String>, JoinError> {
         let request = Arc::new(CertifyRequest::Authorities(self.offers()));
-        let question = Arc::new(Question::as_node(self)?);
+        let question = Arc::new(Question::as_node(self, mesh.gate())?);
         // All at once, as those that are away take their time.
         let mut asking = JoinSet::new();
         for member in members.iter().cloned() {
@@ -307,40 +325,4 @@ impl Identity {
         let own = self.chain.first().cloned().into_iter().collect();
         is_rotating && assemble(own, self.key.clone_key(), certificates(&young)).is_err()
     }
-}
-
-fn is_vouched_for(before: &[Trusted], offered: &[OfferedAuthority]) -> bool {
-    matches!(authorities::take_offered(before, offered, now_seconds()), Ok(Some(_)))
-}
-
-/// The authority that issues comes first; the others are those that it takes the place of.
-fn told(offered: &[OfferedAuthority]) -> Vec<Trusted> {
-    let until = now_seconds().saturating_add(OVERLAP_SECONDS);
-    let trusted = |(at, one): (usize, &OfferedAuthority)| Trusted {
-        certificate: CertificateDer::from(one.certificate.clone()),
-        until: (at > 0).then_some(until),
-    };
-    offered.iter().enumerate().map(trusted).collect()
-}
-
-fn given(reply: CertifyReply) -> Result<CertificateGiven, JoinError> {
-    match reply {
-        CertifyReply::Given(given) => Ok(given),
-        CertifyReply::Refused(reason) => Err(JoinError::NotHere(reason)),
-        CertifyReply::Taken => Err(JoinError::NotHere("the member answered something else than was asked".into())),
-    }
-}
-
-/// Keeps a certificate that others would accept, and whose key is the node's.
-fn keep_chain(
-    paths: &KeyPaths,
-    given: &CertificateGiven,
-    authorities: &[CertificateDer<'static>],
-    key: &PrivateKeyDer<'static>,
-) -> Result<(), JoinError> {
-    let chain: Vec<CertificateDer<'static>> = given.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
-    assemble(chain.clone(), key.clone_key(), authorities.to_vec())
-        .map_err(|what| JoinError::NotHere(format!("the certificate that the member gave is of no use: {what}")))?;
-    let pem: String = chain.iter().map(certificate::to_pem).collect();
-    Ok(files::replace(&paths.certificate, &pem, Secrecy::Public)?)
 }

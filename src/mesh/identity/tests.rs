@@ -221,3 +221,31 @@ fn an_existing_authority_is_not_overwritten() {
     assert!(matches!(made, Err(IdentityError::Exists { .. })));
     assert_eq!(fs::read(place.ca("ca.crt")).expect("it was made"), before);
 }
+
+#[test]
+fn who_holds_the_key_of_an_authority_that_was_replaced_certifies_nobody_until_it_has_the_next() {
+    let (first, second) = (Place::new(), Place::new());
+    first.id();
+    let copy = |files: &[&str]| {
+        fs::create_dir_all(&second.config.certs_dir).expect("a directory");
+        for file in files {
+            fs::copy(first.ca(file), second.ca(file)).expect("copied");
+        }
+    };
+    copy(&["ca.crt", "ca.key"]);
+    let id = second.id();
+    assert!(Identity::issuer(&second.config, &second.data).is_ok());
+    Identity::replace_authority(&first.config, &first.data).expect("it holds the key");
+    let next = Identity::issuer(&first.config, &first.data).expect("it holds that of the next").offer();
+    assert!(Identity::trust(&second.config, &second.data, &[next]).expect("vouched for"), "news");
+    let refused = Identity::issuer(&second.config, &second.data).err().expect("it must not certify");
+    assert!(refused.contains("was replaced") && refused.contains("ca.voucher.crt"), "{refused}");
+    let opened = second.open().expect("it is still a node");
+    assert!(matches!(opened.source, IdentitySource::Joined { issues: false, .. }), "members certify it from now on");
+    assert!(opened.identity.id == id && opened.identity.is_of_older_authority(&second.data));
+    copy(&["ca.crt", "ca.key", "ca.voucher.crt"]);
+    assert!(Identity::issuer(&second.config, &second.data).is_ok());
+    let opened = second.open().expect("it certifies itself");
+    assert!(matches!(opened.source, IdentitySource::Joined { issues: true, .. }));
+    assert!(opened.identity.id == id && !opened.identity.is_of_older_authority(&second.data));
+}

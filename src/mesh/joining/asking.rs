@@ -1,6 +1,6 @@
 //! The other side: a machine that asks a member for a certificate, with a token or as the node that it is.
 
-use super::gate::now_seconds;
+use super::gate::{Gate, now_seconds};
 use super::invited_key::InvitedKey;
 use super::token::{Token, TokenError};
 use crate::mesh::certificate::fingerprint_of;
@@ -67,9 +67,9 @@ impl Question {
         Ok(Self { config: client(tls)?, with_token: true })
     }
 
-    /// As a node.
-    pub(in crate::mesh) fn as_node(identity: &Identity) -> Result<Self, JoinError> {
-        Ok(Self { config: client(tls::asking_config(identity))?, with_token: false })
+    /// As a node, which believes nobody whose key was banned.
+    pub(in crate::mesh) fn as_node(identity: &Identity, gate: &Arc<Gate>) -> Result<Self, JoinError> {
+        Ok(Self { config: client(tls::asking_config(identity, gate))?, with_token: false })
     }
 
     /// Asks at one address after the other, until one answers. Says where that was.
