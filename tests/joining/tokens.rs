@@ -44,7 +44,13 @@ fn an_expired_token_is_refused_by_whoever_has_it_and_by_the_member_whatever_it_s
     let ground = Ground::new();
     let first = machine(&ground, "first").run();
     let token = invite(&first, "TTL 1");
+    let made = std::time::Instant::now();
     let second = machine(&ground, "second").run();
+    // Before that it would be taken.
+    eventually("its second is over", || match made.elapsed().as_secs() {
+        0 | 1 => Err("not yet".to_owned()),
+        _ => Ok(()),
+    });
     eventually("the token has expired", || {
         let refused = join(&second, &token);
         match refused.starts_with("-ERR the token expired") {
