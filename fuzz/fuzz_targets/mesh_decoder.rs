@@ -108,10 +108,10 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(Message::decode(&said), Ok(Message::RepairEnd(time, lines)));
         }
         Ok(Message::RepairItems(_, items)) => {
-            assert!(items.len() <= bytes.len());
-            let said = write(&items);
+            assert!(items.items.len() <= bytes.len());
+            let said = write(&items.items);
             match Message::decode(&said) {
-                Ok(Message::RepairItems(_, again)) => assert_eq!(write(&again), said),
+                Ok(Message::RepairItems(_, again)) => assert_eq!(write(&again.items), said),
                 other => panic!("what was written is not understood: {other:?}"),
             }
         }
