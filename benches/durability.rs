@@ -9,9 +9,9 @@
 //! them it says so and measures nothing.
 #![allow(clippy::print_stdout, reason = "the figures are what this is for")]
 
-mod beside_redis;
+mod support;
 
-use beside_redis::{
+use support::{
     CLIENTS, NAMES, Options, Outcome, Run, Server, is_redis_installed, least, median, most, run_benchmark, start_nodes,
     start_redis,
 };
@@ -90,8 +90,8 @@ fn measure(mode: &str, pipeline: u32, (rounds, seconds): (u32, u32), redis: &Ser
         format!("{:.2} to {:.2}", least(&ratios), most(&ratios)),
         of(&theirs, |run| run.p99_millis),
         of(&ours, |run| run.p99_millis),
-        of(&theirs, |run| run.cpu_micros),
-        of(&ours, |run| run.cpu_micros),
+        of(&theirs, Run::cpu_micros),
+        of(&ours, Run::cpu_micros),
     );
     Ok(ratio)
 }

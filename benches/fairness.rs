@@ -8,7 +8,7 @@
 //! servers take turns, round by round, so that whatever else the machine does falls on both.
 #![allow(clippy::print_stdout, reason = "the figures are what this is for")]
 
-mod beside_redis;
+mod support;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use beside_redis::{Options, Outcome, Server, median, start_nodes};
+use support::{Options, Outcome, Server, median, start_nodes};
 
 /// Clients that ask one question at a time.
 const MODEST: usize = 4;

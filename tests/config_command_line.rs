@@ -96,3 +96,41 @@ fn help_and_version_are_answered() {
     let version = server(&["--version"], &[]);
     assert_eq!(text(&version.stdout), format!("discnt-server {}\n", env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn every_file_that_a_start_could_not_use_is_named_and_ends_with_1() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
+    std::fs::write(path("broken.pem"), "nonsense").expect("written");
+    std::fs::write(path("users.acl"), "user ann on +@nonsense\n").expect("written");
+    let settings = [
+        format!("resp.acl_file={}", path("users.acl")),
+        format!("resp.password_file={}", path("no-password")),
+        "resp.tls_port=0".to_owned(),
+        format!("resp.tls_cert={}", path("broken.pem")),
+        format!("resp.tls_key={}", path("no-key.pem")),
+        format!("mesh.ca_cert={}", path("no-authority.crt")),
+        format!("mesh.cert={}", path("broken.pem")),
+        format!("mesh.key={}", path("no-node.key")),
+        format!("storage.data_dir={}", path("data")),
+    ];
+    let mut arguments = vec!["--check-config"];
+    settings.iter().for_each(|setting| arguments.extend(["--set", setting]));
+    let output = server(&arguments, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout), "");
+    let told = text(&output.stderr);
+    for (name, file) in [
+        ("acl_file", "users.acl"),
+        ("password_file", "no-password"),
+        ("tls_cert", "broken.pem"),
+        ("tls_key", "no-key.pem"),
+        ("[mesh]", "no-authority.crt"),
+        ("[mesh]", "broken.pem"),
+        ("[mesh]", "no-node.key"),
+    ] {
+        let is_told = told.lines().any(|line| line.contains(name) && line.contains(&path(file)));
+        assert!(is_told, "{name} {file}: {told}");
+    }
+    assert!(!directory.path().join("data").exists(), "nothing is made");
+}

@@ -7,6 +7,8 @@
 
 #![allow(clippy::print_stdout)] // The figures of a long run are what it is run for.
 
+#[path = "simulation/banning.rs"]
+mod banning;
 #[path = "simulation/book.rs"]
 mod book;
 #[path = "simulation/bounds.rs"]
@@ -182,6 +184,13 @@ fn what_is_on_disk_or_was_heard_survives_every_crash() {
 fn all_agree_whomever_a_parted_node_met_before_it_came_home() {
     let all = live_all(&Plan::of(60), outsiders::live);
     assert!(all.behind > 0, "{all:?}");
+}
+
+#[test]
+fn a_ban_reaches_everybody_through_cuts_and_falls_and_nobody_barred_stays_linked() {
+    let plan = Plan::of(150);
+    let all = live_all(&plan, banning::live);
+    assert!(plan.is_short() || all.is_eventful(), "{all:?}");
 }
 
 #[test]

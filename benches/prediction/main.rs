@@ -6,6 +6,8 @@
 
 #![allow(clippy::print_stdout)]
 
+#[path = "../support/random.rs"]
+mod random;
 mod sender;
 
 use std::hint::black_box;
@@ -14,7 +16,8 @@ use std::time::{Duration, Instant};
 use discnt::base::{Amount, Monotonic, Total};
 use discnt::counter::{Band, Forecast, Predictor};
 
-use sender::{Random, Sender};
+use random::Random;
+use sender::Sender;
 
 const UNIT: i128 = Amount::ONE.units();
 const SETTLE: Duration = Duration::from_secs(1);

@@ -5,29 +5,8 @@ use std::time::Duration;
 use discnt::base::{Amount, Monotonic, Total};
 use discnt::counter::{Band, Forecast, Look, Predictor};
 
+use crate::random::Random;
 use crate::{SETTLE, UNIT};
-
-/// xorshift64*, seeded: the same runs every time.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0xD1B5_4A32_D192_ED03) | 1)
-    }
-
-    pub(crate) fn uniform(&mut self) -> f64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let bits = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11;
-        (bits as f64 + 0.5) / (1_u64 << 53) as f64
-    }
-
-    /// Nanoseconds to the next arrival of a Poisson process.
-    pub(crate) fn gap(&mut self, rate: f64) -> u64 {
-        (-self.uniform().ln() / rate * 1e9) as u64
-    }
-}
 
 /// One share, its owner, and a peer that hears at once.
 pub(crate) struct Sender {

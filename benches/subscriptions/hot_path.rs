@@ -14,7 +14,7 @@ use discnt::command::{
 use discnt::counter::{Config, Table, TableSettings};
 use discnt::resp::{Decoder, Limits};
 
-use super::beside_redis::{Outcome, least, median, most};
+use super::support::{Outcome, least, median, most};
 use super::{Plan, ROWS, Row, load};
 
 /// Increments in one measurement.

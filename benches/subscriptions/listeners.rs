@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedReadHalf;
 
-use super::beside_redis::Outcome;
+use super::support::Outcome;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::beside_redis::Outcome;
+use super::support::Outcome;
 
 pub(crate) const CONNECTIONS: usize = 4;
 pub(crate) const PIPELINE: usize = 64;

@@ -12,16 +12,16 @@
 //! the thread that counts. `--without-sockets` measures only those.
 #![allow(clippy::print_stdout, reason = "the figures are what this is for")]
 
-#[path = "../beside_redis/mod.rs"]
-mod beside_redis;
 mod hot_path;
 mod listeners;
 mod load;
+#[path = "../support/mod.rs"]
+mod support;
 
-use beside_redis::{Options, Outcome, Server, least, median, most, start_nodes};
 use listeners::Listeners;
 use load::Load;
 use std::time::Duration;
+use support::{Options, Outcome, Server, least, median, most, start_nodes};
 
 /// What the subscribers ask for, each with its own number.
 struct Row {
@@ -154,9 +154,9 @@ fn measure(plan: &Plan, row: &Row, server: &Server, load: &Load, listeners: &Lis
 fn run(duration: Duration, server: &Server, load: &Load, listeners: &Listeners) -> Outcome<Run> {
     // The first second goes to warming up: the walk that a new pattern takes through the table, and the caches.
     load.run(Duration::from_secs(1))?;
-    let (cpu, messages) = (server.cpu_seconds(), listeners.messages());
+    let (cpu, messages) = (server.processor().seconds(), listeners.messages());
     let (requests, seconds) = load.run(duration)?;
-    let cpu = server.cpu_seconds() - cpu;
+    let cpu = server.processor().seconds() - cpu;
     Ok(Run {
         rate: requests as f64 / seconds,
         cpu_micros: cpu * 1e6 / requests as f64,

@@ -32,7 +32,7 @@ complete -c discnt-server -n "__fish_discnt_server_needs_command" -l data-dir -d
 complete -c discnt-server -n "__fish_discnt_server_needs_command" -l certs-dir -d 'Where the authority of the node\'s own making is kept: mesh.certs_dir [default: ./certs/dev]' -r -F
 complete -c discnt-server -n "__fish_discnt_server_needs_command" -l restore -d 'Begin with the counters of a backup that `discnt-cli backup` made; the data directory must have none' -r -F
 complete -c discnt-server -n "__fish_discnt_server_needs_command" -l set -d 'Set any key of the configuration; may be repeated' -r
-complete -c discnt-server -n "__fish_discnt_server_needs_command" -l check-config -d 'Say whether the configuration is valid, then exit: 0 if it is, 1 if not'
+complete -c discnt-server -n "__fish_discnt_server_needs_command" -l check-config -d 'Say whether the configuration is valid and the certificates, keys, passwords and users in the files that it names can be used, then exit: 0 if so, 1 if not. Makes and changes nothing, and does not read the counters'
 complete -c discnt-server -n "__fish_discnt_server_needs_command" -l repair -d 'Set aside what is damaged of the counters in the data directory, save what can still be read of them, say what was lost and what to do next, then exit. Deletes nothing, and changes nothing where nothing is damaged'
 complete -c discnt-server -n "__fish_discnt_server_needs_command" -l print-config -d 'Print the configuration in effect as TOML, with where each value came from, then exit'
 complete -c discnt-server -n "__fish_discnt_server_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'

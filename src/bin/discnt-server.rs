@@ -26,8 +26,8 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Ok(Launch::Repair(loaded)) => tell(repair(&loaded)),
-        Ok(Launch::Join(loaded, token)) => tell(join(&loaded, &token)),
+        Ok(Launch::Repair(loaded)) => tell(repair(&loaded, &arguments)),
+        Ok(Launch::Join(loaded, token)) => tell(join(&loaded, &arguments, &token)),
         Err(_) => ExitCode::FAILURE,
     }
 }

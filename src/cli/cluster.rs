@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgGroup, CommandFactory, Parser, Subcommand};
 
 use super::client::Client;
 use super::exit::Exit;
@@ -63,9 +63,10 @@ enum Action {
         address: Option<(String, u16)>,
     },
     /// Have the node that is asked join the cluster of a token; it keeps its id and its counts, and its key stays where it is
+    #[command(group(ArgGroup::new("given").args(["token", "token_file"]).required(true)))]
     Join {
         /// The token; others of this machine see it in the list of processes, so rather use --token-file
-        #[arg(value_name = "TOKEN", required_unless_present = "token_file", conflicts_with = "token_file")]
+        #[arg(value_name = "TOKEN")]
         token: Option<String>,
         /// Read the token from a file; - is the standard input
         #[arg(long, value_name = "FILE")]
@@ -256,6 +257,8 @@ mod tests {
         for line in ["cluster join", "cluster join a --token-file b", "cluster invite --uses 0", "cluster invite x"] {
             assert_eq!(Arguments::try_parse_from(words(line)).expect_err("refused").exit_code(), 2, "{line}");
         }
+        let refused = Arguments::try_parse_from(words("cluster join")).expect_err("no token").to_string();
+        assert!(refused.contains("<TOKEN|--token-file <FILE>>"), "{refused}");
         Arguments::command().debug_assert();
     }
 }

@@ -279,7 +279,12 @@ fn has_password(line: &str) -> bool {
         Some("auth") => true,
         Some("hello" | "migrate") => words.any(|word| word.starts_with("auth")),
         Some("config") => words.next() == Some("set"),
-        Some("acl") => words.next() == Some("setuser"),
+        Some("acl") => matches!(words.next(), Some("setuser" | "dryrun")),
+        // What it is asked about is a request itself.
+        Some("command") => {
+            words.next().is_some_and(|word| word.starts_with("getkeys"))
+                && has_password(&words.collect::<Vec<_>>().join(" "))
+        }
         Some("cluster") => words.next() == Some("join"),
         _ => false,
     }
@@ -349,10 +354,15 @@ mod tests {
             "config set requirepass x",
             "acl setuser x >y",
             "CLUSTER JOIN discnt1-abc",
+            "acl dryrun app auth app secret",
+            "command getkeys acl setuser app >secret",
+            "COMMAND GETKEYSANDFLAGS auth secret",
         ] {
             assert!(has_password(line), "{line}");
         }
-        for line in ["get auth", "hello 3", "config get auth", "authx", "", "help auth"] {
+        for line in
+            ["get auth", "hello 3", "config get auth", "command getkeys get auth", "acl list", "authx", "", "help auth"]
+        {
             assert!(!has_password(line), "{line}");
         }
     }

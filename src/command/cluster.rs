@@ -80,7 +80,7 @@ pub(super) const CLUSTER: CommandSpecification = CommandSpecification {
             name: "nodes",
             summary: "Lists the nodes that this node knows",
             complexity: "O(N) for N nodes",
-            replies: "A line for each node, this one first: id, host:port@meshport, flags, -, 0, when it was last heard (Unix time in milliseconds, 0 for never and for this node), its incarnation, connected or disconnected, for a linked node rtt= with the round trip in microseconds, and protocol= and software=: the version of the protocol that is spoken with it and the version of its program (of this node all versions that it speaks). Flags are myself, fail?, fail, handshake, noaddr, incompatible (it speaks no version of the protocol that this node does) and noflags.",
+            replies: "A line for each node, this one first: id, host:port@meshport, flags, -, 0, when it was last heard (Unix time in milliseconds, 0 for never and for this node), its incarnation, connected or disconnected, for a linked node rtt= with the round trip in microseconds, and protocol= and software=: the version of the protocol that is spoken with it and the version of its program (of this node all versions that it speaks); then name= and datacentre=, where its operator has set [node] name and datacentre. Flags are myself, fail?, fail, handshake, noaddr, incompatible (it speaks no version of the protocol that this node does) and noflags.",
             handler: |call| {
                 let view = call.environment.cluster.view();
                 let lines = view.members.iter().map(|member| describe(member, call.now));
@@ -136,7 +136,11 @@ fn forget(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let ban = match (call.arguments.get(3), call.arguments.len()) {
         (None, _) => false,
         (Some(word), 4) if word.eq_ignore_ascii_case(b"BAN") => true,
-        _ => return Err(CommandError::Syntax),
+        // The word may be wanted for good: nobody is to guess what was wrong with it.
+        (Some(word), _) => {
+            let takes = "BAN or nothing after the id";
+            return Err(CommandError::Option { command: "CLUSTER FORGET", takes, option: shown(word) });
+        }
     };
     Ok(ClusterRequest::Forget { node, ban }.into())
 }
@@ -208,7 +212,7 @@ fn describe(member: &MemberView, now: Moment) -> String {
     let connected = member.myself || member.link == LinkView::Linked;
     let round_trip = member.round_trip.filter(|_| connected && !member.myself);
     format!(
-        "{} {host}:{}@{} {} - 0 {heard} {} {}{}{}\n",
+        "{} {host}:{}@{} {} - 0 {heard} {} {}{}{}{}\n",
         member.id,
         member.client_port,
         member.mesh_port,
@@ -217,7 +221,15 @@ fn describe(member: &MemberView, now: Moment) -> String {
         if connected { "connected" } else { "disconnected" },
         round_trip.map_or_else(String::new, |time| format!(" rtt={}", time.as_micros())),
         spoken(member),
+        labels(member),
     )
+}
+
+/// What its operator says of it.
+fn labels(member: &MemberView) -> String {
+    let labels = [("name", &member.labels.name), ("datacentre", &member.labels.datacentre)];
+    let told = labels.into_iter().filter_map(|(key, label)| Some(format!(" {key}={}", label.as_ref()?)));
+    told.collect()
 }
 
 /// Which version of the protocol is spoken with the member, and which program it runs; of this node, all that it speaks.
@@ -252,7 +264,7 @@ mod tests {
     use super::super::outcome::answer;
     use super::super::testing::{Bench, member};
     use super::*;
-    use crate::base::Incarnation;
+    use crate::base::{Incarnation, Labels};
     use crate::wire::{LinkProtocol, ProtocolVersion};
     use std::sync::atomic::Ordering;
     use std::time::Duration;
@@ -300,7 +312,7 @@ mod tests {
             );
             assert_eq!(
                 bench.run(&format!("cluster forget {text} all")),
-                "-ERR syntax error ('cluster|forget' command)"
+                "-ERR CLUSTER FORGET takes BAN or nothing after the id; option 'all' is not supported"
             );
         }
         for text in ["abc", &"g".repeat(40), &"a".repeat(41)] {
@@ -346,6 +358,7 @@ mod tests {
         members[3].is_incompatible = true;
         (members[3].suspected, members[3].link) = (true, LinkView::Unlinked);
         members[4].failed = true;
+        members[4].labels = Labels::of("berlin-1", "eu");
         members[4].host = "::1".to_owned();
         let ids: Vec<String> = members.iter().map(|m| m.id.to_string()).collect();
         bench.environment.cluster.publish(ClusterView { members, ..ClusterView::default() });
@@ -360,7 +373,7 @@ mod tests {
             ),
             format!("{} :7713@8813 handshake,noaddr - 0 0 0 disconnected protocol=1 software=unknown\n", ids[2]),
             format!("{} 10.0.0.4:7714@8814 fail?,incompatible - 0 0 0 disconnected\n", ids[3]),
-            format!("{} [::1]:7715@8815 fail - 0 0 0 connected\n", ids[4]),
+            format!("{} [::1]:7715@8815 fail - 0 0 0 connected name=berlin-1 datacentre=eu\n", ids[4]),
         ];
         assert_eq!(bench.text("cluster nodes"), expected.concat());
         assert_eq!(bench.text("cluster myid"), ids[0]);

@@ -37,6 +37,10 @@ pub(super) enum CommandError {
     InvalidPassword,
     #[error("too many failed logins from your address; try again in {seconds} s")]
     TooManyFailures { seconds: u64 },
+    #[error(
+        "too many failed logins as this user from addresses that it has not logged in from; from here try again in {seconds} s"
+    )]
+    TooManyFailuresOfUser { seconds: u64 },
     #[error("User {user} has no permissions to run the '{command}' command")]
     CommandDenied { user: String, command: String },
     #[error("No permissions to access a key")]
@@ -242,6 +246,7 @@ impl CommandError {
                     | Self::InvalidPassword
                     | Self::HelloOption(_)
                     | Self::TooManyFailures { .. }
+                    | Self::TooManyFailuresOfUser { .. }
                     | Self::Rules(_)
                     | Self::TooManyUsers(_)
                     | Self::UserName

@@ -61,6 +61,24 @@ impl Times {
         self.count
     }
 
+    /// All times together, in nanoseconds.
+    pub(super) fn total_nanos(&self) -> u64 {
+        self.total_nanos
+    }
+
+    /// How many took at most each of these times in nanoseconds, which go up; to within a sixteenth.
+    pub(super) fn at_most(&self, bounds_nanos: &[u64]) -> Vec<u64> {
+        let (mut at, mut seen) = (0, 0);
+        let up_to = |bound: &u64| {
+            while at < BUCKETS && upper_nanos(at) <= bound + bound / BUCKETS_A_DOUBLING as u64 {
+                seen += self.buckets[at];
+                at += 1;
+            }
+            seen
+        };
+        bounds_nanos.iter().map(up_to).collect()
+    }
+
     /// The mean in microseconds; 0 if no time was taken.
     pub(super) fn mean_micros(&self) -> f64 {
         if self.count == 0 { 0.0 } else { self.total_nanos as f64 / self.count as f64 / 1000.0 }

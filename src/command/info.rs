@@ -79,6 +79,9 @@ pub(super) fn put(text: &mut String, fields: &[(&str, &dyn Display)]) {
 fn server(call: &Call<'_>, text: &mut String) {
     let process = &call.environment.process;
     let uptime = (call.now.monotonic.as_nanos()).saturating_sub(figure(&process.started_nanos)) / 1_000_000_000;
+    let view = call.environment.cluster.view();
+    let labels =
+        view.members.iter().find(|member| member.myself).map(|member| member.labels.clone()).unwrap_or_default();
     let replies = match call.environment.settings.shape {
         ReplyShape::Redis => "redis",
         ReplyShape::Discnt => "discnt",
@@ -93,6 +96,8 @@ fn server(call: &Call<'_>, text: &mut String) {
             ("discnt_git_sha1", &GIT_SHA1),
             ("discnt_replies", &replies),
             ("node_id", &own_id(&call.environment.cluster.view())),
+            ("node_name", &labels.name.as_deref().unwrap_or_default()),
+            ("node_datacentre", &labels.datacentre.as_deref().unwrap_or_default()),
             // Of Redis a number of the process; here it stays what it is from one process to the next.
             ("run_id", &own_id(&call.environment.cluster.view())),
             ("os", &std::env::consts::OS),

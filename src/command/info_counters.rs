@@ -56,12 +56,14 @@ pub(super) fn mesh(call: &Call<'_>, text: &mut String) {
         let round_trip = member.round_trip.map_or(0, |time| time.as_micros());
         let _ = write!(
             text,
-            "peer{number}:id={},host={},port={},state={state},rtt_usec={round_trip},protocol={},software={}\r\n",
+            "peer{number}:id={},host={},port={},state={state},rtt_usec={round_trip},protocol={},software={},name={},datacentre={}\r\n",
             member.id,
             member.host,
             member.mesh_port,
             member.protocol.as_ref().map_or(0, |protocol| protocol.version.0),
             member.protocol.as_ref().map_or("", |protocol| &protocol.software),
+            member.labels.name.as_deref().unwrap_or_default(),
+            member.labels.datacentre.as_deref().unwrap_or_default(),
         );
     }
 }

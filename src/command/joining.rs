@@ -34,7 +34,7 @@ pub(super) const INVITE: CommandSpecification = CommandSpecification {
         .after("ADDRESS")
         .optional(),
     ],
-    replies: "The token as a bulk string, to be given to CLUSTER JOIN or to discnt-server join on the other machine. It says where this node is reached (ADDRESS, or what it knows of itself), whom to believe there, and a secret that is good for USES nodes (1) and TTL seconds (3600). An error on a node that does not hold the key of the cluster's authority, or whose certificates are configured.",
+    replies: "The token as a bulk string, to be given to CLUSTER JOIN or to discnt-server join on the other machine. It says where this node is reached (ADDRESS, or what it knows of itself), whom to believe there, and a secret that is good for USES nodes (1) and TTL seconds (3600). An error on a node whose certificates are configured, and on one that does not hold the key of the cluster's authority: that names the member that does, if one that is linked says so.",
     handler: invite,
     ..JOINING
 };

@@ -29,6 +29,7 @@ mod documentation;
 mod environment;
 mod error;
 mod exclusion;
+mod figures;
 mod flushing;
 mod help;
 mod histogram;
@@ -85,6 +86,7 @@ pub use dispatch::{execute, execute_timed};
 pub use documentation::reference;
 pub use environment::{Environment, ProcessFigures, REDIS_VERSION, ReplyShape, Settings};
 pub use exclusion::{Entry, Exclusion};
+pub use figures::CommandFigures;
 pub use flushing::{Flush, FlushRequest, FlushStep};
 pub use interruption::Unblocked;
 pub use latency_monitor::{LatencyEvent, LatencyMonitor};
@@ -97,9 +99,9 @@ pub use outcome::{
 };
 pub use patience::{Dismissal, OutputLimit, Patience};
 pub use pause::Pause;
-pub use persistence::{PersistenceFigures, Stage};
+pub use persistence::{COMMIT_BOUNDS_MICROS, PersistenceFigures, Stage};
 pub use session::{ClientAddress, Session, UnreadMessages};
-pub use slow_log::SlowLog;
+pub use slow_log::{SlowLog, SlowSpan};
 pub use specification::{
     Argument, ArgumentKind, ChannelUse, CommandSpecification, Flag, Group, KeyAccess, KeyPositions,
 };

@@ -18,6 +18,9 @@ const REFUSING: u8 = 2;
 /// Replies to changes wait until these are on disk.
 const HOLDING: u8 = 4;
 
+/// Commits are told apart by whether they took at most so many microseconds.
+pub const COMMIT_BOUNDS_MICROS: [u64; 8] = [100, 250, 1_000, 2_500, 10_000, 25_000, 100_000, 1_000_000];
+
 /// How far a start has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stage {
@@ -52,6 +55,10 @@ pub struct PersistenceFigures {
     pub counters_written: AtomicU64,
     /// How long the last one took, in microseconds.
     pub last_commit_micros: AtomicU64,
+    /// How long all of them took together, in microseconds.
+    pub commit_micros: AtomicU64,
+    /// How many took at most each of [`COMMIT_BOUNDS_MICROS`], and more than the one before.
+    pub commit_times: [AtomicU64; COMMIT_BOUNDS_MICROS.len()],
     last_commit_millis: AtomicU64,
     last_save_millis: AtomicU64,
     save_failed: AtomicBool,
@@ -86,6 +93,8 @@ impl PersistenceFigures {
             commits: AtomicU64::default(),
             counters_written: AtomicU64::default(),
             last_commit_micros: AtomicU64::default(),
+            commit_micros: AtomicU64::default(),
+            commit_times: Default::default(),
             last_commit_millis: AtomicU64::default(),
             last_save_millis: AtomicU64::default(),
             save_failed: AtomicBool::default(),

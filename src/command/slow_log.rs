@@ -32,7 +32,40 @@ pub(super) struct SlowRequest {
     pub(super) client_name: String,
 }
 
+/// The same for those who collect them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlowSpan {
+    /// One more than that of the one before.
+    pub id: u64,
+    /// When it was answered.
+    pub ended_at: WallMillis,
+    /// How long it took.
+    pub micros: u64,
+    /// The request, shortened, and without what is secret.
+    pub arguments: Vec<Vec<u8>>,
+    /// Where its client is.
+    pub client: String,
+    /// What the client calls itself.
+    pub client_name: String,
+}
+
+impl From<SlowRequest> for SlowSpan {
+    fn from(request: SlowRequest) -> Self {
+        let SlowRequest { id, at, micros, arguments, client, client_name } = request;
+        Self { id, ended_at: at, micros, arguments, client, client_name }
+    }
+}
+
 impl SlowLog {
+    /// Those that are kept with a larger id than this, or all, the oldest first.
+    pub fn since(&self, id: Option<u64>) -> Vec<SlowSpan> {
+        let kept = self.kept.lock();
+        let new = kept.entries.iter().take_while(|request| id.is_none_or(|id| request.id > id));
+        let mut new: Vec<SlowSpan> = new.cloned().map(SlowSpan::from).collect();
+        new.reverse();
+        new
+    }
+
     /// A log with the limits of the configuration.
     pub fn new(slower_than_micros: i64, max_len: u64) -> Self {
         Self {

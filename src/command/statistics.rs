@@ -106,8 +106,13 @@ impl Statistics {
         of_commands.sum::<u64>() + self.sum(|lane| &lane.unknown)
     }
 
+    /// Requests for commands that there are not.
+    pub fn unknown(&self) -> u64 {
+        self.sum(|lane| &lane.unknown)
+    }
+
     /// Requests that were answered with an error, by the first word of that.
-    pub(super) fn errors_by_code(&self) -> BTreeMap<&'static str, u64> {
+    pub fn errors_by_code(&self) -> BTreeMap<&'static str, u64> {
         self.errors.lock().clone()
     }
 

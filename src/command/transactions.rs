@@ -9,7 +9,7 @@ use super::outcome::Outcome;
 use super::session::Session;
 use super::specification::{BASE, CommandSpecification, Flag, Group};
 use super::table::Found;
-use super::watching::Watched;
+use super::watching::{self, Watched};
 use crate::base::Moment;
 use crate::resp::{Arguments, OwnedArguments, Reply};
 
@@ -132,6 +132,7 @@ fn execute(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     if transaction.is_refused {
         return Err(CommandError::Discarded);
     }
+    watching::check(call.session, &watched)?;
     let Call { environment, session, now, .. } = call;
     let (environment, now): (&Environment, Moment) = (environment, *now);
     admit(environment, &transaction)?;

@@ -3,10 +3,12 @@
 use super::call::{Call, OK};
 use super::error::CommandError;
 use super::outcome::Outcome;
+use super::session::Session;
 use super::specification::{Argument, ArgumentKind, BASE, CommandSpecification, Flag, Group, KeyAccess, KeyPositions};
+use super::table;
 use crate::base::Name;
 use crate::counter::{Seen, Table};
-use crate::resp::Reply;
+use crate::resp::{OwnedArguments, Reply};
 
 /// The most counters that one connection watches.
 const MAX_WATCHED: usize = 10_000;
@@ -56,6 +58,7 @@ impl Watched {
         Self { name: name.as_bytes().into(), seen: table.seen(name) }
     }
 
+    /// Whether it is as it was.
     pub(super) fn is_unchanged(&self, table: &Table) -> bool {
         Name::new(&self.name).is_ok_and(|name| table.seen(name) == self.seen)
     }
@@ -72,6 +75,20 @@ fn watch(call: &mut Call<'_>) -> Result<Outcome, CommandError> {
     let table = &call.environment.table;
     call.session.watched.extend(names.map(|name| Watched::new(table, name)));
     Ok(Reply::Simple("OK").into())
+}
+
+/// What is watched was allowed when it was said; the connection may be another user's since, or that one's rights less. Then
+/// EXEC must not tell whether it has changed.
+pub(super) fn check(session: &Session, watched: &[Watched]) -> Result<(), CommandError> {
+    let account = session.rights.account();
+    if watched.is_empty() || account.is_unrestricted() {
+        return Ok(());
+    }
+    let user = account.user();
+    let request: Vec<&[u8]> = std::iter::once(&b"watch"[..]).chain(watched.iter().map(|one| &*one.name)).collect();
+    let request = OwnedArguments::of(&request);
+    let is_allowed = table::find(b"watch").is_some_and(|found| user.check(found, request.arguments()).is_ok());
+    if is_allowed { Ok(()) } else { Err(CommandError::NoLongerAllowed("no permission to touch the specified keys")) }
 }
 
 #[cfg(test)]
@@ -115,5 +132,24 @@ mod tests {
         let many = format!("watch{}", " a".repeat(10_001));
         assert_eq!(bench.run(&many), "-ERR a connection watches 10000 counters at most ('watch' command)");
         assert!(bench.session.watched.is_empty());
+    }
+
+    #[test]
+    fn who_may_not_know_a_counter_is_not_told_that_it_changed_while_another_user_watched_it() {
+        for change in ["get secret", "incr secret"] {
+            let mut bench = Bench::new();
+            assert_eq!(bench.run("acl setuser low on nopass ~low:* +@all"), "+OK");
+            assert_eq!(bench.run("watch secret low:1"), "+OK");
+            bench.run(change);
+            assert_eq!(bench.run("auth low x"), "+OK");
+            bench.run("multi");
+            bench.run("incr low:1");
+            let told = bench.run("exec");
+            assert!(told.contains("no permission to touch the specified keys"), "{change}: {told}");
+            bench.run("watch low:1");
+            bench.run("multi");
+            bench.run("incr low:1");
+            assert_eq!(bench.run("exec"), "*1 :1", "{change}");
+        }
     }
 }

@@ -59,7 +59,8 @@ impl Shard {
 
     /// Numbers what became announceable and hands over all that waits to leave.
     pub(super) fn drain(&mut self, shared: &Shared, now: Monotonic, out: &mut Vec<Announcement>) {
-        self.signalled = false;
+        // What is put into the outbox here leaves here.
+        self.signalled = true;
         let mut announceable = std::mem::take(&mut self.announceable);
         let mut slots = announceable.drain(..);
         while self.own.has_numbers()
@@ -75,6 +76,10 @@ impl Shard {
         self.announceable.extend(starved);
         out.append(&mut self.outbox);
         self.outbox.shrink_to(64);
+        self.signalled = false;
+        if !self.announceable.is_empty() {
+            self.signal(shared);
+        }
     }
 
     /// Numbers a queued own share and puts it into the outbox.

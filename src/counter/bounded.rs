@@ -10,6 +10,7 @@ use super::standing::{BoundedReading, MemberStanding, Standings};
 use super::state::HeldShare;
 use super::table::Table;
 use crate::base::{Amount, AmountSum, Monotonic, Name, NodeId, ReplicaIndex, Total};
+use std::time::Duration;
 
 impl Table {
     /// Reads a counter with the promise that goes with the value.
@@ -44,6 +45,11 @@ impl Table {
             }
         }
         (as_of, outside)
+    }
+
+    /// How long a silent node's shares are extrapolated.
+    pub fn lease(&self) -> Duration {
+        self.shared.lease
     }
 
     /// Whether a member was heard within its lease.

@@ -12,7 +12,7 @@ pub struct Config {
     /// The promise about a counter's total where no PRECISION was set, 0 to 1e20: 0 announces every change.
     #[serde(with = "precision_text")]
     pub default_precision: Precision,
-    /// How long announcements are gathered before they leave, 1 to 1000.
+    /// How long announcements are gathered before they leave, 0 to 1000; with 0 each leaves as soon as the node's loop sees it.
     pub flush_interval_ms: u64,
     /// After this long without an increment a counter becomes exact everywhere, 10 to 60000.
     pub settle_ms: u64,
@@ -59,7 +59,7 @@ impl Config {
         let within = |key, given: u64, range: std::ops::RangeInclusive<u64>, allowed| {
             if range.contains(&given) { Ok(()) } else { Err(ConfigError { key, given, allowed }) }
         };
-        within("flush_interval_ms", self.flush_interval_ms, 1..=1000, "1 to 1000")?;
+        within("flush_interval_ms", self.flush_interval_ms, 0..=1000, "0 to 1000")?;
         within("settle_ms", self.settle_ms, 10..=60_000, "10 to 60000")?;
         within("max_counters", self.max_counters, 1..=4_000_000_000, "1 to 4000000000")?;
         // Less than a node takes without any counter would refuse every one.

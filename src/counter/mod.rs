@@ -41,6 +41,7 @@ mod progress;
 mod registers;
 mod remote;
 mod room;
+mod sampling;
 mod saving;
 #[cfg(test)]
 mod saving_tests;

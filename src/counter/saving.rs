@@ -72,6 +72,11 @@ impl Saving {
         }
     }
 
+    /// The counters that changed, and those of them that are being handed over; some may be gone again.
+    pub(super) fn changed(&self) -> (&[u32], &[u32]) {
+        (&self.touched, &self.leaving)
+    }
+
     /// Whether the record of a counter that is gone is still to be removed.
     pub(super) fn is_removed(&self, name: &[u8]) -> bool {
         self.removed.contains(name)

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgGroup, Parser, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,7 +13,7 @@ Examples:
   discnt-server --port 7711
       The same on port 7711, with its data in ./discnt-data/7711.
   discnt-server --config /etc/discnt/discnt.toml --check-config
-      Says whether the file is valid, with everything that is wrong in it, and starts nothing.
+      Says whether the file is valid and those that it names can be used, with everything that is wrong, and starts nothing.
   discnt-server --set cluster.lease_ms=2000 --set log.level=info,discnt::mesh=debug
       Any setting of the configuration file, from the command line.
   discnt-server --set storage.durability=always
@@ -60,7 +60,8 @@ pub struct Arguments {
     #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
     pub settings: Vec<String>,
 
-    /// Say whether the configuration is valid, then exit: 0 if it is, 1 if not
+    /// Say whether the configuration is valid and the certificates, keys, passwords and users in the files that it names can
+    /// be used, then exit: 0 if so, 1 if not. Makes and changes nothing, and does not read the counters
     #[arg(long)]
     pub check_config: bool,
 
@@ -83,9 +84,10 @@ pub struct Arguments {
 pub enum Action {
     /// Have this node's key certified by a cluster, with a token that `discnt-cli cluster invite` printed on a member. The
     /// node meets the cluster when the server is started. One that runs joins with `discnt-cli cluster join`
+    #[command(group(ArgGroup::new("given").args(["token", "token_file"]).required(true)))]
     Join {
         /// The token; others of this machine see it in the list of processes, so rather use --token-file
-        #[arg(value_name = "TOKEN", required_unless_present = "token_file", conflicts_with = "token_file")]
+        #[arg(value_name = "TOKEN")]
         token: Option<String>,
         /// Read the token from a file; - is the standard input
         #[arg(long, value_name = "FILE")]

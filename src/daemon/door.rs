@@ -13,7 +13,8 @@ use super::config::replace_file;
 use super::reloading::{self, Reloadable};
 use super::secrets::Credentials;
 use crate::command::{
-    Access, AuditEvent, AuditRecord, Clients, Environment, PasswordHash, Subscriptions, User, loaded, parse_users,
+    Access, Account, AuditEvent, AuditRecord, Clients, Environment, PasswordHash, Subscriptions, User, loaded,
+    parse_users,
 };
 use crate::listener::{self, PreparedTls, Tls, UserFile};
 
@@ -143,7 +144,7 @@ pub(super) fn listener_config(resp: &listener::Config, credentials: &Credentials
 }
 
 /// The password of the user called default: of the configuration, of its file, or of the service manager.
-fn password(resp: &listener::Config, credentials: &Credentials) -> Result<Option<PasswordHash>, String> {
+pub(super) fn password(resp: &listener::Config, credentials: &Credentials) -> Result<Option<PasswordHash>, String> {
     if let Some(password) = &resp.password {
         return Ok(Some(PasswordHash::of(password.reveal().as_bytes())));
     }
@@ -158,7 +159,7 @@ fn password(resp: &listener::Config, credentials: &Credentials) -> Result<Option
 
 fn users(all: &Configuration, credentials: &Credentials) -> Result<Option<Vec<User>>, String> {
     if let Some(path) = &all.resp.acl_file {
-        return AclFile::new(Some(path.clone())).load().map(Some);
+        return AclFile::new(Some(path.clone())).read().map(Some);
     }
     if all.users.is_empty() {
         return Ok(None);
@@ -295,11 +296,20 @@ impl AclFile {
     }
 }
 
-impl UserFile for AclFile {
-    fn load(&self) -> Result<Vec<User>, String> {
+impl AclFile {
+    /// All users in it.
+    pub(super) fn read(&self) -> Result<Vec<User>, String> {
         let path = self.path.as_ref().ok_or("there is no file of users")?;
         let text = fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
         parse_users(&text).map_err(|error| format!("{}: {error}", path.display()))
+    }
+}
+
+impl UserFile for AclFile {
+    fn load(&self, users: &Access) -> Result<Vec<Arc<Account>>, String> {
+        // Or what was saved in between would not be so any more.
+        let _saving = self.saving.lock();
+        Ok(users.replace_all(self.read()?))
     }
 
     fn save(&self, users: &Access) -> Result<(), String> {

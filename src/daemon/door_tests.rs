@@ -81,10 +81,28 @@ fn users_who_are_saved_at_the_same_time_are_all_in_the_file() {
                 });
             }
         });
-        let names: BTreeSet<String> = file.load().expect("whole").iter().map(|user| user.name().to_owned()).collect();
+        let names: BTreeSet<String> = file.read().expect("whole").iter().map(|user| user.name().to_owned()).collect();
         let expected: BTreeSet<String> = access.list().iter().map(|account| account.name().to_string()).collect();
         assert_eq!(names, expected);
     }
+}
+
+#[test]
+fn users_are_not_loaded_over_what_is_saved_at_the_same_time() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("users.acl");
+    fs::write(&path, "").expect("written");
+    let (file, access) = (AclFile::new(Some(path)), Access::default());
+    std::thread::scope(|scope| {
+        let saving = file.saving.lock();
+        let loading = scope.spawn(|| file.load(&access));
+        // What is saved while somebody else is about to load is what that one reads.
+        access.update(vec![User::new("saved")], &[]);
+        replace_file(file.path.as_ref().expect("there is one"), &access.to_file()).expect("written");
+        drop(saving);
+        loading.join().expect("no panic").expect("read");
+    });
+    assert!(access.list().iter().any(|account| account.name().as_ref() == "saved"));
 }
 
 #[test]

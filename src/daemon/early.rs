@@ -86,7 +86,8 @@ fn empty_table(configuration: &Configuration, report: &StartReport) -> Table {
 fn alone(configuration: &Configuration, report: &StartReport) -> ClusterState {
     let state = ClusterState::default();
     let (host, ports) = (report.mesh.ip().to_string(), (configuration.resp.port, configuration.mesh.port));
-    let myself = MemberView::myself(report.node, host, ports.0, ports.1);
+    let labels = configuration.node.clone();
+    let myself = MemberView { labels, ..MemberView::myself(report.node, host, ports.0, ports.1) };
     state.publish(ClusterView { members: vec![myself], ..ClusterView::default() });
     state
 }

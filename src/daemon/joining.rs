@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::LoadedConfiguration;
+use super::owner::become_owner;
 use super::renewing::settle_identity;
 use super::serve::{ServeError, current_thread_runtime};
+use super::{Arguments, LoadedConfiguration};
 use crate::mesh::{Identity, JoinError, Joined, Token, TokenError, remember_to_meet};
 use crate::storage::DataDirectory;
 
@@ -71,12 +72,14 @@ fn read(input: &mut dyn Read, place: &str) -> Result<String, JoinRefused> {
 }
 
 /// Has the node's key certified by a member, and answers what to say of that. The node meets the cluster when it is started.
+/// Root does it as the owner of the data directory.
 ///
 /// # Errors
 /// [`JoinRefused`].
-pub fn join(loaded: &LoadedConfiguration, source: &TokenSource) -> Result<String, JoinRefused> {
+pub fn join(loaded: &LoadedConfiguration, arguments: &Arguments, source: &TokenSource) -> Result<String, JoinRefused> {
     let token = source.read()?;
     let configuration = &loaded.configuration;
+    become_owner(&configuration.data_directory(), arguments, &token.text())?;
     let directory = DataDirectory::open(configuration.data_directory()).map_err(ServeError::from)?;
     settle_identity(&directory)?;
     let is_member = !directory.load_members().map_err(ServeError::from)?.is_empty();

@@ -6,7 +6,8 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::{Action, Arguments, LoadedConfiguration, TokenSource, door};
+use super::checking::{CheckedFiles, check_files};
+use super::{Action, Arguments, LoadedConfiguration, TokenSource};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -41,15 +42,7 @@ pub fn prepare(
         }
     };
     if arguments.check_config {
-        if let Err(error) = door::prepare(&loaded.configuration, &loaded.credentials) {
-            // It may be checked elsewhere, or by somebody who may not read secrets.
-            writeln!(errors, "discnt-server: a file that it names cannot be used here: {error}")?;
-        }
-        match &loaded.file {
-            Some(path) => writeln!(output, "configuration is valid ({})", path.display())?,
-            None => writeln!(output, "configuration is valid (no file was given)")?,
-        }
-        return Ok(Launch::Done(ExitCode::SUCCESS));
+        return check(&loaded, output, errors).map(Launch::Done);
     }
     if arguments.print_config {
         write!(output, "{loaded}")?;
@@ -63,4 +56,25 @@ pub fn prepare(
         return Ok(Launch::Join(loaded, source));
     }
     Ok(if arguments.repair { Launch::Repair(loaded) } else { Launch::Serve(loaded) })
+}
+
+/// The settings are right; whether a start could use the files as well.
+fn check(loaded: &LoadedConfiguration, output: &mut dyn Write, errors: &mut dyn Write) -> io::Result<ExitCode> {
+    let CheckedFiles { problems, left_out } = check_files(loaded);
+    for path in left_out {
+        writeln!(errors, "discnt-server: {} is not looked at here, as only the service is given it", path.display())?;
+    }
+    if !problems.is_empty() {
+        writeln!(
+            errors,
+            "discnt-server: the settings are right, but a start with these files is refused:\n  {}\nNo server was started and nothing was changed.",
+            problems.join("\n  ")
+        )?;
+        return Ok(ExitCode::FAILURE);
+    }
+    match &loaded.file {
+        Some(path) => writeln!(output, "configuration is valid ({})", path.display())?,
+        None => writeln!(output, "configuration is valid (no file was given)")?,
+    }
+    Ok(ExitCode::SUCCESS)
 }

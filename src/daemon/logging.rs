@@ -16,6 +16,9 @@ use tracing_subscriber::{Registry, reload};
 /// What libraries say of their ordinary work is no news of this program: they are heard from warnings on, unless they
 /// are named, or the level is another than usual.
 const QUIET_LIBRARIES: [&str; 2] = ["fjall", "lsm_tree"];
+/// These warn of whatever a stranger sends, so that anybody could fill a disk with their lines. What is to be known of strangers
+/// this program says itself, and not too often.
+const TALKATIVE_LIBRARIES: [&str; 2] = ["rustls", "quinn_proto"];
 /// What fields in the journal begin with, and what its lines are known by.
 const FIELD_PREFIX: &str = "DISCNT";
 const IDENTIFIER: &str = "discnt-server";
@@ -95,9 +98,15 @@ impl Config {
             }
         }
         let mut all = directives.join(",");
-        if directives.iter().any(|directive| directive.eq_ignore_ascii_case("info")) {
-            let quiet = QUIET_LIBRARIES.iter().filter(|name| !directives.iter().any(|given| given.starts_with(**name)));
+        let is_level = |level: &str| directives.iter().any(|directive| directive.eq_ignore_ascii_case(level));
+        let is_named = |name: &str| directives.iter().any(|given| given.starts_with(name));
+        if is_level("info") {
+            let quiet = QUIET_LIBRARIES.iter().filter(|name| !is_named(name));
             all.extend(quiet.map(|name| format!(",{name}=warn")));
+        }
+        if is_level("info") || is_level("warn") {
+            let quiet = TALKATIVE_LIBRARIES.iter().filter(|name| !is_named(name));
+            all.extend(quiet.map(|name| format!(",{name}=error")));
         }
         // Who logs warnings alone still has to be able to say who was let in and who changed what.
         let is_off = directives.iter().all(|directive| directive.eq_ignore_ascii_case("off"));
@@ -191,6 +200,10 @@ mod tests {
         assert!(!filter("info,fjall=debug").contains("fjall=warn"));
         assert!(filter("info,fjall=debug").contains("lsm_tree=warn"));
         assert!(!filter("off").contains("warn") && !filter("debug").contains("warn"));
+        for level in ["info", "warn", "warn,discnt::mesh=debug"] {
+            assert!(filter(level).contains("rustls=error") && filter(level).contains("quinn_proto=error"), "{level}");
+        }
+        assert!(!filter("warn,rustls=debug").contains("rustls=error") && !filter("debug").contains("rustls"));
     }
 
     #[test]

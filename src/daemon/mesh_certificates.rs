@@ -8,7 +8,7 @@ use super::Configuration;
 use super::reloading::{Prepared, Reloadable};
 use crate::base::NodeId;
 use crate::command::IdentityRequest;
-use crate::driver::{IdentityCall, NodeCall};
+use crate::driver::{IdentityCall, NodeCall, Requester};
 use crate::mesh::{Config, Identity};
 
 /// How the answer begins where there is nothing new.
@@ -45,7 +45,8 @@ impl Reloadable for MeshCertificates {
         let calls = self.calls.clone();
         Ok(Box::new(move || {
             let (answer, answered) = oneshot::channel();
-            let call = NodeCall::Identity(IdentityCall { request: IdentityRequest::Reread, answer });
+            let requester = Requester { user: String::new(), peer: "SIGHUP".to_owned() };
+            let call = NodeCall::Identity(IdentityCall { requester, request: IdentityRequest::Reread, answer });
             // A node that has ended needs no certificate.
             calls.blocking_send(call).ok()?;
             let said = answered.blocking_recv().ok()?.unwrap_or_else(|reason| reason);

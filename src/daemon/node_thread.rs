@@ -133,6 +133,7 @@ fn node_settings(
         host,
         client_port: configuration.resp.port,
         mesh_port,
+        labels: configuration.node.clone(),
         counters: configuration.counters.clone(),
         cluster: configuration.cluster.clone(),
         replication: configuration.replication.clone(),

@@ -5,9 +5,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::LoadedConfiguration;
+use super::owner::become_owner;
 use super::renewing::settle_identity;
 use super::serve::ServeError;
+use super::{Arguments, LoadedConfiguration};
 use crate::mesh::Identity;
 use crate::storage::{DataDirectory, FilesRepaired, Repaired, StorageError, Store};
 
@@ -22,23 +23,25 @@ pub struct RepairReport {
     pub repaired: Repaired,
 }
 
-/// Repairs the counters on disk where they are damaged. Starts no server.
+/// Repairs the counters on disk where they are damaged. Starts no server. Root does it as the owner of the data directory.
 ///
 /// # Errors
 /// [`ServeError`] when there is nothing to repair, another server has the directory, or the system refuses. Nothing that
 /// is damaged was deleted.
-pub fn repair(loaded: &LoadedConfiguration) -> Result<RepairReport, ServeError> {
+pub fn repair(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<RepairReport, ServeError> {
     let path = loaded.configuration.data_directory();
     if !path.is_dir() {
         let error =
             io::Error::new(io::ErrorKind::NotFound, "there is no such directory; give the right one with --data-dir");
         return Err(StorageError::Io { operation: "repair", path, error }.into());
     }
+    become_owner(&path, arguments, "")?;
     // A clock before 1970 has no seconds since then.
     let now_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (directory, files) = DataDirectory::repair(path, now_seconds)?;
     settle_identity(&directory)?;
-    let opened = Identity::open(&loaded.configuration.mesh, directory.path())?;
+    let mesh = loaded.credentials.resolve_mesh(&loaded.configuration.mesh).map_err(ServeError::Door)?;
+    let opened = Identity::open(&mesh, directory.path())?;
     let repaired = Store::repair(directory.path(), opened.identity.id)?;
     Ok(RepairReport { directory: directory.path().to_owned(), files, repaired })
 }

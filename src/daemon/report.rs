@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::base::{Durability, NodeId};
+use crate::base::{Durability, Labels, NodeId};
 
 /// Which authority this node's certificate is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct StartReport {
     pub version: &'static str,
     /// Who this node is.
     pub node: NodeId,
+    /// What its operator says of it.
+    pub labels: Labels,
     /// Where clients connect without TLS.
     pub clients: Vec<SocketAddr>,
     /// Where clients connect that speak TLS.
@@ -66,6 +68,8 @@ pub struct StartReport {
     pub unix_socket: Option<PathBuf>,
     /// Whether clients of other machines are refused as long as there is no password.
     pub protected_mode: bool,
+    /// Where health, figures and the status page are answered, and whether with TLS.
+    pub http: Option<(SocketAddr, bool)>,
     /// How many threads serve clients.
     pub threads: usize,
     /// Where other nodes connect.
@@ -91,6 +95,9 @@ impl fmt::Display for StartReport {
         let mut line = |name: &str, value: String| writeln!(f, "{name:<13}{value}");
         line("discnt-server", format!(" {}", self.version))?;
         line("node", self.node.to_string())?;
+        if !self.labels.is_empty() {
+            line("labels", self.labels.to_string())?;
+        }
         let threads = if self.threads == 1 { "thread" } else { "threads" };
         for (addresses, kind) in [(&self.clients, "TCP"), (&self.tls_clients, "TLS")] {
             if !addresses.is_empty() {
@@ -105,6 +112,10 @@ impl fmt::Display for StartReport {
             let why =
                 "clients of other machines are refused, as no password is set; see [resp] password and protected_mode";
             line("protected", why.to_owned())?;
+        }
+        if let Some((address, has_tls)) = self.http {
+            let scheme = if has_tls { "https" } else { "http" };
+            line("http", format!("{scheme}://{address}/ (status page, /metrics, /readyz)"))?;
         }
         let advertised = self.advertised.as_ref().map_or_else(String::new, |told| format!(", others are told {told}"));
         line("mesh", format!("{} (UDP{advertised})", self.mesh))?;
@@ -173,8 +184,10 @@ mod tests {
         StartReport {
             version: "0.1.0",
             node: "00112233445566778899aabbccddeeff00112233".parse().expect("40 hex digits"),
+            labels: Labels::default(),
             clients: vec!["127.0.0.1:7711".parse().expect("an address")],
             tls_clients: Vec::new(),
+            http: Some(("127.0.0.1:17711".parse().expect("an address"), false)),
             unix_socket: None,
             protected_mode: true,
             threads: 2,
@@ -190,11 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn a_first_start_is_told_in_nine_lines() {
+    fn a_first_start_is_told_in_ten_lines() {
         let golden = "\
 discnt-server 0.1.0
 node         00112233445566778899aabbccddeeff00112233
 clients      127.0.0.1:7711 (TCP, 2 threads)
+http         http://127.0.0.1:17711/ (status page, /metrics, /readyz)
 mesh         127.0.0.1:7711 (UDP)
 members      none yet; to join another node: CLUSTER MEET host port
 data         ./discnt-data/7711
@@ -208,7 +222,9 @@ connect      discnt-cli -p 7711
     #[test]
     fn a_deployed_node_tells_what_is_different() {
         let report = StartReport {
+            labels: Labels::of("berlin-1", "eu"),
             clients: vec!["10.0.0.1:5262".parse().expect("an address"), "[::1]:5262".parse().expect("an address")],
+            http: None,
             threads: 1,
             mesh: "[::]:5262".parse().expect("an address"),
             advertised: Some("node1.example.net:5262".into()),
@@ -223,6 +239,7 @@ connect      discnt-cli -p 7711
         let golden = "\
 discnt-server 0.1.0
 node         00112233445566778899aabbccddeeff00112233
+labels       berlin-1 in eu
 clients      10.0.0.1:5262 [::1]:5262 (TCP, 1 thread)
 mesh         [::]:5262 (UDP, others are told node1.example.net:5262)
 members      2 others known, dialling

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::command::PasswordHash;
+use crate::mesh;
 
 /// What stands before the name of a credential, in place of a path.
 const CREDENTIAL: &str = "credential:";
@@ -35,6 +36,25 @@ impl Credentials {
             )
         })?;
         Ok(directory.join(name))
+    }
+
+    /// Whether the path names a credential where no service manager has given any, as in an operator's shell.
+    pub(super) fn is_for_the_service_alone(&self, path: &Path) -> bool {
+        self.0.is_none() && path.to_str().is_some_and(|text| text.starts_with(CREDENTIAL))
+    }
+
+    /// `[mesh]` with the paths that are meant.
+    ///
+    /// # Errors
+    /// A line for an operator.
+    pub(super) fn resolve_mesh(&self, mesh: &mesh::Config) -> Result<mesh::Config, String> {
+        let mut config = mesh.clone();
+        for (key, path) in [("ca_cert", &mut config.ca_cert), ("cert", &mut config.cert), ("key", &mut config.key)] {
+            if let Some(path) = path {
+                *path = self.resolve(path).map_err(|error| format!("[mesh] {key}: {error}"))?;
+            }
+        }
+        Ok(config)
     }
 
     /// The password in the first line of a file.
@@ -98,6 +118,12 @@ mod tests {
             assert!(error.contains("no password was read from") && !error.contains("secret\n"), "{error}");
         }
         assert!(credentials.resolve(Path::new("credential:../x")).is_err());
+        let key = Some(PathBuf::from("credential:discnt-resp-password"));
+        let config = mesh::Config { key, cert: Some("/etc/discnt/node.crt".into()), ..mesh::Config::default() };
+        let resolved = credentials.resolve_mesh(&config).expect("there are some");
+        assert_eq!((resolved.key, resolved.cert), (Some(path), config.cert.clone()));
+        let error = Credentials(None).resolve_mesh(&config).expect_err("there are none");
+        assert!(error.starts_with("[mesh] key: the credential"), "{error}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::door::{self, AclFile, Door};
 use super::doors::Doors;
 use super::early::{early_environment, live_settings};
 use super::ending::{End, Ended, Signals, stop};
+use super::http::HttpSide;
 use super::inherited::inherited_sockets;
 use super::logging::{self, LoggingError};
 use super::manager;
@@ -26,10 +27,12 @@ use super::status::Status;
 use super::storing::Storing;
 use super::{Arguments, LoadedConfiguration};
 use crate::driver::{Clock, DiskParts, raise_file_limit, watch_process};
+use crate::http::{HttpError, Source};
 use crate::listener::{Commands, Inherited, Listener, ListenerError, Service, Ways};
 use crate::mesh::{self, Identity, IdentityError, IdentitySource, MeshError, OpenedIdentity};
 use crate::node::{KnownMember, StartError};
 use crate::storage::{self, DataDirectory, RestoreError, Restored, StorageError};
+use crate::telemetry::{self, TelemetryError};
 
 /// How often a pair of free ports is looked for when the system chooses.
 const PORT_ATTEMPTS: usize = 16;
@@ -57,6 +60,12 @@ pub enum ServeError {
     /// Where nodes connect.
     #[error(transparent)]
     Mesh(#[from] MeshError),
+    /// Where health and figures are answered.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// Where traces are sent.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// The node.
     #[error(transparent)]
     Node(#[from] StartError),
@@ -110,9 +119,11 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
     let prepared = door::prepare(&configuration, &loaded.credentials).map_err(ServeError::Door)?;
     warn_of_command_line(loaded);
     configuration.resp = door::listener_config(&configuration.resp, &loaded.credentials).map_err(ServeError::Door)?;
+    configuration.mesh = loaded.credentials.resolve_mesh(&configuration.mesh).map_err(ServeError::Door)?;
     let inherited = inherited_sockets()?;
     let is_inherited = !inherited.is_empty();
     let (listener, socket) = bind(&mut configuration, inherited)?;
+    let http = HttpSide::bind(&configuration, &loaded.credentials)?;
     let door = Door::new(prepared, loaded.credentials.clone(), &configuration.resp);
     let directory = Arc::new(DataDirectory::open(configuration.data_directory())?);
     settle_identity(&directory)?;
@@ -124,13 +135,14 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
         restore_backup(&directory, &opened, backup)?;
     }
     let members = remembered(&directory)?;
-    let report = start_report(&configuration, &listener, &socket, &opened, members.len(), &directory, &door);
+    let mut report = start_report(&configuration, &listener, &socket, &opened, members.len(), &directory, &door);
+    report.http = http.as_ref().map(|http| (http.address(), configuration.http.tls_cert.is_some()));
     let clock = Clock::new();
     let (storing, disk) = Storing::new(&configuration.storage, &configuration.commands, directory.path());
     let mut bound = loaded.clone();
     bound.configuration.resp.port = configuration.resp.port;
     bound.configuration.resp.tls_port = configuration.resp.tls_port;
-    bound.configuration.mesh = configuration.mesh.clone();
+    bound.configuration.mesh.port = configuration.mesh.port;
     let live = (listener.live(), storing.observation(), Arc::clone(&door));
     let (settings, adjuster) = live_settings(bound, live, level);
     let (node_calls, calls) = mpsc::channel(CALL_QUEUE);
@@ -141,12 +153,18 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
         node_calls.clone(),
     );
     // Whoever has files that are read again with the configuration adds them here.
-    let reloadable: Vec<Box<dyn Reloadable>> = vec![Box::new(certificates), Box::new(Arc::clone(&door))];
+    let mut reloadable: Vec<Box<dyn Reloadable>> = vec![Box::new(certificates), Box::new(Arc::clone(&door))];
+    reloadable.extend(http.as_ref().map(HttpSide::reloadable));
     let reloading = Reloading::new(arguments.clone(), loaded.configuration.clone(), Arc::clone(&adjuster), reloadable);
     let (reloading, status) = (Arc::new(reloading), Status::default());
     let environment = early_environment(&configuration, settings, &report, &storing, clock);
     door.begin(&environment, listener.tls());
     let watched = watch_process(Arc::clone(&environment.process), Arc::clone(&environment.statistics), clock);
+    // From before the counters are loaded: whoever looks is told how far that is.
+    let source = Arc::new(Source::new(environment.clone(), clock));
+    let answering = http.map(|http| http.serve(Arc::clone(&source))).transpose()?;
+    let traced = Arc::clone(&source);
+    let exporting = telemetry::begin(&configuration.telemetry, move || traced.environment().clone())?;
     let (stopping, is_stopping) = watch::channel(false);
     let (shutdowns, shutdown) = mpsc::channel(1);
     let session_disk = Arc::new(storing.session_disk(clock));
@@ -167,6 +185,7 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
             adjuster.begin(Arc::clone(&node.table));
             status.begin(Arc::clone(&node.table), Arc::clone(&node.state));
             commands.begin(Arc::clone(&node.table), Arc::clone(&node.state));
+            source.begin(Arc::clone(&node.table), Arc::clone(&node.state));
         };
         tokio::select! {
             result = run(parts, disk, &storing, report.clone(), &mut end, &mut node, begin) => result,
@@ -179,6 +198,7 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
     manager::tell_stopping();
     // What takes its time, as a dial does, is not waited for.
     stopping.send_replace(true);
+    drop((answering, exporting));
     let ended = result.as_ref().map_or_else(|_| Ended::default(), |ended| *ended);
     let stopped = stop(doors.into_running(), node, &report, ended);
     manager::finish();
@@ -271,6 +291,8 @@ fn bind(configuration: &mut Configuration, mut inherited: Inherited) -> Result<(
     // Sockets that were passed on have their ports.
     let system_chooses = configuration.resp.port == 0 && inherited.tcp.is_empty();
     let same = configuration.mesh.port == configuration.resp.port;
+    // They are taken once, and cannot be bound anew.
+    let is_inherited = !inherited.is_empty();
     if !configuration.resp.plaintext {
         // Before the port for TLS takes the other's place.
         configuration.storage.data_dir = Some(configuration.data_directory());
@@ -298,7 +320,7 @@ fn bind(configuration: &mut Configuration, mut inherited: Inherited) -> Result<(
                 return Ok((listener, socket));
             }
             // Somebody has the UDP port of this number; the system will choose another.
-            Err(_) if system_chooses && same => {}
+            Err(_) if system_chooses && same && !is_inherited => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -328,6 +350,7 @@ fn start_report(
     StartReport {
         version: env!("CARGO_PKG_VERSION"),
         node: opened.identity.id,
+        labels: configuration.node.clone(),
         clients: listener.local_addresses().to_vec(),
         unix_socket: listener.unix_path().map(Path::to_owned),
         protected_mode: configuration.resp.protected_mode,
@@ -347,6 +370,7 @@ fn start_report(
         },
         password_is_set: !door.access.lets_everyone_in(),
         tls_clients: listener.tls_addresses().to_vec(),
+        http: None,
         counters: CountersLoaded::default(),
         durability: configuration.storage.durability,
     }

@@ -140,7 +140,11 @@ impl Storing {
                     (&written.cycles, &self.figures.commits),
                     (&written.records, &self.figures.counters_written),
                     (&written.last_commit_micros, &self.figures.last_commit_micros),
-                ] {
+                    (&written.commit_micros, &self.figures.commit_micros),
+                ]
+                .into_iter()
+                .chain(written.commit_times.iter().zip(&self.figures.commit_times))
+                {
                     to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
                 }
                 let longest = written.longest_commit_micros.swap(0, Ordering::Relaxed);

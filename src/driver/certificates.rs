@@ -1,25 +1,37 @@
 //! Looking after the node's certificate, and letting others join: what takes a network or a disk, beside the loop.
 
+mod inviting;
 mod looking;
 
 use super::meetings::Meetings;
 use super::run::{ClusterCall, DriverParts, NodeCall};
 use crate::base::NodeId;
 use crate::command::{ClusterRequest, IdentityRequest};
-use crate::mesh::{Config as MeshConfig, Identity, Invitation, Joined, Mesh, OpenedIdentity, Token};
-use crate::node::{ClusterState, LinkView};
+use crate::mesh::{Config as MeshConfig, Identity, Joined, Mesh, OpenedIdentity, Token, remember_to_meet};
+use crate::node::{ClusterState, LinkView, MemberView};
 use crate::storage::DataDirectory;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 const DAY_SECONDS: u64 = 86_400;
 
+/// Who has asked for something, for whoever reads the log of that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requester {
+    /// The name of the user; empty where it was no client.
+    pub user: String,
+    /// The other end of the connection, or what it was that asked.
+    pub peer: String,
+}
+
 /// A request about certificates.
 #[derive(Debug)]
 pub struct IdentityCall {
+    /// Who wants it.
+    pub requester: Requester,
     /// What is wanted.
     pub request: IdentityRequest,
     /// What was done, in words; dropped when the node stops first.
@@ -78,6 +90,13 @@ impl Care {
         *self.0.current.lock() = identity.clone();
     }
 
+    /// The node leaves its cluster, and is not to meet it again by itself.
+    pub(super) fn leaving(&self) {
+        if let Err(error) = remember_to_meet(self.0.directory.path(), &[]) {
+            tracing::warn!("the next start may meet the cluster again that this node leaves: {error}");
+        }
+    }
+
     /// Somebody has told of an authority.
     pub(super) fn look_now(&self) {
         self.0.look.notify_one();
@@ -95,7 +114,7 @@ impl Care {
     pub(super) fn take(&self, call: IdentityCall) {
         let inner = Arc::clone(&self.0);
         tokio::spawn(async move {
-            let result = inner.perform(call.request).await;
+            let result = inner.perform(call.request, &call.requester).await;
             // A client that has gone needs no answer.
             let _ = call.answer.send(result);
         });
@@ -103,80 +122,39 @@ impl Care {
 }
 
 impl Inner {
-    async fn perform(self: &Arc<Self>, request: IdentityRequest) -> Result<String, String> {
+    async fn perform(self: &Arc<Self>, request: IdentityRequest, by: &Requester) -> Result<String, String> {
         match request {
-            IdentityRequest::Invite { uses, lifetime, address } => self.invite(uses, lifetime, address).await,
+            IdentityRequest::Invite { uses, lifetime, address } => self.invite(uses, lifetime, address, by).await,
             IdentityRequest::Invitations => Ok(self.list_invitations()),
-            IdentityRequest::Uninvite { name } => self.uninvite(name).await,
+            IdentityRequest::Uninvite { name } => self.uninvite(name, by).await,
             IdentityRequest::Join { token } => {
                 let token = Token::parse(token.reveal()).map_err(|error| error.to_string())?;
-                self.join(token).await
+                self.join(token, by).await
             }
-            IdentityRequest::Rotate => self.rotate().await,
-            IdentityRequest::RotateAuthority => self.rotate_authority().await,
-            IdentityRequest::Reread => self.reread().await,
+            IdentityRequest::Rotate => self.rotate(by).await,
+            IdentityRequest::RotateAuthority => self.rotate_authority(by).await,
+            IdentityRequest::Reread => self.reread(by).await,
         }
     }
 
-    async fn invite(
-        self: &Arc<Self>,
-        uses: u32,
-        lifetime: Duration,
-        address: Option<(String, u16)>,
-    ) -> Result<String, String> {
-        let addresses = address.map_or_else(|| self.own_addresses(), |address| vec![address]);
-        let inner = Arc::clone(self);
-        let invitation = Invitation { uses, lifetime, addresses };
-        let token = blocking(move || inner.mesh.invite(&invitation)).await??;
-        let expires = token.expires;
-        tracing::info!(target: "audit", event = "invitation_made", uses, expires, "made an invitation for {uses} nodes");
-        Ok(token.text())
-    }
-
-    /// Where this node is reached, then another member or two, should it be away.
-    fn own_addresses(&self) -> Vec<(String, u16)> {
-        let view = self.state.view();
-        let myself = view.members.iter().find(|member| member.myself);
-        let port = self.config.advertised().ok().flatten().map_or(self.mesh.local_address().port(), |(_, port)| port);
-        let host = myself.map(|member| member.host.clone()).filter(|host| !host.is_empty());
-        let host = host.or_else(|| crate::mesh::own_address().map(|address| address.to_string()));
-        host.map(|host| (host, port)).into_iter().collect()
-    }
-
-    fn list_invitations(&self) -> String {
-        let line = |open: &crate::mesh::OpenInvitation| {
-            format!("{} uses={} expires={}\n", open.name, open.uses_left, open.expires)
-        };
-        self.mesh.invitations().iter().map(line).collect()
-    }
-
-    async fn uninvite(self: &Arc<Self>, name: String) -> Result<String, String> {
-        let (inner, asked) = (Arc::clone(self), name.clone());
-        match blocking(move || inner.mesh.take_back_invitations(&asked)).await?? {
-            0 => Err(format!("no invitation has a name that begins with {name}; CLUSTER INVITATIONS lists them")),
-            taken => {
-                tracing::info!(target: "audit", event = "invitation_taken_back", name, "took back {taken} invitations");
-                Ok(format!("took back {taken}"))
-            }
-        }
-    }
-
-    async fn join(self: &Arc<Self>, token: Token) -> Result<String, String> {
+    async fn join(self: &Arc<Self>, token: Token, by: &Requester) -> Result<String, String> {
         // Until the member is met: whoever joins next must see it.
         let _turn = self.turn.lock().await;
         let joining = self.meetings.begin_joining()?;
-        let others = self.state.view().members.iter().filter(|member| !member.myself).count();
-        if others > 0 {
-            return Err(format!(
-                "this node is in a cluster with {others} other members: CLUSTER RESET has it leave that, then it can join another"
-            ));
-        }
-        let joined = Identity::join(&self.config, self.directory.path(), &token, false).await;
+        self.check_alone()?;
+        let closed = self.mesh.begin_joining()?;
+        let certified = Identity::ask_to_join(&self.config, self.directory.path(), &token, false).await;
+        let certified = certified.map_err(|error| error.to_string())?;
+        // A greeting may have been under way.
+        self.check_alone()?;
+        let inner = Arc::clone(self);
+        let joined = blocking(move || certified.keep(&inner.config, inner.directory.path())).await?;
         let Joined { opened, member: (host, port) } = joined.map_err(|error| error.to_string())?;
         let node = opened.identity.id;
-        tracing::info!(target: "audit", event = "joined", %node, host, port, "certified by the member at {host} port {port}");
+        let Requester { user, peer } = by;
+        tracing::info!(target: "audit", event = "joined", user, peer, %node, host, port, "certified by the member at {host} port {port}");
         self.adopt(opened).await?;
-        drop(joining);
+        drop((joining, closed));
         let met = self.meet(host.clone(), port).await;
         met.map_err(|reason| {
             format!("this node has its certificate, but could not meet {host} port {port}: {reason}; say CLUSTER MEET")
@@ -184,6 +162,16 @@ impl Inner {
         Ok(format!(
             "joined by way of {host} port {port}: this node is still {node}, and what it had counted is added up with the cluster's"
         ))
+    }
+
+    /// Whether this node is the only one of its cluster.
+    fn check_alone(&self) -> Result<(), String> {
+        match self.state.view().members.iter().filter(|member| !member.myself).count() {
+            0 => Ok(()),
+            others => Err(format!(
+                "this node is in a cluster with {others} other members: CLUSTER RESET has it leave that, then it can join another"
+            )),
+        }
     }
 
     async fn meet(&self, host: String, port: u16) -> Result<(), String> {
@@ -194,13 +182,13 @@ impl Inner {
         answered.await.unwrap_or_else(|_| Err(stopping()))
     }
 
-    async fn rotate(self: &Arc<Self>) -> Result<String, String> {
+    async fn rotate(self: &Arc<Self>, Requester { user, peer }: &Requester) -> Result<String, String> {
         let _turn = self.turn.lock().await;
         let opened = if self.is_configured() { self.open().await? } else { self.renew().await? };
         let days = days_left(opened.identity.expires_seconds());
         let node = opened.identity.id;
         self.adopt(opened).await?;
-        tracing::info!(target: "audit", event = "certificate_rotated", %node, days, "the node's certificate was made anew");
+        tracing::info!(target: "audit", event = "certificate_rotated", user, peer, %node, days, "the node's certificate was made anew");
         Ok(format!(
             "the certificate of {node} is good for {days} days; its key and its id are as they were, and links stay"
         ))
@@ -218,12 +206,12 @@ impl Inner {
         renewed.map_err(|error| format!("no member could renew this node's certificate: {error}"))
     }
 
-    async fn rotate_authority(self: &Arc<Self>) -> Result<String, String> {
+    async fn rotate_authority(self: &Arc<Self>, Requester { user, peer }: &Requester) -> Result<String, String> {
         let _turn = self.turn.lock().await;
         let inner = Arc::clone(self);
         let opened = blocking(move || Identity::replace_authority(&inner.config, inner.directory.path())).await??;
         self.adopt(opened).await?;
-        tracing::info!(target: "audit", event = "authority_rotated", "a new authority took the place of the cluster's");
+        tracing::info!(target: "audit", event = "authority_rotated", user, peer, "a new authority took the place of the cluster's");
         let (current, members) = (self.current.lock().clone(), self.members());
         let told = current.tell_authorities(&self.mesh, &members).await;
         let failures = told.map_err(|error| error.to_string())?;
@@ -238,7 +226,7 @@ impl Inner {
         Ok(text)
     }
 
-    async fn reread(self: &Arc<Self>) -> Result<String, String> {
+    async fn reread(self: &Arc<Self>, Requester { user, peer }: &Requester) -> Result<String, String> {
         let _turn = self.turn.lock().await;
         let opened = self.open().await?;
         let days = days_left(opened.identity.expires_seconds());
@@ -246,7 +234,7 @@ impl Inner {
             return Ok(format!("the certificates are as they were, and good for {days} days"));
         }
         self.adopt(opened).await?;
-        tracing::info!(target: "audit", event = "certificate_reread", days, "read the node's certificates again");
+        tracing::info!(target: "audit", event = "certificate_reread", user, peer, days, "read the node's certificates again");
         Ok(format!("read the certificates again; they are good for {days} days"))
     }
 
@@ -281,11 +269,14 @@ impl Inner {
         self.config.certificate_files().is_ok_and(|files| files.is_some())
     }
 
+    fn linked_members(&self) -> Vec<MemberView> {
+        let view = self.state.view();
+        view.members.iter().filter(|member| member.link == LinkView::Linked).cloned().collect()
+    }
+
     /// Where linked members are.
     fn members(&self) -> Vec<(String, u16)> {
-        let view = self.state.view();
-        let linked = view.members.iter().filter(|member| member.link == LinkView::Linked);
-        linked.map(|member| (member.host.clone(), member.mesh_port)).collect()
+        self.linked_members().into_iter().map(|member| (member.host, member.mesh_port)).collect()
     }
 }
 

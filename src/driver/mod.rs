@@ -15,7 +15,7 @@ mod run;
 mod translating;
 mod waiting;
 
-pub use certificates::IdentityCall;
+pub use certificates::{IdentityCall, Requester};
 pub use clock::Clock;
 pub use disk::{DiskParts, LastCommit};
 pub use keeper::Keeper;

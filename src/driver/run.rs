@@ -5,8 +5,9 @@ use super::clock::Clock;
 use super::confirming::Confirmations;
 use super::disk::{Disk, DiskParts, FromDisk, LastCommit};
 use super::keeper::Keeper;
+use super::meetings::Renewing;
 use super::pulse::Pulse;
-use super::translating::{close_reason, link_end, tell};
+use super::translating::{close_reason, link_counts, link_end, tell};
 use super::waiting::{Answer, Waiting};
 use crate::base::NodeId;
 use crate::command::{AcknowledgementRequest, ClusterRequest};
@@ -104,6 +105,8 @@ pub struct Driver {
     disk: Disk,
     /// The id whose key takes the place of the old once the counters are on disk under it.
     renewed: Option<NodeId>,
+    /// For as long, nobody has the old key certified.
+    renewing: Option<Renewing>,
     unsettled: Vec<Unsettled>,
     care: Option<Care>,
     /// What looking after certificates wants of the node.
@@ -127,6 +130,7 @@ impl Driver {
             waiting,
             last_request: 0,
             renewed: None,
+            renewing: None,
             unsettled: Vec::new(),
             tickets: HashMap::new(),
             next_figures: tokio::time::Instant::now(),
@@ -288,7 +292,8 @@ impl Driver {
     fn tell_figures(&mut self, peer: NodeId) {
         let mesh = &self.parts.mesh;
         if let (Some(round_trip), Some(max_datagram_bytes)) = (mesh.round_trip(peer), mesh.max_datagram_bytes(peer)) {
-            self.input(Input::LinkFigures { peer, round_trip, max_datagram_bytes });
+            let counts = mesh.figures(peer).map(link_counts).unwrap_or_default();
+            self.input(Input::LinkFigures { peer, round_trip, max_datagram_bytes, counts });
         }
     }
 
@@ -314,7 +319,12 @@ impl Driver {
         match call.request {
             ClusterRequest::Meet { host, port } => self.input(Input::Meet { request, host, port }),
             ClusterRequest::Forget { node, ban } => self.input(Input::Forget { request, node, ban }),
-            ClusterRequest::Reset { hard } => self.input(Input::Reset { request, hard }),
+            ClusterRequest::Reset { hard } => {
+                if let Some(care) = &self.care {
+                    care.leaving();
+                }
+                self.input(Input::Reset { request, hard });
+            }
             ClusterRequest::BeginBackup => self.input(Input::BeginBackup { request }),
         }
     }
@@ -372,7 +382,11 @@ impl Driver {
                     }
                     Err(error) => tracing::error!("no incarnation above {} could be had: {error}", heard.0),
                 },
-                Output::Event(event) => tell(&event),
+                Output::Event(event) => {
+                    let (state, at) = (self.parts.node.state(), self.parts.clock.moment().wall);
+                    tell(&event, &state.view());
+                    state.events.note(&event, at);
+                }
             }
         }
     }
@@ -414,7 +428,7 @@ impl Driver {
 
     /// The counters are on disk under the new id.
     fn take_next_key(&mut self) {
-        self.renewed = None;
+        (self.renewed, self.renewing) = (None, None);
         if let Err(error) = Identity::take_next(self.parts.directory.path()) {
             tracing::warn!("the new key has not taken the place of the old, which the next start will see to: {error}");
         }
@@ -427,6 +441,7 @@ impl Driver {
         if self.renewed.is_some() {
             return Err("the identity before this is not on disk yet".to_owned());
         }
+        let renewing = self.waiting.meetings().begin_renewing()?;
         let parts = &self.parts;
         let incarnation = parts.directory.next_incarnation().map_err(|error| error.to_string())?;
         let opened = Identity::renew(&parts.mesh_config, parts.directory.path()).map_err(|error| error.to_string())?;
@@ -434,6 +449,7 @@ impl Driver {
         if let Some(care) = &self.care {
             care.replaced(&opened.identity);
         }
+        self.renewing = Some(renewing);
         Ok((opened.identity.id, incarnation))
     }
 }

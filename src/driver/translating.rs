@@ -2,8 +2,8 @@
 
 use tracing::field::display;
 
-use crate::mesh::{CloseReason, DownReason};
-use crate::node::{CloseCause, Event, LinkEnd, Severity};
+use crate::mesh::{CloseReason, DownReason, LinkFigures};
+use crate::node::{CloseCause, ClusterView, Event, LinkCounts, LinkEnd, Severity};
 
 pub(super) fn link_end(reason: DownReason) -> LinkEnd {
     match reason {
@@ -26,12 +26,25 @@ pub(super) fn close_reason(cause: CloseCause) -> CloseReason {
     }
 }
 
-pub(super) fn tell(event: &Event) {
+pub(super) fn link_counts(figures: LinkFigures) -> LinkCounts {
+    LinkCounts {
+        datagrams_sent: figures.datagrams_sent,
+        datagrams_received: figures.datagrams_received,
+        packets_lost: figures.packets_lost,
+        bytes_sent: figures.bytes_sent,
+        bytes_received: figures.bytes_received,
+    }
+}
+
+/// Into the log, with what the node that it is about is called.
+pub(super) fn tell(event: &Event, view: &ClusterView) {
     let (name, peer) = (event.name(), event.peer().map(display));
+    let member = event.peer().and_then(|peer| view.members.iter().find(|member| member.id == peer));
+    let called = member.and_then(|member| member.labels.name.as_deref());
     match event.severity() {
-        Severity::Debug => tracing::debug!(target: "discnt::node", event = name, peer, "{event}"),
-        Severity::Info => tracing::info!(target: "discnt::node", event = name, peer, "{event}"),
-        Severity::Error => tracing::error!(target: "discnt::node", event = name, peer, "{event}"),
-        Severity::Warning => tracing::warn!(target: "discnt::node", event = name, peer, "{event}"),
+        Severity::Debug => tracing::debug!(target: "discnt::node", event = name, peer, called, "{event}"),
+        Severity::Info => tracing::info!(target: "discnt::node", event = name, peer, called, "{event}"),
+        Severity::Error => tracing::error!(target: "discnt::node", event = name, peer, called, "{event}"),
+        Severity::Warning => tracing::warn!(target: "discnt::node", event = name, peer, called, "{event}"),
     }
 }

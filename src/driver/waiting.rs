@@ -44,9 +44,12 @@ impl Waiting {
     /// One more waits; `false` when it was refused and answered here.
     pub(super) fn begin(&mut self, number: RequestNumber, request: &ClusterRequest, answer: Answer) -> bool {
         let wanted = Wanted::from(request);
-        if wanted == Wanted::Meeting
-            && let Err(reason) = self.meetings.begin()
-        {
+        let begun = match request {
+            ClusterRequest::Meet { .. } => self.meetings.begin(),
+            ClusterRequest::Reset { .. } => self.meetings.check_not_joining(),
+            ClusterRequest::Forget { .. } | ClusterRequest::BeginBackup => Ok(()),
+        };
+        if let Err(reason) = begun {
             // A client that has gone needs no answer.
             let _ = answer.send(Err(reason));
             return false;
@@ -94,6 +97,9 @@ mod tests {
         let _joining = waiting.meetings().begin_joining().expect("it was answered");
         let (answer, mut answered) = oneshot::channel();
         assert!(!waiting.begin(RequestNumber(3), &meet(), answer));
+        assert!(matches!(answered.try_recv(), Ok(Err(reason)) if reason.contains("joining")));
+        let (answer, mut answered) = oneshot::channel();
+        assert!(!waiting.begin(RequestNumber(4), &ClusterRequest::Reset { hard: true }, answer));
         assert!(matches!(answered.try_recv(), Ok(Err(reason)) if reason.contains("joining")));
     }
 }

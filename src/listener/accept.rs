@@ -138,7 +138,7 @@ impl<S: Service> Acceptor<S> {
                 // A client that is already gone needs no telling.
                 let _ = match stream {
                     Arrival::Tcp(stream) => session::refuse(stream, reason).await,
-                    Arrival::Tls(stream, tls) => match tls.permit() {
+                    Arrival::Tls(stream, tls) => match stream.peer_addr().ok().and_then(|peer| tls.permit(peer.ip())) {
                         Some(handshake) => match tls.accept(stream, handshake).await {
                             Ok((stream, _)) => session::refuse(stream, reason).await,
                             Err(error) => Err(error),

@@ -37,8 +37,10 @@ pub(super) struct TlsSockets {
 /// Sockets that somebody else has opened for this server and keeps open beyond its end.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    /// In place of those of `bind` and `port`.
+    /// In place of those of `bind` and `port`, or of `tls_port` where they have that port.
     pub tcp: Vec<TcpListener>,
+    /// In place of those of `bind` and `tls_port`, whatever their port.
+    pub tls: Vec<TcpListener>,
     /// In place of the one at `unix_socket`; of several the first.
     pub unix: Vec<UnixListener>,
 }
@@ -46,7 +48,7 @@ pub struct Inherited {
 impl Inherited {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.tcp.is_empty() && self.unix.is_empty()
+        self.tcp.is_empty() && self.tls.is_empty() && self.unix.is_empty()
     }
 }
 
@@ -56,32 +58,28 @@ impl Listener {
     /// # Errors
     /// [`ListenerError`]; then nothing listens but what was inherited.
     pub fn bind_with(config: &Config, inherited: Inherited) -> Result<Self, ListenerError> {
-        let Inherited { tcp, unix } = inherited;
+        let Inherited { tcp, tls, unix } = inherited;
         let unix = match unix.into_iter().next() {
             Some(socket) => Some(UnixSocket::inherit(socket)?),
             None => None,
         };
         let without_unix =
             Config { unix_socket: config.unix_socket.clone().filter(|_| unix.is_none()), ..config.clone() };
-        if tcp.is_empty() {
+        if tcp.is_empty() && tls.is_empty() {
             let bound = Self::bind(&without_unix)?;
             return Ok(Self { unix: unix.or(bound.unix), ..bound });
         }
         config.check()?;
-        let (mut plain, mut encrypted) = (Vec::new(), Vec::new());
-        for socket in tcp {
-            socket.set_nonblocking(true).map_err(ListenerError::Inherited)?;
-            let address = socket.local_addr().map_err(ListenerError::Inherited)?;
-            // Its port tells what it is for.
-            let is_for_tls = config.tls_port.is_some_and(|port| port == address.port());
-            if is_for_tls { encrypted.push((socket, address)) } else { plain.push((socket, address)) }
-        }
+        let (plain, encrypted) = sort_inherited(config, tcp, tls)?;
         if let Some((_, address)) = plain.first().filter(|_| !config.plaintext) {
             let allowed =
                 format!("true, as the service manager passed on a socket at {address}, which is not tls_port");
             return Err(ListenerError::Setting { key: "plaintext", given: "false".to_owned(), allowed });
         }
-        let (sockets, addresses) = plain.into_iter().unzip();
+        let (sockets, addresses) = match plain.is_empty() && config.plaintext {
+            true => listen_on(&parse_addresses(&config.bind)?, config.port)?,
+            false => plain.into_iter().unzip(),
+        };
         let tls = Self::bind_tls(config, encrypted)?;
         let unix = match unix {
             Some(unix) => Some(unix),
@@ -146,6 +144,32 @@ impl Listener {
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
+}
+
+/// A socket with its address.
+type Bound = (TcpListener, SocketAddr);
+
+/// Which of the sockets that were inherited are for clients without TLS, and which for those with it.
+fn sort_inherited(
+    config: &Config,
+    tcp: Vec<TcpListener>,
+    tls: Vec<TcpListener>,
+) -> Result<(Vec<Bound>, Vec<Bound>), ListenerError> {
+    if config.tls_port.is_none() && !tls.is_empty() {
+        let allowed = "a port, with tls_cert and tls_key, as the service manager passed on a socket for TLS".to_owned();
+        return Err(ListenerError::Setting { key: "tls_port", given: "not set".to_owned(), allowed });
+    }
+    let (mut plain, mut encrypted) = (Vec::new(), Vec::new());
+    for (socket, is_named) in
+        tcp.into_iter().map(|socket| (socket, false)).chain(tls.into_iter().map(|socket| (socket, true)))
+    {
+        socket.set_nonblocking(true).map_err(ListenerError::Inherited)?;
+        let address = socket.local_addr().map_err(ListenerError::Inherited)?;
+        // One without a name tells by its port what it is for.
+        let is_for_tls = is_named || config.tls_port.is_some_and(|port| port == address.port());
+        if is_for_tls { encrypted.push((socket, address)) } else { plain.push((socket, address)) }
+    }
+    Ok((plain, encrypted))
 }
 
 /// Listens on all hosts, at one port that the system chooses if it is 0.
@@ -257,7 +281,7 @@ mod tests {
         let tls_port = Some(if address.port() == 5263 { 5264 } else { 5263 });
         let (tls_cert, tls_key) = (Some("cert".into()), Some("key".into()));
         let config = Config { plaintext: false, tls_port, tls_cert, tls_key, ..Config::default() };
-        let inherited = Inherited { tcp: vec![socket], unix: Vec::new() };
+        let inherited = Inherited { tcp: vec![socket], ..Inherited::default() };
         let error = Listener::bind_with(&config, inherited).expect_err("it would serve plain text").to_string();
         assert!(error.contains("plaintext = false") && error.contains(&address.to_string()), "{error}");
     }

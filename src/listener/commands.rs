@@ -20,7 +20,7 @@ use crate::command::{
     StorageRequest, Unblocked,
 };
 use crate::counter::Table;
-use crate::driver::{AcknowledgementCall, ClusterCall, IdentityCall, NodeCall};
+use crate::driver::{AcknowledgementCall, ClusterCall, IdentityCall, NodeCall, Requester};
 use crate::node::ClusterState;
 use crate::resp::{Arguments, Protocol, Reply};
 
@@ -88,10 +88,12 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Commands<C> {
         command::answer(result)
     }
 
-    async fn identify(&self, request: IdentityRequest) -> Reply {
+    async fn identify(&self, session: &command::Session, request: IdentityRequest) -> Reply {
         let (answer, answered) = oneshot::channel();
+        let client = session.client();
+        let requester = Requester { user: client.account().name().to_string(), peer: client.remote().to_owned() };
         let call = async {
-            match self.ways.node_calls.send(NodeCall::Identity(IdentityCall { request, answer })).await {
+            match self.ways.node_calls.send(NodeCall::Identity(IdentityCall { requester, request, answer })).await {
                 Ok(()) => answered.await.unwrap_or_else(|_| Err("the node is stopping".to_owned())),
                 Err(_) => Err("the node is stopping; nothing was changed".to_owned()),
             }
@@ -231,6 +233,10 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
         self.environment().statistics.count_rejected_connection();
     }
 
+    fn certificate_refused(&self, peer: &Endpoint, reason: &str) {
+        self.environment().settings.access.certificate_refused(&peer.to_string(), reason, self.now());
+    }
+
     fn protocol(&self, session: &command::Session) -> Protocol {
         session.protocol()
     }
@@ -287,7 +293,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
         let _blocked = Blocked::begin(client);
         match pending {
             Pending::Cluster(request) => Some(self.change_cluster_for(session, request).await),
-            Pending::Identity(request) => Some(self.identify(request).await),
+            Pending::Identity(request) => Some(self.identify(session, request).await),
             Pending::Storage(request) => self.store(request).await,
             Pending::Acknowledgement(request) => {
                 let acknowledged = match client.wait_for(self.acknowledged(request)).await {

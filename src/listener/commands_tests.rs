@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::base::{Durability, Incarnation, NodeId, ReplicaId, ReplicaIndex, WallMillis};
-use crate::command::{Access, Exclusion, PersistenceFigures, Settings, Statistics, User};
+use crate::command::{Access, Account, Exclusion, PersistenceFigures, Settings, Statistics};
 use crate::counter::{Table, TableSettings};
 use crate::listener::UserFile;
 use crate::listener::{Config, DiskFuture};
@@ -48,7 +48,7 @@ impl Disk for TestDisk {
 struct NoUsers;
 
 impl UserFile for NoUsers {
-    fn load(&self) -> Result<Vec<User>, String> {
+    fn load(&self, _: &Access) -> Result<Vec<Arc<Account>>, String> {
         Err("there is none".to_owned())
     }
 
@@ -319,4 +319,16 @@ async fn a_certificate_of_a_user_that_there_is_not_begins_as_nobody() {
     let named = Connection { certificate_user: Some("ads".to_owned()), ..connection() };
     assert!(bench.commands.is_unauthenticated(&bench.commands.open(named)));
     assert!(!bench.commands.is_unauthenticated(&bench.commands.open(connection())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_is_refused_with_the_reason_when_the_data_directory_takes_nothing() {
+    let persistence = PersistenceFigures::default();
+    persistence.commits_fail("No space left on device", crate::base::Monotonic::ZERO);
+    let bench = bench_with(Settings::default(), persistence);
+    let session = bench.commands.open(connection());
+    let reply = bench.commands.change_cluster_for(&session, ClusterRequest::BeginBackup).await;
+    let Reply::Error(error) = reply else { panic!("{reply:?}") };
+    let text = error.to_string();
+    assert!(text.contains("no backup was made") && text.contains("No space left on device"), "{text}");
 }

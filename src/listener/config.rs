@@ -69,6 +69,9 @@ pub struct Config {
     pub max_unsent_messages: u32,
     /// Threads that serve clients; 0 is one for each core but one.
     pub threads: u16,
+    /// Microseconds for which a thread that is busy but not full lets requests gather, beside the system's timer slack; 0 is
+    /// not at all.
+    pub coalesce_usec: u32,
     /// Seconds of silence after which the system asks whether the client is still there; 0 never asks.
     pub tcp_keepalive_secs: u32,
     /// Whether clients of other machines are refused while there is no password.
@@ -125,6 +128,7 @@ impl Default for Config {
             max_subscriptions_in_all: 1_000_000,
             max_unsent_messages: 100_000,
             threads: 0,
+            coalesce_usec: 1,
             tcp_keepalive_secs: 300,
             protected_mode: true,
             unix_socket: None,
@@ -158,6 +162,7 @@ impl Config {
         // Spans are 32 bits wide, and a reader must be able to hold one request.
         within("max_request_bytes", self.max_request_bytes, 4096, 1 << 30)?;
         within("threads", u32::from(self.threads), 0, 256)?;
+        within("coalesce_usec", self.coalesce_usec, 0, 10_000)?;
         within("requests_per_turn", self.requests_per_turn, 1, 1 << 30)?;
         within("normal_output_soft_seconds", self.normal_output_soft_seconds, 0, 86_400)?;
         within("pubsub_output_soft_seconds", self.pubsub_output_soft_seconds, 0, 86_400)?;

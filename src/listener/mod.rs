@@ -8,6 +8,7 @@ mod accept;
 mod auditing;
 mod bind;
 mod buffers;
+mod coalescing;
 mod commands;
 mod config;
 mod disk;

@@ -15,11 +15,12 @@ use tokio::task::JoinSet;
 use super::accept::{Accepted, Acceptor};
 use super::bind::TlsSockets;
 use super::buffers::BufferPool;
+use super::coalescing::{Activity, coalesce};
 use super::holds::Holds;
 use super::service::{Connection, Service};
-use super::session::{Session, SessionSettings};
+use super::session::{Session, SessionSettings, Shared};
 use super::streams::{Accepting, Detached};
-use super::tls::{HandshakePermit, Tls};
+use super::tls::{HandshakePermit, Tls, refused_certificate};
 use super::unix::{SocketFile, UnixSocket};
 use super::{Listener, ListenerError};
 
@@ -88,16 +89,17 @@ impl Listener {
         let clients = Arc::new(AtomicUsize::new(0));
         let mut threads = Vec::new();
         let mut senders = Vec::new();
+        let pause = Duration::from_micros(config.coalesce_usec.into());
         for index in 0..config.thread_count() {
             let (sender, new_clients) = mpsc::channel(NEW_CLIENTS_PER_THREAD);
             let (service, signal) = (Arc::clone(&service), signal.clone());
-            threads.push(spawn(format!("discnt-client-{index}"), move |runtime| {
-                runtime.block_on(serve_clients(service, settings, new_clients, signal))
+            threads.push(spawn(format!("discnt-client-{index}"), pause, move |runtime, activity| {
+                runtime.block_on(serve_clients(service, settings, activity, new_clients, signal))
             })?);
             senders.push(sender);
         }
         let (publishing, publishing_signal) = (Arc::clone(&service), signal.clone());
-        threads.push(spawn("discnt-publish".to_owned(), move |runtime| {
+        threads.push(spawn("discnt-publish".to_owned(), Duration::ZERO, move |runtime, _| {
             runtime.block_on(async {
                 tokio::select! {
                     () = publishing.publish() => {}
@@ -116,7 +118,7 @@ impl Listener {
         });
         let (unix, unix_file) = self.unix.map(|UnixSocket { listener, path, file }| ((listener, path), file)).unzip();
         let (sockets, tls) = (self.sockets, self.tls);
-        threads.push(spawn("discnt-accept".to_owned(), move |runtime| {
+        threads.push(spawn("discnt-accept".to_owned(), Duration::ZERO, move |runtime, _| {
             runtime.block_on(accept_all(acceptor, sockets, tls, unix, signal));
             0
         })?);
@@ -145,14 +147,19 @@ impl Running {
     }
 }
 
-/// Starts a thread with an event loop of its own; it returns how many clients it cut off.
+/// Starts a thread with an event loop of its own, which pauses for so long between busy spells; it returns how many clients it
+/// cut off.
 fn spawn(
     name: String,
-    run: impl FnOnce(&Runtime) -> usize + Send + 'static,
+    pause: Duration,
+    run: impl FnOnce(&Runtime, Arc<Activity>) -> usize + Send + 'static,
 ) -> Result<JoinHandle<usize>, ListenerError> {
     let failed = |source: io::Error| ListenerError::Thread { name: name.clone(), source };
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    thread::Builder::new().name(name.clone()).spawn(move || run(&runtime)).map_err(failed)
+    let mut builder = Builder::new_current_thread();
+    let activity = Arc::new(Activity::default());
+    coalesce(builder.enable_all(), Arc::clone(&activity), pause);
+    let runtime = builder.build().map_err(failed)?;
+    thread::Builder::new().name(name.clone()).spawn(move || run(&runtime, activity)).map_err(failed)
 }
 
 /// Accepts on all sockets until the server stops, and looks after who was accepted.
@@ -199,6 +206,7 @@ async fn accept_all<S: Service>(
 async fn serve_clients<S: Service>(
     service: Arc<S>,
     settings: SessionSettings,
+    activity: Arc<Activity>,
     mut new_clients: mpsc::Receiver<Accepted>,
     stop: StopSignal,
 ) -> usize {
@@ -216,7 +224,7 @@ async fn serve_clients<S: Service>(
             accepted = new_clients.recv() => match accepted {
                 Some(accepted) => {
                     let (service, stop) = (Arc::clone(&service), stop.clone());
-                    let shared = (Arc::clone(&pool), Arc::clone(&holds));
+                    let shared = (Arc::clone(&pool), Arc::clone(&holds), Arc::clone(&activity));
                     sessions.spawn(serve_client(service, settings, shared, accepted, stop));
                 }
                 None => break,
@@ -235,7 +243,7 @@ async fn serve_clients<S: Service>(
 async fn serve_client<S: Service>(
     service: Arc<S>,
     settings: SessionSettings,
-    shared: (Arc<BufferPool>, Arc<Holds<S::Hold>>),
+    shared: Shared<S>,
     accepted: Accepted,
     stop: StopSignal,
 ) {
@@ -264,14 +272,18 @@ async fn serve_client<S: Service>(
 async fn serve_encrypted<S: Service>(
     service: &S,
     settings: SessionSettings,
-    shared: (Arc<BufferPool>, Arc<Holds<S::Hold>>),
+    shared: Shared<S>,
     (stream, tls, permit, connection): (std::net::TcpStream, Arc<Tls>, HandshakePermit, Connection),
     stop: StopSignal,
 ) -> io::Result<()> {
     let stream = tokio::net::TcpStream::from_std(stream)?;
     let (stream, certificate_user) = tokio::select! {
         biased;
-        accepted = tls.accept(stream, permit) => accepted?,
+        accepted = tls.accept(stream, permit) => accepted.inspect_err(|error| {
+            if let Some(reason) = refused_certificate(error) {
+                service.certificate_refused(&connection.peer, &reason);
+            }
+        })?,
         () = stop.clone().stopped() => return Ok(()),
     };
     // On the heap: what a connection without TLS takes must not grow by it.
@@ -283,7 +295,7 @@ async fn serve_encrypted<S: Service>(
 async fn serve_stream<S: Service, T: AsyncRead + AsyncWrite + Unpin>(
     service: &S,
     settings: SessionSettings,
-    shared: (Arc<BufferPool>, Arc<Holds<S::Hold>>),
+    shared: Shared<S>,
     (stream, connection): (T, Connection),
     stop: StopSignal,
 ) -> io::Result<()> {

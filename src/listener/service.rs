@@ -93,6 +93,11 @@ pub trait Service: Send + Sync + 'static {
     /// Somebody was turned away, because there were `max_clients` already.
     fn refused(&self);
 
+    /// Somebody showed no certificate, or one that is not good enough.
+    fn certificate_refused(&self, peer: &Endpoint, reason: &str) {
+        let _ = (peer, reason);
+    }
+
     /// Whether whoever connects is let in without saying who it is.
     fn lets_everyone_in(&self) -> bool {
         true

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::buffers::{BufferPool, Input};
+use super::coalescing::{Activity, LastServed};
 use super::holds::Holds;
 use super::serve::StopSignal;
 use super::service::{Holding, Response, Service};
@@ -29,6 +30,9 @@ pub(super) struct SessionSettings {
     pub(super) requests_per_turn: u32,
 }
 
+/// What the sessions of one thread share.
+pub(super) type Shared<S> = (Arc<BufferPool>, Arc<Holds<<S as Service>::Hold>>, Arc<Activity>);
+
 /// A connection and what it has in its hands.
 pub(super) struct Session<'a, S: Service, T> {
     service: &'a S,
@@ -36,6 +40,8 @@ pub(super) struct Session<'a, S: Service, T> {
     stream: T,
     pool: Arc<BufferPool>,
     holds: Arc<Holds<S::Hold>>,
+    activity: Arc<Activity>,
+    last_served: LastServed,
     decoder: Decoder,
     input: Input,
     output: Vec<u8>,
@@ -73,7 +79,7 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
         service: &'a S,
         state: S::Session,
         stream: T,
-        (pool, holds): (Arc<BufferPool>, Arc<Holds<S::Hold>>),
+        (pool, holds, activity): Shared<S>,
         settings: SessionSettings,
     ) -> Self {
         let mut decoder = Decoder::new(settings.limits);
@@ -84,6 +90,8 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
             stream,
             pool,
             holds,
+            activity,
+            last_served: LastServed::default(),
             decoder,
             input: Input::default(),
             output: Vec::new(),
@@ -147,6 +155,7 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
                 let length = unfilled.filled().len();
                 self.input.filled(length);
                 self.service.transferred(&self.state, length, 0);
+                self.activity.served(&mut self.last_served);
                 Poll::Ready(Ok(if length == 0 { Event::End } else { Event::Bytes }))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

@@ -233,7 +233,7 @@ fn connect_to(service: &Arc<TestService>, holds: &Arc<Holds<u64>>, pipe_bytes: u
                 output_buffer_bytes: 4096,
                 requests_per_turn: REQUESTS_PER_TURN,
             };
-            Session::new(&*service, TestState::default(), server, (pool, holds), settings)
+            Session::new(&*service, TestState::default(), server, (pool, holds, Arc::default()), settings)
                 .run(StopSignal::new(signal))
                 .await
         }

@@ -81,7 +81,7 @@ impl Arrival {
         Ok(match self {
             Self::Tcp(stream) => Detached::Tcp(stream.into_std()?),
             Self::Tls(stream, tls) => {
-                let permit = tls.permit().ok_or(io::ErrorKind::ResourceBusy)?;
+                let permit = tls.permit(stream.peer_addr()?.ip()).ok_or(io::ErrorKind::ResourceBusy)?;
                 Detached::Tls(stream.into_std()?, tls, permit)
             }
             Self::Unix(stream) => Detached::Unix(stream.into_std()?),

@@ -3,25 +3,26 @@
 //! Sessions are never resumed, so every connection shows its certificate anew.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::TLS13;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{CertificateError, RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{Config, ListenerError};
+use crate::base::Places;
 
 /// Which certificates clients show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +58,7 @@ pub enum CertificateUser {
 #[derive(Debug)]
 pub struct Tls {
     current: RwLock<Arc<PreparedTls>>,
-    handshakes: Arc<Semaphore>,
+    handshakes: Arc<Mutex<Places>>,
 }
 
 /// What was read of the files, and fits together.
@@ -80,8 +81,7 @@ impl PreparedTls {
         let (cert, key) =
             (given("tls_cert", config.tls_cert.as_deref())?, given("tls_key", config.tls_key.as_deref())?);
         let chain = read_certificates("tls_cert", cert)?;
-        let key_file = PrivateKeyDer::from_pem_file(key);
-        let private = key_file.map_err(|error| refused("tls_key", key, format!("no private key was read: {error}")))?;
+        let private = read_key(key)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13])
@@ -114,6 +114,24 @@ impl PreparedTls {
     }
 }
 
+impl PreparedTls {
+    /// What is wrong with each of the files that [`Self::read`] reads, by itself. Those that are not set are left out.
+    pub fn problems(config: &Config) -> Vec<ListenerError> {
+        let mut problems = Vec::new();
+        let certificates = |key: &'static str, path: Option<&Path>| {
+            path.and_then(|path| read_certificates(key, path).err()).into_iter()
+        };
+        if config.tls_port.is_some() {
+            problems.extend(certificates("tls_cert", config.tls_cert.as_deref()));
+            problems.extend(config.tls_key.as_deref().and_then(|path| read_key(path).err()));
+            if config.tls_client_certificates != ClientCertificates::No {
+                problems.extend(certificates("tls_ca_cert", config.tls_ca_cert.as_deref()));
+            }
+        }
+        problems
+    }
+}
+
 fn given<'a>(key: &'static str, path: Option<&'a Path>) -> Result<&'a Path, ListenerError> {
     path.ok_or_else(|| ListenerError::Setting {
         key,
@@ -126,6 +144,11 @@ fn refused(key: &'static str, path: &Path, reason: String) -> ListenerError {
     ListenerError::Tls { key, path: path.to_owned(), reason }
 }
 
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, ListenerError> {
+    let told = |error| refused("tls_key", path, format!("no private key was read: {error}"));
+    PrivateKeyDer::from_pem_file(path).map_err(told)
+}
+
 fn read_certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, ListenerError> {
     let told = |error| refused(key, path, format!("no certificate was read: {error}"));
     let found = CertificateDer::pem_file_iter(path).map_err(told)?.collect::<Result<Vec<_>, _>>().map_err(told)?;
@@ -135,13 +158,20 @@ fn read_certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDe
     Ok(found)
 }
 
-/// The right to be in the middle of a handshake.
-pub(super) type HandshakePermit = OwnedSemaphorePermit;
+/// The right to be in the middle of a handshake, given back when dropped.
+#[derive(Debug)]
+pub(super) struct HandshakePermit(Arc<Mutex<Places>>, IpAddr);
+
+impl Drop for HandshakePermit {
+    fn drop(&mut self) {
+        self.0.lock().give_back(self.1);
+    }
+}
 
 impl Tls {
-    /// Begins with what was read; as many clients may be in the middle of a handshake.
+    /// Begins with what was read; as many clients may be in the middle of a handshake, half of them from one address.
     pub(super) fn new(prepared: PreparedTls, max_handshakes: u32) -> Self {
-        let handshakes = Arc::new(Semaphore::new(max_handshakes as usize));
+        let handshakes = Arc::new(Mutex::new(Places::new(max_handshakes as usize)));
         Self { current: RwLock::new(Arc::new(prepared)), handshakes }
     }
 
@@ -151,8 +181,9 @@ impl Tls {
     }
 
     /// A place among those in the middle of a handshake.
-    pub(super) fn permit(&self) -> Option<HandshakePermit> {
-        Arc::clone(&self.handshakes).try_acquire_owned().ok()
+    pub(super) fn permit(&self, address: IpAddr) -> Option<HandshakePermit> {
+        let is_free = self.handshakes.lock().take(address);
+        is_free.then(|| HandshakePermit(Arc::clone(&self.handshakes), address))
     }
 
     /// Comes to terms with a client. Also the name of its user, where its certificate is to tell.
@@ -173,6 +204,25 @@ impl Tls {
         let user = certificate.and_then(|certificate| user_of(certificate, current.user));
         Ok((stream, user))
     }
+}
+
+/// What is wrong with the certificate of a client with whom there was no coming to terms, if it was that.
+pub(super) fn refused_certificate(error: &io::Error) -> Option<String> {
+    let reason = match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::NoCertificatesPresented => "none was shown",
+        rustls::Error::InvalidCertificate(error) => match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet",
+            // A signature that does not verify is what an authority of the same name gives.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => "it is of another authority",
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                "it is not one of a client"
+            }
+            other => return Some(other.to_string()),
+        },
+        _ => return None,
+    };
+    Some(reason.to_owned())
 }
 
 /// The name in a certificate that was verified.

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-use crate::command::{self, Access, AccessRequest, AuditEvent, AuditRecord, Environment, Session, User};
+use crate::command::{self, Access, AccessRequest, Account, AuditEvent, AuditRecord, Environment, Session};
 use crate::resp::Reply;
 
 /// Whoever has the file of users. Both may wait for a disk.
 pub trait UserFile: Send + Sync + 'static {
-    /// Reads all users.
+    /// Reads all users and puts them in the place of those who are there; nobody writes the file meanwhile. Answers who is
+    /// gone.
     ///
     /// # Errors
-    /// A line for an operator.
-    fn load(&self) -> Result<Vec<User>, String>;
+    /// A line for an operator; all users are as they were.
+    fn load(&self, users: &Access) -> Result<Vec<Arc<Account>>, String>;
 
     /// Writes all users as they are when nobody else writes any more; the file whole or not at all.
     ///
@@ -41,14 +42,14 @@ pub(super) async fn access(
             None => command::answer(Err("the system has no randomness to give".to_owned())),
         },
         AccessRequest::Load => {
-            let users = match off_thread(move || file.load()).await {
-                Ok(users) => users,
+            let users = Arc::clone(access);
+            let gone = match off_thread(move || file.load(&users)).await {
+                Ok(gone) => gone,
                 Err(reason) => {
                     let text = format!("{reason}. All users are as they were");
                     return command::answer(Err(text));
                 }
             };
-            let gone = access.replace_all(users);
             note(AuditEvent::UsersLoaded);
             command::loaded(access, &environment.clients, &environment.subscriptions, &gone);
             command::answer(Ok(()))

@@ -8,17 +8,18 @@ use super::links::close_connection;
 use super::refusal::Failure;
 use super::shared::{Shared, canonical, count};
 use super::tls::{self, CERTIFY_PROTOCOL_NAME};
+use crate::base::Places;
+use parking_lot::Mutex;
 use quinn::crypto::rustls::HandshakeData;
 use quinn::{Connection, ConnectionError, Incoming};
 use rustls::pki_types::CertificateDer;
 use std::any::Any;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Accepts until the endpoint is closed.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let free = Arc::new(Semaphore::new(shared.config.max_handshakes));
+    let places = Arc::new(Mutex::new(Places::new(shared.config.max_handshakes)));
     while let Some(incoming) = shared.endpoint.accept().await {
         if !incoming.remote_address_validated() && incoming.may_retry() {
             // Makes the sender prove its address, for a round trip, of which links need few. Nothing is remembered of it, and
@@ -26,16 +27,31 @@ pub(super) async fn run(shared: Arc<Shared>) {
             let _ = incoming.retry();
             continue;
         }
-        let Ok(permit) = Arc::clone(&free).try_acquire_owned() else {
+        let Some(place) = Place::take(&places, incoming.remote_address().ip()) else {
             count(&shared.counts.refused);
             incoming.refuse();
             continue;
         };
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            let _permit = permit;
+            let _place = place;
             accept(&shared, incoming).await;
         });
+    }
+}
+
+/// A place among those that have not shown yet who they are. Their addresses are proven, so nobody takes another's.
+struct Place(Arc<Mutex<Places>>, IpAddr);
+
+impl Place {
+    fn take(places: &Arc<Mutex<Places>>, address: IpAddr) -> Option<Self> {
+        places.lock().take(address).then(|| Self(Arc::clone(places), address))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.lock().give_back(self.1);
     }
 }
 

@@ -6,19 +6,25 @@
 use super::certificate::{self, CertificateDetails};
 use super::error::IdentityError;
 use super::files::{self, Secrecy};
-use crate::wire::{MAX_CERTIFICATES, OfferedAuthority};
+use crate::wire::OfferedAuthority;
+use parking_lot::{Mutex, MutexGuard};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Where they are in the data directory.
 pub const AUTHORITIES_FILE: &str = "authorities.crt";
 /// An older authority is trusted for so long after a younger one came.
 pub(super) const OVERLAP_SECONDS: u64 = 30 * 86_400;
+/// Two that replace the same one within this time do not replace each other.
+const SIBLINGS_WITHIN: Duration = Duration::hours(1);
+/// The most that are trusted at once: over the vouchers of one more, no library looks for the way from the youngest to the
+/// oldest.
+pub(super) const MAX_TRUSTED: usize = 7;
 
 const RETIRES: &str = "# trusted until ";
 const HEAD: &str =
@@ -37,6 +43,13 @@ impl Trusted {
     pub(super) const fn always(certificate: CertificateDer<'static>) -> Self {
         Self { certificate, until: None }
     }
+}
+
+/// To be held from reading the list until what was made of it is written: of two who change it at once neither may lose
+/// what the other took.
+pub(super) fn changing() -> MutexGuard<'static, ()> {
+    static CHANGING: Mutex<()> = Mutex::new(());
+    CHANGING.lock()
 }
 
 /// Where they are kept.
@@ -108,36 +121,89 @@ pub(super) fn roots<'a>(
 
 /// Takes those that are new and for which one that is trusted vouches; the older are trusted for a while from then on.
 /// None when nothing is new.
+///
+/// One may vouch for the next in any order, and there may be some that nobody vouches for whom this node knows.
+///
+/// # Errors
+/// Why nothing was taken, where nothing was that would have been new.
 pub(super) fn take_offered(
     trusted: &[Trusted],
     offered: &[OfferedAuthority],
     now_seconds: u64,
 ) -> Result<Option<Vec<Trusted>>, String> {
     let mut taken = trusted.to_vec();
-    let mut is_news = false;
-    for offer in offered {
-        let certificate = CertificateDer::from(offer.certificate.clone());
-        if taken.iter().any(|one| one.certificate == certificate) || offer.voucher.is_empty() {
-            continue;
+    let (mut is_news, mut refusal) = (false, None);
+    for _ in 0..offered.len() {
+        let mut takes_more = false;
+        for offer in offered {
+            match take_one(&mut taken, offer, now_seconds) {
+                Ok(is_taken) => takes_more |= is_taken,
+                Err(reason) => refusal = Some(reason),
+            }
         }
-        check_voucher(&current(&taken, now_seconds), &certificate, &CertificateDer::from(offer.voucher.clone()))?;
-        if taken.len() >= MAX_CERTIFICATES {
-            return Err(format!("there are {MAX_CERTIFICATES} trusted authorities, the most there may be"));
+        if !takes_more {
+            break;
         }
-        for older in &mut taken {
-            older.until.get_or_insert(now_seconds.saturating_add(OVERLAP_SECONDS));
-        }
-        taken.push(Trusted::always(certificate));
         is_news = true;
     }
-    Ok(is_news.then_some(taken))
+    match (is_news, refusal) {
+        (true, _) => Ok(Some(taken)),
+        (false, Some(reason)) => Err(reason),
+        (false, None) => Ok(None),
+    }
 }
 
+/// Takes one, if it is new; answers whether.
+fn take_one(taken: &mut Vec<Trusted>, offer: &OfferedAuthority, now_seconds: u64) -> Result<bool, String> {
+    let certificate = CertificateDer::from(offer.certificate.clone());
+    if taken.iter().any(|one| one.certificate == certificate) || offer.voucher.is_empty() {
+        return Ok(false);
+    }
+    let voucher = CertificateDer::from(offer.voucher.clone());
+    let replaced = check_voucher(&current(taken, now_seconds), &certificate, &voucher)?;
+    make_room(taken, now_seconds)?;
+    taken.push(Trusted::always(certificate));
+    retire(taken, &replaced, now_seconds);
+    Ok(true)
+}
+
+/// One that was replaced is to be let go, and whoever is older than another by more than a while: of two that replaced
+/// the same one at about the same time both stay, on every node, in whatever order it hears of them, and so do those who
+/// hold their keys. The next one after that ends it.
+fn retire(taken: &mut [Trusted], replaced: &CertificateDer<'static>, now_seconds: u64) {
+    let made = |one: &Trusted| CertificateDetails::of(&one.certificate).map(|details| details.not_before).ok();
+    let youngest = taken.iter().filter_map(made).max();
+    for one in taken {
+        let is_outlived = made(one).zip(youngest).is_some_and(|(made, youngest)| youngest - made > SIBLINGS_WITHIN);
+        if one.certificate == *replaced || is_outlived {
+            one.until.get_or_insert(now_seconds.saturating_add(OVERLAP_SECONDS));
+        }
+    }
+}
+
+/// Lets go those whose time is over, where another would be too many: the certificate of a node that was away may still be
+/// of one of them, which has that node start at least.
+fn make_room(taken: &mut Vec<Trusted>, now_seconds: u64) -> Result<(), String> {
+    if taken.len() < MAX_TRUSTED {
+        return Ok(());
+    }
+    *taken = current(taken, now_seconds);
+    if taken.len() < MAX_TRUSTED {
+        return Ok(());
+    }
+    let first = taken.iter().filter_map(|one| one.until).min();
+    let days = first.map_or(0, |until| until.saturating_sub(now_seconds).div_ceil(86_400));
+    Err(format!(
+        "{MAX_TRUSTED} authorities are trusted, the most there may be, and the first of them is let go in {days} days"
+    ))
+}
+
+/// Checks that one that is trusted vouches for an authority, and answers which.
 fn check_voucher(
     trusted: &[Trusted],
     certificate: &CertificateDer<'static>,
     voucher: &CertificateDer<'static>,
-) -> Result<(), String> {
+) -> Result<CertificateDer<'static>, String> {
     let (details, vouched) = (CertificateDetails::of(certificate)?, CertificateDetails::of(voucher)?);
     if !details.is_authority || !vouched.is_authority {
         return Err("what was offered is not an authority's certificate".into());
@@ -152,10 +218,8 @@ fn check_voucher(
     if let Some(problem) = vouched.validity_problem(OffsetDateTime::now_utc()) {
         return Err(problem);
     }
-    match trusted.iter().any(|one| has_signed(&one.certificate, voucher)) {
-        true => Ok(()),
-        false => Err("no authority that is trusted here vouches for it".into()),
-    }
+    let signer = trusted.iter().find(|one| has_signed(&one.certificate, voucher));
+    signer.map(|one| one.certificate.clone()).ok_or_else(|| "no authority that is trusted here vouches for it".into())
 }
 
 /// Whether an authority, being valid, has signed a certificate.

@@ -6,6 +6,7 @@
 use super::certificate::{self, CertificateDetails, node_id_of_public_key};
 use super::error::IdentityError;
 use super::files::{self, Secrecy, io_error};
+use super::succession;
 use crate::base::NodeId;
 use crate::wire::OfferedAuthority;
 use rcgen::{
@@ -24,9 +25,9 @@ pub const AUTHORITY_KEY_FILE: &str = "ca.key";
 /// How long a development authority and its nodes' certificates are valid.
 pub const DEVELOPMENT_VALIDITY_DAYS: u32 = 3650;
 
-/// What vouches for an authority that took another's place, in its directory.
+/// What vouches for an authority that took another's place, and for those before it, the youngest first, in its directory.
 pub(super) const VOUCHER_FILE: &str = "ca.voucher.crt";
-/// The certificate of the authority that was there before, whose nodes are still accepted.
+/// The certificates of the authorities that were there before, the youngest first, whose nodes are still accepted.
 pub(super) const PREVIOUS_FILE: &str = "ca.previous.crt";
 /// An authority that is about to take the place of the one that is there.
 pub(super) const NEXT_CERTIFICATE_FILE: &str = "ca.crt.next";
@@ -42,8 +43,9 @@ pub struct Authority {
     certificate: CertificateDer<'static>,
     not_after: OffsetDateTime,
     key: KeyPair,
-    /// A certificate for its key from the authority before it: whoever trusts that one alone accepts its nodes, too.
-    voucher: Option<CertificateDer<'static>>,
+    /// A certificate for its key from the authority before it, one for that from the one before, and so on: whoever trusts
+    /// any of those alone accepts its nodes, too.
+    vouchers: Vec<CertificateDer<'static>>,
 }
 
 /// What [`Authority::issue_to_files`] made.
@@ -80,7 +82,12 @@ pub fn make_authority(directory: &Path, name: &str, valid_days: u32) -> Result<A
 /// # Errors
 /// [`IdentityError`] when a file is missing or damaged, or the two do not belong together.
 pub fn load_authority(directory: &Path) -> Result<Authority, IdentityError> {
-    super::succession::finish_succession(directory)?;
+    succession::finish_succession(directory)?;
+    read_authority(directory)
+}
+
+/// The same, and nothing is written: one that is about to take another's place is left as it is.
+pub(super) fn read_authority(directory: &Path) -> Result<Authority, IdentityError> {
     let certificate_path = directory.join(AUTHORITY_CERTIFICATE_FILE);
     let key_path = directory.join(AUTHORITY_KEY_FILE);
     let broken = |path: &Path, what: String| IdentityError::File {
@@ -108,17 +115,8 @@ pub fn load_authority(directory: &Path) -> Result<Authority, IdentityError> {
         let what = format!("it is not the key of {}", certificate_path.display());
         return Err(broken(&key_path, what));
     }
-    let voucher = load_voucher(directory, details.node_id);
-    Ok(Authority { directory: directory.to_owned(), certificate, not_after: details.not_after, key, voucher })
-}
-
-/// What vouches for the authority, where it took another's place and that is still of use.
-fn load_voucher(directory: &Path, of: NodeId) -> Option<CertificateDer<'static>> {
-    let path = directory.join(VOUCHER_FILE);
-    let voucher = path.exists().then(|| certificate::read_certificates(&path).ok()).flatten()?.swap_remove(0);
-    let details = CertificateDetails::of(&voucher).ok()?;
-    let is_good = details.node_id == of && details.validity_problem(OffsetDateTime::now_utc()).is_none();
-    is_good.then_some(voucher)
+    let vouchers = succession::load_vouchers(directory, &details);
+    Ok(Authority { directory: directory.to_owned(), certificate, not_after: details.not_after, key, vouchers })
 }
 
 /// Loads the authority of a directory, or makes it there for development. Any number of nodes may do this at
@@ -152,7 +150,7 @@ fn make_locked(directory: &Path, name: &str, valid_days: u32) -> Result<Authorit
     let path = directory.join(AUTHORITY_CERTIFICATE_FILE);
     files::replace(&path, &certificate.pem(), Secrecy::Public)?;
     let certificate = certificate.der().clone();
-    Ok(Authority { directory: directory.to_owned(), certificate, not_after, key, voucher: None })
+    Ok(Authority { directory: directory.to_owned(), certificate, not_after, key, vouchers: Vec::new() })
 }
 
 pub(super) fn authority_parameters(
@@ -234,10 +232,29 @@ impl Authority {
         self.issue_chain(&request.0, valid_days)
     }
 
+    /// What vouches for it and for those before it, the youngest first.
+    pub(super) fn vouchers(&self) -> &[CertificateDer<'static>] {
+        &self.vouchers
+    }
+
     /// The authority as others are told of it.
     pub(super) fn offer(&self) -> OfferedAuthority {
-        let voucher = self.voucher.as_ref().map_or_else(Vec::new, |voucher| voucher.to_vec());
-        OfferedAuthority { certificate: self.certificate.to_vec(), voucher }
+        self.offer_of(&self.certificate)
+    }
+
+    /// An authority as others are told of it: this one, or one that was there before it.
+    pub(super) fn offer_of(&self, certificate: &CertificateDer<'static>) -> OfferedAuthority {
+        let voucher = certificate::of_same_key(certificate, &self.vouchers);
+        OfferedAuthority {
+            certificate: certificate.to_vec(),
+            voucher: voucher.map_or_else(Vec::new, |der| der.to_vec()),
+        }
+    }
+
+    /// This one and those before it, as others are told of them.
+    pub(super) fn offers(&self) -> Vec<OfferedAuthority> {
+        let previous = succession::previous(&self.directory);
+        std::iter::once(&self.certificate).chain(&previous).map(|one| self.offer_of(one)).collect()
     }
 
     fn issue_chain(
@@ -259,7 +276,7 @@ impl Authority {
             Err(error) => return Err(cannot(error)),
         };
         let certificate = params.signed_by(key, &issuer).map_err(cannot)?;
-        Ok(std::iter::once(certificate.der().clone()).chain(self.voucher.clone()).collect())
+        Ok(std::iter::once(certificate.der().clone()).chain(self.vouchers.iter().cloned()).collect())
     }
 
     /// Issues a certificate into a file. A key that is there is kept, and with it the node's id; otherwise
@@ -287,15 +304,20 @@ impl Authority {
 
 /// Loads a key, or makes one in a file of mode 0600. The flag says whether it was there.
 pub(super) fn load_or_make_key(path: &Path) -> Result<(KeyPair, bool), IdentityError> {
-    if let Some(text) = files::read(path)? {
-        let pair = KeyPair::from_pem(&text).map_err(|error| IdentityError::File {
-            path: path.to_owned(),
-            what: format!("it is no usable private key ({error})"),
-            remedy: "restore it; a node with a new key has a new id".into(),
-        })?;
-        return Ok((pair, true));
+    match read_key_pair(path)? {
+        Some(pair) => Ok((pair, true)),
+        None => make_key(path).map(|pair| (pair, false)),
     }
-    make_key(path).map(|pair| (pair, false))
+}
+
+/// The key of a file; none where there is no such file.
+pub(super) fn read_key_pair(path: &Path) -> Result<Option<KeyPair>, IdentityError> {
+    let Some(text) = files::read(path)? else { return Ok(None) };
+    KeyPair::from_pem(&text).map(Some).map_err(|error| IdentityError::File {
+        path: path.to_owned(),
+        what: format!("it is no usable private key ({error})"),
+        remedy: "restore it; a node with a new key has a new id".into(),
+    })
 }
 
 /// The id of the node that has this key.

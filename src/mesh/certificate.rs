@@ -103,6 +103,15 @@ pub fn describe(path: &Path) -> Result<Vec<CertificateDetails>, IdentityError> {
         .collect()
 }
 
+/// The one of those that is for the same key.
+pub(super) fn of_same_key<'a>(
+    certificate: &CertificateDer<'_>,
+    among: &'a [CertificateDer<'static>],
+) -> Option<&'a CertificateDer<'static>> {
+    let key = node_id_of(certificate);
+    among.iter().find(|other| key.is_some() && node_id_of(other) == key)
+}
+
 /// The SHA-256 of a whole certificate.
 pub(super) fn fingerprint_of(certificate: &[u8]) -> [u8; 32] {
     let mut fingerprint = [0; 32];

@@ -6,9 +6,9 @@ use super::dial;
 use super::error::{IdentityError, MeshError, SendError};
 use super::event::{CloseReason, DialId, MeshEvent, MessageTicket};
 use super::identity::Identity;
-use super::joining::{Gate, Invitation, Invitations, Office, OpenInvitation, Token};
+use super::joining::{Gate, Invitation, Invitations, Joining, Office, OpenInvitation, Token};
 use super::links::{Link, Links, QueuedMessage};
-use super::shared::{MeshCounts, Shared, State, canonical, count};
+use super::shared::{LinkFigures, MeshCounts, Shared, State, canonical, count};
 use super::transport::{Configs, endpoint_config};
 use crate::base::{MAX_MESSAGE_BYTES, NodeId};
 use bytes::Bytes;
@@ -204,6 +204,19 @@ impl Mesh {
         Some(open_link(&state, to).ok()?.connection.rtt())
     }
 
+    /// What has passed over a link. `None` without one.
+    pub fn figures(&self, to: NodeId) -> Option<LinkFigures> {
+        let state = self.shared.state.lock();
+        let counted = open_link(&state, to).ok()?.connection.stats();
+        Some(LinkFigures {
+            datagrams_sent: counted.udp_tx.datagrams,
+            datagrams_received: counted.udp_rx.datagrams,
+            packets_lost: counted.path.lost_packets,
+            bytes_sent: counted.udp_tx.bytes,
+            bytes_received: counted.udp_rx.bytes,
+        })
+    }
+
     /// The peers with a link now.
     pub fn peers(&self) -> Vec<NodeId> {
         let state = self.shared.state.lock();
@@ -286,6 +299,19 @@ impl Mesh {
     /// Why not; nothing was changed.
     pub fn take_back_invitations(&self, name: &str) -> Result<usize, String> {
         self.shared.gate.take_back(name)
+    }
+
+    /// This node is about to join a cluster with a token: until what is answered is dropped it certifies nobody, and nobody
+    /// becomes its peer.
+    ///
+    /// # Errors
+    /// Why not now, in words for an operator.
+    pub fn begin_joining(&self) -> Result<Joining, String> {
+        let joining = self.shared.gate.begin_joining()?;
+        match self.shared.state.lock().links.alive().next() {
+            None => Ok(joining),
+            Some(link) => Err(format!("node {} is just meeting this one: try again when it has", link.peer)),
+        }
     }
 
     /// Who gets through handshakes.

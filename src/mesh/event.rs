@@ -131,6 +131,8 @@ pub enum CloseReason {
     TooManyLinks,
     /// Another process with the same key is linked; the text says where, and what to do.
     Twin(String),
+    /// The node is joining a cluster with a token, and is met when it has.
+    Joining,
     /// The two nodes speak no version of the protocol in common; the text says which they speak.
     Incompatible(String),
     /// A reason that this version does not know.
@@ -141,6 +143,8 @@ pub enum CloseReason {
         text: String,
     },
 }
+
+const JOINING: &str = "the node is just joining a cluster with a token: try again when it has";
 
 impl CloseReason {
     /// The application close code; part of the protocol, never reused.
@@ -155,6 +159,7 @@ impl CloseReason {
             Self::TooManyLinks => 7,
             Self::Twin(_) => 8,
             Self::Incompatible(_) => 10,
+            Self::Joining => 11,
             Self::Unknown { code, .. } => *code,
         }
     }
@@ -163,6 +168,8 @@ impl CloseReason {
     pub(super) fn text(&self) -> &str {
         match self {
             Self::Protocol(text) | Self::Twin(text) | Self::Incompatible(text) | Self::Unknown { text, .. } => text,
+            // For those who do not know the code.
+            Self::Joining => JOINING,
             _ => "",
         }
     }
@@ -182,6 +189,7 @@ impl CloseReason {
             7 => Self::TooManyLinks,
             8 => Self::Twin(text),
             10 => Self::Incompatible(text),
+            11 => Self::Joining,
             code => Self::Unknown { code, text },
         }
     }
@@ -199,6 +207,7 @@ impl fmt::Display for CloseReason {
             Self::TooManyLinks => f.write_str("the node has as many links as it may"),
             Self::Twin(text) => f.write_str(text),
             Self::Incompatible(text) => write!(f, "no version of the protocol in common: {text}"),
+            Self::Joining => f.write_str(JOINING),
             Self::Unknown { code, text } => write!(f, "code {code}, {text:?}"),
         }
     }
@@ -220,6 +229,7 @@ mod tests {
             (7, CloseReason::TooManyLinks),
             (8, CloseReason::Twin("another runs at ::1 port 7711".into())),
             (10, CloseReason::Incompatible("the one speaks 1, the other 2".into())),
+            (11, CloseReason::Joining),
             (900, CloseReason::Unknown { code: 900, text: "later".into() }),
         ] {
             assert_eq!(reason.code(), code);

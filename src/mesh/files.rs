@@ -5,9 +5,12 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Far above any chain of certificates that makes sense.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+/// So many files that crashes left may be in the way of a new one.
+const MAX_ATTEMPTS: usize = 1000;
 
 /// Who may read a file.
 #[derive(Clone, Copy)]
@@ -27,12 +30,12 @@ impl Secrecy {
     }
 }
 
-/// Writes a temporary file beside `path`, makes it durable and renames it.
+/// Writes a temporary file beside `path`, makes it durable and renames it. Of several who do so at once each has a
+/// temporary file of its own, and the last to be done wins.
 pub(super) fn replace(path: &Path, text: &str, secrecy: Secrecy) -> Result<(), IdentityError> {
-    let temporary = temporary_path(path);
-    let written = write_durably(&temporary, text, secrecy)
-        .and_then(|()| fs::rename(&temporary, path))
-        .and_then(|()| sync_parent(path));
+    let (temporary, file) = new_file_beside(path, secrecy).map_err(io_error("write", path))?;
+    let written =
+        write_durably(file, text, secrecy).and_then(|()| fs::rename(&temporary, path)).and_then(|()| sync_parent(path));
     if written.is_err() {
         // Best effort: a key must not lie around under a second name.
         let _ = fs::remove_file(&temporary);
@@ -81,15 +84,26 @@ pub(super) fn io_error(operation: &'static str, path: &Path) -> impl FnOnce(io::
     move |error| IdentityError::Io { operation, path, error }
 }
 
-/// Hidden, and with the process id: two processes that write the same file do not share a temporary one.
-fn temporary_path(path: &Path) -> PathBuf {
+/// An empty file, hidden, of a name that nobody else has: neither another process, nor another thread, nor one that a crash
+/// left.
+fn new_file_beside(path: &Path, secrecy: Secrecy) -> io::Result<(PathBuf, File)> {
+    static MADE: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.new", std::process::id()))
+    let mut refused = io::Error::from(io::ErrorKind::AlreadyExists);
+    for _ in 0..MAX_ATTEMPTS {
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let beside = path.with_file_name(format!(".{name}.{}.{number}.new", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).mode(secrecy.mode()).open(&beside) {
+            Ok(file) => return Ok((beside, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => refused = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused)
 }
 
-fn write_durably(path: &Path, text: &str, secrecy: Secrecy) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(secrecy.mode()).open(path)?;
-    // The mode above is cut by the umask, and does not touch a file that is there.
+fn write_durably(mut file: File, text: &str, secrecy: Secrecy) -> io::Result<()> {
+    // The mode that it was made with was cut by the umask.
     file.set_permissions(fs::Permissions::from_mode(secrecy.mode()))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
@@ -98,4 +112,24 @@ fn write_durably(path: &Path, text: &str, secrecy: Secrecy) -> io::Result<()> {
 fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_who_write_a_file_at_once_each_writes_it_whole() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("file");
+        let texts: Vec<String> = (0..8).map(|number| number.to_string().repeat(10_000 + number)).collect();
+        std::thread::scope(|scope| {
+            for text in &texts {
+                scope.spawn(|| (0..20).for_each(|_| replace(&path, text, Secrecy::Public).expect("written")));
+            }
+        });
+        let read = read(&path).expect("readable").expect("there");
+        assert!(texts.contains(&read), "it is a mixture");
+        assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 1, "nothing is left over");
+    }
 }

@@ -126,9 +126,19 @@ fn begin(shared: &Shared, connection: &Connection, generation: u64) -> Result<(N
         close_connection(connection, &CloseReason::Forgotten);
         return Err(NoLink::Failed(Failure::NotAccepted("its key was banned".into())));
     }
+    check_not_joining(shared, connection)?;
     state.links.add_pending(peer, connection);
     let part = if state.id < peer { Part::Decides } else { Part::Obeys };
     Ok((peer, part))
+}
+
+/// A node that joins a cluster is in none before.
+fn check_not_joining(shared: &Shared, connection: &Connection) -> Result<(), NoLink> {
+    if !shared.gate.is_joining() {
+        return Ok(());
+    }
+    close_connection(connection, &CloseReason::Joining);
+    Err(NoLink::Failed(Failure::ClosedHere))
 }
 
 /// Who the connection's certificate says the peer is.
@@ -191,10 +201,13 @@ fn adopt(
         close_connection(connection, &reason);
         return Err(NoLink::Failed(Failure::ClosedHere));
     }
+    // With the state locked: who begins to join looks for links after saying so.
+    check_not_joining(shared, connection)?;
     let queue_length = shared.config.message_queue_length;
     let adopted = state.links.adopt(peer, connection, introduction.greeting, agreed, part, queue_length);
     match adopted {
         Ok(adopted) => {
+            shared.gate.settled(peer);
             let answer = state.links.greet(peer, connection);
             Ok((adopted, shared.introduce(answer)))
         }

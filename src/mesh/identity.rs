@@ -8,6 +8,7 @@ use super::certificate::{self, CertificateDetails};
 use super::config::{CertificateFiles, Config};
 use super::error::IdentityError;
 use super::files::{self, Secrecy};
+use super::succession::previous;
 use super::tls;
 use crate::base::NodeId;
 use rustls::RootCertStore;
@@ -209,6 +210,11 @@ impl KeyPaths {
         Self { key: directory.join(NODE_KEY_FILE), certificate: directory.join(NODE_CERTIFICATE_FILE) }
     }
 
+    /// A certificate that takes its place when its authorities are trusted.
+    fn waiting(&self) -> PathBuf {
+        self.certificate.with_added_extension("joined")
+    }
+
     fn next(directory: &Path) -> Self {
         Self { key: directory.join(NEXT_KEY_FILE), certificate: directory.join(NEXT_CERTIFICATE_FILE) }
     }
@@ -250,7 +256,7 @@ fn open_development(config: &Config, paths: &KeyPaths) -> Result<OpenedIdentity,
         return open_without_authority_key(config, paths);
     }
     let (authority, made_now) = authority::load_or_make_development(directory)?;
-    let authorities = std::iter::once(authority.certificate().clone()).chain(joined::previous(directory)).collect();
+    let authorities = std::iter::once(authority.certificate().clone()).chain(previous(directory)).collect();
     let identity = own_certificate(&authority, authorities, paths)?;
     let mut warnings = vec![format!(
         "the mesh uses the {}authority in {}: whoever can read its ca.key can make nodes of this cluster. Machines without it join with a token of `discnt-cli cluster invite`; for an authority of your own set [mesh] ca_cert, cert and key",
@@ -375,8 +381,11 @@ fn key_warning(path: &Path) -> Option<String> {
 }
 
 mod answered;
+mod inspecting;
 mod joined;
+mod joining;
 #[cfg(test)]
 mod tests;
 
-pub use joined::Joined;
+pub(super) use joined::OTHER_CLUSTER;
+pub use joining::{Certified, Joined};

@@ -40,8 +40,10 @@ pub use endpoint::Mesh;
 pub use error::{DialError, IdentityError, MeshError, SendError};
 pub use event::{CloseReason, DialId, DownReason, MeshEvent, MessageTicket};
 pub use identity::{
-    Identity, IdentitySource, Joined, NEXT_KEY_FILE, NODE_CERTIFICATE_FILE, NODE_KEY_FILE, OpenedIdentity,
+    Certified, Identity, IdentitySource, Joined, NEXT_KEY_FILE, NODE_CERTIFICATE_FILE, NODE_KEY_FILE, OpenedIdentity,
 };
-pub use joining::{Invitation, JoinError, OpenInvitation, Token, TokenError, own_address, remember_to_meet, to_meet};
-pub use shared::MeshCounts;
+pub use joining::{
+    Invitation, JoinError, Joining, OpenInvitation, Token, TokenError, own_address, remember_to_meet, to_meet,
+};
+pub use shared::{LinkFigures, MeshCounts};
 pub use socket::bind_socket;

@@ -99,7 +99,7 @@ fn alert_text(alert: u8, whose: &str, detail: &str) -> String {
         // A signature that does not verify is what an authority of the same name gives.
         48 | 51 => format!("{whose} certificate is of another authority"),
         45 => format!("{whose} certificate has expired or is not valid yet, or a clock is wrong"),
-        44 => format!("{whose} certificate was revoked"),
+        44 => format!("{whose} key was barred from the cluster for good"),
         42 | 43 | 46 => format!("{whose} certificate is not one of a node"),
         116 if whose == "its" => "it presented no certificate".into(),
         116 => "it asks for a certificate and got none".into(),

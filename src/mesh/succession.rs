@@ -3,6 +3,7 @@
 //! Old and new are trusted together for a while, so nothing has to happen everywhere at once: whoever knows the old one
 //! alone accepts nodes of the new one by the voucher in their chains.
 
+use super::authorities::MAX_TRUSTED;
 use super::authority::{
     AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, DEVELOPMENT_NAME, DEVELOPMENT_VALIDITY_DAYS,
     NEXT_CERTIFICATE_FILE, NEXT_KEY_FILE, PREVIOUS_FILE, VOUCHER_FILE, authority_parameters, cannot_make, lock,
@@ -10,19 +11,36 @@ use super::authority::{
 use super::certificate::{self, CertificateDetails, node_id_of_public_key, to_pem};
 use super::error::IdentityError;
 use super::files::{self, Secrecy};
-use rcgen::{Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
+use crate::wire::OfferedAuthority;
+use rcgen::{Certificate, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
+use rustls::pki_types::CertificateDer;
 use std::path::Path;
 use time::{Duration, OffsetDateTime};
 
+/// One leads from each authority that may be trusted to the next.
+const MAX_VOUCHERS: usize = MAX_TRUSTED - 1;
+
+/// An authority that may take another's place. It is in memory alone.
+pub(super) struct Successor {
+    key: KeyPair,
+    certificate: Certificate,
+    /// For it, then those that the present one has.
+    vouchers: Vec<CertificateDer<'static>>,
+}
+
+impl Successor {
+    /// As others are told of it.
+    pub(super) fn offer(&self) -> OfferedAuthority {
+        OfferedAuthority { certificate: self.certificate.der().to_vec(), voucher: self.vouchers[0].to_vec() }
+    }
+}
+
 impl Authority {
-    /// Makes the next authority and puts it in the place of this one, whose key is gone then. Nothing has changed when it
-    /// fails before that, and a crash in between is made good by whoever loads it next.
+    /// Makes an authority for which this one vouches.
     ///
     /// # Errors
-    /// [`IdentityError`].
-    pub(super) fn succeed(&self) -> Result<(), IdentityError> {
-        let directory = self.directory();
-        let _lock = lock(directory)?;
+    /// [`IdentityError::Make`] when the library refuses.
+    pub(super) fn successor(&self) -> Result<Successor, IdentityError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(cannot_make("a key"))?;
         let now = OffsetDateTime::now_utc();
         let until = now + Duration::days(i64::from(DEVELOPMENT_VALIDITY_DAYS));
@@ -32,12 +50,95 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         let issuer = Issuer::from_ca_cert_der(self.certificate(), self.key()).map_err(cannot_make("a voucher"))?;
         let voucher = params.signed_by(&key, &issuer).map_err(cannot_make("a voucher"))?;
-        files::replace(&directory.join(PREVIOUS_FILE), &to_pem(self.certificate()), Secrecy::Public)?;
-        files::replace(&directory.join(VOUCHER_FILE), &voucher.pem(), Secrecy::Public)?;
-        files::replace(&directory.join(NEXT_CERTIFICATE_FILE), &certificate.pem(), Secrecy::Public)?;
-        files::replace(&directory.join(NEXT_KEY_FILE), &key.serialize_pem(), Secrecy::Secret)?;
+        let vouchers = std::iter::once(voucher.der()).chain(self.vouchers()).take(MAX_VOUCHERS).cloned().collect();
+        Ok(Successor { key, certificate, vouchers })
+    }
+
+    /// Puts the next authority in the place of this one, whose key is gone then. Nodes of this one and of `others` are
+    /// accepted on. `trust` has the node trust it, and comes
+    /// first: with a next authority that nobody trusts, nobody would certify any more. Whatever fails up to there,
+    /// this one stays; a crash after it is made good by whoever loads the authority next.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub(super) fn give_way(
+        &self,
+        next: &Successor,
+        others: &[CertificateDer<'static>],
+        trust: impl FnOnce() -> Result<(), IdentityError>,
+    ) -> Result<(), IdentityError> {
+        let directory = self.directory();
+        let _lock = lock(directory)?;
+        if certificate::read_certificates(&directory.join(AUTHORITY_CERTIFICATE_FILE))?.first()
+            != Some(self.certificate())
+        {
+            return Err(IdentityError::Make {
+                what: "the next authority",
+                reason: format!("somebody else has just replaced the one in {}", directory.display()),
+            });
+        }
+        if let Err(error) = write_next(directory, self, next, others).and_then(|()| trust()) {
+            // The key first: without it, it came to nothing.
+            files::remove(&directory.join(NEXT_KEY_FILE))?;
+            files::remove(&directory.join(NEXT_CERTIFICATE_FILE))?;
+            return Err(error);
+        }
         finish(directory)
     }
+
+    /// Makes the next authority and puts it in the place of this one.
+    #[cfg(test)]
+    pub(super) fn succeed(&self) -> Result<(), IdentityError> {
+        self.give_way(&self.successor()?, &previous(self.directory()), || Ok(()))
+    }
+}
+
+/// The certificates of the authorities that were in this directory before the one that is.
+pub(super) fn previous(directory: &Path) -> Vec<CertificateDer<'static>> {
+    let path = directory.join(PREVIOUS_FILE);
+    if path.exists() { certificate::read_certificates(&path).unwrap_or_default() } else { Vec::new() }
+}
+
+/// What vouches for an authority, then for the one that did that, and so on, as far as it is of use.
+pub(super) fn load_vouchers(directory: &Path, of: &CertificateDetails) -> Vec<CertificateDer<'static>> {
+    let path = directory.join(VOUCHER_FILE);
+    let kept = if path.exists() { certificate::read_certificates(&path).unwrap_or_default() } else { Vec::new() };
+    let described = |der: CertificateDer<'static>| Some((CertificateDetails::of(&der).ok()?, der));
+    let kept: Vec<_> = kept.into_iter().filter_map(described).collect();
+    let now = OffsetDateTime::now_utc();
+    let good = |details: &CertificateDetails| details.is_authority && details.validity_problem(now).is_none();
+    let mut line: Vec<CertificateDer<'static>> = Vec::new();
+    // The names of authorities have the begin of their key's hash in them.
+    let mut wanted = of.subject.clone();
+    while line.len() < MAX_VOUCHERS {
+        let is_first = line.is_empty();
+        let next = kept.iter().find(|(details, der)| {
+            details.subject == wanted
+                && (!is_first || details.node_id == of.node_id)
+                && good(details)
+                && !line.contains(der)
+        });
+        let Some((details, der)) = next else { break };
+        line.push(der.clone());
+        wanted.clone_from(&details.issuer);
+    }
+    line
+}
+
+fn write_next(
+    directory: &Path,
+    present: &Authority,
+    next: &Successor,
+    others: &[CertificateDer<'static>],
+) -> Result<(), IdentityError> {
+    let pem = |all: &[&CertificateDer<'_>]| all.iter().map(|one| to_pem(one)).collect::<String>();
+    let others = others.iter().filter(|one| *one != present.certificate());
+    let before: Vec<_> = std::iter::once(present.certificate()).chain(others).take(MAX_VOUCHERS).collect();
+    files::replace(&directory.join(PREVIOUS_FILE), &pem(&before), Secrecy::Public)?;
+    let vouchers: Vec<_> = next.vouchers.iter().collect();
+    files::replace(&directory.join(VOUCHER_FILE), &pem(&vouchers), Secrecy::Public)?;
+    files::replace(&directory.join(NEXT_CERTIFICATE_FILE), &next.certificate.pem(), Secrecy::Public)?;
+    files::replace(&directory.join(NEXT_KEY_FILE), &next.key.serialize_pem(), Secrecy::Secret)
 }
 
 /// Ends what a crash left half done.

@@ -43,6 +43,7 @@ impl Node {
         if self.is_holding_much() || !self.table.has_numbers() {
             return Monotonic::NEVER;
         }
+        // Of zero: then neither a flush nor a burst is waited for.
         let interval = self.settings.counters.flush_interval();
         let paced = self.last_flush.after(interval);
         match self.news_since {

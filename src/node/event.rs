@@ -1,6 +1,6 @@
 //! What an operator wants to read in the log.
 
-use crate::base::{NodeId, ReplicaId};
+use crate::base::{Labels, NodeId, ReplicaId};
 use crate::wire::LinkProtocol;
 use std::fmt;
 
@@ -20,6 +20,8 @@ pub enum Event {
         port: u16,
         /// What is spoken on the link.
         protocol: LinkProtocol,
+        /// What its operator says of it.
+        labels: Labels,
     },
     /// A link is gone; it is dialled again.
     Unlinked {
@@ -288,8 +290,9 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Linked { peer, host, port, protocol } => {
-                write!(f, "linked with {peer} at {host} port {port}, protocol version {}", protocol.version)?;
+            Self::Linked { peer, host, port, protocol, labels } => {
+                let labels = if labels.is_empty() { String::new() } else { format!(" ({labels})") };
+                write!(f, "linked with {peer}{labels} at {host} port {port}, protocol version {}", protocol.version)?;
                 match protocol.software.as_str() {
                     "" => Ok(()),
                     software => write!(f, ", discnt {software}"),
@@ -355,7 +358,7 @@ impl fmt::Display for Event {
                 f,
                 "{peer} keeps this node out: somebody said CLUSTER FORGET of it. It keeps its counts and goes on counting \
                  by itself. CLUSTER MEET with any member joins the cluster again and adds up what was counted apart, \
-                 unless the key was banned (CLUSTER MEET then says that a certificate was revoked): that key is out \
+                 unless the key was banned (CLUSTER MEET then says that the key was barred): that key is out \
                  for good, and the machine can join as a new node with an empty data directory and a new token"
             ),
             Self::Twin { peer, text } => write!(f, "{peer} takes nothing from this server: {text}"),

@@ -17,6 +17,21 @@ pub struct DialNumber(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestNumber(pub u64);
 
+/// What passed over one link since it stands, the overhead of the transport included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkCounts {
+    /// UDP datagrams sent.
+    pub datagrams_sent: u64,
+    /// UDP datagrams received.
+    pub datagrams_received: u64,
+    /// Packets sent that are held for lost.
+    pub packets_lost: u64,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+}
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
@@ -69,6 +84,8 @@ pub enum Input<'a> {
         round_trip: Duration,
         /// The longest datagram, in bytes.
         max_datagram_bytes: usize,
+        /// What passed over it.
+        counts: LinkCounts,
     },
     /// A datagram arrived.
     Datagram {

@@ -72,8 +72,10 @@ impl Node {
             instance: self.instance,
             default_precision: self.settings.counters.default_precision,
             drawn_before: self.drawn_before,
+            labels: self.settings.labels.clone(),
         };
-        self.message(peer, Message::encode_hello(&hello));
+        let version = link.protocol.version;
+        self.message(peer, Message::encode_hello(&hello, version));
     }
 
     pub(super) fn link_down(&mut self, peer: NodeId, end: &LinkEnd, now: Monotonic) {
@@ -216,7 +218,8 @@ impl Node {
                 member.map(|member| member.told.take())
             });
         }
-        self.emit(Event::Linked { peer: from, host, port, protocol });
+        let labels = hello.labels.clone();
+        self.emit(Event::Linked { peer: from, host, port, protocol, labels });
         self.membership.allow(from);
         self.membership.link_up(from, now);
         self.refresh_standings(now);
@@ -325,6 +328,7 @@ impl Node {
         let own = &self.settings;
         let myself = MemberView {
             incarnation: Some(self.own.incarnation),
+            labels: own.labels.clone(),
             ..MemberView::myself(self.own.node, own.host.clone(), own.client_port, own.mesh_port)
         };
         let others = self.peers.values().map(|peer| MemberView {
@@ -346,6 +350,9 @@ impl Node {
             incarnation: peer.link.as_ref().and_then(|link| Some(link.replica?.1)),
             protocol: peer.link.as_ref().map(|link| link.protocol.clone()),
             is_incompatible: peer.is_incompatible,
+            labels: peer.labels.clone(),
+            link_counts: peer.link.as_ref().and_then(|link| link.counts),
+            lag_records: self.lag_behind(peer),
         });
         let digest = |peer: &Peer| Some((peer.id, peer.link.as_ref()?.digest.clone()?));
         let digests = self.peers.values().filter_map(digest).collect();

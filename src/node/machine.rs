@@ -235,9 +235,10 @@ impl Node {
             Input::AlreadyLinked { dial, peer } => self.already_linked(dial, peer, at),
             Input::DialFailed { dial, reason, is_incompatible } => self.dial_failed(dial, &reason, is_incompatible, at),
             Input::Incompatible { peer, reason } => self.take_incompatible(peer, &reason, at),
-            Input::LinkFigures { peer, round_trip, max_datagram_bytes } => {
+            Input::LinkFigures { peer, round_trip, max_datagram_bytes, counts } => {
                 if let Some(link) = self.peers.get_mut(&peer).and_then(|peer| peer.link.as_mut()) {
                     (link.round_trip, link.max_datagram_bytes) = (round_trip, max_datagram_bytes);
+                    link.counts = Some(counts);
                 }
             }
             Input::Datagram { from, bytes } => self.take_datagram(from, bytes, at),

@@ -5,10 +5,12 @@
 
 mod announcing;
 mod clock_offset;
+mod config;
 mod confirming;
 mod doubt;
 mod early;
 mod event;
+mod event_log;
 mod following;
 mod forgetting;
 mod input;
@@ -40,8 +42,10 @@ mod versions;
 mod view;
 
 pub use crate::replication::NodeRecord;
+pub use config::{Config, check_labels};
 pub use event::{Event, Severity};
-pub use input::{CloseCause, DialNumber, Input, KnownMember, LinkEnd, Output, RequestNumber};
+pub use event_log::{EventLog, NotedEvent, NotedRepair};
+pub use input::{CloseCause, DialNumber, Input, KnownMember, LinkCounts, LinkEnd, Output, RequestNumber};
 pub use machine::Node;
 pub use settings::NodeSettings;
 pub use start::{Start, StartError};

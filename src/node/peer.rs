@@ -3,11 +3,11 @@
 use super::clock_offset::ClockOffset;
 use super::confirming::WantedDigest;
 use super::following::{Following, PartingKnown};
-use super::input::{DialNumber, KnownMember, RequestNumber};
+use super::input::{DialNumber, KnownMember, LinkCounts, RequestNumber};
 use super::refusing::Refusals;
 use super::standing::Vouching;
 use super::twins::Twins;
-use crate::base::{Incarnation, Monotonic, NodeId, ReplicaIndex};
+use crate::base::{Incarnation, Labels, Monotonic, NodeId, ReplicaIndex};
 use crate::counter::Precision;
 use crate::membership::MemberIdentity;
 use crate::replication::{Digest, Voice};
@@ -48,6 +48,7 @@ pub(super) struct Peer {
     /// Its process, as against another life of the node.
     pub(super) instance: Option<u64>,
     pub(super) default_precision: Precision,
+    pub(super) labels: Labels,
     /// How that process' clock stands to this one's.
     pub(super) offset: ClockOffset,
     /// This node has had all that it spoke of on some link.
@@ -80,6 +81,7 @@ pub(super) struct Link {
     /// Its present replica, once it has greeted.
     pub(super) replica: Option<(ReplicaIndex, Incarnation)>,
     pub(super) round_trip: Duration,
+    pub(super) counts: Option<LinkCounts>,
     pub(super) max_datagram_bytes: usize,
     /// Since when the peer waits for the first digest of this node, which has much to number before that.
     pub(super) owes_digest_since: Option<Monotonic>,
@@ -122,6 +124,7 @@ impl Link {
             greeted: false,
             replica: None,
             round_trip: Duration::ZERO,
+            counts: None,
             max_datagram_bytes,
             owes_digest_since: None,
             digest: None,
@@ -175,6 +178,7 @@ impl Peer {
             present: None,
             instance: None,
             default_precision: Precision::default(),
+            labels: Labels::default(),
             offset: ClockOffset::default(),
             was_caught_up_with: false,
             following: Following::default(),
@@ -209,6 +213,7 @@ impl Peer {
         self.instance = Some(hello.instance);
         self.present = Some((replica, hello.incarnation));
         self.default_precision = hello.default_precision;
+        self.labels = hello.labels.clone();
         is_another
     }
 

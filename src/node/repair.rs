@@ -365,6 +365,7 @@ impl Node {
         }
         if let Some(pulling) = self.pulling.as_mut().filter(|pulling| pulling.from == from) {
             pulling.items += items.len() as u64;
+            self.state.traffic.repair_items_received.fetch_add(items.len() as u64, Ordering::Relaxed);
             pulling.last_item_at = now;
         }
     }

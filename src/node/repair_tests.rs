@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::{
-    Amount, Durability, HybridTime, Incarnation, Moment, Monotonic, Name, NodeId, ReplicaId, Total, WallMillis,
+    Amount, Durability, HybridTime, Incarnation, Labels, Moment, Monotonic, Name, NodeId, ReplicaId, Total, WallMillis,
 };
 use crate::counter::{Precision, Share};
 use crate::replication::Config as ReplicationConfig;
@@ -43,6 +43,10 @@ struct Bench {
 
 impl Bench {
     fn new(backlog_numbers: usize) -> Self {
+        Self::with(backlog_numbers, crate::counter::Config::default())
+    }
+
+    fn with(backlog_numbers: usize, counters: crate::counter::Config) -> Self {
         let now = Monotonic::from_nanos(1_000_000_000);
         let settings = NodeSettings {
             node: id(1),
@@ -53,7 +57,8 @@ impl Bench {
             host: "1".to_owned(),
             client_port: 1,
             mesh_port: 1,
-            counters: crate::counter::Config::default(),
+            labels: Default::default(),
+            counters,
             cluster: crate::membership::Config::default(),
             replication: ReplicationConfig { backlog_numbers },
             members: Vec::new(),
@@ -90,8 +95,9 @@ impl Bench {
             instance: u64::from(peer),
             default_precision: Precision::ONE,
             drawn_before: 0,
+            labels: Labels::default(),
         };
-        self.hear(peer, &Message::encode_hello(&hello));
+        self.hear(peer, &Message::encode_hello(&hello, ProtocolVersions::SPOKEN.newest()));
     }
 
     fn digest(&mut self, from: u8, lines: &[(u8, u64)]) {
@@ -388,5 +394,22 @@ fn a_repair_with_something_in_it_that_is_not_known_here_proves_nothing() {
         assert!(bench.said_to(2).iter().any(|said| matches!(said, Said::Pull(_))));
         bench.hear(2, &Message::encode_repair_end(HybridTime(9), &[held(2, 3, &[])]));
         assert_eq!(bench.node.received(replica(2)), 3);
+    }
+}
+
+#[test]
+fn news_leaves_after_the_flush_interval_and_at_once_where_that_is_zero() {
+    for (flush_interval_ms, leaves_at_once) in [(5, false), (0, true)] {
+        let mut bench = Bench::with(100, crate::counter::Config { flush_interval_ms, ..Default::default() });
+        bench.link(2);
+        bench.add("another");
+        bench.wait(10);
+        for _ in 0..3 {
+            bench.node.table().increment(name("a"), Amount::ONE, bench.now).expect("in range");
+            bench.wait(0);
+            assert_eq!(!bench.node.table().has_news(), leaves_at_once, "{flush_interval_ms} ms");
+        }
+        (0..3).for_each(|_| bench.wait(5));
+        assert!(!bench.node.table().has_news(), "{flush_interval_ms} ms");
     }
 }

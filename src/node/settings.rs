@@ -2,7 +2,7 @@
 
 use super::input::KnownMember;
 use super::start::Start;
-use crate::base::{Durability, Incarnation, NodeId};
+use crate::base::{Durability, Incarnation, Labels, NodeId};
 use crate::counter::{Config as CounterConfig, Wake};
 use crate::membership::{Admission, Config as MembershipConfig};
 use crate::replication::Config as ReplicationConfig;
@@ -25,6 +25,8 @@ pub struct NodeSettings {
     pub client_port: u16,
     /// Its port for nodes.
     pub mesh_port: u16,
+    /// What its operator says of it.
+    pub labels: Labels,
     /// The `[counters]` section.
     pub counters: CounterConfig,
     /// The `[cluster]` section.

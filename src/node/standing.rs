@@ -36,7 +36,22 @@ pub(super) struct Vouching {
     is_verified: bool,
 }
 
+impl Vouching {
+    /// How many numbers its last heartbeat speaks of beyond this one; none before the first.
+    pub(super) fn lacking_beyond(&self, contiguous: u64) -> Option<u64> {
+        let newest = self.waiting.back().map_or(0, |heartbeat| heartbeat.newest);
+        self.last.map(|_| newest.saturating_sub(contiguous))
+    }
+}
+
 impl Node {
+    /// So many numbers of a peer's that are not here, as it said last.
+    pub(super) fn lag_behind(&self, peer: &Peer) -> Option<u64> {
+        let link = peer.link.as_ref()?;
+        let sequence = self.sequences.get(link.replica?.0.as_usize())?;
+        link.vouching.lacking_beyond(sequence.held.contiguous())
+    }
+
     /// Tells every linked peer that this node lives, and up to when it has told everything.
     pub(super) fn send_heartbeats(&mut self, now: Monotonic) {
         let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.is_linked()).map(|peer| peer.id).collect();

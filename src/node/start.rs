@@ -6,7 +6,7 @@ use super::machine::Node;
 use super::sequence::Sequence;
 use super::settings::NodeSettings;
 use super::view::Phase;
-use crate::base::{Incarnation, Location, Monotonic, NodeId, ReplicaId, ReplicaIndex};
+use crate::base::{Incarnation, Location, MAX_LABEL_BYTES, Monotonic, NodeId, ReplicaId, ReplicaIndex};
 use crate::counter::NumberedItem;
 use crate::membership::MembershipError;
 use crate::replication::{NodeRecord, NumberSet, Registry, RegistryFull};
@@ -75,6 +75,16 @@ pub enum StartError {
         given: Incarnation,
         /// What the disk has.
         kept: Incarnation,
+    },
+    /// What the operator says of the node is no label.
+    #[error(
+        "[node] {key} = \"{given}\": allowed are 1 to {MAX_LABEL_BYTES} letters, digits, '-', '_' and '.', of which the first is a letter or digit"
+    )]
+    Label {
+        /// The setting.
+        key: &'static str,
+        /// What was given.
+        given: String,
     },
 }
 

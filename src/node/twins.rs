@@ -201,7 +201,7 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Incarnation;
+    use crate::base::{Incarnation, Labels};
     use crate::counter::Precision;
 
     fn hello(instance: u64, mesh_port: u16) -> Hello {
@@ -215,6 +215,7 @@ mod tests {
             instance,
             default_precision: Precision::ONE,
             drawn_before: 0,
+            labels: Labels::default(),
         }
     }
 

@@ -1,7 +1,9 @@
 //! What session threads see of the cluster: a snapshot that the node replaces, and counts that only grow.
 
+use super::event_log::EventLog;
+use super::input::LinkCounts;
 use super::traffic::KindTraffic;
-use crate::base::{Incarnation, Monotonic, NodeId, ReplicaId, ReplicaIndex};
+use crate::base::{Incarnation, Labels, Monotonic, NodeId, ReplicaId, ReplicaIndex};
 use crate::replication::{Digest, NodeRecord, NumberSet};
 use crate::wire::LinkProtocol;
 use parking_lot::RwLock;
@@ -40,6 +42,12 @@ pub struct MemberView {
     pub protocol: Option<LinkProtocol>,
     /// It was reached last as a node that speaks no version of the protocol that this one does.
     pub is_incompatible: bool,
+    /// What its operator says of it.
+    pub labels: Labels,
+    /// What passed over the link, its own overhead included.
+    pub link_counts: Option<LinkCounts>,
+    /// So many numbers it has drawn of which not everything is here.
+    pub lag_records: Option<u64>,
 }
 
 impl MemberView {
@@ -60,6 +68,9 @@ impl MemberView {
             incarnation: None,
             protocol: None,
             is_incompatible: false,
+            labels: Labels::default(),
+            link_counts: None,
+            lag_records: None,
         }
     }
 }
@@ -121,6 +132,8 @@ pub struct TrafficCounts {
     pub digest_bytes_sent: AtomicU64,
     /// Bytes of what was asked for and sent again for repair.
     pub repair_bytes_sent: AtomicU64,
+    /// Items that came in answer to pulls: what was lost, or said while this node was away.
+    pub repair_items_received: AtomicU64,
     /// Messages handed to the mesh.
     pub messages_sent: AtomicU64,
     /// Messages taken from the mesh.
@@ -155,6 +168,8 @@ pub struct ClusterState {
     replicas: RwLock<Arc<[ReplicaId]>>,
     /// What was sent and received.
     pub traffic: TrafficCounts,
+    /// What happened lately.
+    pub events: EventLog,
     /// When this node's certificate ends, in seconds since 1970; 0 where that is not known.
     pub certificate_ends: AtomicU64,
     /// When the last of the authorities that this node trusts ends, as above.

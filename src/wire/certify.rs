@@ -13,6 +13,8 @@ const AUTHORITIES_OFFERED: u8 = 2;
 const CERTIFICATE_GIVEN: u8 = 3;
 const REFUSED: u8 = 4;
 const TAKEN: u8 = 5;
+const HOLDER_WANTED: u8 = 6;
+const HOLDS: u8 = 7;
 
 /// The longest request or reply, in bytes.
 pub const MAX_CERTIFY_BYTES: usize = 64 << 10;
@@ -40,6 +42,8 @@ pub enum CertifyRequest {
     Certificate(Vec<u8>),
     /// The receiver is to trust these, too.
     Authorities(Vec<OfferedAuthority>),
+    /// Whether the receiver holds the key of the cluster's authority.
+    Holder,
 }
 
 /// A certificate with all that its owner needs to use it.
@@ -62,6 +66,8 @@ pub enum CertifyReply {
     Refused(String),
     /// What was offered is known.
     Taken,
+    /// Whether the sender holds the key of the cluster's authority.
+    Holds(bool),
 }
 
 impl CertifyRequest {
@@ -72,6 +78,7 @@ impl CertifyRequest {
                 let _ = out.bytes(request);
             }),
             Self::Authorities(authorities) => sealed(AUTHORITIES_OFFERED, |out| encode_authorities(out, authorities)),
+            Self::Holder => sealed(HOLDER_WANTED, |_| ()),
         }
     }
 
@@ -83,6 +90,7 @@ impl CertifyRequest {
         decode(bytes, |kind, input| match kind {
             CERTIFICATE_WANTED => Ok(Self::Certificate(decode_certificate(input)?)),
             AUTHORITIES_OFFERED => Ok(Self::Authorities(decode_authorities(input)?)),
+            HOLDER_WANTED => Ok(Self::Holder),
             other => Err(WireError::Kind(other)),
         })
     }
@@ -108,6 +116,9 @@ impl CertifyReply {
                 let _ = out.str(&text[..end]);
             }),
             Self::Taken => sealed(TAKEN, |_| ()),
+            Self::Holds(holds) => sealed(HOLDS, |out| {
+                let _ = out.bool(*holds);
+            }),
         }
     }
 
@@ -127,6 +138,7 @@ impl CertifyReply {
             }
             REFUSED => Ok(Self::Refused(bounded_text(input, MAX_TEXT_BYTES, "a reason")?)),
             TAKEN => Ok(Self::Taken),
+            HOLDS => Ok(Self::Holds(input.bool()?)),
             other => Err(WireError::Kind(other)),
         })
     }
@@ -206,6 +218,7 @@ mod tests {
         for (request, golden) in [
             (CertifyRequest::Certificate(vec![0x30, 0x00]), "9f0101423000ff"),
             (CertifyRequest::Authorities(vec![authority()]), "9f0102818242010241 03ff"),
+            (CertifyRequest::Holder, "9f0106ff"),
         ] {
             assert_eq!(hex(&request.encode()), golden.replace(' ', ""));
             assert_eq!(CertifyRequest::decode(&request.encode()), Ok(request));
@@ -214,6 +227,7 @@ mod tests {
             (given(), "9f0103 82 420908 4107 81 82 420102 4103 81 82 6831302e302e302e31 19148e ff"),
             (CertifyReply::Refused("no".to_owned()), "9f0104 626e6f ff"),
             (CertifyReply::Taken, "9f0105ff"),
+            (CertifyReply::Holds(true), "9f0107f5ff"),
         ] {
             assert_eq!(hex(&reply.encode()), golden.replace(' ', ""));
             assert_eq!(CertifyReply::decode(&reply.encode()), Ok(reply));

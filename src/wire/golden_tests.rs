@@ -1,7 +1,7 @@
 //! Golden bytes: what left an older node must be read by a newer one, and the other way round.
 
 use super::*;
-use crate::base::{Amount, HybridTime, Incarnation, Location, Name, NodeId, ReplicaId, Total};
+use crate::base::{Amount, HybridTime, Incarnation, Labels, Location, Name, NodeId, ReplicaId, Total};
 use crate::counter::{Precision, Share};
 use crate::membership::Admission;
 use proptest::prelude::*;
@@ -203,7 +203,9 @@ fn the_other_messages_have_the_pinned_bytes() {
         instance: 77,
         default_precision: Precision::ONE,
         drawn_before: 1000,
+        labels: Labels::default(),
     };
+    let labelled = Hello { labels: Labels::of("a", "eu"), ..hello.clone() };
     let line = DigestLine { replica: replica(1), received: 5, durable: 4, beyond: 9 };
     let held = HeldLine { replica: replica(1), contiguous: 5, ranges: vec![(7, 8)] };
     let pull = PullLine { held: held.clone(), until: 11 };
@@ -212,7 +214,17 @@ fn the_other_messages_have_the_pinned_bytes() {
     let id = "5401010101010101010101010101010101010101 01".replace(' ', "");
     for (bytes, golden, message) in [
         (
-            Message::encode_hello(&hello),
+            Message::encode_hello(&hello, ProtocolVersion(2)),
+            "9f011003633a3a31191e1f191e20f5633a3a32184d011903e8ff".to_owned(),
+            Message::Hello(hello.clone()),
+        ),
+        (
+            Message::encode_hello(&labelled, ProtocolVersion(2)),
+            "9f011003633a3a31191e1f191e20f5633a3a32184d011903e8826161626575ff".to_owned(),
+            Message::Hello(labelled.clone()),
+        ),
+        (
+            Message::encode_hello(&labelled, ProtocolVersion(1)),
             "9f011003633a3a31191e1f191e20f5633a3a32184d011903e8ff".to_owned(),
             Message::Hello(hello.clone()),
         ),

@@ -9,7 +9,8 @@ use super::ids::{
 use super::packer::sealed;
 use super::record::{RECORDS, Records, decode_head, decode_precision};
 use super::repair::{RepairItem, RepairWriter, decode_items};
-use crate::base::{HybridTime, Incarnation, MAX_MESSAGE_BYTES, MAX_PARTED, NodeId, ReplicaId};
+use super::version::ProtocolVersion;
+use crate::base::{HybridTime, Incarnation, Labels, MAX_MESSAGE_BYTES, MAX_PARTED, NodeId, ReplicaId};
 use crate::counter::Precision;
 use crate::membership::{Admission, MAX_ADMISSIONS, MAX_BANNED, is_host};
 use minicbor::Decoder;
@@ -55,6 +56,8 @@ pub struct Hello {
     pub default_precision: Precision,
     /// Numbers of this replica up to this one may have been drawn by an earlier process, whose forecasts are void.
     pub drawn_before: u64,
+    /// What the sender's operator says of it.
+    pub labels: Labels,
 }
 
 /// What the sender has of one replica, in a digest.
@@ -186,8 +189,8 @@ impl<'a> Message<'a> {
         Ok(message)
     }
 
-    /// Encodes the greeting.
-    pub fn encode_hello(hello: &Hello) -> Vec<u8> {
+    /// Encodes the greeting, for a link of this version.
+    pub fn encode_hello(hello: &Hello, version: ProtocolVersion) -> Vec<u8> {
         sealed(HELLO, |out| {
             let _ = out.u64(hello.incarnation.0).and_then(|out| {
                 out.str(&hello.host)?.u16(hello.client_port)?.u16(hello.mesh_port)?.bool(hello.meet)?.str(&hello.you)
@@ -195,6 +198,13 @@ impl<'a> Message<'a> {
             let _ = out.u64(hello.instance);
             encode_units(out, hello.default_precision.amount().units());
             let _ = out.u64(hello.drawn_before);
+            // The first version refuses what it does not know.
+            if version > ProtocolVersion::FIRST && !hello.labels.is_empty() {
+                let text = |label: &Option<String>| label.clone().unwrap_or_default();
+                let _ = out
+                    .array(2)
+                    .and_then(|out| out.str(&text(&hello.labels.name))?.str(&text(&hello.labels.datacentre)));
+            }
         })
     }
 
@@ -330,7 +340,31 @@ impl Hello {
         let (client_port, mesh_port) = (input.u16()?, input.u16()?);
         let (meet, you) = (input.bool()?, decode_host(input)?);
         let (instance, default_precision, drawn_before) = (input.u64()?, decode_precision(input)?, input.u64()?);
-        Ok(Self { incarnation, host, client_port, mesh_port, meet, you, instance, default_precision, drawn_before })
+        let labels = decode_labels(input);
+        Ok(Self {
+            incarnation,
+            host,
+            client_port,
+            mesh_port,
+            meet,
+            you,
+            instance,
+            default_precision,
+            drawn_before,
+            labels,
+        })
+    }
+}
+
+/// What is no label is none, and so is what a later version has in their place: nobody is kept out for what it is called.
+fn decode_labels(input: &mut Decoder<'_>) -> Labels {
+    let mut ahead = input.clone();
+    match read_array(&mut ahead, 2, |input| Ok(Labels::of(input.str()?, input.str()?))) {
+        Ok(labels) => {
+            input.set_position(ahead.position());
+            labels
+        }
+        Err(_) => Labels::default(),
     }
 }
 

@@ -18,6 +18,11 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProtocolVersion(pub u16);
 
+impl ProtocolVersion {
+    /// The first, which refuses a message as a whole where a part of it is not as it knows it.
+    pub const FIRST: Self = Self(1);
+}
+
 impl fmt::Display for ProtocolVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

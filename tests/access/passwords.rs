@@ -2,7 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+
+use socket2::{Domain, Socket, Type};
 
 use crate::server_support::{Ground, Server, eventually, run, text_of};
 
@@ -80,9 +84,14 @@ fn a_password_file_that_cannot_be_read_keeps_the_server_from_starting() {
         let refused = ground.server().set(&setting).run_refused();
         assert!(refused.errors.contains("password_file") && refused.errors.contains(reason), "{}", refused.errors);
         let checked = ground.server().set(&setting).argument("--check-config").run_refused();
-        assert_eq!(checked.code, Some(0), "it may be checked elsewhere: {}", checked.errors);
+        assert_eq!(checked.code, Some(1), "{}", checked.errors);
         assert!(checked.errors.contains(reason), "{}", checked.errors);
     }
+    // What only the service is given can be looked at nowhere else.
+    let setting = "resp.password_file=credential:secret";
+    let checked = ground.server().set(setting).argument("--check-config").run_refused();
+    assert_eq!(checked.code, Some(0), "{}", checked.errors);
+    assert!(checked.errors.contains("credential:secret is not looked at"), "{}", checked.errors);
 }
 
 #[test]
@@ -138,6 +147,40 @@ fn guesses_are_throttled_and_told_how_long_and_noted() {
     eventually("the right one is taken again", || {
         let reply = server.ask(&format!("AUTH {PASSWORD}"));
         if reply == "OK" { Ok(()) } else { Err(reply) }
+    });
+}
+
+/// What a login is answered that comes from one of this machine's own addresses.
+fn log_in_from(host: u8, server: &Server, password: &str) -> String {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).expect("an address of this machine");
+    socket.connect(&server.address().into()).expect("it listens");
+    let mut stream = TcpStream::from(socket);
+    stream.write_all(format!("AUTH {password}\r\n").as_bytes()).expect("sent");
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).expect("an answer");
+    line.trim().to_owned()
+}
+
+#[test]
+fn many_addresses_that_guess_are_held_up_and_the_one_of_the_user_is_not() {
+    let ground = Ground::new();
+    let server = ground.server().set(format!("resp.password={PASSWORD}")).set("resp.max_login_failures=1").run();
+    let is_held_up = |answer: &str| answer.starts_with("-ERR too many failed logins as this user");
+    assert_eq!(log_in_from(1, &server, PASSWORD), "+OK");
+    for stranger in 10..20 {
+        let answer = log_in_from(stranger, &server, "a-guess");
+        assert!(answer.starts_with("-WRONGPASS"), "{stranger}: {answer}");
+    }
+    for stranger in 20..23 {
+        let answer = log_in_from(stranger, &server, PASSWORD);
+        assert!(is_held_up(&answer), "{stranger}: {answer}");
+    }
+    assert_eq!(log_in_from(1, &server, PASSWORD), "+OK", "it has logged in from there");
+    server.eventually_logs(&["audit", "event=\"login_throttled\"", "user=\"default\"", "subject=\"user\""]);
+    eventually("strangers may try again", || {
+        let answer = log_in_from(30, &server, PASSWORD);
+        if is_held_up(&answer) { Err(answer) } else { Ok(()) }
     });
 }
 

@@ -102,6 +102,22 @@ fn who_shows_no_certificate_that_is_good_never_reaches_the_protocol() {
         );
     }
     assert_eq!(server.ask("GET a"), "1");
+    for reason in ["none was shown", "it is of another authority", "it has expired", "it is not one of a client"] {
+        let subject = format!("subject=\"{reason}\"");
+        server.eventually_logs(&[
+            "WARN",
+            "audit",
+            "event=\"client_certificate_refused\"",
+            "peer=\"127.0.0.1:",
+            &subject,
+        ]);
+    }
+    // Of many a bounded part is written down.
+    for _ in 0..60 {
+        assert!(attempt(None).is_err());
+    }
+    let told = server.log().lines().filter(|line| line.contains("client_certificate_refused")).count();
+    assert!((4..=45).contains(&told), "{told}");
 }
 
 #[test]

@@ -9,6 +9,8 @@ pub(crate) const FLOORS: &[(&str, u8)] = &[
     ("daemon", 8),
     ("cli", 8),
     ("listener", 7),
+    ("http", 7),
+    ("telemetry", 7),
     ("driver", 6),
     ("mesh", 5),
     ("storage", 5),

@@ -13,19 +13,19 @@ use time::OffsetDateTime;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An authority of the development kind, as a directory holds it.
-struct Authority {
+pub(crate) struct Authority {
     certificate: CertificateDer<'static>,
     key: String,
 }
 
 impl Authority {
-    fn of(directory: &Path) -> Self {
+    pub(crate) fn of(directory: &Path) -> Self {
         let certificate = CertificateDer::from_pem_file(directory.join(AUTHORITY_CERTIFICATE_FILE));
         let key = std::fs::read_to_string(directory.join(AUTHORITY_KEY_FILE));
         Self { certificate: certificate.expect("it was made"), key: key.expect("it was made") }
     }
 
-    fn issue(&self, change: impl FnOnce(&mut CertificateParams)) -> Papers {
+    pub(crate) fn issue(&self, change: impl FnOnce(&mut CertificateParams)) -> Papers {
         let (params, key) = wanted(change);
         let authority = KeyPair::from_pem(&self.key).expect("a key");
         let issuer = Issuer::from_ca_cert_der(&self.certificate, &authority).expect("an authority");
@@ -46,7 +46,7 @@ fn wanted(change: impl FnOnce(&mut CertificateParams)) -> (CertificateParams, Ke
     (params, KeyPair::generate().expect("a key"))
 }
 
-fn self_signed() -> Papers {
+pub(crate) fn self_signed() -> Papers {
     let (params, key) = wanted(|_| ());
     let certificate = params.self_signed(&key).expect("a certificate");
     (vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).expect("a key"))

@@ -10,8 +10,13 @@ mod server_support;
 
 mod certificates;
 mod edge;
+mod joining;
 mod member;
 mod path;
 mod quic;
+mod tls;
+#[path = "../access/tls_support.rs"]
+#[allow(dead_code)] // What is attacked needs a part of it.
+mod tls_support;
 mod udp;
 mod victim;

@@ -3,12 +3,14 @@
 use crate::server_support::{Ground, PATIENCE, Server};
 use crate::victim::{Noise, Victim};
 use bytes::Bytes;
-use discnt::base::{Amount, HybridTime, Incarnation, Location, MAX_MESSAGE_BYTES, Name, NodeId, ReplicaId, Total};
+use discnt::base::{
+    Amount, HybridTime, Incarnation, Labels, Location, MAX_MESSAGE_BYTES, Name, NodeId, ReplicaId, Total,
+};
 use discnt::counter::Precision;
 use discnt::mesh::{Config, DialId, Identity, Mesh, MeshEvent, SendError, bind_socket};
 use discnt::wire::{
-    AssignmentBody, DigestLine, Heartbeat, HeldLine, Hello, Message, Packed, PullLine, Record, RecordPacker,
-    encode_membership, encode_names_wanted,
+    AssignmentBody, DigestLine, Heartbeat, HeldLine, Hello, Message, Packed, ProtocolVersion, PullLine, Record,
+    RecordPacker, encode_membership, encode_names_wanted,
 };
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -35,6 +37,7 @@ fn hello(host: &str) -> Hello {
         instance: 1,
         default_precision: Precision::ONE,
         drawn_before: 0,
+        labels: Labels::default(),
     }
 }
 
@@ -57,7 +60,7 @@ impl Rude {
             }
         };
         let mut rude = Self { mesh, events, server, said: 0, ended: None };
-        rude.say(Message::encode_hello(&hello("127.0.0.1"))).await;
+        rude.say(Message::encode_hello(&hello("127.0.0.1"), ProtocolVersion(2))).await;
         loop {
             match tokio::time::timeout(PATIENCE, rude.events.recv()).await.expect("an event") {
                 Some(MeshEvent::Message { bytes, .. }) if matches!(Message::decode(&bytes), Ok(Message::Hello(_))) => {
@@ -228,7 +231,11 @@ async fn absurd_figures_of_a_member_spoil_what_it_speaks_of_and_nothing_else() {
         echo: Some((u64::MAX, u64::MAX)),
     };
     rude.cast(heartbeat.encode()).await;
-    rude.say(Message::encode_hello(&Hello { drawn_before: u64::MAX, instance: 2, ..hello("127.0.0.1") })).await;
+    rude.say(Message::encode_hello(
+        &Hello { drawn_before: u64::MAX, instance: 2, ..hello("127.0.0.1") },
+        ProtocolVersion(2),
+    ))
+    .await;
     let line = |received| DigestLine { replica: rude.own(), received, durable: received, beyond: u64::MAX };
     let digest = Message::encode_digest(u64::MAX, &[line(u64::MAX)]);
     rude.say(digest).await;
@@ -271,7 +278,7 @@ async fn a_member_cannot_speak_for_another_or_put_lines_into_lists() {
     let before = victim.server.ask("CLUSTER NODES").lines().count();
     // A host name that would be two lines, and one that would colour a terminal.
     for host in ["a\nb", "a b", "\x1b[31mred", &"h".repeat(256)] {
-        rude.say(Message::encode_hello(&hello(host))).await;
+        rude.say(Message::encode_hello(&hello(host), ProtocolVersion(2))).await;
     }
     // The failure detector's words in the other's name: that it has left, and a later life of it.
     let id: Vec<u8> =

@@ -48,7 +48,10 @@ fn a_banned_key_is_out_everywhere_for_good_and_its_counts_stay() {
     eventually_linked(&[&first, &second]);
     for (node, other) in [(&first, &third), (&second, &third), (&third, &first), (&third, &second)] {
         let refused = meet(node, other);
-        assert!(refused.starts_with("-ERR") && refused.contains("certificate was revoked"), "{refused}");
+        assert!(
+            refused.starts_with("-ERR") && refused.contains("key was barred from the cluster for good"),
+            "{refused}"
+        );
     }
     assert!(third.ask("CLUSTER INFO").contains("cluster_reachable_nodes:0"), "{}", third.ask("CLUSTER INFO"));
     eventually_knows(&first, 2);

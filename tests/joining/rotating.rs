@@ -1,6 +1,6 @@
 //! Certificates and authorities that are made anew while nodes count.
 
-use crate::machines::{figure, invite, join, machine};
+use crate::machines::{figure, invite, join, join_before_start, machine};
 use crate::server_support::{Ground, Server, eventually, eventually_answers, eventually_linked, skewed_clock};
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -69,6 +69,7 @@ fn certificates_are_made_anew_under_load_without_losing_a_link_or_an_id() {
     assert_eq!(lost_links(&[&first, &second]), 0);
     assert!((360..=365).contains(&figure(&second, "mesh_certificate_days_left")));
     first.eventually_logs(&["audit", "certificate_renewed", &second.id()]);
+    second.eventually_logs(&["audit", "certificate_rotated", "user=\"default\"", "peer=\"127.0.0.1:"]);
     // The new ones are good for new links.
     let second = second.kill().run();
     eventually_linked(&[&first, &second]);
@@ -115,6 +116,43 @@ fn an_authority_is_made_anew_and_everybody_follows_while_they_count() {
     let fifth = machine(&ground, "fifth").run();
     assert!(join(&fifth, &invite(&first, "")).starts_with("joined"));
     eventually_linked(&[&first, &second, &third, &fourth, &fifth]);
+}
+
+#[test]
+fn a_member_that_was_away_while_the_authority_was_replaced_twice_is_back_by_itself() {
+    let ground = Ground::new();
+    let (first, second) = pair(&ground);
+    let token = invite(&first, "");
+    let second = second.kill();
+    let rotated = |node: &Server| ground.cli(&["-p", &node.port().to_string(), "certs", "rotate", "--authority"]);
+    for _ in 0..2 {
+        let rotated = rotated(&first);
+        assert_eq!(rotated.code, Some(0), "{rotated:?}");
+    }
+    // Nobody is left who was told.
+    let first = first.kill().run();
+    let second = second.run();
+    eventually_linked(&[&first, &second]);
+    second.eventually_logs(&["audit", "certificate_rotated"]);
+    let third = machine(&ground, "third").run();
+    let joined = join(&third, &token);
+    assert!(joined.starts_with("joined"), "{joined}");
+    eventually_linked(&[&first, &second, &third]);
+}
+
+#[test]
+fn a_token_of_another_cluster_is_not_used_up_by_a_member_that_does_not_take_it() {
+    let ground = Ground::new();
+    let (first, second) = pair(&ground);
+    let second = second.kill();
+    let other = machine(&ground, "other").run();
+    let token = invite(&other, "");
+    let refused = join_before_start(&ground, "second", &[&token]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.errors.contains("members of another cluster"), "{refused:?}");
+    assert!(other.ask("CLUSTER INVITATIONS").contains("uses=1"));
+    let second = second.run();
+    eventually_linked(&[&first, &second]);
 }
 
 #[test]

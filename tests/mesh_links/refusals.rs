@@ -217,11 +217,11 @@ async fn unfinished_handshakes_are_bounded_and_the_rest_must_prove_their_address
     let certificates = Certificates::new();
     let authority = certificates.authority("authority");
     let mut server = certificates.node("server", &authority, &[&authority]);
-    server.config.max_handshakes = 2;
+    server.config.max_handshakes = 4;
     server.config.handshake_timeout_ms = 60_000;
     let server = server.start();
     let _first = rude_peer(&certificates, &authority, &server).await;
-    // With half of the room taken a dialler is asked to come back, which it does by itself.
+    // With half of an address's room taken a dialler is asked to come back, which it does by itself.
     let mut patient = certificates.node("patient", &authority, &[&authority]).start();
     patient.dial(1, &server);
     patient.wait_for_link().await;
@@ -231,4 +231,10 @@ async fn unfinished_handshakes_are_bounded_and_the_rest_must_prove_their_address
     let address = server.address();
     let reason = "it takes no connections for now".to_owned();
     assert_eq!(late.wait_for_failed_dial().await, DialError::Refused { address, reason });
+    // The other half of all is for other addresses.
+    let mut other = certificates.node("other", &authority, &[&authority]);
+    other.config.bind = "127.0.0.2".to_owned();
+    let mut other = other.start();
+    other.dial(1, &server);
+    other.wait_for_link().await;
 }

@@ -88,7 +88,7 @@ async fn who_is_no_node_of_the_authority_never_reaches_the_protocol() {
         (None, 116, "presented no certificate"),
         (Some(issued(&ours, -1).0), 45, "has expired"),
         (Some(issued(&theirs, 10).0), 48, "of another authority"),
-        (Some(banned), 44, "was revoked"),
+        (Some(banned), 44, "was barred"),
     ] {
         for protocol in [b"discnt/1".as_slice(), b"discnt-certify/1"] {
             let error =

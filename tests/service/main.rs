@@ -6,4 +6,7 @@ mod server_support;
 mod manager;
 mod reloading;
 mod sockets;
+#[path = "../access/tls_support.rs"]
+#[allow(dead_code)] // What is passed on needs a part of it.
+mod tls_support;
 mod watchdog;

@@ -1,5 +1,6 @@
 //! Sockets that were opened before the server and outlive it.
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
@@ -7,20 +8,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::server_support::{Client, Ground, eventually, text_of};
+use crate::tls_support::{Authority, TlsClient};
 
 /// Passes on one socket as a service manager does: as the first descriptor after the standard ones, and says for whom.
 const PASS_ON: &str = "LISTEN_PID=$$ LISTEN_FDS=1; export LISTEN_PID LISTEN_FDS; exec \"$@\" 3<&0 </dev/null";
+/// The same with a name for it.
+const PASS_ON_FOR_TLS: &str = "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=tls; export LISTEN_PID LISTEN_FDS LISTEN_FDNAMES; exec \"$@\" 3<&0 </dev/null";
 
 /// A server with a socket that was passed on.
 struct Heir(Child);
 
 impl Heir {
     fn start(ground: &Ground, name: &str, socket: impl Into<OwnedFd>, settings: &[&str]) -> Self {
+        Self::start_with(ground, name, PASS_ON, socket, settings)
+    }
+
+    fn start_with(ground: &Ground, name: &str, pass_on: &str, socket: impl Into<OwnedFd>, settings: &[&str]) -> Self {
         let directory = ground.path(name);
         std::fs::create_dir_all(&directory).expect("a directory");
         let log = std::fs::File::options().append(true).create(true).open(directory.join("log")).expect("a log");
         let mut command = Command::new("sh");
-        command.args(["-c", PASS_ON, "sh", env!("CARGO_BIN_EXE_discnt-server")]);
+        command.args(["-c", pass_on, "sh", env!("CARGO_BIN_EXE_discnt-server")]);
         command.args(["--set", "mesh.port=0", "--data-dir"]).arg(directory.join("data"));
         command.arg("--certs-dir").arg(ground.path("certs"));
         command.args(settings.iter().flat_map(|setting| ["--set", setting]));
@@ -86,6 +94,46 @@ fn a_unix_socket_is_taken_over_and_left_in_its_place() {
     eventually("it answers", || ask_at(&path, "PING").filter(|out| out == "PONG").ok_or(log_of(&ground, "heir")));
     heir.stop();
     assert!(path.exists(), "it belongs to whoever made it");
+}
+
+#[test]
+fn a_socket_that_is_named_for_tls_serves_nobody_in_plain_text_whatever_its_port() {
+    let ground = Ground::new();
+    let authority = Authority::new(&ground.path(""), "ca");
+    let files = authority.issue("server");
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let address = socket.local_addr().expect("an address");
+    let pass_on = || socket.try_clone().expect("one more descriptor");
+    let settings = [
+        "resp.port=0".to_owned(),
+        "resp.tls_port=1".to_owned(),
+        format!("resp.tls_cert={}", files.cert.display()),
+        format!("resp.tls_key={}", files.key.display()),
+    ];
+    let settings = settings.each_ref().map(String::as_str);
+    let first = Heir::start_with(&ground, "heir", PASS_ON_FOR_TLS, pass_on(), &settings);
+    let ask = |request: &str| {
+        let client = TlsClient::connect(address, &authority.file, None);
+        client.and_then(|mut client| client.ask(request))
+    };
+    assert_eq!(eventually("it answers", || ask("INCR a")), ":1", "{}", log_of(&ground, "heir"));
+    let mut plain = TcpStream::connect(address).expect("it listens");
+    plain.write_all(b"PING\r\n").expect("sent");
+    let mut told = Vec::new();
+    let _ = plain.read_to_end(&mut told);
+    assert!(!told.starts_with(b"+PONG"), "{told:?}");
+    first.stop();
+    // Nobody runs, and nobody is refused: the handshake waits for the next.
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| ask("INCR a"));
+        let second = Heir::start_with(&ground, "heir", PASS_ON_FOR_TLS, pass_on(), &settings);
+        assert_eq!(waiting.join().expect("no panic"), Ok(":2".to_owned()), "{}", log_of(&ground, "heir"));
+        second.stop();
+    });
+    // Where there is no port for TLS, it is for nobody.
+    let mut heir = Heir::start_with(&ground, "heir", PASS_ON_FOR_TLS, pass_on(), &settings[..1]);
+    assert_eq!(heir.0.wait().expect("it ends").code(), Some(1));
+    assert!(log_of(&ground, "heir").contains("tls_port = not set"), "{}", log_of(&ground, "heir"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::world::{Event, OnlyIf, Witness, World};
 use bytes::Bytes;
 use discnt::base::{Incarnation, NodeId};
-use discnt::node::{CloseCause, DialNumber, Input, LinkEnd, Output, RequestNumber};
+use discnt::node::{CloseCause, DialNumber, Input, LinkCounts, LinkEnd, Output, RequestNumber};
 use discnt::wire::{LinkProtocol, Message, MessageKind, ProtocolVersions, SOFTWARE_VERSION};
 use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr};
@@ -102,7 +102,7 @@ impl World {
     }
 
     pub(crate) fn dial(&mut self, from: usize, dial: DialNumber, to: usize, witness: &mut dyn Witness) {
-        if self.links.is_cut(from, to) || self.is_paused(to) || from == to {
+        if self.links.is_cut(from, to) || self.is_paused(to) || from == to || self.is_banned_between(from, to) {
             self.input(
                 from,
                 Input::DialFailed { dial, reason: "no answer".to_owned(), is_incompatible: false },
@@ -127,10 +127,20 @@ impl World {
         for (at, other, peer) in [(from, to, to_id), (to, from, from_id)] {
             if self.links.view(at, other) == Some(link) {
                 let round_trip = Duration::from_millis(2);
-                let figures = Input::LinkFigures { peer, round_trip, max_datagram_bytes: LONGEST_DATAGRAM };
+                let figures = Input::LinkFigures {
+                    peer,
+                    round_trip,
+                    max_datagram_bytes: LONGEST_DATAGRAM,
+                    counts: LinkCounts::default(),
+                };
                 self.input(at, figures, witness);
             }
         }
+    }
+
+    /// Whether one of the two lets no handshake with the other's key through.
+    fn is_banned_between(&self, one: usize, two: usize) -> bool {
+        self.has_banned(one, two) || self.has_banned(two, one)
     }
 
     fn close(&mut self, at: usize, peer: NodeId, cause: CloseCause) {

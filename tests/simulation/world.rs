@@ -323,9 +323,24 @@ impl World {
 
     /// An operator tells node `at` to keep another out of the cluster.
     pub(crate) fn forget(&mut self, at: usize, other: usize) {
+        self.keep_out(at, other, false);
+    }
+
+    /// The same for good.
+    pub(crate) fn ban(&mut self, at: usize, other: usize) {
+        self.keep_out(at, other, true);
+    }
+
+    fn keep_out(&mut self, at: usize, other: usize, ban: bool) {
         let (moment, node) = (self.moment(at), self.hosts[other].id);
-        self.hosts[at].node.handle(Input::Forget { request: RequestNumber(3), node, ban: false }, moment);
+        self.hosts[at].node.handle(Input::Forget { request: RequestNumber(3), node, ban }, moment);
         self.carry_out(at);
+    }
+
+    /// Whether node `at` has on disk that the key of another is banned.
+    pub(crate) fn has_banned(&self, at: usize, other: usize) -> bool {
+        let id = self.hosts[other].id;
+        self.hosts[at].admissions.iter().any(|admission| admission.node == id && admission.banned)
     }
 
     pub(crate) fn run_for(&mut self, duration: Duration, witness: &mut dyn Witness) {
@@ -455,6 +470,7 @@ pub(crate) fn make_node(
         host: at.to_string(),
         client_port: 1,
         mesh_port: 1,
+        labels: Default::default(),
         counters: discnt::counter::Config::default(),
         cluster: discnt::membership::Config::default(),
         replication: discnt::replication::Config { backlog_numbers: if seed.is_multiple_of(2) { 1 << 16 } else { 8 } },

@@ -389,6 +389,7 @@ fn node_settings(
         host: if machine.knows_address { machine.address.to_string() } else { String::new() },
         client_port: PORT,
         mesh_port: PORT,
+        labels: Default::default(),
         counters: Default::default(),
         cluster: Default::default(),
         replication: Default::default(),

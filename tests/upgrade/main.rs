@@ -168,6 +168,18 @@ fn final_sums_are_right(servers: &[Server], told: &[Vec<(u64, u64)>]) {
 }
 
 #[test]
+fn the_program_to_upgrade_from_is_found_in_the_history() {
+    let mut script = std::process::Command::new("tests/upgrade/run");
+    let ran = script.arg("--which").current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("it is there");
+    let [out, errors] = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+    match ran.status.success() {
+        true => assert!(out.len() == 40 && out.bytes().all(|byte| byte.is_ascii_hexdigit()), "{out}"),
+        // Sources of a release have no history, and some who build have only its end.
+        false => assert!(errors.contains("no history here") || errors.contains("was cut off"), "{errors}"),
+    }
+}
+
+#[test]
 fn a_cluster_is_upgraded_node_by_node_while_it_is_counted_on() {
     let ground = Ground::new();
     let present = PathBuf::from(env!("CARGO_BIN_EXE_discnt-server"));

@@ -8,7 +8,7 @@ use ciborium::Value;
 use discnt::base::{Monotonic, NodeId};
 use discnt::membership::{Config, MemberIdentity, Membership, MembershipError};
 use discnt::wire::{
-    Datagram, Message, MessageKind, Packed, RecordPacker, RepairWriter, WireError, encode_membership,
+    Datagram, Message, MessageKind, Packed, ProtocolVersion, RecordPacker, RepairWriter, WireError, encode_membership,
     encode_names_wanted,
 };
 use std::collections::BTreeSet;
@@ -104,7 +104,7 @@ fn datagram_again(datagram: &Datagram<'_>) -> Option<Vec<u8>> {
 
 fn message_again(message: &Message<'_>) -> Option<Vec<u8>> {
     Some(match message {
-        Message::Hello(hello) => Message::encode_hello(hello),
+        Message::Hello(hello) => Message::encode_hello(hello, ProtocolVersion(2)),
         Message::Digest(clock, lines) => Message::encode_digest(*clock, lines),
         Message::Pull(lines) => Message::encode_pull(lines),
         Message::RepairBegin(items) => Message::encode_repair_begin(*items),

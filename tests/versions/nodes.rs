@@ -29,6 +29,7 @@ impl Bench {
             host: "1".to_owned(),
             client_port: 1,
             mesh_port: 1,
+            labels: Default::default(),
             counters: discnt::counter::Config::default(),
             cluster: discnt::membership::Config::default(),
             replication: discnt::replication::Config::default(),

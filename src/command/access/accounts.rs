@@ -4,7 +4,7 @@ use super::audit::{AuditEvent, AuditRecord, Auditor, NoAuditor};
 use super::audit_bound::{AuditBound, LeftOut};
 use super::denials::{Denial, Denials, Entry};
 use super::password::PasswordHash;
-use super::throttle::Throttle;
+use super::throttle::{Throttle, Waits};
 use super::{DEFAULT, Reason, User};
 use crate::base::Moment;
 use crate::command::call::shown;
@@ -254,8 +254,10 @@ impl Access {
         now: Moment,
     ) -> Result<Arc<Account>, CommandError> {
         let address = address_of(client.remote());
-        if let Some(wait) = address.and_then(|address| self.throttle.lock().wait(address, now.monotonic)) {
-            return Err(CommandError::TooManyFailures { seconds: wait.as_secs() + 1 });
+        match address.and_then(|address| self.throttle.lock().wait(address, login.user, now.monotonic)) {
+            Some(Waits::Address(wait)) => return Err(CommandError::TooManyFailures { seconds: wait.as_secs() + 1 }),
+            Some(Waits::User(wait)) => return Err(CommandError::TooManyFailuresOfUser { seconds: wait.as_secs() + 1 }),
+            None => {}
         }
         let account = std::str::from_utf8(login.user).ok().and_then(|name| self.find(name));
         // Hashed in any case, so that it takes as long whether there is such a user or not.
@@ -266,6 +268,9 @@ impl Access {
             user.enabled && (known || user.takes_any_password && !login.needs_password)
         };
         if let Some(account) = account.filter(is_right) {
+            if let Some(address) = address {
+                self.throttle.lock().succeeded(address, login.user, now.monotonic);
+            }
             return Ok(account);
         }
         self.login_failed(client, login, address, now);
@@ -285,8 +290,10 @@ impl Access {
         let (user, peer) = (shown(login.user), client.remote());
         let record = AuditRecord { event: AuditEvent::LoginRefused, user: &user, peer, subject: "" };
         self.note_refusal(record, "", now);
-        if address.is_some_and(|address| self.throttle.lock().failed(address, now.monotonic)) {
-            self.note(AuditRecord { event: AuditEvent::LoginThrottled, user: &user, peer, subject: "" });
+        let waits = address.and_then(|address| self.throttle.lock().failed(address, login.user, now.monotonic));
+        if let Some(waits) = waits {
+            let subject = if matches!(waits, Waits::User(_)) { "user" } else { "" };
+            self.note(AuditRecord { event: AuditEvent::LoginThrottled, user: &user, peer, subject });
         }
     }
 
@@ -306,6 +313,12 @@ impl Access {
         account
     }
 
+    /// Notes a client that showed no certificate, or one that is not good enough, and so is nobody.
+    pub fn certificate_refused(&self, peer: &str, reason: &str, now: Moment) {
+        let record = AuditRecord { event: AuditEvent::CertificateRefused, user: "", peer, subject: reason };
+        self.note_refusal(record, "", now);
+    }
+
     /// Notes a request that was refused.
     pub(in crate::command) fn denied(&self, denial: Denial, peer: &str, now: Moment) {
         let (user, object) = (shown(&denial.user), shown(&denial.object));
@@ -323,7 +336,7 @@ impl Access {
     }
 
     /// How many logins, commands, counters and channels were refused.
-    pub(in crate::command) fn refusals(&self) -> [u64; 4] {
+    pub fn refusals(&self) -> [u64; 4] {
         self.denials.lock().counts()
     }
 

@@ -7,6 +7,8 @@ use std::fmt;
 pub enum AuditEvent {
     /// Somebody gave a wrong password, or the name of a user that there is not or that is off.
     LoginRefused,
+    /// A client showed no certificate where one is required, or one that is not good enough.
+    CertificateRefused,
     /// An address has failed so often that it has to wait.
     LoginThrottled,
     /// A user asked for what it is not allowed.
@@ -40,6 +42,7 @@ impl AuditEvent {
     pub const fn name(self) -> &'static str {
         match self {
             Self::LoginRefused => "login_refused",
+            Self::CertificateRefused => "client_certificate_refused",
             Self::LoginThrottled => "login_throttled",
             Self::RequestDenied => "request_denied",
             Self::RefusalsLeftOut => "refusals_left_out",
@@ -58,7 +61,14 @@ impl AuditEvent {
 
     /// Whether somebody was refused something.
     pub const fn is_refusal(self) -> bool {
-        matches!(self, Self::LoginRefused | Self::LoginThrottled | Self::RequestDenied | Self::RefusalsLeftOut)
+        matches!(
+            self,
+            Self::LoginRefused
+                | Self::CertificateRefused
+                | Self::LoginThrottled
+                | Self::RequestDenied
+                | Self::RefusalsLeftOut
+        )
     }
 }
 

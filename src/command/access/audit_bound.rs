@@ -1,7 +1,6 @@
 //! How many refusals are written down, so that nobody can fill a disk with them. A value; the time is given.
 
-use super::throttle::network;
-use crate::base::Monotonic;
+use crate::base::{Monotonic, network_of};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -43,7 +42,7 @@ pub(super) struct AuditBound {
 impl AuditBound {
     /// Whether one more is written down; counted either way.
     pub(super) fn take(&mut self, user: &str, remote: &str, now: Monotonic) -> bool {
-        let address = remote.parse::<SocketAddr>().map(|address| network(address.ip()).to_string());
+        let address = remote.parse::<SocketAddr>().map(|address| network_of(address.ip()).to_string());
         let mut source = Source { user: user.to_owned(), address: address.unwrap_or_else(|_| remote.to_owned()) };
         if self.sources.len() >= MAX_SOURCES && !self.sources.contains_key(&source) {
             source = Source { user: "(others)".to_owned(), address: "(others)".to_owned() };

@@ -51,13 +51,13 @@ pub enum UserConfigError {
     )]
     Password(String),
     /// A rule that belongs elsewhere.
-    #[error("users.{user}.{key}: {given:?} does not begin with {allowed}")]
+    #[error("users.{user}.{key}: {given} does not begin with {allowed}")]
     Kind {
         /// The user.
         user: String,
         /// The key.
         key: &'static str,
-        /// The rule.
+        /// The rule, as it may be shown.
         given: String,
         /// What it may begin with.
         allowed: &'static str,
@@ -70,6 +70,15 @@ pub enum UserConfigError {
         /// What is wrong.
         error: RulesError,
     },
+}
+
+/// A rule that begins as no rule does here, without a password that may be in it: that has a key of its own.
+fn shown(rule: &str) -> String {
+    let begins = rule.trim_start_matches(['(', ' ']);
+    match begins.starts_with(['>', '<', '#', '!']) || rule.contains([' ', '\t']) {
+        true => "a rule with a blank or a password in it (not shown; see password_files)".to_owned(),
+        false => format!("{:?}", crate::command::call::shown(rule.as_bytes())),
+    }
 }
 
 /// Whether a user may have this name.
@@ -107,13 +116,32 @@ impl UserConfig {
             ("channels", &self.channels, &['&'], "'&'"),
         ] {
             for rule in rules {
-                if !rule.starts_with(begins) {
-                    let (user, given) = (name.to_owned(), crate::command::call::shown(rule.as_bytes()));
+                // One rule a text: what stands behind a blank may be a password.
+                if !rule.starts_with(begins) || (key == "commands" && rule.contains([' ', '\t'])) {
+                    let (user, given) = (name.to_owned(), shown(rule));
                     return Err(UserConfigError::Kind { user, key, given, allowed });
                 }
                 apply(&mut user, rule)?;
             }
         }
         Ok(user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_among_rules_that_it_is_none_of_is_not_shown() {
+        for rule in [">secret", "<secret", "!secret", "#secret", "(>secret)", "on >secret", "+@all >secret"] {
+            let config = UserConfig { commands: vec![rule.to_owned()], ..UserConfig::default() };
+            let error = config.user("bob", &[]).expect_err("it is no rule for commands").to_string();
+            assert!(error.contains("users.bob.commands") && error.contains("password_files"), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+        let config = UserConfig { commands: vec!["get".to_owned()], ..UserConfig::default() };
+        let error = config.user("bob", &[]).expect_err("it is no rule").to_string();
+        assert_eq!(error, "users.bob.commands: \"get\" does not begin with '+' or '-'");
     }
 }

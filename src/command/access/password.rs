@@ -38,7 +38,7 @@ impl PasswordHash {
     }
 
     /// Compares in a time that depends on neither hash.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
+    pub fn is_same(&self, other: &Self) -> bool {
         let difference = self.0.iter().zip(other.0).fold(0, |sum, (a, b)| sum | std::hint::black_box(a ^ b));
         difference == 0
     }

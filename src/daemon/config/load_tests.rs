@@ -112,7 +112,7 @@ fn an_unknown_key_is_refused_with_the_closest_one() {
     refused(Some("[storage]\nsomething = 1"), &[], &[], "unknown key storage.something; [storage] has data_dir");
     refused(Some("[rsp]\nport = 1"), &[], &[], "did you mean resp.port?");
     refused(Some("[rsp]\n"), &[], &[], "unknown section [rsp]; did you mean [resp]?");
-    refused(Some("[database]\nx = 1"), &[], &[], "unknown section [database]; the sections are counters, resp, mesh");
+    refused(Some("[database]\nx = 1"), &[], &[], "unknown section [database]; the sections are node, counters, resp");
     refused(Some("port = 1"), &[], &[], "port = 1 stands outside of any section");
 }
 

@@ -8,16 +8,20 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::daemon::logging;
-use crate::{command, counter, listener, membership, mesh, replication, storage};
+use crate::{command, counter, http, listener, membership, mesh, node, replication, storage, telemetry};
 
 /// Every setting of a node.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Configuration {
+    /// `[node]`: what the operator says of the node.
+    pub node: node::Config,
     /// `[counters]`: how counters are announced and read.
     pub counters: counter::Config,
     /// `[resp]`: how clients are served.
     pub resp: listener::Config,
+    /// `[http]`: where it is told how the node does.
+    pub http: http::Config,
     /// `[mesh]`: how nodes reach each other.
     pub mesh: mesh::Config,
     /// `[cluster]`: when a node counts as gone.
@@ -28,6 +32,8 @@ pub struct Configuration {
     pub storage: storage::Config,
     /// `[log]`: what is logged, and where to.
     pub log: logging::Config,
+    /// `[telemetry]`: where traces are sent.
+    pub telemetry: telemetry::Config,
     /// `[commands]`: which commands are answered, and what is noted of them.
     pub commands: command::CommandsConfig,
     /// `[debug]`: what is for those who look for a fault.
@@ -71,7 +77,12 @@ pub(super) struct Section {
     pub(super) check: fn(&Configuration) -> Result<(), String>,
 }
 
-pub(super) static SECTIONS: [Section; 9] = [
+pub(super) static SECTIONS: [Section; 12] = [
+    Section {
+        name: "node",
+        read: read::<node::Config>,
+        check: |all| node::check_labels(&all.node).map_err(|error| error.to_string()),
+    },
     Section {
         name: "counters",
         read: read::<counter::Config>,
@@ -81,6 +92,11 @@ pub(super) static SECTIONS: [Section; 9] = [
         name: "resp",
         read: read::<listener::Config>,
         check: |all| all.resp.check().map_err(|error| error.to_string()),
+    },
+    Section {
+        name: "http",
+        read: read::<http::Config>,
+        check: |all| all.http.check().map_err(|error| error.to_string()),
     },
     Section {
         name: "mesh",
@@ -109,6 +125,11 @@ pub(super) static SECTIONS: [Section; 9] = [
         name: "log",
         read: read::<logging::Config>,
         check: |all| all.log.check().map_err(|error| error.to_string()),
+    },
+    Section {
+        name: "telemetry",
+        read: read::<telemetry::Config>,
+        check: |all| all.telemetry.check().map_err(|error| error.to_string()),
     },
     Section {
         name: "commands",

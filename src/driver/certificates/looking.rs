@@ -23,11 +23,15 @@ const GREETING_MAY_TAKE: u32 = 50;
 impl Inner {
     /// Meets whom the node was to meet when it was certified before it was started.
     pub(super) async fn meet_remembered(self: Arc<Self>) {
-        let members = to_meet(self.directory.path());
         let mut pause = PAUSE_BEFORE_MEETING;
-        while !members.is_empty() {
+        loop {
             while self.state.phase() != Phase::Serving {
                 tokio::time::sleep(PAUSE_BEFORE_SERVING).await;
+            }
+            // Read anew, as CLUSTER RESET has the node meet nobody any more.
+            let members = to_meet(self.directory.path());
+            if members.is_empty() {
+                return;
             }
             for (host, port) in &members {
                 match self.meet(host.clone(), *port).await {
@@ -110,14 +114,38 @@ impl Inner {
     }
 
     fn warn_of_end(&self, warned_at: &mut Option<tokio::time::Instant>) {
-        let days = days_left(self.current.lock().expires_seconds());
-        if days <= WARNED_DAYS && is_time(warned_at, Duration::from_secs(DAY_SECONDS)) {
-            tracing::warn!(
-                days,
-                "this node's certificate ends in {days} days, and no other node takes it after that; `discnt-cli certs rotate` has it made anew"
-            );
+        let (own, authority) = {
+            let current = self.current.lock();
+            (days_left(current.expires_seconds()), days_left(current.authorities_expire_seconds()))
+        };
+        let warnings = warnings(own, authority, self.is_configured());
+        if !warnings.is_empty() && is_time(warned_at, Duration::from_secs(DAY_SECONDS)) {
+            for warning in warnings {
+                tracing::warn!(days = own, authority_days = authority, "{warning}");
+            }
         }
     }
+}
+
+/// What is to be said of certificates that are near their end.
+fn warnings(own_days: u64, authority_days: u64, is_configured: bool) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if own_days <= WARNED_DAYS {
+        warnings.push(format!(
+            "this node's certificate ends in {own_days} days, and no other node takes it after that; `discnt-cli certs rotate` has it made anew"
+        ));
+    }
+    if authority_days <= WARNED_DAYS {
+        let remedy = if is_configured {
+            "put the certificate of another one into the file of [mesh] ca_cert on all nodes, beside this one's, before certificates of that one are used"
+        } else {
+            "`discnt-cli certs rotate --authority`, said to a member that holds its key, puts another in its place"
+        };
+        warnings.push(format!(
+            "the cluster's authority ends in {authority_days} days, and with it the certificate of every node; {remedy}"
+        ));
+    }
+    warnings
 }
 
 /// Whether something was last done so long ago, or never; it is done now, then.
@@ -128,4 +156,22 @@ fn is_time(last: &mut Option<tokio::time::Instant>, interval: Duration) -> bool 
         *last = Some(now);
     }
     is_time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_thirty_days_of_a_certificate_and_of_the_authority_are_warned_of() {
+        assert_eq!(warnings(31, 31, false), Vec::<String>::new());
+        let own = warnings(30, 31, false);
+        assert!(own.len() == 1 && own[0].starts_with("this node's certificate ends in 30 days"), "{own:?}");
+        for (is_configured, remedy) in [(false, "certs rotate --authority"), (true, "[mesh] ca_cert")] {
+            let authority = warnings(60, 12, is_configured);
+            assert!(authority.len() == 1 && authority[0].starts_with("the cluster's authority ends in 12 days"));
+            assert!(authority[0].contains(remedy), "{authority:?}");
+        }
+        assert_eq!(warnings(0, 0, false).len(), 2);
+    }
 }

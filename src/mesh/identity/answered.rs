@@ -3,10 +3,9 @@
 //! The token names one authority, and nothing else is known. Whoever answers has shown to be a node of that authority,
 //! which any member's key does, also a stolen one: what it says of authorities is no more than its word.
 
-use super::{KeyPaths, assemble};
+use super::assemble;
 use crate::mesh::authorities::{self, Trusted};
 use crate::mesh::certificate::{self, fingerprint_of};
-use crate::mesh::files::{self, Secrecy};
 use crate::mesh::joining::JoinError;
 use crate::wire::{CertificateGiven, CertifyReply};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -15,21 +14,31 @@ pub(super) fn given(reply: CertifyReply) -> Result<CertificateGiven, JoinError> 
     match reply {
         CertifyReply::Given(given) => Ok(given),
         CertifyReply::Refused(reason) => Err(JoinError::NotHere(reason)),
-        CertifyReply::Taken => Err(JoinError::NotHere("the member answered something else than was asked".into())),
+        CertifyReply::Taken | CertifyReply::Holds(_) => {
+            Err(JoinError::NotHere("the member answered something else than was asked".into()))
+        }
     }
 }
 
-/// Keeps the certificate if the authority of the token has issued it or vouches for the one that has, and answers what is
-/// to be trusted from now on: that authority, those that it vouches for, and what a member trusted before. None where
-/// nothing that was trusted before vouches for the authority of the token.
-pub(super) fn keep_invited(
-    paths: &KeyPaths,
+/// What a machine that joins is given, checked.
+#[derive(Debug)]
+pub(super) struct Given {
+    /// The certificate and what leads to its authority, as PEM.
+    pub(super) chain: String,
+    /// To be trusted from now on.
+    pub(super) trusted: Vec<Trusted>,
+}
+
+/// Takes the certificate if the authority of the token has issued it or vouches for the one that has. What is to be trusted
+/// from now on is that authority, those that it vouches for, and what a member trusted before. None where nothing that was
+/// trusted before vouches for the authority of the token.
+pub(super) fn checked_invited(
     given: &CertificateGiven,
     fingerprint: [u8; 32],
     before: &[Trusted],
     key: &PrivateKeyDer<'static>,
     now_seconds: u64,
-) -> Result<Option<Vec<Trusted>>, JoinError> {
+) -> Result<Option<Given>, JoinError> {
     let named = given.authorities.iter().find(|one| fingerprint_of(&one.certificate) == fingerprint);
     let named =
         named.ok_or_else(|| JoinError::NotHere("the member gave another authority than the token names".into()))?;
@@ -42,22 +51,20 @@ pub(super) fn keep_invited(
     if !trusted.iter().any(|one| one.certificate == named) {
         return Ok(None);
     }
-    keep_chain(paths, given, &[named], key)?;
-    Ok(Some(trusted))
+    let chain = checked_chain(given, &[named], key)?;
+    Ok(Some(Given { chain, trusted }))
 }
 
-/// Keeps a certificate that others would accept, and whose key is the node's.
-pub(super) fn keep_chain(
-    paths: &KeyPaths,
+/// A certificate that others would accept and whose key is the node's, as PEM.
+pub(super) fn checked_chain(
     given: &CertificateGiven,
     authorities: &[CertificateDer<'static>],
     key: &PrivateKeyDer<'static>,
-) -> Result<(), JoinError> {
+) -> Result<String, JoinError> {
     let chain: Vec<CertificateDer<'static>> = given.chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
     assemble(chain.clone(), key.clone_key(), authorities.to_vec())
         .map_err(|what| JoinError::NotHere(format!("the certificate that the member gave is of no use: {what}")))?;
-    let pem: String = chain.iter().map(certificate::to_pem).collect();
-    Ok(files::replace(&paths.certificate, &pem, Secrecy::Public)?)
+    Ok(chain.iter().map(certificate::to_pem).collect())
 }
 
 #[cfg(test)]
@@ -70,7 +77,7 @@ mod tests {
 
     /// A machine that has a token of `real`, and what may answer it.
     struct Joiner {
-        directory: TempDir,
+        _directory: TempDir,
         pair: KeyPair,
         real: Authority,
         evil: Authority,
@@ -82,7 +89,7 @@ mod tests {
             let make = |name: &str| make_authority(&directory.path().join(name), name, 30).expect("made");
             let (real, evil) = (make("real"), make("evil"));
             let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
-            Self { directory, pair, real, evil }
+            Self { _directory: directory, pair, real, evil }
         }
 
         /// What took the place of the real one.
@@ -105,11 +112,9 @@ mod tests {
             before: &[Trusted],
             given: &CertificateGiven,
         ) -> Result<Option<Vec<Trusted>>, JoinError> {
-            let paths = KeyPaths::present(self.directory.path());
             let key = PrivateKeyDer::Pkcs8(self.pair.serialize_der().into());
-            let result = keep_invited(&paths, given, fingerprint_of(named.certificate()), before, &key, 1000);
-            assert_eq!(paths.certificate.exists(), matches!(result, Ok(Some(_))), "kept only if it is believed");
-            result
+            let checked = checked_invited(given, fingerprint_of(named.certificate()), before, &key, 1000)?;
+            Ok(checked.map(|given| given.trusted))
         }
     }
 
@@ -132,7 +137,6 @@ mod tests {
             let given = joiner.answer(&joiner.real, vec![more, joiner.real.offer()]);
             let trusted = joiner.take(&joiner.real, &[], &given).expect("the real one has issued it");
             assert_eq!(trusted, Some(vec![Trusted::always(joiner.real.certificate().clone())]));
-            std::fs::remove_file(joiner.directory.path().join(super::super::NODE_CERTIFICATE_FILE)).expect("kept");
         }
     }
 
@@ -152,6 +156,31 @@ mod tests {
     }
 
     #[test]
+    fn a_token_and_a_member_from_before_several_replacements_are_led_through_all_of_them() {
+        let joiner = Joiner::new();
+        let mut all = vec![joiner.real.offer()];
+        for _ in 1..authorities::MAX_TRUSTED {
+            joiner.next().succeed().expect("it takes its place");
+            all.push(joiner.next().offer());
+        }
+        // The youngest first, and one among them that concerns nobody.
+        all.insert(3, joiner.evil.offer());
+        all.reverse();
+        let next = joiner.next();
+        let given = joiner.answer(&next, all.clone());
+        let trusted = joiner.take(&joiner.real, &[], &given).expect("vouched for").expect("named");
+        assert_eq!(trusted.len(), authorities::MAX_TRUSTED);
+        let young: Vec<_> = trusted.iter().filter(|one| one.until.is_none()).map(|one| &one.certificate).collect();
+        assert_eq!(young, [next.certificate()]);
+        let before = [Trusted::always(joiner.real.certificate().clone())];
+        let led = joiner.take(&next, &before, &given).expect("vouched for").expect("named");
+        assert_eq!(led.len(), authorities::MAX_TRUSTED);
+        // The second holder of the key knows them from the authority's directory alone.
+        let taken = authorities::take_offered(&before, &next.offers(), 1000).expect("vouched for").expect("news");
+        assert_eq!(taken.len(), authorities::MAX_TRUSTED);
+    }
+
+    #[test]
     fn a_member_is_not_led_to_an_authority_for_which_none_that_it_knows_vouches() {
         let joiner = Joiner::new();
         let before = [Trusted::always(joiner.real.certificate().clone())];
@@ -159,7 +188,6 @@ mod tests {
         let next = joiner.next();
         let trusted = joiner.take(&next, &before, &joiner.answer(&next, vec![next.offer()])).expect("good");
         assert_eq!(trusted.expect("vouched for").len(), 2);
-        std::fs::remove_file(joiner.directory.path().join(super::super::NODE_CERTIFICATE_FILE)).expect("kept");
         // That another one is vouched for does not help it.
         let given = joiner.answer(&joiner.evil, vec![next.offer(), joiner.evil.offer()]);
         assert_eq!(joiner.take(&joiner.evil, &before, &given).expect("nothing broke"), None);

@@ -1,41 +1,34 @@
 //! Identities whose authority is the cluster's: certified with a token, renewed by members, and following the authority
 //! when it is replaced.
 
-use super::answered::{given, keep_chain, keep_invited};
+use super::answered::{checked_chain, given};
+use super::joining::{Joined, take_waiting};
 use super::{Identity, IdentitySource, KeyPaths, OpenedIdentity, assemble, key_warning, own_certificate};
 use crate::mesh::authorities::{self, Trusted};
 use crate::mesh::authority::{
-    self, AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, CertificateRequest, PREVIOUS_FILE, VOUCHER_FILE,
-    load_authority,
+    self, AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, CertificateRequest, DEVELOPMENT_VALIDITY_DAYS,
+    VOUCHER_FILE, load_authority,
 };
-use crate::mesh::certificate::{self, fingerprint_of, node_id_of};
+use crate::mesh::certificate;
 use crate::mesh::config::Config;
 use crate::mesh::endpoint::Mesh;
 use crate::mesh::error::IdentityError;
-use crate::mesh::files;
+use crate::mesh::files::{self, Secrecy};
 use crate::mesh::joining::{JoinError, Question, Token};
-use crate::wire::{CertificateGiven, CertifyRequest, OfferedAuthority};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use crate::mesh::succession::previous;
+use crate::wire::{CertificateGiven, CertifyReply, CertifyRequest, OfferedAuthority};
+use rustls::pki_types::CertificateDer;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
 
 const JOIN_AGAIN: &str = "get a token with `discnt-cli cluster invite` and join again with `discnt-server join`";
-const OTHER_CLUSTER: &str =
+pub(in crate::mesh) const OTHER_CLUSTER: &str =
     "this node knows members of another cluster: CLUSTER RESET has it leave that, then it can join another";
-const OWN_AUTHORITY: &str = "this node's certificates are configured with [mesh] ca_cert, cert and key, so tokens are not for it: issue certificates with `discnt-cli certs issue` where the authority's key is";
+pub(super) const OWN_AUTHORITY: &str = "this node's certificates are configured with [mesh] ca_cert, cert and key, so tokens are not for it: issue certificates with `discnt-cli certs issue` where the authority's key is";
 
-/// What came of joining.
-#[derive(Debug, Clone)]
-pub struct Joined {
-    /// The node as it is from now on.
-    pub opened: OpenedIdentity,
-    /// The member that certified it: host and UDP port.
-    pub member: (String, u16),
-}
-
-fn now_seconds() -> u64 {
+pub(super) fn now_seconds() -> u64 {
     // A clock before 1970 has none.
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
@@ -48,34 +41,51 @@ pub(super) fn open(
     paths: &KeyPaths,
     mut kept: Vec<Trusted>,
 ) -> Result<OpenedIdentity, IdentityError> {
+    take_waiting(paths, &kept)?;
     let held = held(config)?;
-    if let Some(offer) = held.as_ref().map(Authority::offer)
-        && let Ok(Some(more)) = authorities::take_offered(&kept, &[offer], now_seconds())
+    if let Some(offers) = held.as_ref().map(Authority::offers)
+        && let Ok(Some(_)) = authorities::take_offered(&kept, &offers, now_seconds())
     {
         // It took the place of one that is trusted while this node was down.
-        authorities::write(data_directory, &more)?;
-        kept = more;
+        let _changing = authorities::changing();
+        let now = authorities::read(data_directory)?.unwrap_or_else(|| kept.clone());
+        kept = match authorities::take_offered(&now, &offers, now_seconds()) {
+            Ok(Some(more)) => {
+                authorities::write(data_directory, &more)?;
+                more
+            }
+            _ => now,
+        };
     }
     // One that is to be let go certifies nobody: this node has a member of the younger one certify it as well.
-    let held = held.filter(|authority| standing(&kept, authority) == Held::Ours);
+    let held = held.filter(|authority| certifies_itself(&kept, authority));
     let current = certificates(&authorities::current(&kept, now_seconds()));
     let identity = match &held {
         Some(authority) => own_certificate(authority, current, paths)?,
-        None => {
-            let chain = certificate::read_certificates(&paths.certificate)?;
-            let key = || certificate::read_key(&paths.key);
-            // An authority that is to be let go is still needed while the certificate is of it.
-            let assembled = match assemble(chain.clone(), key()?, current) {
-                Ok(identity) => Ok(identity),
-                Err(_) => assemble(chain, key()?, certificates(&kept)),
-            };
-            let path = &paths.certificate;
-            assembled.map_err(|what| IdentityError::File { path: path.clone(), what, remedy: JOIN_AGAIN.into() })?
-        }
+        None => certified(paths, &kept)?,
     };
     let warnings = key_warning(&paths.key).into_iter().collect();
     let source = IdentitySource::Joined { authorities: authorities::path(data_directory), issues: held.is_some() };
     Ok(OpenedIdentity { identity, source, warnings })
+}
+
+/// An identity that others have certified, as it is in files. Nothing is written.
+pub(super) fn certified(paths: &KeyPaths, kept: &[Trusted]) -> Result<Identity, IdentityError> {
+    let current = certificates(&authorities::current(kept, now_seconds()));
+    let chain = certificate::read_certificates(&paths.certificate)?;
+    let key = || certificate::read_key(&paths.key);
+    // An authority that is to be let go is still needed while the certificate is of it.
+    let assembled = match assemble(chain.clone(), key()?, current) {
+        Ok(identity) => Ok(identity),
+        Err(_) => assemble(chain, key()?, certificates(kept)),
+    };
+    let path = &paths.certificate;
+    assembled.map_err(|what| IdentityError::File { path: path.clone(), what, remedy: JOIN_AGAIN.into() })
+}
+
+/// Whether a node that trusts these certifies itself with this authority.
+pub(super) fn certifies_itself(kept: &[Trusted], authority: &Authority) -> bool {
+    standing(kept, authority) == Held::Ours
 }
 
 /// The authority in this machine's hands, with its key.
@@ -103,24 +113,19 @@ fn standing(kept: &[Trusted], authority: &Authority) -> Held {
     }
 }
 
-fn certificates(trusted: &[Trusted]) -> Vec<CertificateDer<'static>> {
+pub(super) fn certificates(trusted: &[Trusted]) -> Vec<CertificateDer<'static>> {
     trusted.iter().map(|one| one.certificate.clone()).collect()
 }
 
 /// What the node trusts now.
-fn trusted(config: &Config, data_directory: &Path) -> Result<Vec<Trusted>, IdentityError> {
+pub(super) fn trusted(config: &Config, data_directory: &Path) -> Result<Vec<Trusted>, IdentityError> {
     if let Some(kept) = authorities::read(data_directory)? {
         return Ok(kept);
     }
-    let mut all = certificate::read_certificates(&config.certs_dir.join(AUTHORITY_CERTIFICATE_FILE))?;
-    all.extend(previous(&config.certs_dir));
-    Ok(all.into_iter().map(Trusted::always).collect())
-}
-
-/// The authority that was in this directory before the one that is.
-pub(super) fn previous(directory: &Path) -> Vec<CertificateDer<'static>> {
-    let path = directory.join(PREVIOUS_FILE);
-    if path.exists() { certificate::read_certificates(&path).unwrap_or_default() } else { Vec::new() }
+    let present = certificate::read_certificates(&config.certs_dir.join(AUTHORITY_CERTIFICATE_FILE))?;
+    let until = Some(now_seconds().saturating_add(authorities::OVERLAP_SECONDS));
+    let replaced = previous(&config.certs_dir).into_iter().rev().map(|certificate| Trusted { certificate, until });
+    Ok(replaced.chain(present.into_iter().map(Trusted::always)).collect())
 }
 
 impl Identity {
@@ -139,11 +144,16 @@ impl Identity {
                 config.certs_dir.display()
             )),
             Some((Held::Foreign, _)) | None => Err(format!(
-                "this node does not hold the key of its cluster's authority ({} in {}): ask a member that does",
+                "this node does not hold the key of its cluster's authority ({} in {})",
                 AUTHORITY_KEY_FILE,
                 config.certs_dir.display()
             )),
         }
+    }
+
+    /// Whether this node holds the key of its cluster's authority, and so lets others join.
+    pub fn issues(config: &Config, data_directory: &Path) -> bool {
+        Self::issuer(config, data_directory).is_ok()
     }
 
     /// Trusts what was offered, as far as an authority that is trusted vouches for it. Answers whether there was something
@@ -156,6 +166,7 @@ impl Identity {
         if config.certificate_files().map_err(|error| error.to_string())?.is_some() {
             return Err(OWN_AUTHORITY.into());
         }
+        let _changing = authorities::changing();
         let before = trusted(config, data_directory).map_err(|error| error.to_string())?;
         match authorities::take_offered(&before, offered, now_seconds())? {
             Some(taken) => authorities::write(data_directory, &taken).map(|()| true).map_err(|error| error.to_string()),
@@ -175,27 +186,7 @@ impl Identity {
         token: &Token,
         is_member: bool,
     ) -> Result<Joined, JoinError> {
-        if config.certificate_files().map_err(IdentityError::from)?.is_some() {
-            return Err(JoinError::NotHere(OWN_AUTHORITY.into()));
-        }
-        let before = if is_member { trusted(config, data_directory)? } else { Vec::new() };
-        let names = |one: &Trusted| fingerprint_of(&one.certificate) == token.fingerprint;
-        let is_joined = authorities::path(data_directory).exists();
-        if is_member && !is_joined && !before.iter().any(names) {
-            return Err(JoinError::NotHere(OTHER_CLUSTER.into()));
-        }
-        let paths = KeyPaths::present(data_directory);
-        let (pair, _) = authority::load_or_make_key(&paths.key)?;
-        let request = CertifyRequest::Certificate(CertificateRequest::make(&pair)?);
-        let (reply, member) = Question::with_token(token)?.ask(&token.addresses, &request).await?;
-        let (given, key) = (given(reply)?, PrivateKeyDer::Pkcs8(pair.serialize_der().into()));
-        // The authority may have been replaced while the node was away: then one that it knows vouches for the next.
-        let trusted = keep_invited(&paths, &given, token.fingerprint, &before, &key, now_seconds())?;
-        let trusted = trusted.ok_or_else(|| JoinError::NotHere(OTHER_CLUSTER.into()))?;
-        // The last, as it makes the node one of that authority.
-        authorities::write(data_directory, &trusted)?;
-        let opened = Self::open(config, data_directory)?;
-        Ok(Joined { opened, member })
+        Self::ask_to_join(config, data_directory, token, is_member).await?.keep(config, data_directory)
     }
 
     /// Certifies the node anew with the authority in its own hands; none where it holds none.
@@ -203,12 +194,11 @@ impl Identity {
     /// # Errors
     /// [`IdentityError`]; the old certificate stays.
     pub fn certify_oneself(config: &Config, data_directory: &Path) -> Result<Option<OpenedIdentity>, IdentityError> {
-        if Self::issuer(config, data_directory).is_err() {
-            return Ok(None);
-        }
+        let Ok(authority) = Self::issuer(config, data_directory) else { return Ok(None) };
         let paths = KeyPaths::present(data_directory);
         if paths.key.exists() {
-            files::remove(&paths.certificate)?;
+            let (pair, _) = authority::load_or_make_key(&paths.key)?;
+            files::replace(&paths.certificate, &authority.issue(&pair, DEVELOPMENT_VALIDITY_DAYS)?, Secrecy::Public)?;
         }
         Self::open(config, data_directory).map(Some)
     }
@@ -247,13 +237,18 @@ impl Identity {
         paths: &KeyPaths,
         given: &CertificateGiven,
     ) -> Result<OpenedIdentity, JoinError> {
-        // A member is believed that is of a trusted authority; what it adds to those is not, unless one vouches for it.
-        let before = trusted(config, data_directory)?;
-        let taken = authorities::take_offered(&before, &given.authorities, now_seconds()).ok().flatten();
-        let all = taken.as_ref().unwrap_or(&before);
-        keep_chain(paths, given, &certificates(all), &self.key)?;
-        if let Some(taken) = &taken {
-            authorities::write(data_directory, taken)?;
+        {
+            let _changing = authorities::changing();
+            // A member is believed that is of a trusted authority; what it adds to those is not, unless one vouches for it.
+            let before = trusted(config, data_directory)?;
+            let taken = authorities::take_offered(&before, &given.authorities, now_seconds()).ok().flatten();
+            let all = taken.as_ref().unwrap_or(&before);
+            let pem = checked_chain(given, &certificates(all), &self.key)?;
+            // The certificate that is there is of an authority of both lists, so a crash in between costs nothing.
+            if let Some(taken) = &taken {
+                authorities::write(data_directory, taken)?;
+            }
+            files::replace(&paths.certificate, &pem, Secrecy::Public)?;
         }
         Ok(Self::open(config, data_directory)?)
     }
@@ -266,23 +261,25 @@ impl Identity {
     pub fn replace_authority(config: &Config, data_directory: &Path) -> Result<OpenedIdentity, String> {
         let text = |error: IdentityError| error.to_string();
         let old = Self::issuer(config, data_directory)?;
-        let before = trusted(config, data_directory).map_err(text)?;
-        old.succeed().map_err(text)?;
-        let new = load_authority(&config.certs_dir).map_err(text)?;
-        if let Some(taken) = authorities::take_offered(&before, &[new.offer()], now_seconds())? {
-            authorities::write(data_directory, &taken).map_err(text)?;
+        {
+            let _changing = authorities::changing();
+            let before = trusted(config, data_directory).map_err(text)?;
+            let next = old.successor().map_err(text)?;
+            let taken = authorities::take_offered(&before, &[next.offer()], now_seconds())?;
+            let taken = taken.ok_or("the next authority is that which is there")?;
+            let others: Vec<_> =
+                certificates(&authorities::current(&before, now_seconds())).into_iter().rev().collect();
+            old.give_way(&next, &others, || authorities::write(data_directory, &taken)).map_err(text)?;
         }
         Self::open(config, data_directory).map_err(text)
     }
 
     /// The authorities that took another's place, with what vouches for them: what the node's own chain shows.
     fn offers(&self) -> Vec<OfferedAuthority> {
-        let voucher = |authority: &CertificateDer<'static>| {
-            let key = node_id_of(authority);
-            self.chain.iter().skip(1).find(|between| node_id_of(between) == key)
-        };
+        let vouchers = self.chain.get(1..).unwrap_or_default();
         let offer = |authority: &CertificateDer<'static>| {
-            Some(OfferedAuthority { certificate: authority.to_vec(), voucher: voucher(authority)?.to_vec() })
+            let voucher = certificate::of_same_key(authority, vouchers)?;
+            Some(OfferedAuthority { certificate: authority.to_vec(), voucher: voucher.to_vec() })
         };
         self.authorities.iter().filter_map(offer).collect()
     }
@@ -314,6 +311,22 @@ impl Identity {
             }
         }
         Ok(failures)
+    }
+
+    /// Which of the members holds the key of the cluster's authority: the first to say so. Those of an older version do not.
+    pub async fn find_issuer(&self, mesh: &Mesh, members: &[(String, u16)]) -> Option<(String, u16)> {
+        let question = Arc::new(Question::as_node(self, mesh.gate()).ok()?);
+        let mut asking = JoinSet::new();
+        for member in members.iter().cloned() {
+            let question = Arc::clone(&question);
+            asking.spawn(async move { question.ask(&[member], &CertifyRequest::Holder).await });
+        }
+        while let Some(asked) = asking.join_next().await {
+            if let Ok(Ok((CertifyReply::Holds(true), member))) = asked {
+                return Some(member);
+            }
+        }
+        None
     }
 
     /// Whether the certificate is of an authority that is to be let go, because a younger one is there.

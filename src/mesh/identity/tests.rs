@@ -1,4 +1,5 @@
 use super::*;
+use crate::mesh::authorities::MAX_TRUSTED;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
@@ -248,4 +249,92 @@ fn who_holds_the_key_of_an_authority_that_was_replaced_certifies_nobody_until_it
     let opened = second.open().expect("it certifies itself");
     assert!(matches!(opened.source, IdentitySource::Joined { issues: true, .. }));
     assert!(opened.identity.id == id && !opened.identity.is_of_older_authority(&second.data));
+}
+
+/// What is kept of the authority and of those that are trusted.
+fn kept(place: &Place) -> [String; 3] {
+    [place.ca("ca.crt"), place.ca("ca.key"), place.own("authorities.crt")]
+        .map(|path| fs::read_to_string(path).expect("it is there"))
+}
+
+/// As if the time was over of all that are to be let go.
+fn let_go(place: &Place) {
+    let path = place.own("authorities.crt");
+    let text = fs::read_to_string(&path).expect("kept");
+    let line =
+        |line: &str| if line.starts_with("# trusted until") { "# trusted until 1000".into() } else { line.to_owned() };
+    let lines: Vec<String> = text.lines().map(line).collect();
+    fs::write(&path, lines.join("\n") + "\n").expect("written");
+}
+
+#[test]
+fn an_authority_is_replaced_as_often_as_there_is_room_and_lost_never() {
+    let place = Place::new();
+    let id = place.id();
+    let replace = || Identity::replace_authority(&place.config, &place.data);
+    for _ in 1..MAX_TRUSTED {
+        assert_eq!(replace().expect("there is room").identity.id, id);
+    }
+    let before = kept(&place);
+    let refused = replace().expect_err("too many are trusted");
+    assert!(refused.contains("let go in 30 days"), "{refused}");
+    assert_eq!(kept(&place), before);
+    assert!(Identity::issuer(&place.config, &place.data).is_ok());
+    for _ in 0..9 {
+        let_go(&place);
+        replace().expect("the old ones make room");
+        assert_eq!(place.id(), id);
+    }
+    assert!(place.ca("ca.key.next").symlink_metadata().is_err());
+}
+
+#[test]
+fn an_authority_stays_where_its_successor_cannot_be_trusted() {
+    let place = Place::new();
+    let id = place.id();
+    let before = [place.ca("ca.crt"), place.ca("ca.key")].map(|path| fs::read(path).expect("it is there"));
+    let authority = Identity::issuer(&place.config, &place.data).expect("it holds the key");
+    let next = authority.successor().expect("made");
+    let full = || Err(files::io_error("write", &place.own("authorities.crt"))(std::io::ErrorKind::StorageFull.into()));
+    assert!(authority.give_way(&next, &[], full).is_err());
+    assert_eq!([place.ca("ca.crt"), place.ca("ca.key")].map(|path| fs::read(path).expect("it is there")), before);
+    assert!(place.id() == id && Identity::issuer(&place.config, &place.data).is_ok());
+}
+
+#[test]
+fn of_two_who_tell_of_an_authority_at_once_neither_is_lost() {
+    let place = Place::new();
+    place.id();
+    let first = Identity::issuer(&place.config, &place.data).expect("it holds the key");
+    let offers: Vec<_> = (0..4).map(|_| [first.successor().expect("made").offer()]).collect();
+    std::thread::scope(|scope| {
+        for offer in &offers {
+            scope.spawn(|| Identity::trust(&place.config, &place.data, offer).expect("vouched for"));
+        }
+    });
+    let kept = fs::read_to_string(place.own("authorities.crt")).expect("kept");
+    assert_eq!(kept.matches("BEGIN CERTIFICATE").count(), 1 + offers.len(), "{kept}");
+}
+
+#[test]
+fn two_holders_who_both_replace_the_authority_both_go_on() {
+    let (first, second) = (Place::new(), Place::new());
+    first.id();
+    fs::create_dir_all(&second.config.certs_dir).expect("a directory");
+    for file in ["ca.crt", "ca.key"] {
+        fs::copy(first.ca(file), second.ca(file)).expect("copied");
+    }
+    second.id();
+    let places = [&first, &second];
+    for place in places {
+        Identity::replace_authority(&place.config, &place.data).expect("it holds the key");
+    }
+    let offers = places.map(|place| Identity::issuer(&place.config, &place.data).expect("it holds the key").offer());
+    for (place, other) in [(&first, &offers[1]), (&second, &offers[0])] {
+        assert!(Identity::trust(&place.config, &place.data, std::slice::from_ref(other)).expect("vouched for"));
+        assert!(Identity::issuer(&place.config, &place.data).is_ok(), "it certifies on");
+        let kept = fs::read_to_string(place.own("authorities.crt")).expect("kept");
+        assert_eq!((kept.matches("BEGIN CERT").count(), kept.matches("# trusted until").count()), (3, 1), "{kept}");
+        Identity::replace_authority(&place.config, &place.data).expect("it certifies on");
+    }
 }

@@ -11,7 +11,9 @@ use crate::mesh::frame;
 use crate::mesh::identity::Identity;
 use crate::mesh::links::close_connection;
 use crate::mesh::shared::{Shared, count};
-use crate::wire::{CertificateGiven, CertifyReply, CertifyRequest, MAX_CERTIFY_BYTES, OfferedAuthority};
+use crate::wire::{
+    CertificateGiven, CertifyReply, CertifyRequest, MAX_CERTIFICATES, MAX_CERTIFY_BYTES, OfferedAuthority,
+};
 use bytes::Bytes;
 use quinn::Connection;
 use std::net::SocketAddr;
@@ -67,6 +69,12 @@ async fn answer(shared: &Arc<Shared>, asker: Asker, request: CertifyRequest, add
     let work = tokio::task::spawn_blocking(move || match request {
         CertifyRequest::Certificate(request) => certify(&worker, &office, asker, &request),
         CertifyRequest::Authorities(offered) => take_authorities(&worker, &office, asker, &offered),
+        CertifyRequest::Holder => match asker {
+            Asker::Node(_) => {
+                Ok((CertifyReply::Holds(Identity::issues(&office.config, &office.data_directory)), Told::Nothing))
+            }
+            Asker::Invited(_) => Err("only members ask who holds the authority's key".to_owned()),
+        },
     });
     let result = work.await.unwrap_or_else(|_| Err("it ended with a panic, see the log of that node".into()));
     match result {
@@ -114,10 +122,14 @@ fn certify(shared: &Shared, office: &Office, asker: Asker, request: &[u8]) -> Re
     if asker != Asker::Node(node) && matches!(asker, Asker::Node(_)) {
         return Err("a node is given certificates for its own key alone".into());
     }
+    shared.gate.check_not_joining()?;
     let authority = Identity::issuer(&office.config, &office.data_directory)?;
     if let Asker::Invited(key) = asker {
+        // Before a use is taken, and so that this node does not join another cluster before the other is there.
+        shared.gate.expect(node)?;
         // On disk before the certificate leaves, so that no crash gives the use back.
-        office.invitations.take_use(&key, node, now_seconds())?;
+        let taken = office.invitations.take_use(&key, node, now_seconds());
+        taken.inspect_err(|_| shared.gate.settled(node))?;
     }
     let chain = authority.issue_for(&request, ISSUED_DAYS).map_err(|error| error.to_string())?;
     let chain = chain.into_iter().map(|certificate| certificate.to_vec()).collect();
@@ -129,9 +141,13 @@ fn certify(shared: &Shared, office: &Office, asker: Asker, request: &[u8]) -> Re
 /// The authority that issues, and others that are trusted while it is new.
 fn offered(authority: &Authority, data_directory: &std::path::Path) -> Vec<OfferedAuthority> {
     let kept = authorities::read(data_directory).ok().flatten().unwrap_or_default();
-    let others = kept.into_iter().map(|trusted| trusted.certificate).filter(|other| other != authority.certificate());
-    let others = others.map(|other| OfferedAuthority { certificate: other.to_vec(), voucher: Vec::new() });
-    std::iter::once(authority.offer()).chain(others).collect()
+    let kept = authorities::current(&kept, now_seconds());
+    let others = kept.iter().map(|trusted| &trusted.certificate).filter(|other| *other != authority.certificate());
+    // The oldest first: an earlier version follows from one to the next in that order alone.
+    let (mut others, own): (Vec<_>, _) = (others.map(|other| authority.offer_of(other)).collect(), authority.offer());
+    others.truncate(MAX_CERTIFICATES - 1);
+    others.push(own);
+    others
 }
 
 fn take_authorities(
@@ -143,6 +159,7 @@ fn take_authorities(
     let Asker::Node(_) = asker else {
         return Err("only members tell of authorities".into());
     };
+    shared.gate.check_not_joining()?;
     let taken = Identity::trust(&office.config, &office.data_directory, offered).map_err(|error| error.to_string())?;
     if taken {
         // An owner that is busy looks by itself within the hour.

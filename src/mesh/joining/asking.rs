@@ -3,15 +3,18 @@
 use super::gate::{Gate, now_seconds};
 use super::invited_key::InvitedKey;
 use super::token::{Token, TokenError};
+use crate::mesh::authorities;
 use crate::mesh::certificate::fingerprint_of;
 use crate::mesh::error::IdentityError;
 use crate::mesh::frame;
-use crate::mesh::identity::Identity;
+use crate::mesh::identity::{Identity, OTHER_CLUSTER};
 use crate::mesh::tls::{self, SERVER_NAME};
 use crate::wire::{CertifyReply, CertifyRequest, MAX_CERTIFY_BYTES};
 use bytes::Bytes;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, VarInt};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,23 +56,28 @@ pub enum JoinError {
 pub(in crate::mesh) struct Question {
     config: ClientConfig,
     with_token: bool,
+    /// Nobody is asked whose authority comes from none of these; of any where there is none.
+    known: Option<Arc<RootCertStore>>,
 }
 
 impl Question {
-    /// With a token: whoever answers must be of the authority that it names.
-    pub(in crate::mesh) fn with_token(token: &Token) -> Result<Self, JoinError> {
+    /// With a token: whoever answers must be of the authority that it names, and of one that is known, where some are. That
+    /// is looked at before anything is asked, as an answer takes a use of the token.
+    pub(in crate::mesh) fn with_token(token: &Token, known: &[CertificateDer<'static>]) -> Result<Self, JoinError> {
         let expired = now_seconds().saturating_sub(token.expires);
         if expired > 0 {
             return Err(JoinError::Expired(expired));
         }
         let (certificate, key) = InvitedKey::of(&token.secret)?.certificate()?;
         let tls = tls::joining_config(certificate, key, token.fingerprint);
-        Ok(Self { config: client(tls)?, with_token: true })
+        let known = (!known.is_empty()).then(|| authorities::roots(known)).transpose();
+        let known = known.map_err(|reason| IdentityError::Make { what: "the list of authorities", reason })?;
+        Ok(Self { config: client(tls)?, with_token: true, known: known.map(Arc::new) })
     }
 
     /// As a node, which believes nobody whose key was banned.
     pub(in crate::mesh) fn as_node(identity: &Identity, gate: &Arc<Gate>) -> Result<Self, JoinError> {
-        Ok(Self { config: client(tls::asking_config(identity, gate))?, with_token: false })
+        Ok(Self { config: client(tls::asking_config(identity, gate))?, with_token: false, known: None })
     }
 
     /// Asks at one address after the other, until one answers. Says where that was.
@@ -106,12 +114,21 @@ impl Question {
         let endpoint = Endpoint::client(SocketAddr::new(any, 0)).map_err(|error| format!("no socket: {error}"))?;
         let connecting = endpoint.connect_with(self.config.clone(), address, SERVER_NAME);
         let connection = connecting.map_err(|error| error.to_string())?.await.map_err(|error| self.told(&error))?;
-        let reply = exchange(&connection, request).await;
+        let reply = match self.is_known(&connection) {
+            true => exchange(&connection, request).await,
+            false => Err(OTHER_CLUSTER.into()),
+        };
         // TLS 1.3 is done for the client before the server has looked at its certificate.
         let reply = reply.map_err(|reason| connection.close_reason().map_or(reason, |error| self.told(&error)));
         connection.close(VarInt::from_u32(1), b"");
         endpoint.wait_idle().await;
         reply
+    }
+
+    fn is_known(&self, connection: &Connection) -> bool {
+        let Some(known) = &self.known else { return true };
+        let chain = connection.peer_identity().and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
+        chain.is_some_and(|chain| tls::is_node(&chain, known))
     }
 
     /// Why a connection came to nothing, in words for the operator.

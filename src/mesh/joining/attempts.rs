@@ -1,5 +1,6 @@
 //! How often an address has presented a secret that is none, and whether it may try again.
 
+use crate::base::network_of;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -34,7 +35,7 @@ impl Failed {
 impl Attempts {
     /// Whether an attempt from there is looked at.
     pub(super) fn allows(&self, address: IpAddr, now: Instant) -> bool {
-        let failed = self.0.get(&network(address));
+        let failed = self.0.get(&network_of(address));
         failed.is_none_or(|failed| failed.at(now).attempts < FREE_ATTEMPTS)
     }
 
@@ -47,18 +48,10 @@ impl Attempts {
             // Whoever has so many addresses is not held up by this, and guesses one of 2^128 all the same.
             self.0.clear();
         }
-        let failed = self.0.entry(network(address)).or_insert(Failed { attempts: 0, since: now });
+        let failed = self.0.entry(network_of(address)).or_insert(Failed { attempts: 0, since: now });
         let before = failed.at(now);
         let since = if before.attempts == 0 { now } else { before.since };
         *failed = Failed { attempts: before.attempts + 1, since };
-    }
-}
-
-/// One machine has many addresses of IPv6.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
-        address => address,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who gets through the handshake beside the nodes of a trusted authority, and who does not in spite of being one.
 
+use super::admission::{Admission, JOINING};
 use super::attempts::Attempts;
 use super::invitations::{Invitations, KeyHash, Standing};
 use super::invited_key::key_hash_of;
@@ -31,6 +32,17 @@ pub(in crate::mesh) struct Gate {
     office: OnceLock<Arc<Office>>,
     attempts: Mutex<Attempts>,
     members: RwLock<Vec<(String, u16)>>,
+    admission: Mutex<Admission>,
+}
+
+/// The node is joining a cluster; it is not any more when this is dropped.
+#[derive(Debug)]
+pub struct Joining(Arc<Gate>);
+
+impl Drop for Joining {
+    fn drop(&mut self) {
+        self.0.admission.lock().end();
+    }
 }
 
 impl Gate {
@@ -59,6 +71,31 @@ impl Gate {
 
     pub(in crate::mesh) fn members(&self) -> Vec<(String, u16)> {
         self.members.read().clone()
+    }
+
+    /// From now on nobody is let in, until what is answered is dropped.
+    pub(in crate::mesh) fn begin_joining(self: &Arc<Self>) -> Result<Joining, String> {
+        self.admission.lock().begin(Instant::now())?;
+        Ok(Joining(Arc::clone(self)))
+    }
+
+    pub(in crate::mesh) fn is_joining(&self) -> bool {
+        self.admission.lock().is_joining()
+    }
+
+    /// Why nobody is let in now, if that is so.
+    pub(in crate::mesh) fn check_not_joining(&self) -> Result<(), String> {
+        if self.is_joining() { Err(JOINING.into()) } else { Ok(()) }
+    }
+
+    /// A node with an invitation is about to be certified.
+    pub(in crate::mesh) fn expect(&self, node: NodeId) -> Result<(), String> {
+        self.admission.lock().expect(node, Instant::now())
+    }
+
+    /// A node is linked, or was not certified after all.
+    pub(in crate::mesh) fn settled(&self, node: NodeId) {
+        self.admission.lock().settled(node);
     }
 
     /// The invitation that the certificate's key is of, and how it stands.

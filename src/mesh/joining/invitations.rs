@@ -99,7 +99,12 @@ impl Invitations {
         self.change(|list| {
             list.retain(|invitation| invitation.expires.saturating_add(KEPT_SECONDS) > now_seconds);
             if list.len() >= MAX_INVITATIONS {
-                return Err(format!("this node has {MAX_INVITATIONS} invitations, the most it may"));
+                // The oldest is the first.
+                let closed = list.iter().position(|invitation| invitation.standing(now_seconds) != Standing::Open);
+                let _ = closed.map(|closed| list.remove(closed));
+            }
+            if list.len() >= MAX_INVITATIONS {
+                return Err(format!("this node has {MAX_INVITATIONS} open invitations, the most it may: CLUSTER UNINVITE takes them back"));
             }
             list.push(Invitation { key: hex(key), uses_left: uses, expires, joined: Vec::new() });
             Ok(())
@@ -250,6 +255,13 @@ mod tests {
             invitations.add(&key, 1, 100, 0).expect("there is room");
         }
         assert!(invitations.add(&KEY, 1, 100, 0).is_err());
+        let mut used = KEY;
+        used[..8].copy_from_slice(&7_usize.to_be_bytes());
+        assert_eq!(invitations.take_use(&used, node(1), 1), Ok(()));
+        assert_eq!(invitations.standing(&used, 1), Standing::UsedUp);
+        invitations.add(&KEY, 1, 100, 1).expect("one of those that are there is of no use any more");
+        assert_eq!((invitations.standing(&used, 1), invitations.open(1).len()), (Standing::Unknown, MAX_INVITATIONS));
+        invitations.add(&[4; 32], 1, 1000, 100).expect("all have expired");
         invitations.add(&KEY, 1, 1_000_000, 100 + KEPT_SECONDS).expect("the old ones are gone");
     }
 

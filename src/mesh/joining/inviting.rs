@@ -34,6 +34,7 @@ impl Gate {
         if wanted.lifetime.is_zero() || wanted.lifetime > LONGEST {
             return Err("an invitation is good for 1 second to 30 days".into());
         }
+        self.check_not_joining()?;
         let authority = Identity::issuer(&office.config, &office.data_directory)?;
         let mut secret = [0; SECRET_BYTES];
         SystemRandom::new().fill(&mut secret).map_err(|_| "the system gives no random numbers")?;

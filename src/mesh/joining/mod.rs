@@ -3,6 +3,7 @@
 //! It all runs on connections of their own, beside the links: whoever has an open invitation, or a node's certificate,
 //! may ask one thing. The secret of an invitation is a key that proves itself in the handshake and is never sent.
 
+mod admission;
 mod answering;
 mod asking;
 mod attempts;
@@ -16,6 +17,7 @@ mod token;
 pub(super) use answering::{Asker, run as answer};
 pub use asking::JoinError;
 pub(super) use asking::{Question, has_fingerprint};
+pub use gate::Joining;
 pub(super) use gate::{Gate, Office};
 pub use invitations::OpenInvitation;
 pub(super) use invitations::{Invitations, Standing};

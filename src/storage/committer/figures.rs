@@ -1,5 +1,6 @@
 //! What is told of the commits: figures that INFO shows and that sessions ask before they write.
 
+use crate::command::COMMIT_BOUNDS_MICROS;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -19,6 +20,10 @@ pub struct CommitFigures {
     pub last_commit_micros: AtomicU64,
     /// How long the longest one took since somebody last took this, in microseconds.
     pub longest_commit_micros: AtomicU64,
+    /// How long all cycles took together, in microseconds.
+    pub commit_micros: AtomicU64,
+    /// How many took at most each of [`COMMIT_BOUNDS_MICROS`], and more than the one before.
+    pub commit_times: [AtomicU64; COMMIT_BOUNDS_MICROS.len()],
     /// The last cycle is on disk.
     pub last_commit_failed: AtomicBool,
     /// A cycle is being written.
@@ -57,6 +62,11 @@ impl CommitFigures {
         let micros = took.as_micros().try_into().unwrap_or(u64::MAX);
         self.last_commit_micros.store(micros, Ordering::Relaxed);
         self.longest_commit_micros.fetch_max(micros, Ordering::Relaxed);
+        self.commit_micros.fetch_add(micros, Ordering::Relaxed);
+        let bucket = COMMIT_BOUNDS_MICROS.partition_point(|bound| *bound < micros);
+        if let Some(count) = self.commit_times.get(bucket) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
         let had_failed = self.last_commit_failed.swap(false, Ordering::AcqRel);
         if had_failed {
             *self.failure.lock() = None;

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -271,11 +271,11 @@ impl<'a> Salvage<'a> {
 
     fn read_journal(
         &mut self,
-        path: &PathBuf,
+        path: &Path,
         tree: u64,
         visit: &mut impl FnMut(&[u8], u64, Option<&[u8]>) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        let bytes = match fs::read(path) {
+        let bytes = match check::read_written(path) {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.lose(path, &error.to_string());

@@ -49,7 +49,7 @@ def python(folder):
 
 def node(folder):
     """A node.js with what package-lock.json names beside the programs."""
-    program, npm = _node(folder)
+    program, npm = node_program(folder)
     home = HERE / "node"
     modules = home / "node_modules"
     with Stamp(folder / "node.stamp", [home / "package.json", home / "package-lock.json"], [modules]) as fresh:
@@ -59,7 +59,7 @@ def node(folder):
     return program
 
 
-def _node(folder):
+def node_program(folder):
     """The machine's node.js where it is new enough, or one of its own: what Debian 12 has is too old for the clients."""
     program = shutil.which("node")
     if program and shutil.which("npm"):

@@ -1,20 +1,9 @@
-"""Machines that count together."""
+"""Machines that join each other as an operator has them do it, and count together."""
 
 from harness.cases import case
 from harness.machine import eventually
 
-CONFIGURATION = """[resp]
-bind = "0.0.0.0"
-password = "a long secret"
-[mesh]
-bind = "0.0.0.0"
-advertise = "{address}:5262"
-ca_cert = "/etc/discnt/ca.crt"
-cert = "/etc/discnt/node.crt"
-key = "/etc/discnt/node.key"
-[storage]
-data_dir = "/var/lib/discnt/data"
-"""
+FILE = "/etc/discnt/discnt.toml"
 
 
 def cli(machine, *words):
@@ -25,26 +14,45 @@ def status(machine, words):
     eventually(f"the status says {words}", lambda: words in machine.show("StatusText"))
 
 
+def configure(machine):
+    """What the packages' file lacks for more than one machine; the rest stays as it is there."""
+    text = machine.run("cat", FILE)
+    for section, lines in [
+        ("resp", ['bind = "0.0.0.0"', 'password = "a long secret"']),
+        ("mesh", ['bind = "0.0.0.0"', f'advertise = "{machine.address}:5262"']),
+    ]:
+        head = f"\n[{section}]\n"
+        assert text.count(head) == 1, text
+        text = text.replace(head, head + "\n".join(lines) + "\n")
+    machine.write(FILE, text)
+
+
+def members(machine):
+    return sorted(line.split()[0] for line in cli(machine, "--raw", "cluster", "nodes").splitlines() if line)
+
+
 @case(short=False)
-def three_machines_count_together_and_through_a_cut(machines):
+def three_machines_join_with_tokens_count_together_and_through_a_cut(machines):
     booted = machines.boot(3)
     first, second, third = booted
     for machine in booted:
         machine.install(machine.packages.deb)
-    # Certificates are made on the first, and copied.
-    first.run("discnt-cli", "certs", "init", "--dir", "/srv/authority")
-    for number, machine in enumerate(booted, 1):
-        first.run("discnt-cli", "certs", "issue", "--name", f"node{number}", "--dir", "/srv/authority")
-        machine.shell("install -m 644 /srv/authority/ca.crt /etc/discnt/ca.crt")
-        machine.shell(f"install -m 644 /srv/authority/node{number}.crt /etc/discnt/node.crt")
-        machine.shell(f"install -m 600 -o discnt /srv/authority/node{number}.key /etc/discnt/node.key")
-        machine.write("/etc/discnt/discnt.toml", CONFIGURATION.format(address=machine.address))
-        # With the key that it was given it is another node than the one that was started by installing it.
-        machine.run("systemctl", "stop", "discnt")
-        machine.run("rm", "-r", "/var/lib/discnt/data")
-        machine.run("systemctl", "start", "discnt")
-    assert cli(first, "cluster", "meet", second.address, "5262") == "OK"
-    assert cli(first, "cluster", "meet", third.address, "5262") == "OK"
+        configure(machine)
+    for machine in [first, second]:
+        machine.run("systemctl", "restart", "discnt")
+    token = cli(first, "cluster", "invite", "--uses", "2")
+    assert token.startswith("discnt1-") and len(token.split()) == 1, token
+    # One joins while its node runs, the other before it is started again, as root.
+    second.write("/root/token", token + "\n")
+    joined = cli(second, "cluster", "join", "--token-file", "/root/token")
+    assert joined.startswith("joined by way of 10.77.0.1"), joined
+    third.run("systemctl", "stop", "discnt")
+    third.write("/root/token", token + "\n")
+    joined = third.run("discnt-server", "--config", FILE, "join", "--token-file", "/root/token")
+    assert "was certified by the member at 10.77.0.1 port 5262" in joined, joined
+    owners = third.shell("find /var/lib/discnt -printf '%u\\n' | sort -u").split()
+    assert owners == ["discnt"], third.shell("ls -lR /var/lib/discnt")
+    third.run("systemctl", "start", "discnt")
     for machine in booted:
         status(machine, "all 2 other members linked")
         cli(machine, "incrby", "visits", "0.1")
@@ -52,6 +60,16 @@ def three_machines_count_together_and_through_a_cut(machines):
         eventually("all is counted", lambda: cli(machine, "get", "visits") == "0.3")
     # Over the network, too.
     assert cli(first, "-h", third.address, "get", "visits") == "0.3"
+
+    # The token is used up, and nobody has anybody else's keys.
+    fourth = third.try_run("discnt-cli", "-a", "a long secret", "cluster", "join", "--token-file", "/root/token")
+    assert fourth.returncode == 1, fourth
+    keys = {machine.run("sha256sum", "/var/lib/discnt/data/node.key").split()[0] for machine in booted}
+    assert len(keys) == 3
+    audit = first.journal("-u", "discnt", "TARGET=audit", "DISCNT_EVENT=node_joined")
+    assert len(audit) == 2, audit
+    made = first.journal("-u", "discnt", "TARGET=audit", "DISCNT_EVENT=invitation_made")
+    assert made[0]["DISCNT_USER"] == "default" and made[0]["DISCNT_PEER"].startswith("127.0.0.1:"), made
 
     names = {machine: cli(machine, "cluster", "myid").strip('"') for machine in booted}
     joined = first.journal("-u", "discnt", "DISCNT_EVENT=linked", f"DISCNT_PEER={names[third]}")
@@ -70,3 +88,11 @@ def three_machines_count_together_and_through_a_cut(machines):
     status(first, "all 2 other members linked")
     status(second, "all 2 other members linked")
     assert cli(second, "get", "visits") == "3.3"
+
+    # A machine that is shut out stays out, whoever is asked to meet whom.
+    assert cli(first, "cluster", "forget", names[third], "ban") == "OK"
+    for machine in [first, second]:
+        eventually("it is no member", lambda: members(machine) == sorted([names[first], names[second]]))
+    met = second.try_run("discnt-cli", "-a", "a long secret", "cluster", "meet", third.address, "5262")
+    assert "its key was barred from the cluster for good" in met.stdout, met
+    assert cli(first, "get", "visits") == "3.3", "what it counted stays"

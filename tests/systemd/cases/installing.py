@@ -100,6 +100,21 @@ def a_credential_reaches_the_service_and_none_is_needed(machines):
     directory = next(line.split("=")[1] for line in environment.splitlines() if line.startswith("CREDENTIALS_DIRECTORY="))
     found = machine.try_run("nsenter", "-t", str(machine.main_process()), "-m", "cat", f"{directory}/discnt-resp-password")
     assert found.stdout == "secret\n", found
+    # It is asked for, and what checks the files at a reload is given it, too.
+    assert "NOAUTH" in machine.cli("incr", "a", check=False)
+    machine.run("systemctl", "reload", "discnt")
+    # By its name, too.
+    named = 'password_file = "credential:discnt-resp-password"'
+    machine.shell(f"sed -i 's|^# password_file = .*|{named}|' /etc/discnt/discnt.toml")
+    machine.run("systemctl", "restart", "discnt")
+    assert "NOAUTH" in machine.cli("incr", "a", check=False)
+    machine.run("systemctl", "reload", "discnt")
+    checked = machine.run("discnt-server", "--config", "/etc/discnt/discnt.toml", "--check-config")
+    assert "credential:discnt-resp-password is not looked at here" in checked, checked
+    machine.shell("sed -i 's|^password_file = .*|# &|' /etc/discnt/discnt.toml")
+    machine.run("rm", "/etc/credstore/discnt-resp-password")
+    machine.run("systemctl", "restart", "discnt")
+    assert machine.cli("incr", "a") == "1"
 
 
 @case
@@ -114,6 +129,9 @@ def purging_removes_the_data_and_removing_does_not(machines):
     machine.install(machine.packages.deb)
     assert machine.cli("incr", "a") == "2"
     machine.write("/etc/discnt/mine.key", "mine")
+    machine.write("/etc/discnt/one.toml", "[resp]\nport = 7711\n[mesh]\nport = 7711\n")
+    machine.run("systemctl", "enable", "--now", "discnt@one")
+    machine.run("test", "-L", "/etc/systemd/system/multi-user.target.wants/discnt@one.service")
     machine.run("dpkg", "-P", "discnt")
     for path in ["/var/lib/discnt", "/etc/discnt/discnt.toml", "/lib/systemd/system/discnt.service", "/run/discnt"]:
         assert machine.try_run("test", "-e", path).returncode != 0, path

@@ -43,6 +43,34 @@ def a_good_file_takes_effect_and_a_bad_one_is_refused_with_the_reason(machines):
 
 
 @case
+def a_reload_with_a_file_that_cannot_be_used_fails_and_says_which(machines):
+    machine = machines.boot()
+    machine.install(machine.packages.deb)
+    machine.write("/etc/discnt/users.acl", "user default on nopass +@all ~* &*\n")
+    machine.run("chown", "root:discnt", "/etc/discnt/users.acl")
+    machine.shell(f"sed -i 's|^# acl_file = .*|acl_file = \"/etc/discnt/users.acl\"|' {FILE}")
+    machine.run("systemctl", "restart", "discnt")
+    machine.run("systemctl", "reload", "discnt")
+    machine.write("/etc/discnt/users.acl", "user default on +@nonsense\n")
+    reload = machine.try_run("systemctl", "reload", "discnt")
+    assert reload.returncode != 0, "whoever reloads by a script is to notice"
+    eventually("the status says which", lambda: "/etc/discnt/users.acl" in machine.show("StatusText"))
+    checked = machine.try_run("discnt-server", "--config", FILE, "--check-config")
+    assert checked.returncode == 1 and "[resp] acl_file: /etc/discnt/users.acl" in checked.stdout, checked
+    machine.write("/etc/discnt/users.acl", "user default on nopass +@all ~* &*\n")
+    machine.run("systemctl", "reload", "discnt")
+    # A key of the node that only root can read keeps it from starting again, and the check says so before that.
+    key = "/var/lib/discnt/data/node.key"
+    machine.run("chown", "root", key)
+    assert machine.try_run("systemctl", "reload", "discnt").returncode != 0
+    by_root = machine.try_run("discnt-server", "--config", FILE, "--check-config")
+    assert by_root.returncode == 0, "root can read it"
+    machine.run("chown", "discnt", key)
+    machine.run("systemctl", "reload", "discnt")
+    assert machine.cli("incr", "a") == "1"
+
+
+@case
 def the_journal_holds_the_fields_that_are_documented(machines):
     machine = machines.boot()
     machine.install(machine.packages.deb)

@@ -61,3 +61,26 @@ def a_socket_at_a_path_is_served(machines):
     machine.run("systemctl", "restart", "discnt")
     assert machine.cli("-s", "/run/discnt/discnt.sock", "get", "a") == "2"
     assert machine.run("stat", "-c", "%U:%G %a", "/run/discnt/discnt.sock").strip() == "discnt:discnt 660"
+
+
+@case
+def the_socket_for_tls_outlives_the_service_and_serves_nobody_in_plain_text(machines):
+    machine = machines.boot()
+    machine.install(machine.packages.deb)
+    # An authority and a certificate of the kind that nodes have will do for a server of clients.
+    machine.run("discnt-cli", "certs", "init", "--dir", "/root/ca")
+    machine.run("discnt-cli", "certs", "issue", "--name", "clients", "--dir", "/root/ca")
+    machine.shell("install -m 644 /root/ca/clients.crt /etc/discnt/ && install -m 600 -o discnt /root/ca/clients.key /etc/discnt/")
+    settings = 'tls_port = 5263\\ntls_cert = "/etc/discnt/clients.crt"\\ntls_key = "/etc/discnt/clients.key"'
+    machine.shell(f"sed -i 's|^# tls_port = .*|{settings}|' /etc/discnt/discnt.toml")
+    machine.run("systemctl", "stop", "discnt")
+    machine.run("systemctl", "enable", "--now", "discnt.socket", "discnt-tls.socket")
+    by_tls = ["-p", "5263", "--tls", "--insecure"]
+    assert machine.cli(*by_tls, "incr", "a") == "1", "the first client starts the service"
+    assert machine.cli("incr", "a") == "2"
+    assert machine.run("systemctl", "show", "-P", "NAccepted", "discnt-tls.socket").strip() == "0"
+    listening = machine.run("ss", "-Hltnp", "sport = :5263")
+    assert "systemd" in listening and "discnt-server" in listening, listening
+    assert machine.try_run("discnt-cli", "-p", "5263", "ping").returncode != 0
+    machine.run("systemctl", "restart", "discnt")
+    assert machine.cli(*by_tls, "incr", "a") == "3"

@@ -13,9 +13,11 @@ use super::{MARK_KEY, StorageError};
 use crate::storage::checked_file::io_error;
 use journal::{Batch, Item, Tail};
 use parking_lot::Mutex;
+use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
 use std::ffi::OsStr;
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use tables::TableFile;
@@ -83,7 +85,7 @@ pub(super) fn check_journals(store: &Path) -> Result<Journals, StorageError> {
         if *number != expected {
             return Err(damaged(&store.join(format!("{expected}.{JOURNAL_SUFFIX}")), "it is missing".into()));
         }
-        let bytes = read_file(path)?;
+        let bytes = read_written(path).map_err(io_error("read", path))?;
         let (mut wrong, mut mark) = (None, None);
         let scan = journal::scan(&bytes, |batch| match check_batch(&bytes, batch, path, last) {
             Ok((commit, range)) => (last, mark) = (Some((batch.number, commit)), Some(range)),
@@ -223,11 +225,59 @@ pub(super) fn damaged(path: &Path, what: String) -> StorageError {
     StorageError::StoreDamaged { path: path.to_owned(), what }
 }
 
+/// A journal's bytes up to the last place where something was written. The engine makes room of 64 MiB beforehand; what follows
+/// are zeros that no disk holds.
+pub(super) fn read_written(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    // A file system that does not know shows all of it.
+    let written = written_bytes(&file).unwrap_or(u64::MAX);
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.take(written).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Where the last part of a file ends that was written.
+fn written_bytes(file: &File) -> Result<u64, Errno> {
+    let mut end = 0;
+    loop {
+        match seek(file, SeekFrom::Data(end)) {
+            Ok(data) => end = seek(file, SeekFrom::Hole(data))?,
+            // Nothing but a hole follows.
+            Err(Errno::NXIO) => return Ok(end),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// A file that must be there.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, StorageError> {
     match fs::read(path) {
         Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damaged(path, "it is missing".into())),
         Err(error) => Err(io_error("read", path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_that_nobody_wrote_to_is_not_read() {
+        let directory = tempfile::tempdir().expect("a place");
+        let path = directory.path().join("0.jnl");
+        let file = File::create(&path).expect("a file");
+        file.set_len(64 << 20).expect("room");
+        assert_eq!(read_written(&path).expect("read"), Vec::<u8>::new());
+        let written =
+            |at: u64, bytes: &[u8]| std::os::unix::fs::FileExt::write_all_at(&file, bytes, at).expect("written");
+        written(0, b"first");
+        written(1 << 20, b"after a hole");
+        let bytes = read_written(&path).expect("read");
+        assert!(bytes.len() < 2 << 20, "{} bytes were read", bytes.len());
+        let behind = (1 << 20) + b"after a hole".len();
+        assert!(bytes.starts_with(b"first\0") && bytes[1 << 20..].starts_with(b"after a hole"));
+        assert!(bytes[5..1 << 20].iter().chain(&bytes[behind..]).all(|byte| *byte == 0));
     }
 }

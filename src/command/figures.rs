@@ -1,0 +1,77 @@
+//! What was counted of each command, for those who watch over many nodes.
+
+use super::statistics::{CommandCounts, Statistics};
+use super::table;
+
+/// What was counted of one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandFigures {
+    /// The command, or `command|subcommand`.
+    pub name: String,
+    /// How often it was asked for.
+    pub counts: CommandCounts,
+    /// How many of those were timed.
+    pub timed: u64,
+    /// How long these took together, in nanoseconds.
+    pub timed_nanos: u64,
+    /// How many of these took at most each of the times asked for.
+    pub at_most: Vec<u64>,
+}
+
+/// The commands that count.
+const COUNTING: [&str; 7] = ["incr", "incrby", "incrbyfloat", "decr", "decrby", "mincrby", "mincrbyeach"];
+
+impl Statistics {
+    /// Requests that counted something and were run.
+    pub fn counting_commands_run(&self) -> u64 {
+        let counting = table::all().filter(|found| COUNTING.contains(&found.specification.name));
+        counting.map(|found| self.command(found.ordinal.into())).map(|counts| counts.calls - counts.failed).sum()
+    }
+
+    /// All commands that were ever asked for, with how many took at most each of these times in nanoseconds, which go up.
+    pub fn figures(&self, bounds_nanos: &[u64]) -> Vec<CommandFigures> {
+        let asked_for = table::all().filter_map(|found| {
+            let counts = self.command(found.ordinal.into());
+            if counts.calls + counts.rejected == 0 {
+                return None;
+            }
+            let times = self.times(found.ordinal.into());
+            Some(CommandFigures {
+                name: found.full_name(),
+                counts,
+                timed: times.count(),
+                timed_nanos: times.total_nanos(),
+                at_most: times.at_most(bounds_nanos),
+            })
+        });
+        asked_for.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+
+    #[test]
+    fn commands_are_told_with_their_times_within_bounds() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.environment.statistics.figures(&[]), []);
+        for micros in [1, 3, 900] {
+            bench.run_for("get a", micros);
+        }
+        bench.run_for("incr", 5);
+        let figures = bench.environment.statistics.figures(&[2_000, 4_000, 1_000_000]);
+        let of = |name: &str| figures.iter().find(|figures| figures.name == name).expect("it was asked for").clone();
+        assert_eq!((of("get").counts.calls, of("get").timed, of("get").timed_nanos), (3, 3, 904_000));
+        assert_eq!(of("get").at_most, [1, 2, 3]);
+        assert_eq!((of("incr").counts.rejected, of("incr").timed), (1, 0));
+        assert_eq!(bench.environment.statistics.unknown(), 0);
+        assert_eq!(bench.environment.statistics.counting_commands_run(), 0);
+        for line in ["incr a", "decrby a 2", "mincrby 1 a b", "incrby a x", "set a 1"] {
+            bench.run(line);
+        }
+        assert_eq!(bench.environment.statistics.counting_commands_run(), 3);
+        bench.run("nosuch");
+        assert_eq!(bench.environment.statistics.unknown(), 1);
+    }
+}

@@ -1,0 +1,112 @@
+//! `--check-config`, beyond the settings themselves: whether the files that a start reads are there and can be used.
+//!
+//! Nothing is made and nothing is changed. The counters are left alone: a server that runs has them, and to read them takes long.
+
+use std::path::PathBuf;
+
+use super::door::{AclFile, password};
+use super::http::resolved;
+use super::{Configuration, LoadedConfiguration};
+use crate::http::PreparedAccess;
+use crate::listener::PreparedTls;
+use crate::mesh::Identity;
+
+/// What came of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct CheckedFiles {
+    /// What keeps a start from using them, a line each.
+    pub(super) problems: Vec<String>,
+    /// Credentials that only the service is given, so nobody else can look at them.
+    pub(super) left_out: Vec<PathBuf>,
+}
+
+/// Looks at all of them.
+pub(super) fn check_files(loaded: &LoadedConfiguration) -> CheckedFiles {
+    let mut checked = CheckedFiles::default();
+    checked.look_at_tls(loaded);
+    checked.look_at_passwords(loaded);
+    checked.look_at_mesh(loaded);
+    checked.look_at_http(loaded);
+    checked
+}
+
+impl CheckedFiles {
+    fn look_at_tls(&mut self, loaded: &LoadedConfiguration) {
+        let mut config = loaded.configuration.resp.clone();
+        let (problems_before, left_out_before) = (self.problems.len(), self.left_out.len());
+        for (key, path) in [
+            ("tls_cert", &mut config.tls_cert),
+            ("tls_key", &mut config.tls_key),
+            ("tls_ca_cert", &mut config.tls_ca_cert),
+        ] {
+            let Some(given) = path.take().filter(|_| config.tls_port.is_some()) else { continue };
+            if loaded.credentials.is_for_the_service_alone(&given) {
+                self.left_out.push(given);
+                continue;
+            }
+            match loaded.credentials.resolve(&given) {
+                Ok(resolved) => *path = Some(resolved),
+                Err(error) => self.problems.push(format!("[resp] {key}: {error}")),
+            }
+        }
+        self.problems.extend(PreparedTls::problems(&config).iter().map(ToString::to_string));
+        // What is right by itself may not fit together.
+        if (self.problems.len(), self.left_out.len()) == (problems_before, left_out_before) {
+            self.problems.extend(PreparedTls::read(&config).err().map(|error| error.to_string()));
+        }
+    }
+
+    fn look_at_mesh(&mut self, loaded: &LoadedConfiguration) {
+        let (configuration, credentials) = (&loaded.configuration, &loaded.credentials);
+        let Configuration { mesh, .. } = configuration;
+        let named = [&mesh.ca_cert, &mesh.cert, &mesh.key].into_iter().flatten();
+        let left_out: Vec<PathBuf> = named.filter(|path| credentials.is_for_the_service_alone(path)).cloned().collect();
+        // Without one of the three, the others say little.
+        if !left_out.is_empty() {
+            return self.left_out.extend(left_out);
+        }
+        let problems = match credentials.resolve_mesh(mesh) {
+            Ok(mesh) => Identity::problems(&mesh, &configuration.data_directory()),
+            Err(problem) => return self.problems.push(problem),
+        };
+        self.problems.extend(problems.iter().map(|problem| format!("[mesh] {problem}")));
+    }
+
+    fn look_at_http(&mut self, loaded: &LoadedConfiguration) {
+        let mut config = loaded.configuration.http.clone();
+        // Whoever does not listen reads none.
+        if config.listen.as_deref() == Some("") {
+            return;
+        }
+        let is_left_out = |path: &PathBuf| loaded.credentials.is_for_the_service_alone(path);
+        let left_out: Vec<PathBuf> = config.files_mut().map(|(_, path)| path.clone()).filter(is_left_out).collect();
+        // Without one of them, the others say little.
+        if !left_out.is_empty() {
+            return self.left_out.extend(left_out);
+        }
+        let read = |config| PreparedAccess::read(&config).map(drop).map_err(|error| error.to_string());
+        self.problems.extend(resolved(&config, &loaded.credentials).and_then(read).err());
+    }
+
+    fn look_at_passwords(&mut self, loaded: &LoadedConfiguration) {
+        let (configuration, credentials) = (&loaded.configuration, &loaded.credentials);
+        let resp = &configuration.resp;
+        match &resp.password_file {
+            Some(path) if credentials.is_for_the_service_alone(path) => self.left_out.push(path.clone()),
+            _ => self.problems.extend(password(resp, credentials).err()),
+        }
+        if resp.acl_file.is_some() {
+            let loaded = AclFile::new(resp.acl_file.clone()).read();
+            self.problems.extend(loaded.err().map(|error| format!("[resp] acl_file: {error}")));
+        }
+        for (name, user) in &configuration.users {
+            for path in &user.password_files {
+                if credentials.is_for_the_service_alone(path) {
+                    self.left_out.push(path.clone());
+                } else if let Err(error) = credentials.read_password(path) {
+                    self.problems.push(format!("users.{name}.password_files: {error}"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Many counters: the busiest, or all of them a page at a time.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::busiest::Busy;
+use super::super::shown::Shown;
+use super::super::{answers, percent};
+use super::{bad_request, rounded};
+use crate::base::{Amount, Glob, Name};
+
+const DEFAULT_LIMIT: usize = 50;
+const MOST: usize = 500;
+/// Places that one request looks at: with fewer hits than wanted it answers those, and where to go on.
+const PLACES: usize = 50_000;
+const PLACES_AT_ONCE: usize = 1_000;
+/// Of the busiest that are told live.
+const TOP: usize = 50;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Sort {
+    /// The busiest, of which a bounded list is kept.
+    #[default]
+    Rate,
+    /// All, a page at a time, each in the order of its names.
+    Name,
+    /// The same, in the order of the values.
+    Value,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    search: Option<String>,
+    #[serde(default)]
+    sort: Sort,
+    limit: Option<usize>,
+    #[serde(default)]
+    cursor: String,
+}
+
+pub(super) async fn list(State(shown): State<Arc<Shown>>, asked: Result<Query<Asked>, QueryRejection>) -> Response {
+    let Ok(Query(asked)) = asked else {
+        return bad_request(
+            "allowed are search=GLOB, sort=rate, name or value, limit=1 to 500, and cursor= as answered before",
+        );
+    };
+    let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MOST).contains(&limit) {
+        return bad_request("limit: allowed is 1 to 500");
+    }
+    shown.want_counters();
+    // Empty stands for the beginning, as no cursor does.
+    let Ok(cursor) = (if asked.cursor.is_empty() { Ok(0) } else { asked.cursor.parse() }) else {
+        return bad_request("cursor: allowed is what was answered with the page before");
+    };
+    let pattern = asked.search.as_deref().filter(|pattern| !pattern.is_empty()).unwrap_or("*");
+    let pattern = Glob::new(pattern.as_bytes());
+    let (rows, cursor) = match asked.sort {
+        Sort::Rate => (busiest(&shown, pattern, limit), 0),
+        sort => page(&shown, pattern, limit, cursor, sort),
+    };
+    let total = pattern.matches_all().then(|| shown.source.environment().table.len());
+    let body = json!({
+        "counters": rows,
+        "cursor": (cursor != 0).then(|| cursor.to_string()),
+        "total_estimate": total,
+    });
+    answers::json(StatusCode::OK, &body)
+}
+
+fn busiest(shown: &Shown, pattern: Glob<'_>, limit: usize) -> Vec<Value> {
+    let busiest = shown.busiest.lock();
+    let found = busiest.list().into_iter().filter(|(name, _)| pattern.matches(name)).take(limit);
+    found.map(|(name, busy)| row(name, busy.value, Some(busy))).collect()
+}
+
+/// A page from `cursor` on, and where the next begins; 0 behind the last.
+fn page(shown: &Shown, pattern: Glob<'_>, limit: usize, mut cursor: u64, sort: Sort) -> (Vec<Value>, u64) {
+    let (table, now) = (&shown.source.environment().table, shown.source.now().monotonic);
+    let mut names: Vec<Box<[u8]>> = Vec::new();
+    let mut places = PLACES;
+    loop {
+        // No place has more than one name, so there are never more than are wanted.
+        let at_once = PLACES_AT_ONCE.min(limit - names.len()).min(places);
+        cursor = table.scan(cursor, at_once, &mut |name| {
+            if pattern.matches(name) {
+                names.push(name.into());
+            }
+        });
+        places -= at_once;
+        if cursor == 0 || names.len() >= limit || places == 0 {
+            break;
+        }
+    }
+    let read = |name: Box<[u8]>| {
+        let value = table.read(Name::new(&name).ok()?, now)?;
+        Some((name, value))
+    };
+    let mut found: Vec<(Box<[u8]>, Amount)> = names.into_iter().filter_map(read).collect();
+    match sort {
+        Sort::Value => found.sort_unstable_by_key(|(_, value)| std::cmp::Reverse(value.units())),
+        Sort::Name | Sort::Rate => found.sort_unstable(),
+    }
+    let busiest = shown.busiest.lock();
+    (found.iter().map(|(name, value)| row(name, *value, busiest.get(name))).collect(), cursor)
+}
+
+fn row(name: &[u8], value: Amount, busy: Option<&Busy>) -> Value {
+    json!({
+        "name": String::from_utf8_lossy(name),
+        "path": format!("/api/v1/counters/{}", percent::encoded(name)),
+        "value": value.to_string(),
+        "rate_per_second": busy.and_then(|busy| rounded(busy.rate)),
+        "history": busy.map(|busy| busy.history.iter().map(|rate| rounded((*rate).into())).collect::<Vec<_>>()),
+    })
+}
+
+/// The busiest as they are told live, without what they did before.
+pub(super) fn top(shown: &Shown) -> Value {
+    shown.want_counters();
+    let busiest = shown.busiest.lock();
+    let rows = busiest.list().into_iter().take(TOP).map(|(name, busy)| {
+        json!({
+            "name": String::from_utf8_lossy(name),
+            "path": format!("/api/v1/counters/{}", percent::encoded(name)),
+            "value": busy.value.to_string(),
+            "rate_per_second": rounded(busy.rate),
+        })
+    });
+    json!({ "counters": rows.collect::<Vec<_>>() })
+}

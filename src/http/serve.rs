@@ -1,0 +1,121 @@
+//! The thread that answers, from starting to stopping it.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio_rustls::TlsAcceptor;
+
+use super::routes::router;
+use super::shown::Shown;
+use super::{Bound, Gate, HttpError, Source};
+
+/// How long a client may take for TLS, and for the head of a request, be it the next on its connection.
+const TLS_MAY_TAKE: Duration = Duration::from_secs(10);
+const HEAD_MAY_TAKE: Duration = Duration::from_secs(60);
+/// More than the headers of any browser.
+const MAX_HEAD_BYTES: usize = 32 << 10;
+/// After the system has refused a connection, as when there are no more files.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(100);
+
+/// HTTP being answered. Dropping this ends it.
+#[derive(Debug)]
+pub struct Running {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread for HTTP ended with a panic");
+        }
+    }
+}
+
+impl Bound {
+    /// Answers whoever connects, on a thread of its own.
+    ///
+    /// # Errors
+    /// [`HttpError::System`] when there is no thread for it.
+    pub fn serve(self, source: Arc<Source>, gate: Arc<Gate>) -> Result<Running, HttpError> {
+        let system = |what| move |source| HttpError::System { what, source };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(system("an event loop"))?;
+        let (stop, stopped) = oneshot::channel();
+        let run = move || {
+            runtime.block_on(async move {
+                tokio::select! {
+                    _ = stopped => {}
+                    result = answer_all(self, source, gate) => {
+                        if let Err(error) = result {
+                            tracing::error!("there is no HTTP any more: {error}");
+                        }
+                    }
+                }
+            });
+            // Whatever is still being answered ends here.
+        };
+        let thread = thread::Builder::new().name("discnt-http".to_owned()).spawn(run).map_err(system("a thread"))?;
+        Ok(Running { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+async fn answer_all(bound: Bound, source: Arc<Source>, gate: Arc<Gate>) -> io::Result<()> {
+    let listener = TcpListener::from_std(bound.listener)?;
+    let places = Arc::new(Semaphore::new(bound.max_connections));
+    let shown = Shown::new(source, bound.max_streams);
+    tokio::spawn(Arc::clone(&shown).keep_looking());
+    let router = router(shown, Arc::clone(&gate));
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::debug!("no connection for HTTP: {error}");
+                tokio::time::sleep(PAUSE_AFTER_REFUSAL).await;
+                continue;
+            }
+        };
+        // One too many is closed at once.
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            tokio::spawn(answer(stream, router.clone(), Arc::clone(&gate), place));
+        }
+    }
+}
+
+/// Answers one client. What goes wrong on its connection is its own affair.
+async fn answer(stream: TcpStream, router: axum::Router, gate: Arc<Gate>, place: OwnedSemaphorePermit) {
+    // Events are small, and wanted at once.
+    let _ = stream.set_nodelay(true);
+    match gate.tls() {
+        None => converse(stream, router).await,
+        Some(config) => {
+            let shaken = tokio::time::timeout(TLS_MAY_TAKE, TlsAcceptor::from(config).accept(stream)).await;
+            match shaken {
+                Ok(Ok(stream)) => converse(stream, router).await,
+                Ok(Err(error)) => tracing::debug!("no TLS with a client of HTTP: {error}"),
+                Err(_) => tracing::debug!("a client of HTTP took too long for TLS"),
+            }
+        }
+    }
+    drop(place);
+}
+
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, router: axum::Router) {
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_MAY_TAKE).max_buf_size(MAX_HEAD_BYTES);
+    let served = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+    if let Err(error) = served {
+        tracing::debug!("a connection for HTTP ended: {error}");
+    }
+}

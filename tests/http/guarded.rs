@@ -1,0 +1,142 @@
+//! Who is let in, on this machine and beyond it.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::Signal;
+
+use crate::client::{Answer, get_with, http_address, request};
+use crate::server_support::{Ground, Server, Start, eventually};
+use crate::tls_support::{Authority, Files, TlsClient};
+
+fn with_tls(start: Start, files: &Files) -> Start {
+    start.set(format!("http.tls_cert={}", files.cert.display())).set(format!("http.tls_key={}", files.key.display()))
+}
+
+fn ask(server: &Server, ca: &Path, own: Option<&Files>, headers: &[&str]) -> Result<(Answer, Vec<u8>), String> {
+    let mut client = TlsClient::connect(http_address(server), ca, own)?;
+    let bytes = client.converse(&request("GET", "/livez", headers))?;
+    Ok((Answer::read(&bytes)?, client.server_certificate()))
+}
+
+#[test]
+fn beyond_this_machine_a_server_only_starts_guarded() {
+    let ground = Ground::new();
+    let authority = Authority::new(&ground.path(""), "ca");
+    let files = authority.issue("http");
+    let token = ground.path("token");
+    fs::write(&token, "s3cret\n").expect("written");
+    let everywhere = |start: Start| start.set("http.listen=0.0.0.0:0");
+    let refused = everywhere(ground.server()).run_refused();
+    assert!(refused.errors.contains("http.listen") || refused.errors.contains("[http] listen"), "{}", refused.errors);
+    let refused = everywhere(ground.server()).set(format!("http.token_file={}", token.display())).run_refused();
+    assert!(refused.errors.contains("unless tls_cert and tls_key are set"), "{}", refused.errors);
+    let refused = everywhere(with_tls(ground.server(), &files)).run_refused();
+    assert!(refused.errors.contains("token_file or tls_ca_cert"), "{}", refused.errors);
+    let guarded = everywhere(with_tls(ground.server(), &files)).set(format!("http.token_file={}", token.display()));
+    assert!(guarded.run().report().contains("https://0.0.0.0:"));
+}
+
+#[test]
+fn files_that_a_start_would_refuse_are_refused_by_check_config() {
+    let ground = Ground::new();
+    let start = || ground.server().set("http.token_file=/no/such/token");
+    for start in [start().argument("--check-config"), start()] {
+        let refused = start.run_refused();
+        assert_eq!(refused.code, Some(1), "{}", refused.out);
+        assert!(refused.errors.contains("[http] token_file = /no/such/token: it cannot be read"), "{}", refused.errors);
+    }
+    let off = start().set("http.listen=").argument("--check-config").run_refused();
+    assert_eq!(off.code, Some(0), "nobody reads it: {}", off.errors);
+}
+
+#[test]
+fn whoever_has_the_token_is_answered_over_tls() {
+    let ground = Ground::new();
+    let authority = Authority::new(&ground.path(""), "ca");
+    let token = ground.path("token");
+    fs::write(&token, "s3cret\n").expect("written");
+    let start = with_tls(ground.server(), &authority.issue("http"));
+    let server = start.set(format!("http.token_file={}", token.display())).run();
+    let (answer, _) = ask(&server, &authority.file, None, &[]).expect("TLS");
+    assert_eq!(answer.status, 401);
+    assert!(answer.header("www-authenticate").is_some_and(|asked| asked.starts_with("bearer ")), "{}", answer.head);
+    for wrong in ["Authorization: Bearer s3cre", "Authorization: Bearer s3cret2", "Authorization: Basic eDp5"] {
+        assert_eq!(ask(&server, &authority.file, None, &[wrong]).expect("TLS").0.status, 401, "{wrong}");
+    }
+    let (answer, _) = ask(&server, &authority.file, None, &["Authorization: Bearer s3cret"]).expect("TLS");
+    assert_eq!((answer.status, answer.body.as_str()), (200, "ok\n"));
+    // Read again, the token is another, and the one before is worth nothing.
+    fs::write(&token, "an0ther\n").expect("written");
+    server.signal(Signal::HUP);
+    eventually("the new token is taken", || {
+        let (answer, _) = ask(&server, &authority.file, None, &["Authorization: Bearer an0ther"])?;
+        (answer.status == 200).then_some(()).ok_or(answer.head)
+    });
+    assert_eq!(ask(&server, &authority.file, None, &["Authorization: Bearer s3cret"]).expect("TLS").0.status, 401);
+    assert!(!server.log().contains("s3cret"));
+}
+
+#[test]
+fn whoever_shows_a_certificate_is_answered_and_nobody_else() {
+    let ground = Ground::new();
+    let (authority, other) = (Authority::new(&ground.path(""), "ca"), Authority::new(&ground.path(""), "other"));
+    let start = with_tls(ground.server(), &authority.issue("http"));
+    let server = start.set(format!("http.tls_ca_cert={}", authority.file.display())).run();
+    let own = authority.issue("monitoring");
+    assert_eq!(ask(&server, &authority.file, Some(&own), &["Host: node1.example"]).expect("TLS").0.status, 200);
+    assert!(ask(&server, &authority.file, None, &[]).is_err());
+    assert!(ask(&server, &authority.file, Some(&other.issue("stranger")), &[]).is_err());
+}
+
+#[test]
+fn where_clients_log_in_counters_are_told_to_who_has_a_token() {
+    let ground = Ground::new();
+    let server = ground.start();
+    assert_eq!(get_with(&server, "/api/v1/summary", &[]).status, 200);
+    assert_eq!(server.ask("CONFIG SET requirepass hunter2"), "OK");
+    let refused = get_with(&server, "/api/v1/counters", &[]);
+    assert_eq!(refused.status, 403);
+    assert!(refused.body.contains("token_needed"), "{}", refused.body);
+    // What tells of no counter is told as before.
+    for path in ["/", "/livez", "/readyz", "/metrics"] {
+        assert_eq!(get_with(&server, path, &[]).status, 200, "{path}");
+    }
+    let token = ground.path("token");
+    fs::write(&token, "s3cret\n").expect("written");
+    let file = format!("http.token_file={}", token.display());
+    let server = ground.server().set("resp.password=hunter2").set(file).run();
+    assert_eq!(get_with(&server, "/api/v1/counters", &["Authorization: Bearer s3cret"]).status, 200);
+    assert_eq!(get_with(&server, "/api/v1/counters", &[]).status, 401);
+}
+
+#[test]
+fn a_new_certificate_is_shown_after_a_sighup() {
+    let ground = Ground::new();
+    let authority = Authority::new(&ground.path(""), "ca");
+    let files = authority.issue("http");
+    let server = with_tls(ground.server(), &files).run();
+    let before = ask(&server, &authority.file, None, &[]).expect("TLS").1;
+    let fresh = authority.issue("fresh");
+    fs::copy(&fresh.cert, &files.cert).expect("copied");
+    // A key that is not the certificate's changes nothing.
+    server.signal(Signal::HUP);
+    server.eventually_logs(&["nothing was changed", "the key is not the one of the certificate"]);
+    assert_eq!(ask(&server, &authority.file, None, &[]).expect("TLS").1, before);
+    fs::copy(&fresh.key, &files.key).expect("copied");
+    server.signal(Signal::HUP);
+    eventually("the new certificate is shown", || {
+        let shown = ask(&server, &authority.file, None, &[])?.1;
+        (shown != before).then_some(()).ok_or("the old one".to_owned())
+    });
+}
+
+#[test]
+fn a_page_of_another_site_cannot_read_by_a_name_of_its_own() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let answer = get_with(&server, "/metrics", &["Host: rebound.example:15262"]);
+    assert_eq!(answer.status, 403);
+    assert!(answer.body.contains("unknown_host"), "{}", answer.body);
+    assert_eq!(get_with(&server, "/metrics", &["Host: 127.0.0.1:15262"]).status, 200);
+}

@@ -1,0 +1,86 @@
+//! Figures for Prometheus, as its own parsers read them.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::client::{get, get_with};
+use crate::server_support::{Ground, eventually};
+
+const OPEN_METRICS: &str = "Accept: application/openmetrics-text; version=1.0.0";
+
+#[test]
+fn commands_are_counted_by_name_and_result() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let mut client = server.client();
+    for request in ["INCRBY a 5", "INCRBY a 5", "INCRBY a x", "INCRBY a", "GET a", "GET nothing", "NOSUCH"] {
+        client.ask(request);
+    }
+    let text = get(&server, "/metrics").body;
+    for line in [
+        "discnt_commands_total{command=\"incrby\",result=\"ok\"} 2",
+        "discnt_commands_total{command=\"incrby\",result=\"failed\"} 1",
+        "discnt_commands_total{command=\"incrby\",result=\"rejected\"} 1",
+        "discnt_commands_total{command=\"unknown\",result=\"rejected\"} 1",
+        "discnt_command_duration_seconds_bucket{command=\"get\",le=\"+Inf\"} 2",
+        "discnt_command_duration_seconds_count{command=\"get\"} 2",
+        "discnt_reads_found_total 1",
+        "discnt_reads_missed_total 1",
+        "discnt_counters 1",
+        "discnt_ready 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn the_format_is_the_one_that_is_asked_for() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let text = get(&server, "/metrics");
+    assert_eq!(text.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(!text.body.contains("# EOF") && !text.body.contains("# UNIT"), "{}", text.body);
+    let open = get_with(&server, "/metrics", &[OPEN_METRICS]);
+    assert_eq!(open.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    assert!(open.body.ends_with("# EOF\n") && open.body.contains("# UNIT process_cpu_seconds seconds\n"));
+}
+
+/// Holds that `program` takes `text`; where there is no such program here, that is said.
+fn is_taken_by(program: &mut Command, text: &str) -> Option<String> {
+    let spawned = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let Ok(mut child) = spawned else {
+        eprintln!("not held against {program:?}, which is not here");
+        return None;
+    };
+    child.stdin.take().expect("an input").write_all(text.as_bytes()).expect("written");
+    let output = child.wait_with_output().expect("output");
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success() || said.contains("No module named"), "{program:?}: {said}\n{text}");
+    Some(said)
+}
+
+#[test]
+fn prometheus_own_tools_take_what_three_linked_nodes_tell() {
+    let ground = Ground::new();
+    let servers = ground.three();
+    for server in &servers {
+        server.ask("INCR a");
+        server.ask("GET a");
+    }
+    let text = eventually("all links are told", || {
+        let text = get(&servers[0], "/metrics").body;
+        let linked = text.lines().filter(|line| line.starts_with("discnt_peer_linked{") && line.ends_with(" 1"));
+        (linked.count() == 2).then_some(text.clone()).ok_or(text)
+    });
+    // What promtool has to say of names and help is an error, too.
+    let mut promtool = Command::new("promtool");
+    if let Some(said) = is_taken_by(promtool.args(["check", "metrics"]), &text) {
+        assert_eq!(said.trim(), "");
+    }
+    let open = get_with(&servers[0], "/metrics", &[OPEN_METRICS]).body;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http/parse_metrics.py");
+    assert!(fs::exists(script).expect("a path"));
+    is_taken_by(Command::new("python3").args([script, "text"]), &text);
+    is_taken_by(Command::new("python3").args([script, "openmetrics"]), &open);
+}
