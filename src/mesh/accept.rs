@@ -6,6 +6,7 @@ use super::handshake::{NoLink, establish};
 use super::joining::{Asker, Standing, answer};
 use super::links::close_connection;
 use super::refusal::Failure;
+use super::retries::Retries;
 use super::shared::{Shared, canonical, count};
 use super::tls::{self, CERTIFY_PROTOCOL_NAME};
 use crate::base::Places;
@@ -16,15 +17,21 @@ use rustls::pki_types::CertificateDer;
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Accepts until the endpoint is closed.
 pub(super) async fn run(shared: Arc<Shared>) {
     let places = Arc::new(Mutex::new(Places::new(shared.config.max_handshakes)));
+    let mut retries = Retries::new();
     while let Some(incoming) = shared.endpoint.accept().await {
         if !incoming.remote_address_validated() && incoming.may_retry() {
-            // Makes the sender prove its address, for a round trip, of which links need few. Nothing is remembered of it, and
-            // it is sent far less than it sent. It fails only for those that `may_retry` rules out.
-            let _ = incoming.retry();
+            if retries.allows(incoming.remote_address(), incoming.orig_dst_cid(), Instant::now()) {
+                // Makes the sender prove its address, for a round trip, of which links need few. It is sent far less than it
+                // sent. It fails only for those that `may_retry` rules out.
+                let _ = incoming.retry();
+            } else {
+                incoming.ignore();
+            }
             continue;
         }
         let Some(place) = Place::take(&places, incoming.remote_address().ip()) else {

@@ -17,6 +17,10 @@ use tokio::task::JoinSet;
 const MAX_ADDRESSES: usize = 8;
 /// How long the next address waits for the one before to answer (RFC 8305 speaks of 250 ms).
 const ADDRESS_STAGGER: Duration = Duration::from_millis(250);
+/// The transport gives up an attempt that nobody answers by itself after the idle timeout, which is no longer than the
+/// handshake's as shipped, and tells nobody. It gets this much longer than the handshake to do so: an attempt that is
+/// dropped sends a last word.
+const SILENT_END: Duration = Duration::from_millis(50);
 /// The longest host name there is.
 const MAX_HOST_BYTES: usize = 255;
 
@@ -160,7 +164,7 @@ async fn connect(shared: &Shared, client: ClientConfig, address: SocketAddr) -> 
         ConnectError::EndpointStopping => DialError::Closing,
         other => DialError::Address { address, reason: other.to_string() },
     })?;
-    let failure = match tokio::time::timeout(shared.handshake_timeout(), connecting).await {
+    let failure = match tokio::time::timeout(shared.handshake_timeout() + SILENT_END, connecting).await {
         Ok(Ok(connection)) => return Ok(connection),
         Ok(Err(error)) => Failure::of(&error),
         Err(_) => Failure::NoAnswer,

@@ -23,6 +23,7 @@ mod link;
 mod links;
 mod pairing;
 mod refusal;
+mod retries;
 mod shared;
 mod socket;
 mod succession;

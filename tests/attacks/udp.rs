@@ -105,6 +105,32 @@ async fn an_address_that_nobody_has_proven_is_sent_less_than_came_from_it() {
     victim.survives("first packets and no more", 16 << 20, 20);
 }
 
+/// As the last word of a dial that was given up does: it looks like a first one, and is said again after every answer.
+#[tokio::test]
+async fn a_first_packet_that_is_said_again_after_each_answer_makes_no_storm() {
+    const TIME: Duration = Duration::from_secs(1);
+    let ground = Ground::new();
+    let victim = Victim::start(&ground, &[]);
+    let packets = first_packets(1).await;
+    let mut stranger = Stranger::of(&victim);
+    let (end, mut answers, mut heard) = (Instant::now() + TIME, 0, 0);
+    stranger.send(&packets[0]);
+    let mut last = Instant::now();
+    while Instant::now() < end {
+        stranger.take();
+        if stranger.received > heard || last.elapsed() > Duration::from_millis(10) {
+            answers += u32::from(stranger.received > heard);
+            heard = stranger.received;
+            stranger.send(&packets[0]);
+            last = Instant::now();
+        }
+    }
+    stranger.tell("a first packet after each answer");
+    // One in a tenth of a second.
+    assert!((2..=11).contains(&answers), "{answers} answers in {TIME:?}");
+    victim.survives("an echo of first packets", 16 << 20, 20);
+}
+
 #[tokio::test]
 async fn cut_and_changed_first_packets_are_not_answered_with_more_than_came() {
     let ground = Ground::new();
