@@ -9,6 +9,7 @@
 //! the servers take turns, so that whatever else the machine does falls on all of them.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the figures are what this is for")]
 
+mod ceiling;
 mod flat;
 mod loader;
 mod machine;

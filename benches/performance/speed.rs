@@ -3,14 +3,15 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::ceiling::Ceiling;
 use crate::loader::write_request;
 use crate::open_loop::{self, Load, Measured, Spacing};
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::report::{Section, Table, Target, figure};
 use crate::support::{
-    CLIENTS, NAMES, Outcome, Processor, Run, Server, is_redis_installed, least, median, most, run_benchmark,
-    start_nodes, start_redis,
+    CLIENTS, NAMES, Outcome, Processor, Run, Server, is_redis_installed, least, median, most, run_against,
+    run_benchmark, start_nodes, start_redis,
 };
 
 /// A command at a depth of pipeline, and which ratios to Redis are aimed at.
@@ -52,6 +53,8 @@ struct Round {
 struct Rounds {
     theirs: Vec<Round>,
     ours: Vec<Round>,
+    /// Requests a second of a server that does nothing, in the same rounds.
+    ceilings: Vec<f64>,
 }
 
 impl Rounds {
@@ -65,6 +68,7 @@ struct Ground<'a> {
     plan: &'a Plan,
     redis: Server,
     nodes: Vec<Server>,
+    ceiling: Ceiling,
 }
 
 pub(crate) fn measure(plan: &Plan) -> Outcome<Section> {
@@ -75,7 +79,8 @@ pub(crate) fn measure(plan: &Plan) -> Outcome<Section> {
     }
     let scratch = tempfile::tempdir()?;
     let nodes = start_nodes(scratch.path(), plan.nodes(3), &["storage.durability=memory"])?;
-    let ground = Ground { plan, redis: start_redis(scratch.path(), &["--appendonly", "no"])?, nodes };
+    let redis = start_redis(scratch.path(), &["--appendonly", "no"])?;
+    let ground = Ground { plan, redis, nodes, ceiling: Ceiling::start()? };
     section.paragraph(&format!(
         "{CLIENTS} clients, {NAMES} random names of 16 bytes, {} rounds of about {} s, both servers in turn, {}; neither \
          writes to the disk. A ratio is the median of the rounds' ratios of discnt-server to redis-server, with the smallest and \
@@ -93,6 +98,7 @@ pub(crate) fn measure(plan: &Plan) -> Outcome<Section> {
         })
         .collect::<Outcome<_>>()?;
     rates(&mut section, &rows);
+    ceilings(&mut section, &rows);
     processor_time(&mut section, &rows);
     latencies(&mut section, &rows);
     Ok(section)
@@ -111,13 +117,16 @@ impl Ground<'_> {
         let theirs = run_benchmark(&self.redis, row.command, row.pipeline, first)?.requests_per_second;
         let requests = (theirs.min(ours) * seconds) as u32;
         let rate = theirs * OPEN_LOOP_PART;
-        let mut rounds = Rounds { theirs: Vec::new(), ours: Vec::new() };
+        let mut rounds = Rounds { theirs: Vec::new(), ours: Vec::new(), ceilings: Vec::new() };
         for round in 0..self.plan.rounds(5) {
             eprintln!("speed: {} at pipeline {}, round {}", row.command, row.pipeline, round + 1);
             for server in if round % 2 == 0 { [&self.redis, node] } else { [node, &self.redis] } {
                 let rounds = if std::ptr::eq(server, node) { &mut rounds.ours } else { &mut rounds.theirs };
                 rounds.push(self.round(row, server, requests, rate)?);
             }
+            self.wait_until_quiet();
+            let ceiling = run_against(self.ceiling.port, row.command, row.pipeline, requests)?;
+            rounds.ceilings.push(ceiling.requests_per_second);
         }
         Ok((rounds, rate))
     }
@@ -191,6 +200,26 @@ fn rates(section: &mut Section, rows: &[(&Row, Rounds, f64)]) {
         table.row(&cells.concat());
         let what = format!("{} requests a second, pipeline {}", row.command, row.pipeline);
         judge(section, what, median(ratios.iter().copied()), row.rate, true);
+    }
+    section.table(&table);
+}
+
+fn ceilings(section: &mut Section, rows: &[(&Row, Rounds, f64)]) {
+    section.paragraph(
+        "How far redis-benchmark can tell servers apart on this machine: the same runs against a server that answers what comes \
+         without looking at it, on one thread, and replicates nothing. A ratio beyond this one cannot be shown with it here.",
+    );
+    let mut table =
+        Table::new(&["a server that does nothing", "pipeline", "Redis req/s", "its req/s", "ratio", "spread"]);
+    for (row, rounds, _) in rows {
+        let theirs = rounds.theirs.iter().map(|round| round.run.requests_per_second);
+        let ratios: Vec<f64> = rounds.ceilings.iter().zip(theirs.clone()).map(|(most, redis)| most / redis).collect();
+        let cells = [
+            vec![row.command.to_owned(), row.pipeline.to_string()],
+            [median(theirs), median(rounds.ceilings.iter().copied())].map(figure).to_vec(),
+            ratio(&ratios).to_vec(),
+        ];
+        table.row(&cells.concat());
     }
     section.table(&table);
 }
