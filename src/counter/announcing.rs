@@ -10,6 +10,9 @@ use super::shared::Shared;
 use super::{Band, Forecast, Look};
 use crate::base::Monotonic;
 
+/// So many counters are asked for before they are looked at: enough for their ways from memory to overlap.
+const AHEAD: usize = 8;
+
 impl Shard {
     pub(super) fn queue(&mut self, shared: &Shared, slot: u32) {
         if let Some(counter) = self.counters.get_mut(slot)
@@ -62,10 +65,14 @@ impl Shard {
         // What is put into the outbox here leaves here.
         self.signalled = true;
         let mut announceable = std::mem::take(&mut self.announceable);
+        announceable.iter().take(AHEAD).for_each(|slot| self.counters.prefetch(*slot));
         let mut slots = announceable.drain(..);
         while self.own.has_numbers()
             && let Some(slot) = slots.next()
         {
+            if let Some(later) = slots.as_slice().get(AHEAD - 1) {
+                self.counters.prefetch(*later);
+            }
             self.announce_own(shared, slot, now);
         }
         // What found no number waits until there are more.

@@ -37,6 +37,7 @@ mod marks;
 mod memory;
 mod predicted;
 mod prediction;
+mod prefetching;
 mod progress;
 mod registers;
 mod remote;

@@ -3,6 +3,7 @@
 //! Grows by fixed chunks, so that no increment ever waits for millions of counters to be copied. A chunk without a
 //! counter takes no memory. New counters go to the lowest places, so that the high ones empty in time.
 
+use prefetch_index::prefetch_index;
 use std::collections::BTreeSet;
 
 /// As many as [`Chunk::taken`] has bits.
@@ -113,6 +114,16 @@ impl<T> Slab<T> {
     pub(super) fn get(&self, index: u32) -> Option<&T> {
         let (chunk, at) = split(index);
         self.chunks.get(chunk)?.places.get(at)?.as_ref()
+    }
+
+    /// Has the processor fetch a place that is looked at in a moment. Its first lines are enough.
+    pub(super) fn prefetch(&self, index: u32) {
+        let (chunk, at) = split(index);
+        if let Some(chunk) = self.chunks.get(chunk) {
+            prefetch_index(&chunk.places, at);
+            // The line where the next place begins is the last of this one.
+            prefetch_index(&chunk.places, at + 1);
+        }
     }
 
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut T> {

@@ -255,6 +255,14 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     }
 
     #[inline]
+    fn expect<'a>(&self, names: impl Iterator<Item = &'a [u8]>) {
+        let table = &self.environment().table;
+        if table.is_worth_prefetching() {
+            names.filter(|name| !name.is_empty()).for_each(|name| table.prefetch(name));
+        }
+    }
+
+    #[inline]
     fn execute(&self, session: &mut command::Session, arguments: Arguments<'_>, now: Moment) -> Response<Pending> {
         let clock = || (self.clock)().monotonic;
         match command::execute_timed(self.environment(), session, arguments, now, &clock) {

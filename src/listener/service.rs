@@ -115,6 +115,11 @@ pub trait Service: Send + Sync + 'static {
     /// Waits for the right to run requests; not across anything that waits itself.
     fn enter(&self, session: &Self::Session) -> Self::Entry<'_>;
 
+    /// These are likely to be the names in the requests that come next.
+    fn expect<'a>(&self, names: impl Iterator<Item = &'a [u8]>) {
+        drop(names);
+    }
+
     /// Runs one request, which is not empty, after [entering](Self::enter). Must not block.
     fn execute(&self, session: &mut Self::Session, arguments: Arguments<'_>, now: Moment) -> Response<Self::Pending>;
 

@@ -14,12 +14,16 @@ use super::coalescing::{Activity, LastServed};
 use super::holds::Holds;
 use super::serve::StopSignal;
 use super::service::{Holding, Response, Service};
-use crate::resp::{Decoder, ErrorReply, Limits, Reply, encode};
+use crate::resp::{Decoder, ErrorReply, Limits, Reply, encode, names};
 
 /// How long, and for how many bytes, a connection that this side closes is read on. Closing with bytes unread
 /// resets the connection, and the client would lose the reply that tells it why.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: u64 = 4 << 20;
+/// The names of so many requests are looked for at a time: enough for their counters to be on their way from memory at once.
+const LOOK_AHEAD: usize = 16;
+/// Less than this has arrived of a client that waits for its replies; nothing is gained by looking ahead.
+const FEW_REQUESTS_BYTES: usize = 128;
 
 /// What sessions are told when they begin.
 #[derive(Clone, Copy, Debug)]
@@ -270,11 +274,17 @@ impl<'a, S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<'a, S, T> {
         let service = self.service;
         let _entry = service.enter(&self.state);
         let now = service.now();
+        let mut foreseen = 0;
         while self.output.len() <= self.settings.output_buffer_bytes {
             if self.run >= self.settings.requests_per_turn {
                 return Batch::TurnOver;
             }
             let pending = self.input.pending();
+            if foreseen == 0 && pending.len() >= FEW_REQUESTS_BYTES {
+                service.expect(names(pending).take(LOOK_AHEAD));
+                foreseen = LOOK_AHEAD;
+            }
+            foreseen = foreseen.saturating_sub(1);
             let length = match self.decoder.decode(pending) {
                 Ok(Some(length)) => length,
                 Ok(None) => return Batch::Drained,

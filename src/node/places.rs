@@ -1,6 +1,7 @@
 //! Where a peer's counters live here: from places in the owner's table, which its records name, to places in ours.
 
 use crate::base::Location;
+use prefetch_index::prefetch_index;
 
 /// As many places as an owner frees at once; a chunk without a known place takes no memory.
 const CHUNK: usize = 128;
@@ -43,6 +44,14 @@ impl Places {
         let (shard, chunk, at) = split(theirs);
         let chunk = self.shards.get(shard)?.get(chunk)?.as_ref()?;
         chunk.ours.get(at)?.checked_sub(1).map(Location)
+    }
+
+    /// Has the processor fetch what [`Self::get`] will look at.
+    pub(super) fn prefetch(&self, theirs: Location) {
+        let (shard, chunk, at) = split(theirs);
+        if let Some(Some(chunk)) = self.shards.get(shard).and_then(|shard| shard.get(chunk)) {
+            prefetch_index(chunk.ours, at);
+        }
     }
 
     /// Remembers a place. A far leap is not remembered: its name will be asked for instead.

@@ -116,6 +116,7 @@ impl Node {
         self.state.traffic.records_received.fetch_add(records.records.len() as u64, Ordering::Relaxed);
         let said_at = self.said_at(from, records.clock, Duration::ZERO, now);
         self.table.progress().set_heard_at(replica, said_at);
+        self.prefetch(replica, &records.records);
         let mut unknown = Vec::new();
         for (number, record) in &records.records {
             if self.sequence_of(replica).held.contains(*number) {
@@ -142,6 +143,26 @@ impl Node {
         for places in unknown.chunks(NAMES_A_REQUEST) {
             self.datagram(from, encode_names_wanted(places).into());
         }
+    }
+
+    /// Has the processor fetch what the records are about: each would wait for memory several times, one after the other.
+    fn prefetch(&mut self, replica: ReplicaIndex, records: &[(u64, Record<'_>)]) {
+        if !self.table.is_worth_prefetching() {
+            return;
+        }
+        let Self { sequences, table, .. } = self;
+        let Some(places) = sequences.get(replica.as_usize()).and_then(|sequence| sequence.places.as_ref()) else {
+            return;
+        };
+        let theirs = || {
+            records.iter().filter_map(|(_, record)| match record {
+                Record::Share { location, name: None, .. } => Some(*location),
+                _ => None,
+            })
+        };
+        theirs().for_each(|location| places.prefetch(location));
+        theirs().filter_map(|location| places.get(location)).for_each(|ours| table.prefetch_at(ours));
+        theirs().filter_map(|location| places.get(location)).for_each(|ours| table.prefetch_shares_at(ours));
     }
 
     /// What is held already is told again to a node that came back and does not know how it moves.

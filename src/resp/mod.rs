@@ -8,6 +8,7 @@ mod decoder;
 mod encode;
 mod error;
 mod inline;
+mod lookahead;
 mod owned;
 mod reply;
 
@@ -15,5 +16,6 @@ pub use arguments::Arguments;
 pub use decoder::{Decoder, Limits};
 pub use encode::encode;
 pub use error::ProtocolError;
+pub use lookahead::names;
 pub use owned::OwnedArguments;
 pub use reply::{ErrorReply, Protocol, Reply};
