@@ -98,6 +98,8 @@ impl Client {
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Err("the server closed the connection".to_owned()),
                 Ok(len) => self.received.extend_from_slice(&chunk[..len]),
+                // A process that was stopped and goes on is told so by an error.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(format!("could not read: {error}")),
             }
         }
