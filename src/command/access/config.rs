@@ -75,7 +75,7 @@ pub enum UserConfigError {
 /// A rule that begins as no rule does here, without a password that may be in it: that has a key of its own.
 fn shown(rule: &str) -> String {
     let begins = rule.trim_start_matches(['(', ' ']);
-    match begins.starts_with(['>', '<', '#', '!']) || rule.contains([' ', '\t']) {
+    match begins.starts_with(['>', '<', '#', '!']) || rule.contains(char::is_whitespace) {
         true => "a rule with a blank or a password in it (not shown; see password_files)".to_owned(),
         false => format!("{:?}", crate::command::call::shown(rule.as_bytes())),
     }
@@ -116,8 +116,8 @@ impl UserConfig {
             ("channels", &self.channels, &['&'], "'&'"),
         ] {
             for rule in rules {
-                // One rule a text: what stands behind a blank may be a password.
-                if !rule.starts_with(begins) || (key == "commands" && rule.contains([' ', '\t'])) {
+                // One rule a text: what stands behind a blank may be a password, and no rule has one.
+                if !rule.starts_with(begins) || rule.contains(char::is_whitespace) {
                     let (user, given) = (name.to_owned(), shown(rule));
                     return Err(UserConfigError::Kind { user, key, given, allowed });
                 }

@@ -88,8 +88,7 @@ impl Layers {
         let lines = KeyLines::of(text);
         for (section, content) in document {
             let toml::Value::Table(keys) = content else {
-                let message = format!("{section} = {content} stands outside of any section; put it below a [section]");
-                self.refuse(origin(None), message);
+                self.refuse(origin(None), outside(&section));
                 continue;
             };
             if keys.is_empty() && Section::named(&section).is_none() && section != USERS {
@@ -102,10 +101,10 @@ impl Layers {
                         section: section.clone(),
                         key,
                         origin: origin(line),
-                        given: value.to_string(),
+                        given: shown(&value),
                         readings: vec![reading],
                     }),
-                    Err(error) => self.refuse(origin(line), format!("{section}.{key} = {value}: {error}")),
+                    Err(error) => self.refuse(origin(line), format!("{section}.{key}: {error}")),
                 }
             }
         }
@@ -153,7 +152,10 @@ impl Layers {
             let origin = Origin::Flag("--set");
             let parsed = text.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
             let Some((name, value)) = parsed else {
-                self.refuse(origin, format!("{text:?} has no value; allowed is section.key=value"));
+                // Whatever follows may be a secret.
+                let name = text.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).next();
+                let name = name.unwrap_or_default();
+                self.refuse(origin, format!("{name:?} has no value; allowed is section.key=value"));
                 continue;
             };
             let Some((section, key)) = name.split_once('.') else {
@@ -162,10 +164,12 @@ impl Layers {
             };
             match seen.insert(name, value) {
                 Some(earlier) if earlier != value => {
-                    let message = if super::is_secret(section, key) {
-                        format!("{name} is set twice, to two values; which one is meant?")
-                    } else {
+                    let is_known = Section::named(section).is_some_and(|known| known.has(key));
+                    // One that is misspelt may be a secret.
+                    let message = if is_known && !super::is_secret(section, key) {
                         format!("{name} is set twice, to {earlier} and to {value}; which one is meant?")
+                    } else {
+                        format!("{name} is set twice, to two values; which one is meant?")
                     };
                     self.refuse(origin, message);
                 }
@@ -201,6 +205,25 @@ impl Layers {
 
     fn refuse(&mut self, origin: Origin, message: String) {
         self.problems.push(Problem { origin: origin.to_string(), message });
+    }
+}
+
+/// What stands where a section should. Its value is not shown, as it may be a password whose section was forgotten.
+fn outside(key: &str) -> String {
+    if key == USERS || Section::named(key).is_some() {
+        return format!("{key} is a section, not a value or a list: write [{key}], and its keys below that");
+    }
+    format!("{key} stands outside of any section; put it below a [section]")
+}
+
+/// A value for messages. A table has keys of its own, which may be secrets that got below the wrong name.
+fn shown(value: &toml::Value) -> String {
+    match value {
+        toml::Value::Table(_) => "(a table)".to_owned(),
+        toml::Value::Array(values) if values.iter().any(|one| one.is_table() || one.is_array()) => {
+            "(a list of tables or lists)".to_owned()
+        }
+        other => other.to_string(),
     }
 }
 

@@ -113,7 +113,7 @@ fn an_unknown_key_is_refused_with_the_closest_one() {
     refused(Some("[rsp]\nport = 1"), &[], &[], "did you mean resp.port?");
     refused(Some("[rsp]\n"), &[], &[], "unknown section [rsp]; did you mean [resp]?");
     refused(Some("[database]\nx = 1"), &[], &[], "unknown section [database]; the sections are node, counters, resp");
-    refused(Some("port = 1"), &[], &[], "port = 1 stands outside of any section");
+    refused(Some("port = 1"), &[], &[], "port stands outside of any section");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_wrong_type_is_refused_with_what_was_given_and_what_is_allowed() {
     refused(None, &[], &["--set", "resp.replies=both"], "resp.replies = both: allowed is \"redis\" or \"discnt\"");
     refused(Some("[mesh]\nadvertise = 5"), &[], &[], "mesh.advertise = 5: allowed is a text in quotes");
     refused(Some("[mesh]\ncerts_dir = 5"), &[], &[], "mesh.certs_dir = 5: allowed is a path in quotes");
-    refused(Some("[resp.port]\nx = 1"), &[], &[], "resp.port = { x = 1 }: allowed is a whole number");
+    refused(Some("[resp.port]\nx = 1"), &[], &[], "resp.port = (a table): allowed is a whole number");
 }
 
 #[test]
@@ -181,6 +181,33 @@ fn a_secret_is_shown_neither_in_errors_nor_in_print() {
     ] {
         let text = load(file, &[], &flags).expect_err("refused");
         assert!(text.contains("resp.password") && !text.contains("1234567"), "{text}");
+    }
+    // Where its section was forgotten, is no section, or where it got below a key; and where a sign is missing.
+    for file in [
+        "password = \"1234567\"\n[resp]\nport = 1",
+        "resp = \"1234567\"",
+        "users = \"1234567\"",
+        "[[resp]]\npassword = \"1234567\"",
+        "[resp.bind]\npassword = \"1234567\"",
+        "[[resp.bind]]\npassword = \"1234567\"",
+        "[mesh]\npassword = \"1234567\"",
+        "[resp]\npassword = 1234567x",
+        "[users.bob]\npasswords = [\"1234567\"]",
+        "[users.bob]\ncommands = [\"+@all >1234567\"]",
+        "[users.bob]\ncounters = [\"~x >1234567\"]",
+        "[users.bob]\nchannels = [\"&x >1234567\"]",
+    ] {
+        let text = load(Some(file), &[], &[]).expect_err("refused");
+        assert!(!text.contains("1234567"), "{file}: {text}");
+    }
+    for flags in [
+        &["--set", "resp.password 1234567"][..],
+        &["--set", "resp.password:1234567"],
+        &["--set", "password=1234567"],
+        &["--set", "resp.pasword=1234567", "--set", "resp.pasword=x1234567"],
+    ] {
+        let text = load(None, &[], flags).expect_err("refused");
+        assert!(text.contains("word") && !text.contains("1234567"), "{flags:?}: {text}");
     }
     let printed = load(None, &[("DISCNT_RESP__PASSWORD", "1234567")], &[]).expect("valid").to_string();
     assert!(printed.contains("# password is set (from DISCNT_RESP__PASSWORD)\n"), "{printed}");
