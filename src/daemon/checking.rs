@@ -2,14 +2,15 @@
 //!
 //! Nothing is made and nothing is changed. The counters are left alone: a server that runs has them, and to read them takes long.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::door::{AclFile, password};
 use super::http::resolved;
 use super::{Configuration, LoadedConfiguration};
 use crate::http::PreparedAccess;
 use crate::listener::PreparedTls;
-use crate::mesh::Identity;
+use crate::mesh::{self, Identity};
+use crate::storage::{DataDirectory, StorageError, Store};
 
 /// What came of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,28 @@ pub(super) fn check_files(loaded: &LoadedConfiguration) -> CheckedFiles {
     checked.look_at_mesh(loaded);
     checked.look_at_http(loaded);
     checked
+}
+
+/// Why a member would be shut out of its cluster, if that is so.
+fn lost_authorities(mesh: &mesh::Config, directory: &Path) -> Option<String> {
+    match DataDirectory::knows_members(directory) {
+        Ok(true) => Identity::refuse_lost_authorities(mesh, directory).err().map(|error| error.to_string()),
+        Ok(false) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Whose counters are there, if they are not those of the node's key.
+fn other_owner(mesh: &mesh::Config, directory: &Path) -> Option<String> {
+    let node = Identity::id_to_be(mesh, directory).ok()??;
+    let refusal = || match Store::check_owner(directory, node) {
+        // A key that is about to take the place of the present one is seen to at the start.
+        Err(StorageError::OtherNode { found, .. }) if Identity::next_id(directory).ok().flatten() == Some(found) => None,
+        Err(error @ (StorageError::OtherNode { .. } | StorageError::Newer { .. })) => Some(error.to_string()),
+        // A server that runs may be about to change what is read.
+        _ => None,
+    };
+    refusal().and_then(|_| refusal())
 }
 
 impl CheckedFiles {
@@ -65,10 +88,15 @@ impl CheckedFiles {
         if !left_out.is_empty() {
             return self.left_out.extend(left_out);
         }
-        let problems = match credentials.resolve_mesh(mesh) {
-            Ok(mesh) => Identity::problems(&mesh, &configuration.data_directory()),
+        let (mesh, directory) = match credentials.resolve_mesh(mesh) {
+            Ok(mesh) => (mesh, configuration.data_directory()),
             Err(problem) => return self.problems.push(problem),
         };
+        let mut problems: Vec<String> = Identity::problems(&mesh, &directory).iter().map(ToString::to_string).collect();
+        if problems.is_empty() {
+            // What is right by itself may be another cluster's, or another node's.
+            problems.extend(lost_authorities(&mesh, &directory).or_else(|| other_owner(&mesh, &directory)));
+        }
         self.problems.extend(problems.iter().map(|problem| format!("[mesh] {problem}")));
     }
 

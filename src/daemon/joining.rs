@@ -8,8 +8,9 @@ use super::owner::become_owner;
 use super::renewing::settle_identity;
 use super::serve::{ServeError, current_thread_runtime};
 use super::{Arguments, LoadedConfiguration};
-use crate::mesh::{Identity, JoinError, Joined, Token, TokenError, remember_to_meet};
-use crate::storage::DataDirectory;
+use crate::base::NodeId;
+use crate::mesh::{Config, Identity, JoinError, Joined, Token, TokenError, remember_to_meet};
+use crate::storage::{DataDirectory, StorageError, Store};
 
 /// Far above what a token can be.
 const MAX_TOKEN_BYTES: u64 = 2048;
@@ -31,6 +32,20 @@ pub enum JoinRefused {
     /// The data directory cannot be used: a server may be running with it, which can join by itself.
     #[error("{0} (a node that runs joins with `discnt-cli cluster join`)")]
     Serve(#[from] ServeError),
+    /// The counters there are another node's.
+    #[error(transparent)]
+    Store(#[from] StorageError),
+    /// There are counters and no key.
+    #[error(
+        "{} holds the counters of node {node}, and no key: bring back its node.key, or give this node a --data-dir of its own",
+        directory.display()
+    )]
+    LostKey {
+        /// The data directory.
+        directory: PathBuf,
+        /// Whose counters they are.
+        node: NodeId,
+    },
     /// No certificate could be had.
     #[error(transparent)]
     Join(#[from] JoinError),
@@ -83,6 +98,7 @@ pub fn join(loaded: &LoadedConfiguration, arguments: &Arguments, source: &TokenS
     let directory = DataDirectory::open(configuration.data_directory()).map_err(ServeError::from)?;
     settle_identity(&directory)?;
     let is_member = !directory.load_members().map_err(ServeError::from)?.is_empty();
+    check_files(&configuration.mesh, directory.path(), is_member)?;
     let runtime = current_thread_runtime()?;
     let joined = runtime.block_on(Identity::join(&configuration.mesh, directory.path(), &token, is_member))?;
     let Joined { opened, member: (host, port) } = joined;
@@ -92,6 +108,19 @@ pub fn join(loaded: &LoadedConfiguration, arguments: &Arguments, source: &TokenS
         opened.identity.id,
         directory.path().display()
     ))
+}
+
+/// What would keep the node from starting once it has joined: looked at before a use of the token is taken for it.
+fn check_files(mesh: &Config, directory: &Path, is_member: bool) -> Result<(), JoinRefused> {
+    if is_member {
+        Identity::refuse_lost_authorities(mesh, directory).map_err(JoinError::from)?;
+    }
+    match (Identity::own_id(directory).map_err(JoinError::from)?, Store::owner(directory)?) {
+        (Some(node), _) => Store::check_owner(directory, node)?,
+        (None, Some(node)) => return Err(JoinRefused::LostKey { directory: directory.to_owned(), node }),
+        (None, None) => {}
+    }
+    Ok(())
 }
 
 /// The one that answered comes first.

@@ -10,6 +10,7 @@ use crate::base::NodeId;
 use crate::command::IdentityRequest;
 use crate::driver::{IdentityCall, NodeCall, Requester};
 use crate::mesh::{Config, Identity};
+use crate::storage::DataDirectory;
 
 /// How the answer begins where there is nothing new.
 const UNCHANGED: &str = "the certificates are as they were";
@@ -36,6 +37,9 @@ impl Reloadable for MeshCertificates {
 
     /// The paths are those of the start: others take effect with the next.
     fn prepare(&self, _: &Configuration) -> Result<Prepared, String> {
+        if DataDirectory::knows_members(&self.data_directory).map_err(|error| error.to_string())? {
+            Identity::refuse_lost_authorities(&self.config, &self.data_directory).map_err(|error| error.to_string())?;
+        }
         let opened = Identity::open(&self.config, &self.data_directory).map_err(|error| error.to_string())?;
         let (id, is_configured) = (opened.identity.id, self.config.cert.is_some());
         // Any other key is in the data directory, and may have changed there with CLUSTER RESET HARD.

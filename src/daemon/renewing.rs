@@ -1,7 +1,7 @@
-//! What a server finds that ended while it took a new identity: two keys.
+//! Who the node is when a server starts, also where one ended while it took a new identity and left two keys.
 
 use super::serve::ServeError;
-use crate::mesh::Identity;
+use crate::mesh::{Config, Identity, OpenedIdentity};
 use crate::storage::{DataDirectory, Store};
 
 /// Of two keys, that one is the node's whose id the counters on disk have: they are written under a new id before its key
@@ -19,4 +19,14 @@ pub(super) fn settle_identity(directory: &DataDirectory) -> Result<(), ServeErro
         );
     }
     Ok(())
+}
+
+/// Opens the identity of the node that a data directory is of.
+pub(super) fn open_identity(config: &Config, directory: &DataDirectory) -> Result<OpenedIdentity, ServeError> {
+    settle_identity(directory)?;
+    // A node that is alone loses nobody.
+    if !directory.load_members()?.is_empty() {
+        Identity::refuse_lost_authorities(config, directory.path())?;
+    }
+    Ok(Identity::open(config, directory.path())?)
 }

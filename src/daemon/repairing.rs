@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::owner::become_owner;
-use super::renewing::settle_identity;
+use super::renewing::open_identity;
 use super::serve::ServeError;
 use super::{Arguments, LoadedConfiguration};
-use crate::mesh::Identity;
 use crate::storage::{DataDirectory, FilesRepaired, Repaired, StorageError, Store};
 
 /// What a repair came to, as text for the operator.
@@ -39,9 +38,8 @@ pub fn repair(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<Rep
     // A clock before 1970 has no seconds since then.
     let now_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (directory, files) = DataDirectory::repair(path, now_seconds)?;
-    settle_identity(&directory)?;
     let mesh = loaded.credentials.resolve_mesh(&loaded.configuration.mesh).map_err(ServeError::Door)?;
-    let opened = Identity::open(&mesh, directory.path())?;
+    let opened = open_identity(&mesh, &directory)?;
     let repaired = Store::repair(directory.path(), opened.identity.id)?;
     Ok(RepairReport { directory: directory.path().to_owned(), files, repaired })
 }

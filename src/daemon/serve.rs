@@ -21,7 +21,7 @@ use super::manager;
 use super::mesh_certificates::MeshCertificates;
 use super::node_thread::{CALL_QUEUE, NodeParts, NodeThread};
 use super::reloading::{HangUps, Reloadable, Reloading};
-use super::renewing::settle_identity;
+use super::renewing::open_identity;
 use super::report::{Authority, CountersLoaded, StartReport};
 use super::status::Status;
 use super::storing::Storing;
@@ -126,8 +126,7 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
     let http = HttpSide::bind(&configuration, &loaded.credentials)?;
     let door = Door::new(prepared, loaded.credentials.clone(), &configuration.resp);
     let directory = Arc::new(DataDirectory::open(configuration.data_directory())?);
-    settle_identity(&directory)?;
-    let opened = Identity::open(&configuration.mesh, directory.path())?;
+    let opened = open_identity(&configuration.mesh, &directory)?;
     for warning in &opened.warnings {
         tracing::warn!("{warning}");
     }

@@ -72,7 +72,9 @@ impl Care {
         }));
         care.0.show(&identity);
         if let Err(error) = care.0.mesh.open_office(care.0.directory.path()) {
-            tracing::error!("nobody can join through this node: {error}");
+            tracing::error!(
+                "nobody can join through this node, and it renews no other node's certificate, until that is put right and it is started again: {error}"
+            );
         }
         Some(care)
     }
@@ -197,8 +199,11 @@ impl Inner {
     /// A new certificate from the node's own hands, or from a member's.
     async fn renew(self: &Arc<Self>) -> Result<OpenedIdentity, String> {
         let inner = Arc::clone(self);
-        let own = blocking(move || Identity::certify_oneself(&inner.config, inner.directory.path())).await?;
-        if let Some(opened) = own.map_err(|error| error.to_string())? {
+        let certify = move || {
+            inner.refuse_lost_authorities()?;
+            Identity::certify_oneself(&inner.config, inner.directory.path()).map_err(|error| error.to_string())
+        };
+        if let Some(opened) = blocking(certify).await?? {
             return Ok(opened);
         }
         let current = self.current.lock().clone();
@@ -209,7 +214,11 @@ impl Inner {
     async fn rotate_authority(self: &Arc<Self>, Requester { user, peer }: &Requester) -> Result<String, String> {
         let _turn = self.turn.lock().await;
         let inner = Arc::clone(self);
-        let opened = blocking(move || Identity::replace_authority(&inner.config, inner.directory.path())).await??;
+        let replace = move || {
+            inner.refuse_lost_authorities()?;
+            Identity::replace_authority(&inner.config, inner.directory.path())
+        };
+        let opened = blocking(replace).await??;
         self.adopt(opened).await?;
         tracing::info!(target: "audit", event = "authority_rotated", user, peer, "a new authority took the place of the cluster's");
         let (current, members) = (self.current.lock().clone(), self.members());
@@ -240,8 +249,11 @@ impl Inner {
 
     async fn open(self: &Arc<Self>) -> Result<OpenedIdentity, String> {
         let inner = Arc::clone(self);
-        let opened = blocking(move || Identity::open(&inner.config, inner.directory.path())).await?;
-        let opened = opened.map_err(|error| error.to_string())?;
+        let open = move || {
+            inner.refuse_lost_authorities()?;
+            Identity::open(&inner.config, inner.directory.path()).map_err(|error| error.to_string())
+        };
+        let opened = blocking(open).await??;
         let id = self.mesh.id();
         if opened.identity.id != id {
             return Err(format!(
@@ -250,6 +262,15 @@ impl Inner {
             ));
         }
         Ok(opened)
+    }
+
+    /// What is known of the cluster's authorities may have gone from the disk.
+    fn refuse_lost_authorities(&self) -> Result<(), String> {
+        match self.directory.load_members().map_err(|error| error.to_string())?.is_empty() {
+            true => Ok(()),
+            false => Identity::refuse_lost_authorities(&self.config, self.directory.path())
+                .map_err(|error| error.to_string()),
+        }
     }
 
     /// The node goes by this from now on, without closing a link.

@@ -64,7 +64,7 @@ pub(super) fn read(data_directory: &Path) -> Result<Option<Vec<Trusted>>, Identi
     let damaged = |what: String| IdentityError::File {
         path: path.clone(),
         what,
-        remedy: "restore it from a backup, or remove it and join the cluster again with a new token".into(),
+        remedy: "restore it from a backup, or copy it from the data directory of another member".into(),
     };
     let certificates: Result<Vec<CertificateDer<'static>>, _> =
         CertificateDer::pem_slice_iter(text.as_bytes()).collect();
@@ -231,7 +231,16 @@ fn has_signed(authority: &CertificateDer<'_>, certificate: &CertificateDer<'_>) 
     else {
         return false;
     };
-    is_valid
-        && authority.subject().as_raw() == certificate.issuer().as_raw()
+    is_valid && has_signature_of(&authority, &certificate)
+}
+
+/// Whether an authority, be it valid or not, has signed a certificate.
+pub(super) fn is_signer_of(authority: &CertificateDer<'_>, certificate: &CertificateDer<'_>) -> bool {
+    let parsed = (X509Certificate::from_der(authority), X509Certificate::from_der(certificate));
+    matches!(parsed, (Ok((_, authority)), Ok((_, certificate))) if has_signature_of(&authority, &certificate))
+}
+
+fn has_signature_of(authority: &X509Certificate<'_>, certificate: &X509Certificate<'_>) -> bool {
+    authority.subject().as_raw() == certificate.issuer().as_raw()
         && certificate.verify_signature(Some(authority.public_key())).is_ok()
 }

@@ -277,9 +277,10 @@ fn open_development(config: &Config, paths: &KeyPaths) -> Result<OpenedIdentity,
 fn own_certificate(
     authority: &Authority,
     authorities: Vec<CertificateDer<'static>>,
-    KeyPaths { key: key_path, certificate: certificate_path }: &KeyPaths,
+    paths: &KeyPaths,
 ) -> Result<Identity, IdentityError> {
-    refuse_lost_key(key_path, certificate_path)?;
+    refuse_lost_key(paths)?;
+    let KeyPaths { key: key_path, certificate: certificate_path } = paths;
     let (pair, _) = authority::load_or_make_key(key_path)?;
     let key = || PrivateKeyDer::Pkcs8(pair.serialize_der().into());
     if let Ok(chain) = certificate::read_certificates(certificate_path)
@@ -318,18 +319,6 @@ fn open_without_authority_key(config: &Config, own: &KeyPaths) -> Result<OpenedI
         ),
         remedy: "issue one where that key is, with `discnt-cli certs issue`, and set [mesh] ca_cert, cert and key to the files"
             .into(),
-    })
-}
-
-/// A certificate whose key is gone says that this was a node: it must not silently become another one.
-fn refuse_lost_key(key: &Path, certificate: &Path) -> Result<(), IdentityError> {
-    if key.exists() || !certificate.exists() {
-        return Ok(());
-    }
-    Err(IdentityError::File {
-        path: key.to_owned(),
-        what: format!("the key is missing, but its certificate {} is there", certificate.display()),
-        remedy: "restore the key, or use a new data directory to start as a new node".into(),
     })
 }
 
@@ -384,8 +373,10 @@ mod answered;
 mod inspecting;
 mod joined;
 mod joining;
+mod lost;
 #[cfg(test)]
 mod tests;
 
 pub(super) use joined::OTHER_CLUSTER;
 pub use joining::{Certified, Joined};
+use lost::refuse_lost_key;

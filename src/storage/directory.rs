@@ -122,6 +122,14 @@ impl DataDirectory {
         self.load(MEMBERS, records::member_from_line)
     }
 
+    /// Whether there are members in the data directory at this path, which may be another process's.
+    ///
+    /// # Errors
+    /// As [`Self::load_members`].
+    pub fn knows_members(path: &Path) -> Result<bool, StorageError> {
+        Ok(!load(path, MEMBERS, records::member_from_line)?.is_empty())
+    }
+
     /// Saves the members, all at once. On disk when this returns; the old ones stay when it fails.
     ///
     /// # Errors
@@ -160,19 +168,7 @@ impl DataDirectory {
     }
 
     fn load<T>(&self, kind: Kind, parse: fn(&str) -> Result<T, String>) -> Result<Vec<T>, StorageError> {
-        let lines = checked_file::read(&self.path, kind)?.unwrap_or_default();
-        lines
-            .iter()
-            .enumerate()
-            .map(|(at, line)| {
-                parse(line).map_err(|what| StorageError::Damaged {
-                    path: self.path.join(kind.name),
-                    // The head is line 1.
-                    what: format!("line {}: {what}", at + 2),
-                    consequence: kind.consequence,
-                })
-            })
-            .collect()
+        load(&self.path, kind, parse)
     }
 
     /// Prepares a new directory. `FORMAT` comes last: a crash before it leaves what this does again.
@@ -224,6 +220,19 @@ impl DataDirectory {
         let line = records::incarnation_to_line(incarnation);
         checked_file::write(&self.path, INCARNATION, std::iter::once(line))
     }
+}
+
+fn load<T>(directory: &Path, kind: Kind, parse: fn(&str) -> Result<T, String>) -> Result<Vec<T>, StorageError> {
+    let lines = checked_file::read(directory, kind)?.unwrap_or_default();
+    let parsed = lines.iter().enumerate().map(|(at, line)| {
+        parse(line).map_err(|what| StorageError::Damaged {
+            path: directory.join(kind.name),
+            // The head is line 1.
+            what: format!("line {}: {what}", at + 2),
+            consequence: kind.consequence,
+        })
+    });
+    parsed.collect()
 }
 
 /// Whether only a node's directory can look like this, though it may have lost its `FORMAT`.

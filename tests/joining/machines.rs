@@ -22,11 +22,21 @@ pub(crate) fn join(node: &Server, token: &str) -> String {
 
 /// Runs `discnt-server join` on a machine whose server does not run.
 pub(crate) fn join_before_start(ground: &Ground, name: &str, words: &[&str]) -> Ran {
+    run(server_command(ground, name).arg("join").args(words))
+}
+
+/// Runs `discnt-server --check-config` on a machine.
+pub(crate) fn check_config(ground: &Ground, name: &str) -> Ran {
+    run(server_command(ground, name).arg("--check-config"))
+}
+
+fn server_command(ground: &Ground, name: &str) -> Command {
     let directory = ground.path(name);
     std::fs::create_dir_all(&directory).expect("a directory");
     let mut command = Command::new(env!("CARGO_BIN_EXE_discnt-server"));
     command.arg("--certs-dir").arg(directory.join("certs")).arg("--data-dir").arg(directory.join("data"));
-    run(command.arg("join").args(words).current_dir(&directory))
+    command.current_dir(&directory);
+    command
 }
 
 /// A line of INFO as a number.

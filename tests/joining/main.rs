@@ -5,6 +5,7 @@ mod server_support;
 
 mod banning;
 mod inviting;
+mod losing;
 mod machines;
 mod rotating;
 mod together;

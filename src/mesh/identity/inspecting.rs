@@ -1,6 +1,6 @@
 //! Whether an identity can be opened, for whoever checks a configuration: everything is read, nothing is made or changed.
 
-use super::joined::{certified, certifies_itself};
+use super::joined::{certified, certifies_itself, is_needed};
 use super::{
     CertificateFiles, Identity, KeyPaths, open_configured, open_without_authority_key, read_authorities,
     refuse_lost_key,
@@ -12,6 +12,7 @@ use crate::mesh::authority::{
 use crate::mesh::certificate;
 use crate::mesh::config::Config;
 use crate::mesh::error::IdentityError;
+use crate::mesh::joining::Invitations;
 use std::path::Path;
 
 impl Identity {
@@ -38,7 +39,11 @@ fn of_configured(files: CertificateFiles) -> Vec<IdentityError> {
 
 fn of_unconfigured(config: &Config, data_directory: &Path) -> Vec<IdentityError> {
     let paths = KeyPaths::present(data_directory);
-    let (held, kept) = (held(&config.certs_dir), authorities::read(data_directory));
+    let kept = authorities::read(data_directory);
+    let held = match (held(&config.certs_dir), &kept) {
+        (Err(_), Ok(Some(kept))) if !is_needed(config, kept) => Ok(None),
+        (held, _) => held,
+    };
     let own = match (&held, &kept) {
         // A start ends what joining had begun, or has the certificate that is there.
         (_, Ok(Some(_))) if paths.waiting().exists() => read_key_pair(&paths.key).err(),
@@ -48,10 +53,12 @@ fn of_unconfigured(config: &Config, data_directory: &Path) -> Vec<IdentityError>
         (Ok(Some(authority)), Ok(Some(kept))) if !certifies_itself(kept, authority) => certified(&paths, kept).err(),
         (Ok(None), Ok(Some(kept))) => certified(&paths, kept).err(),
         // The node certifies itself, if it can be told at all; it needs a key that can be used, or makes one.
-        _ => refuse_lost_key(&paths.key, &paths.certificate).err().or_else(|| read_key_pair(&paths.key).err()),
+        _ => refuse_lost_key(&paths).err().or_else(|| read_key_pair(&paths.key).err()),
     };
     let next = Identity::next_id(data_directory).err();
-    [held.err(), kept.err(), own, next].into_iter().flatten().collect()
+    // A start goes on without them, and then nobody joins and no other node's certificate is renewed.
+    let invitations = Invitations::load(data_directory).err();
+    [held.err(), kept.err(), own, next, invitations].into_iter().flatten().collect()
 }
 
 /// The authority of a directory with its key; none where a start would make one, or has none to make.
@@ -153,15 +160,37 @@ mod tests {
         let path = |name: &str| directory.path().join(name);
         let authority = make_authority(&path("ca"), "Example", 30).expect("made");
         fs::create_dir(path("data")).expect("a directory");
-        authority.issue_to_files(&path("data/node.crt"), &path("data/node.key"), 30).expect("issued");
+        let issue = |authority: &Authority| {
+            let _ = fs::remove_file(path("data/node.key"));
+            authority.issue_to_files(&path("data/node.crt"), &path("data/node.key"), 30).expect("issued");
+        };
+        issue(&authority);
         let trusted = [authorities::Trusted::always(authority.certificate().clone())];
         authorities::write(&path("data"), &trusted).expect("written");
         let config = Config { certs_dir: path("none"), ..Config::default() };
         assert_eq!(texts(&config, &path("data")), Vec::<String>::new());
         let other = make_authority(&path("other"), "Other", 30).expect("made");
-        other.issue_to_files(&path("data/node.crt"), &path("data/node.key"), 30).expect("issued");
+        issue(&other);
         let told = texts(&config, &path("data"));
         assert!(told.len() == 1 && told[0].contains("node.crt") && told[0].contains("join again"), "{told:?}");
+        // One of its own from before it joined is not needed.
+        issue(&authority);
+        fs::create_dir(path("none")).expect("a directory");
+        for file in ["none/ca.crt", "none/ca.key"] {
+            fs::write(path(file), "nonsense").expect("written");
+            assert_eq!(texts(&config, &path("data")), Vec::<String>::new());
+        }
+        let opened = Identity::open(&config, &path("data")).expect("a member");
+        assert!(opened.warnings.len() == 1 && opened.warnings[0].contains("ca.crt"), "{:?}", opened.warnings);
+        // The cluster's is.
+        for (file, other) in [("ca.crt", "ca.key"), ("ca.key", "ca.crt")] {
+            fs::copy(path("ca").join(file), path("none").join(file)).expect("copied");
+            fs::write(path("none").join(other), "nonsense").expect("written");
+            let told = texts(&config, &path("data"));
+            assert!(told.len() == 1 && told[0].contains(other), "{told:?}");
+            assert!(Identity::open(&config, &path("data")).is_err());
+        }
+        fs::remove_dir_all(path("none")).expect("removed");
         fs::write(path("data/authorities.crt"), "nonsense").expect("written");
         let told = texts(&config, &path("data"));
         assert!(told.len() == 1 && told[0].contains("authorities.crt"), "{told:?}");

@@ -3,13 +3,15 @@
 
 use super::answered::{checked_chain, given};
 use super::joining::{Joined, take_waiting};
-use super::{Identity, IdentitySource, KeyPaths, OpenedIdentity, assemble, key_warning, own_certificate};
+use super::{
+    Identity, IdentitySource, KeyPaths, OpenedIdentity, assemble, key_warning, own_certificate, refuse_lost_key,
+};
 use crate::mesh::authorities::{self, Trusted};
 use crate::mesh::authority::{
     self, AUTHORITY_CERTIFICATE_FILE, AUTHORITY_KEY_FILE, Authority, CertificateRequest, DEVELOPMENT_VALIDITY_DAYS,
     VOUCHER_FILE, load_authority,
 };
-use crate::mesh::certificate;
+use crate::mesh::certificate::{self, CertificateDetails};
 use crate::mesh::config::Config;
 use crate::mesh::endpoint::Mesh;
 use crate::mesh::error::IdentityError;
@@ -42,7 +44,12 @@ pub(super) fn open(
     mut kept: Vec<Trusted>,
 ) -> Result<OpenedIdentity, IdentityError> {
     take_waiting(paths, &kept)?;
-    let held = held(config)?;
+    let (held, mut warnings) = match held(config) {
+        Err(error) if !is_needed(config, &kept) => {
+            (None, vec![format!("{error} (this node does not need it: members certify it)")])
+        }
+        held => (held?, Vec::new()),
+    };
     if let Some(offers) = held.as_ref().map(Authority::offers)
         && let Ok(Some(_)) = authorities::take_offered(&kept, &offers, now_seconds())
     {
@@ -57,6 +64,9 @@ pub(super) fn open(
             _ => now,
         };
     }
+    if held.as_ref().is_some_and(|authority| standing(&kept, authority) != Held::Foreign) {
+        warnings.extend(key_warning(&config.certs_dir.join(AUTHORITY_KEY_FILE)));
+    }
     // One that is to be let go certifies nobody: this node has a member of the younger one certify it as well.
     let held = held.filter(|authority| certifies_itself(&kept, authority));
     let current = certificates(&authorities::current(&kept, now_seconds()));
@@ -64,7 +74,7 @@ pub(super) fn open(
         Some(authority) => own_certificate(authority, current, paths)?,
         None => certified(paths, &kept)?,
     };
-    let warnings = key_warning(&paths.key).into_iter().collect();
+    warnings.extend(key_warning(&paths.key));
     let source = IdentitySource::Joined { authorities: authorities::path(data_directory), issues: held.is_some() };
     Ok(OpenedIdentity { identity, source, warnings })
 }
@@ -95,6 +105,17 @@ fn held(config: &Config) -> Result<Option<Authority>, IdentityError> {
         true => load_authority(&config.certs_dir).map(Some),
         false => Ok(None),
     }
+}
+
+/// Whether the authority in this machine's hands, as far as it can be told, is the one that certifies this node and others.
+pub(super) fn is_needed(config: &Config, kept: &[Trusted]) -> bool {
+    let mut ours = kept.iter().filter(|one| one.until.is_none()).map(|one| &one.certificate);
+    let path = |file| config.certs_dir.join(file);
+    if let Ok(certificates) = certificate::read_certificates(&path(AUTHORITY_CERTIFICATE_FILE)) {
+        return certificates.first().is_some_and(|held| ours.any(|one| one == held));
+    }
+    let held = authority::read_key_pair(&path(AUTHORITY_KEY_FILE)).ok().flatten().map(|pair| authority::id_of(&pair));
+    held.is_some_and(|held| ours.any(|one| CertificateDetails::of(one).is_ok_and(|details| details.node_id == held)))
 }
 
 /// What the authority in this machine's hands is to its cluster.
@@ -215,6 +236,7 @@ impl Identity {
         members: &[(String, u16)],
     ) -> Result<OpenedIdentity, JoinError> {
         let paths = KeyPaths::present(data_directory);
+        refuse_lost_key(&paths)?;
         let (pair, _) = authority::load_or_make_key(&paths.key)?;
         let request = CertifyRequest::Certificate(CertificateRequest::make(&pair)?);
         let question = Question::as_node(self, mesh.gate())?;

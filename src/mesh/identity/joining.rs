@@ -2,7 +2,7 @@
 
 use super::answered::{Given, checked_invited, given};
 use super::joined::{OTHER_CLUSTER, OWN_AUTHORITY, certificates, now_seconds, trusted};
-use super::{Identity, KeyPaths, OpenedIdentity, assemble};
+use super::{Identity, KeyPaths, OpenedIdentity, assemble, refuse_lost_key};
 use crate::mesh::authorities::{self, Trusted};
 use crate::mesh::authority::{self, CertificateRequest, id_of};
 use crate::mesh::certificate::{self, fingerprint_of};
@@ -52,7 +52,9 @@ impl Identity {
         if is_member && !is_joined && !before.iter().any(names) {
             return Err(JoinError::NotHere(OTHER_CLUSTER.into()));
         }
-        let (pair, _) = authority::load_or_make_key(&KeyPaths::present(data_directory).key)?;
+        let paths = KeyPaths::present(data_directory);
+        refuse_lost_key(&paths)?;
+        let (pair, _) = authority::load_or_make_key(&paths.key)?;
         let request = CertifyRequest::Certificate(CertificateRequest::make(&pair)?);
         let question = Question::with_token(token, &certificates(&before))?;
         let (reply, member) = question.ask(&token.addresses, &request).await?;
@@ -71,7 +73,7 @@ impl Certified {
     /// [`JoinError`]; the node is who it was.
     pub fn keep(self, config: &Config, data_directory: &Path) -> Result<Joined, JoinError> {
         let paths = KeyPaths::present(data_directory);
-        if id_of(&authority::load_or_make_key(&paths.key)?.0) != self.node {
+        if Identity::own_id(data_directory)? != Some(self.node) {
             let what = "this node has another key than when it asked: get another token and join again";
             return Err(JoinError::NotHere(what.into()));
         }

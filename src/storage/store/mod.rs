@@ -157,6 +157,19 @@ impl Store {
         Ok(salvage::Salvage::new(&path).node_state()?.mark.map(|mark| mark.node))
     }
 
+    /// Refuses a node whose counters these are not, as far as that can be read.
+    ///
+    /// # Errors
+    /// [`StorageError::OtherNode`], or as [`Self::owner`].
+    pub fn check_owner(data_directory: &Path, node: NodeId) -> Result<(), StorageError> {
+        match Self::owner(data_directory)? {
+            Some(found) if found != node => {
+                Err(StorageError::OtherNode { path: data_directory.join(STORE), found, expected: node })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// As which replica a node counted last, as far as that can be read.
     ///
     /// # Errors
