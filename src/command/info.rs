@@ -128,6 +128,10 @@ fn clients(call: &Call<'_>, text: &mut String) {
             ("pubsub_clients", &environment.subscriptions.clients()),
         ],
     );
+    let end = figure(&environment.settings.access.certificate_ends);
+    if end > 0 {
+        put(text, &[("tls_certificate_days_left", &(end.saturating_sub(call.now.wall.0 / 1000) / 86_400))]);
+    }
 }
 
 fn memory(call: &Call<'_>, text: &mut String) {

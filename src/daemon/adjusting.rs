@@ -132,6 +132,9 @@ impl Configured for Adjuster {
         // Read before anything is changed, also where a setting stays what it is: the file may be another. The files are small.
         let names_files = changes.iter().any(|(name, _)| door::IS_OF_FILES.contains(&name.as_str()));
         let prepared = names_files.then(|| door::prepare(&next.configuration, &door.credentials)).transpose();
+        let prepared = prepared.and_then(|prepared| {
+            prepared.as_ref().map_or(Ok(()), |prepared| door.refuse_expired(prepared)).map(|()| prepared)
+        });
         let prepared = prepared.map_err(|reason| ChangeRefused { key: None, reason })?;
         self.apply(&next.configuration);
         if let Some(prepared) = prepared {

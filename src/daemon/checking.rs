@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::door::{AclFile, password};
+use super::door::{AclFile, now_seconds, password};
 use super::http::resolved;
 use super::{Configuration, LoadedConfiguration};
 use crate::http::PreparedAccess;
@@ -45,7 +45,9 @@ fn other_owner(mesh: &mesh::Config, directory: &Path) -> Option<String> {
     let node = Identity::id_to_be(mesh, directory).ok()??;
     let refusal = || match Store::check_owner(directory, node) {
         // A key that is about to take the place of the present one is seen to at the start.
-        Err(StorageError::OtherNode { found, .. }) if Identity::next_id(directory).ok().flatten() == Some(found) => None,
+        Err(StorageError::OtherNode { found, .. }) if Identity::next_id(directory).ok().flatten() == Some(found) => {
+            None
+        }
         Err(error @ (StorageError::OtherNode { .. } | StorageError::Newer { .. })) => Some(error.to_string()),
         // A server that runs may be about to change what is read.
         _ => None,
@@ -75,7 +77,12 @@ impl CheckedFiles {
         self.problems.extend(PreparedTls::problems(&config).iter().map(ToString::to_string));
         // What is right by itself may not fit together.
         if (self.problems.len(), self.left_out.len()) == (problems_before, left_out_before) {
-            self.problems.extend(PreparedTls::read(&config).err().map(|error| error.to_string()));
+            // A start takes one that has ended, and warns, as it has more to serve; a reload does not.
+            let problem = match PreparedTls::read(&config) {
+                Ok(read) => read.and_then(|read| read.validity_problem(now_seconds())),
+                Err(error) => Some(error),
+            };
+            self.problems.extend(problem.map(|problem| problem.to_string()));
         }
     }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
@@ -29,6 +31,10 @@ pub(super) const IS_OF_FILES: &[&str] = &[
     "resp.tls_handshake_seconds",
     "resp.tls_key",
 ];
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// From so many days before its end a certificate is warned of.
+const WARNED_DAYS: u64 = 30;
 
 /// Service managers do not take credentials away while the server runs, so somebody else did.
 const CREDENTIAL_IS_GONE: &str = "the credential with the password was there when this was read before, and is gone; without it \
@@ -101,6 +107,7 @@ impl Reloadable for Arc<Door> {
         let mut configuration = configuration.clone();
         self.last.lock().keep_what_clients_set(&mut configuration.resp);
         let (door, prepared) = (Arc::clone(self), prepare(&configuration, &self.credentials)?);
+        self.refuse_expired(&prepared)?;
         if prepared.password.is_none() && self.last.lock().is_of_credential {
             return Err(CREDENTIAL_IS_GONE.to_owned());
         }
@@ -249,12 +256,56 @@ impl Door {
         self.set_tls(prepared.tls);
     }
 
+    /// No certificate takes the place of another that no client takes. The one that is there stays even so, as the password
+    /// and the users are to be read again also when it has ended.
+    pub(super) fn refuse_expired(&self, prepared: &Prepared) -> Result<(), String> {
+        let Some(tls) = &prepared.tls else { return Ok(()) };
+        if self.tls.get().is_some_and(|served| served.shows(tls)) {
+            return Ok(());
+        }
+        tls.validity_problem(now_seconds()).map_or(Ok(()), |problem| Err(problem.to_string()))
+    }
+
+    /// Says in the log, once a day and for ever, that the certificate for clients is near its end or has ended.
+    pub(super) async fn warn_of_end(&self) {
+        loop {
+            let end = self.access.certificate_ends.load(Ordering::Relaxed);
+            if let Some(warning) = warning_of_end(end, now_seconds()) {
+                tracing::warn!("{warning}");
+            }
+            tokio::time::sleep(DAY).await;
+        }
+    }
+
     /// New connections are shown this certificate.
     fn set_tls(&self, prepared: Option<PreparedTls>) {
+        let ends = prepared.as_ref().map_or(0, PreparedTls::ends_seconds);
+        self.access.certificate_ends.store(ends, Ordering::Relaxed);
         if let (Some(tls), Some(prepared)) = (self.tls.get(), prepared) {
             tls.replace(prepared);
         }
     }
+}
+
+/// What is to be said of a certificate that ends then; nothing where there is none.
+fn warning_of_end(end_seconds: u64, now_seconds: u64) -> Option<String> {
+    let days = end_seconds.saturating_sub(now_seconds) / DAY.as_secs();
+    match end_seconds {
+        0 => None,
+        end if end <= now_seconds => Some(
+            "the certificate for clients ([resp] tls_cert) has expired, and clients that look at it refuse this server: put another into its file and reload"
+                .to_owned(),
+        ),
+        _ if days <= WARNED_DAYS => Some(format!(
+            "the certificate for clients ([resp] tls_cert) ends in {days} days: put another into its file and reload"
+        )),
+        _ => None,
+    }
+}
+
+pub(super) fn now_seconds() -> u64 {
+    // A clock before 1970 has none.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// The names of users that are not as they were.

@@ -29,7 +29,7 @@ use super::{Arguments, LoadedConfiguration};
 use crate::driver::{Clock, DiskParts, raise_file_limit, watch_process};
 use crate::http::{HttpError, Source};
 use crate::listener::{Commands, Inherited, Listener, ListenerError, Service, Ways};
-use crate::mesh::{self, Identity, IdentityError, IdentitySource, MeshError, OpenedIdentity};
+use crate::mesh::{self, IdentityError, IdentitySource, MeshError, OpenedIdentity};
 use crate::node::{KnownMember, StartError};
 use crate::storage::{self, DataDirectory, RestoreError, Restored, StorageError};
 use crate::telemetry::{self, TelemetryError};
@@ -192,6 +192,7 @@ pub fn serve(loaded: &LoadedConfiguration, arguments: &Arguments) -> Result<(), 
             () = watched => Ok(Ended::default()),
             () = keep_up(&storing, reloading, &mut hang_ups, &status) => Ok(Ended::default()),
             () = adjuster.watch_memory() => Ok(Ended::default()),
+            () = door.warn_of_end() => Ok(Ended::default()),
         }
     });
     manager::tell_stopping();

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::time::ASN1Time;
 
 use super::{Config, ListenerError};
 use crate::base::Places;
@@ -67,9 +68,33 @@ pub struct PreparedTls {
     server: Arc<ServerConfig>,
     user: CertificateUser,
     handshake_may_take: Duration,
+    /// What clients are shown.
+    shown: CertificateDer<'static>,
+    path: PathBuf,
+    /// From when until when that is good, in seconds since 1970.
+    valid: (i64, i64),
 }
 
 impl PreparedTls {
+    /// When the certificate that clients are shown ends, in seconds since 1970.
+    pub fn ends_seconds(&self) -> u64 {
+        u64::try_from(self.valid.1).unwrap_or(0)
+    }
+
+    /// Why no client takes the certificate at this time, in seconds since 1970, if it has ended or not begun.
+    pub fn validity_problem(&self, now_seconds: u64) -> Option<ListenerError> {
+        let now = i64::try_from(now_seconds).unwrap_or(i64::MAX);
+        let day = |seconds| ASN1Time::from_timestamp(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string());
+        let reason = match self.valid {
+            (_, end) if now > end => format!("the certificate expired on {}, and clients refuse it", day(end)),
+            (begin, _) if now < begin => {
+                format!("the certificate is valid only from {} on; is this machine's clock right?", day(begin))
+            }
+            _ => return None,
+        };
+        Some(refused("tls_cert", &self.path, reason))
+    }
+
     /// Reads the files of the configuration; none where there is no port for TLS.
     ///
     /// # Errors
@@ -101,6 +126,10 @@ impl PreparedTls {
                 builder.with_client_cert_verifier(verifier.build().map_err(|error| told(error.to_string()))?)
             }
         };
+        let Some(shown) = chain.first().cloned() else {
+            return Err(refused("tls_cert", cert, NO_CERTIFICATE.to_owned()));
+        };
+        let valid = validity_of(&shown).ok_or_else(|| refused("tls_cert", cert, "it is not X.509".to_owned()))?;
         let mut server = builder.with_single_cert(chain, private).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => {
                 refused("tls_key", key, "the key is not the one of the certificate in tls_cert".to_owned())
@@ -110,11 +139,10 @@ impl PreparedTls {
         server.send_tls13_tickets = 0;
         server.session_storage = Arc::new(NoServerSessionStorage {});
         let handshake_may_take = Duration::from_secs(config.tls_handshake_seconds.into());
-        Ok(Some(Self { server: Arc::new(server), user: config.tls_certificate_user, handshake_may_take }))
+        let (server, user, path) = (Arc::new(server), config.tls_certificate_user, cert.to_owned());
+        Ok(Some(Self { server, user, handshake_may_take, shown, path, valid }))
     }
-}
 
-impl PreparedTls {
     /// What is wrong with each of the files that [`Self::read`] reads, by itself. Those that are not set are left out.
     pub fn problems(config: &Config) -> Vec<ListenerError> {
         let mut problems = Vec::new();
@@ -130,6 +158,14 @@ impl PreparedTls {
         }
         problems
     }
+}
+
+const NO_CERTIFICATE: &str = "there is no certificate in PEM in it";
+
+fn validity_of(certificate: &CertificateDer<'_>) -> Option<(i64, i64)> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let validity = parsed.validity();
+    Some((validity.not_before.timestamp(), validity.not_after.timestamp()))
 }
 
 fn given<'a>(key: &'static str, path: Option<&'a Path>) -> Result<&'a Path, ListenerError> {
@@ -153,7 +189,7 @@ fn read_certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDe
     let told = |error| refused(key, path, format!("no certificate was read: {error}"));
     let found = CertificateDer::pem_file_iter(path).map_err(told)?.collect::<Result<Vec<_>, _>>().map_err(told)?;
     if found.is_empty() {
-        return Err(refused(key, path, "there is no certificate in PEM in it".to_owned()));
+        return Err(refused(key, path, NO_CERTIFICATE.to_owned()));
     }
     Ok(found)
 }
@@ -178,6 +214,11 @@ impl Tls {
     /// Those who connect from now on are answered like this.
     pub fn replace(&self, prepared: PreparedTls) {
         *self.current.write() = Arc::new(prepared);
+    }
+
+    /// Whether clients are shown this certificate already.
+    pub fn shows(&self, prepared: &PreparedTls) -> bool {
+        self.current.read().shown == prepared.shown
     }
 
     /// A place among those in the middle of a handshake.

@@ -208,6 +208,39 @@ fn a_new_certificate_is_shown_to_who_comes_and_cuts_nobody_off() {
     read_again("SIGHUP");
     server.eventually_logs(&["reload_refused", "tls_cert", "no certificate"]);
     assert_eq!(connect().server_certificate(), last);
+    // Nor does one take its place that no client takes.
+    authority.issue_with("server", |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let refused = read_again("CONFIG SET");
+    assert!(refused.contains("the certificate expired on"), "{refused}");
+    read_again("SIGHUP");
+    server.eventually_logs(&["reload_refused", "tls_cert", "the certificate expired on"]);
+    assert_eq!(connect().server_certificate(), last);
+    assert!(server.ask("INFO clients").contains("tls_certificate_days_left:"), "{}", server.ask("INFO clients"));
+}
+
+#[test]
+fn a_server_starts_with_a_certificate_that_has_expired_and_says_so_and_a_check_refuses_it() {
+    let ground = Ground::new();
+    let authority = Authority::new(&ground.path(""), "ca");
+    let files = authority.issue_with("server", |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let server = with_tls(ground.server(), &files).run();
+    server.eventually_logs(&["WARN", "tls_cert", "has expired"]);
+    assert_eq!(server.ask("INCR a"), "1", "who does not speak TLS is served");
+    assert!(server.ask("INFO clients").contains("tls_certificate_days_left:0\r\n"));
+    // What else is in the configuration can be read again all the while.
+    server.signal(rustix::process::Signal::HUP);
+    server.eventually_logs(&["the certificate as it is now"]);
+    let mut check = Command::new(env!("CARGO_BIN_EXE_discnt-server"));
+    check.args(["--check-config", "--set", "resp.tls_port=1"]).current_dir(ground.path(""));
+    for (key, path) in [("tls_cert", &files.cert), ("tls_key", &files.key)] {
+        check.arg("--set").arg(format!("resp.{key}={}", path.display()));
+    }
+    let checked = run(&mut check);
+    assert!(checked.code == Some(1) && checked.errors.contains("the certificate expired on"), "{checked:?}");
+    // One that is good takes its place.
+    authority.issue("server");
+    server.signal(rustix::process::Signal::HUP);
+    eventually("the new one is shown", || TlsClient::connect(tls_address(&server), &authority.file, None).map(drop));
 }
 
 #[test]

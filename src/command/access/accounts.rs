@@ -87,6 +87,8 @@ pub struct Access {
     has_file: bool,
     /// One change at a time: what is changed was read before.
     changing: Mutex<()>,
+    /// When the certificate ends that clients are shown, in seconds since 1970; 0 where there is none.
+    pub certificate_ends: AtomicU64,
 }
 
 impl Default for Access {
@@ -118,6 +120,7 @@ impl Access {
             audit_bound: Mutex::default(),
             has_file,
             changing: Mutex::default(),
+            certificate_ends: AtomicU64::new(0),
         }
     }
 
