@@ -99,6 +99,12 @@ impl Care {
         }
     }
 
+    /// Whether CLUSTER RESET HARD can give the node a new identity: looked at before it leaves its cluster for that.
+    pub(super) fn check_renewable(&self) -> Result<(), String> {
+        let checked = Identity::check_renewable(&self.0.config, self.0.directory.path());
+        checked.map_err(|error| format!("{error}; this node has left nothing"))
+    }
+
     /// Somebody has told of an authority.
     pub(super) fn look_now(&self) {
         self.0.look.notify_one();

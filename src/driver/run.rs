@@ -313,6 +313,14 @@ impl Driver {
                 return;
             }
         };
+        if let ClusterRequest::Reset { hard: true } = call.request
+            && let Some(care) = &self.care
+            && let Err(reason) = care.check_renewable()
+        {
+            // A client that has gone needs no answer.
+            let _ = call.answer.send(Err(reason));
+            return;
+        }
         if !self.waiting.begin(request, &call.request, call.answer) {
             return;
         }

@@ -141,6 +141,18 @@ impl Identity {
     /// [`IdentityError`]; the old identity stays, also when it comes from configured files, which only their
     /// owner can replace.
     pub fn renew(config: &Config, data_directory: &Path) -> Result<OpenedIdentity, IdentityError> {
+        // Looked at first, so that the old key stays when no certificate can be had for a new one.
+        Self::check_renewable(config, data_directory)?;
+        let next = KeyPaths::next(data_directory);
+        authority::make_key(&next.key)?;
+        open_unconfigured(config, data_directory, &next)
+    }
+
+    /// Whether [`Self::renew`] can give the node a new key.
+    ///
+    /// # Errors
+    /// [`IdentityError`] says why not.
+    pub fn check_renewable(config: &Config, data_directory: &Path) -> Result<(), IdentityError> {
         if let Some(files) = config.certificate_files()? {
             return Err(IdentityError::File {
                 path: files.key,
@@ -149,7 +161,6 @@ impl Identity {
                     .into(),
             });
         }
-        // Looked at first, so that the old key stays when no certificate can be had for a new one.
         if authorities::read(data_directory)?.is_none() {
             authority::load_or_make_development(&config.certs_dir)?;
         } else if let Err(what) = Self::issuer(config, data_directory) {
@@ -160,9 +171,7 @@ impl Identity {
                     .into(),
             });
         }
-        let next = KeyPaths::next(data_directory);
-        authority::make_key(&next.key)?;
-        open_unconfigured(config, data_directory, &next)
+        Ok(())
     }
 
     /// The id of the key that [`Self::renew`] made, if it has not taken its place.

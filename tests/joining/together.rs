@@ -97,3 +97,17 @@ fn two_nodes_that_join_each_other_do_not_both_lose_their_authority() {
     assert!(alone.ask("CLUSTER INVITATIONS").contains("uses=1"));
     invite(&alone, "");
 }
+
+#[test]
+fn a_member_that_nobody_here_can_give_another_id_does_not_leave_for_the_want_of_one() {
+    let ground = Ground::new();
+    let (first, second) = (machine(&ground, "first").run(), machine(&ground, "second").run());
+    assert!(join(&second, &invite(&first, "")).starts_with("joined"));
+    eventually_linked(&[&first, &second]);
+    let refused = second.ask("CLUSTER RESET HARD");
+    assert!(refused.starts_with("-ERR") && refused.contains("this node has left nothing"), "{refused}");
+    for node in [&first, &second] {
+        let info = node.ask("CLUSTER INFO");
+        assert!(info.contains("cluster_known_nodes:2\r\n"), "{info}");
+    }
+}
