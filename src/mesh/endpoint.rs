@@ -277,6 +277,7 @@ impl Mesh {
         let invitations = Invitations::load(data_directory)?;
         let (config, data_directory) = (self.shared.config.clone(), data_directory.to_owned());
         self.shared.gate.open(Office { config, data_directory, invitations });
+        self.close_invitations_of_banned();
         Ok(())
     }
 
@@ -320,9 +321,17 @@ impl Mesh {
     }
 
     /// Keys that are no nodes' any more: neither side gets through the handshake with them. Links that stand are not
-    /// touched.
+    /// touched. Invitations of this node by which they came are closed soon after.
     pub fn set_banned(&self, banned: BTreeSet<NodeId>) {
         self.shared.gate.set_banned(banned);
+        self.close_invitations_of_banned();
+    }
+
+    fn close_invitations_of_banned(&self) {
+        let gate = Arc::clone(&self.shared.gate);
+        if gate.office().is_some() {
+            tokio::task::spawn_blocking(move || gate.close_invitations_of_banned());
+        }
     }
 
     /// Where members are, to be told to those who join.

@@ -79,3 +79,23 @@ fn a_token_does_not_help_a_banned_key() {
     assert!(join(&third, &token).starts_with("joined"));
     eventually_linked(&[&first, &third]);
 }
+
+#[test]
+fn a_ban_closes_the_invitation_by_which_the_node_came_and_no_other() {
+    let ground = Ground::new();
+    let (first, second) = (machine(&ground, "first").run(), machine(&ground, "second").run());
+    let (token, other) = (invite(&first, "USES 9"), invite(&first, "USES 5"));
+    assert!(join(&second, &token).starts_with("joined"));
+    eventually_linked(&[&first, &second]);
+    let id = second.id();
+    drop(second);
+    assert_eq!(first.ask(&format!("CLUSTER FORGET {id} BAN")), "OK");
+    first.eventually_logs(&["audit", "invitation_closed"]);
+    let open = first.ask("CLUSTER INVITATIONS");
+    assert!(open.contains("uses=5") && !open.contains("uses=8"), "{open}");
+    // The same machine, under another key.
+    let again = machine(&ground, "again").run();
+    let refused = join(&again, &token);
+    assert!(refused.contains("the token has been used"), "{refused}");
+    assert!(join(&again, &other).starts_with("joined"));
+}

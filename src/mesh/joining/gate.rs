@@ -60,6 +60,22 @@ impl Gate {
         *self.banned.write() = Arc::new(banned);
     }
 
+    /// Closes the open invitations by which banned nodes came. Waits for the disk.
+    pub(in crate::mesh) fn close_invitations_of_banned(&self) {
+        let Some(office) = self.office() else { return };
+        let banned = Arc::clone(&self.banned.read());
+        match office.invitations.close_for(&banned, now_seconds()) {
+            Ok(closed) => {
+                for invitation in closed {
+                    tracing::info!(target: "audit", event = "invitation_closed", invitation, "closed invitation {invitation}, as a node was banned that came by it: others need another token");
+                }
+            }
+            Err(reason) => {
+                tracing::warn!(target: "audit", event = "invitation_not_closed", reason, "an invitation by which a banned node came could not be closed, take it back with CLUSTER UNINVITE: {reason}");
+            }
+        }
+    }
+
     pub(in crate::mesh) fn is_banned(&self, node: NodeId) -> bool {
         self.banned.read().contains(&node)
     }

@@ -6,6 +6,7 @@ use crate::mesh::files::{self, Secrecy};
 use parking_lot::{Mutex, RwLock};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -140,6 +141,27 @@ impl Invitations {
         Ok(taken)
     }
 
+    /// Closes those that can be used and with which one of these has come: whoever has that token could come again under
+    /// another key. Answers their names.
+    pub(in crate::mesh) fn close_for(&self, nodes: &BTreeSet<NodeId>, now_seconds: u64) -> Result<Vec<String>, String> {
+        let nodes: BTreeSet<String> = nodes.iter().map(ToString::to_string).collect();
+        let is_due = |one: &Invitation| {
+            one.standing(now_seconds) == Standing::Open && one.joined.iter().any(|node| nodes.contains(node))
+        };
+        if !self.list.read().iter().any(is_due) {
+            return Ok(Vec::new());
+        }
+        let mut closed = Vec::new();
+        self.change(|list| {
+            for invitation in list.iter_mut().filter(|one| is_due(one)) {
+                invitation.uses_left = 0;
+                closed.push(invitation.key.get(..8).unwrap_or_default().to_owned());
+            }
+            Ok(())
+        })?;
+        Ok(closed)
+    }
+
     /// Those that can be used.
     pub(in crate::mesh) fn open(&self, now_seconds: u64) -> Vec<OpenInvitation> {
         let list = Arc::clone(&self.list.read());
@@ -233,6 +255,24 @@ mod tests {
         assert_eq!(load().take_use(&KEY, node(3), 50), Err("the token has been used".to_owned()));
         assert_eq!(load().standing(&KEY, 50), Standing::UsedUp);
         assert_eq!(load().open(50), []);
+    }
+
+    #[test]
+    fn those_by_which_a_banned_node_came_are_closed_and_no_others() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let invitations = Invitations::load(directory.path()).expect("there are none");
+        let other = [4; 32];
+        for key in [KEY, other] {
+            invitations.add(&key, 5, 100, 0).expect("there is room");
+        }
+        invitations.take_use(&KEY, node(1), 1).expect("it is open");
+        invitations.take_use(&other, node(2), 1).expect("it is open");
+        assert_eq!(invitations.close_for(&[node(3)].into(), 1), Ok(Vec::new()));
+        assert_eq!(invitations.close_for(&[node(1), node(3)].into(), 1), Ok(vec!["03030303".to_owned()]));
+        assert_eq!(invitations.close_for(&[node(1)].into(), 1), Ok(Vec::new()), "it is closed");
+        let loaded = Invitations::load(directory.path()).expect("readable");
+        assert_eq!((loaded.standing(&KEY, 1), loaded.standing(&other, 1)), (Standing::UsedUp, Standing::Open));
+        assert!(invitations.take_use(&KEY, node(4), 1).is_err());
     }
 
     #[test]
