@@ -64,10 +64,15 @@ impl Drop for Place {
 
 async fn accept(shared: &Arc<Shared>, incoming: Incoming) {
     let address = canonical(incoming.remote_address());
+    // Nobody knows yet whether it is a node, which guesses from the same address are not to keep from its certificate.
+    let is_held_up = !shared.gate.allows_attempt(incoming.remote_address().ip());
     let begun = {
         let state = shared.state.lock();
         match state.closing {
-            None => Some((Arc::clone(&state.configs.server), state.generation)),
+            None => {
+                let server = if is_held_up { &state.configs.nodes_alone } else { &state.configs.server };
+                Some((Arc::clone(server), state.generation))
+            }
             Some(_) => None,
         }
     };
@@ -75,7 +80,7 @@ async fn accept(shared: &Arc<Shared>, incoming: Incoming) {
         incoming.refuse();
         return;
     };
-    let result = match connect(shared, incoming, config).await {
+    let result = match connect(shared, incoming, config, is_held_up).await {
         Ok(Accepted::Mesh(connection)) if !is_node(shared, &connection) => {
             // An invitation leads to a certificate, and nowhere else.
             close_connection(&connection, &CloseReason::Protocol("a node's certificate is needed".into()));
@@ -109,7 +114,12 @@ enum Refused {
     Connection(Failure),
 }
 
-async fn connect(shared: &Shared, incoming: Incoming, config: Arc<quinn::ServerConfig>) -> Result<Accepted, Refused> {
+async fn connect(
+    shared: &Shared,
+    incoming: Incoming,
+    config: Arc<quinn::ServerConfig>,
+    is_held_up: bool,
+) -> Result<Accepted, Refused> {
     let lost = |error: &ConnectionError| Refused::Connection(Failure::of(error));
     let address = incoming.remote_address().ip();
     let mut connecting = incoming.accept_with(config).map_err(|error| lost(&error))?;
@@ -118,10 +128,12 @@ async fn connect(shared: &Shared, incoming: Incoming, config: Arc<quinn::ServerC
         if !certifies(data) {
             return connecting.await.map(Accepted::Mesh).map_err(|error| lost(&error));
         }
-        if !shared.gate.allows_attempt(address) {
+        // It was not so before this one: many guesses have come at once.
+        if !is_held_up && !shared.gate.allows_attempt(address) {
             return Err(Refused::Attempt(TOO_MANY_ATTEMPTS));
         }
         connecting.await.map(Accepted::Certify).map_err(|error| match why_refused(&error) {
+            Some(_) if is_held_up => Refused::Attempt(TOO_MANY_ATTEMPTS),
             Some(reason) => {
                 shared.gate.note_attempt(address);
                 Refused::Attempt(reason)

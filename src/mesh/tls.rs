@@ -8,7 +8,7 @@
 //! certificate anew.
 
 use super::identity::Identity;
-use super::joining::{Gate, Standing, has_fingerprint};
+use super::joining::{Gate, Standing, has_fingerprint, is_by_itself};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
@@ -37,11 +37,15 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// How this node answers.
-pub(super) fn server_config(identity: &Identity, gate: &Arc<Gate>) -> Result<QuicServerConfig, String> {
+/// How this node answers, with or without a look at invitations.
+pub(super) fn server_config(
+    identity: &Identity,
+    gate: &Arc<Gate>,
+    takes_invitations: bool,
+) -> Result<QuicServerConfig, String> {
     let provider = provider();
     let nodes = node_verifier(&identity.roots, &provider)?;
-    let verifier = Arc::new(GateVerifier { nodes, gate: Arc::clone(gate) });
+    let verifier = Arc::new(GateVerifier { nodes, gate: Arc::clone(gate), takes_invitations });
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13])
         .map_err(|error| error.to_string())?
@@ -143,6 +147,8 @@ impl ResolvesServerCert for OwnChains {
 struct GateVerifier {
     nodes: Arc<dyn ClientCertVerifier>,
     gate: Arc<Gate>,
+    /// Where not, a token is refused as a guess at one is, so that nobody learns which it was.
+    takes_invitations: bool,
 }
 
 impl ClientCertVerifier for GateVerifier {
@@ -156,14 +162,19 @@ impl ClientCertVerifier for GateVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        match self.gate.invitation(end_entity) {
+        match self.gate.invitation(end_entity).filter(|_| self.takes_invitations) {
             // That it has the key as well is what the handshake looks at next.
             Some((_, Standing::Open)) => return Ok(ClientCertVerified::assertion()),
             Some((_, Standing::Expired)) => return Err(CertificateError::Expired.into()),
             Some((_, Standing::UsedUp)) => return Err(CertificateError::Revoked.into()),
             Some((_, Standing::Unknown)) | None => {}
         }
-        let verified = self.nodes.verify_client_cert(end_entity, intermediates, now)?;
+        let verified = self.nodes.verify_client_cert(end_entity, intermediates, now);
+        let verified = verified.map_err(|error| match self.takes_invitations || !is_by_itself(end_entity) {
+            true => error,
+            // Told apart from a token that is looked at and is none.
+            false => CertificateError::ApplicationVerificationFailure.into(),
+        })?;
         self.gate.check_node(end_entity)?;
         Ok(verified)
     }

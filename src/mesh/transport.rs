@@ -24,6 +24,8 @@ const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
 /// How this node answers and how it dials.
 pub(super) struct Configs {
     pub(super) server: Arc<ServerConfig>,
+    /// The same for addresses from where too many guesses came: no token is looked at, and nodes come as ever.
+    pub(super) nodes_alone: Arc<ServerConfig>,
     pub(super) client: ClientConfig,
     /// The authorities whose nodes are accepted.
     pub(super) roots: Arc<RootCertStore>,
@@ -33,16 +35,20 @@ impl Configs {
     /// For an identity.
     pub(super) fn new(config: &Config, identity: &Identity, gate: &Arc<Gate>) -> Result<Self, MeshError> {
         let transport = Arc::new(transport_config(config));
-        let tls = tls::server_config(identity, gate).map_err(MeshError::Tls)?;
-        let mut server = ServerConfig::with_crypto(Arc::new(tls));
-        server.transport_config(Arc::clone(&transport));
-        server.max_incoming(config.max_handshakes);
-        server.incoming_buffer_size(64 << 10);
-        server.incoming_buffer_size_total(4 << 20);
+        let answering = |takes_invitations| {
+            let tls = tls::server_config(identity, gate, takes_invitations).map_err(MeshError::Tls)?;
+            let mut server = ServerConfig::with_crypto(Arc::new(tls));
+            server.transport_config(Arc::clone(&transport));
+            server.max_incoming(config.max_handshakes);
+            server.incoming_buffer_size(64 << 10);
+            server.incoming_buffer_size_total(4 << 20);
+            Ok::<_, MeshError>(Arc::new(server))
+        };
+        let (server, nodes_alone) = (answering(true)?, answering(false)?);
         let tls = tls::client_config(identity, gate).map_err(MeshError::Tls)?;
         let mut client = ClientConfig::new(Arc::new(tls));
-        client.transport_config(transport);
-        Ok(Self { server: Arc::new(server), client, roots: Arc::clone(&identity.roots) })
+        client.transport_config(Arc::clone(&transport));
+        Ok(Self { server, nodes_alone, client, roots: Arc::clone(&identity.roots) })
     }
 }
 

@@ -95,6 +95,9 @@ fn an_altered_token_is_refused_and_so_is_one_that_was_taken_back() {
 fn guesses_are_soon_not_looked_at_any_more_and_members_are_not_held_up_by_them() {
     let ground = Ground::new();
     let (first, second) = (machine(&ground, "first").run(), machine(&ground, "second").run());
+    let member = machine(&ground, "member").run();
+    assert!(join(&member, &invite(&first, "")).starts_with("joined"));
+    eventually_linked(&[&first, &member]);
     let token = invite(&first, "");
     let mut last = String::new();
     for guess in 0..8 {
@@ -104,6 +107,10 @@ fn guesses_are_soon_not_looked_at_any_more_and_members_are_not_held_up_by_them()
     assert!(refusals(&first) < 8, "{}", first.log());
     // Not even with the right one, for a while; nodes with certificates come and go.
     assert!(join(&second, &token).contains("too many wrong attempts"));
+    // A member behind the same address has its certificate made anew as ever.
+    let rotated = ground.cli(&["-p", &member.port().to_string(), "certs", "rotate"]);
+    assert_eq!(rotated.code, Some(0), "{rotated:?}");
+    assert!(join(&second, &token).contains("too many wrong attempts"), "meanwhile");
     eventually("the time is over", || {
         let answer = join(&second, &token);
         if answer.starts_with("joined") { Ok(()) } else { Err(answer) }

@@ -150,7 +150,8 @@ impl Question {
             (0x12d, false) => "this node's certificate has expired".into(),
             (0x130, false) => "this node's certificate is of another authority".into(),
             (0x178, _) => "it is of a version that lets nobody join".into(),
-            (APPLICATION_ERROR | 2, _) => {
+            // Access denied; the others are of versions before this one.
+            (0x131 | APPLICATION_ERROR | 2, _) => {
                 "it refuses for now: there were too many wrong attempts from here; wait a minute".into()
             }
             (code, _) => format!("it closed the connection with code {code:#x}"),

@@ -53,6 +53,11 @@ pub(in crate::mesh) fn key_hash_of(certificate: &CertificateDer<'_>) -> Option<K
     Some(hash_of(parsed.public_key().raw))
 }
 
+/// Whether a certificate is by nobody but itself, as those of tokens are and no node's is.
+pub(in crate::mesh) fn is_by_itself(certificate: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(certificate).is_ok_and(|(_, parsed)| parsed.subject() == parsed.issuer())
+}
+
 fn hash_of(public_key: &[u8]) -> KeyHash {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest(&SHA256, public_key).as_ref());
@@ -69,6 +74,7 @@ mod tests {
         assert_eq!(hash(1), hash(1));
         assert_ne!(hash(1), hash(2));
         let (certificate, _) = InvitedKey::of(&[1; SECRET_BYTES]).expect("a key").certificate().expect("made");
+        assert!(is_by_itself(&certificate));
         assert_eq!(key_hash_of(&certificate), Some(hash(1)));
         // Tokens that are out must stay good after an upgrade.
         let hex: String = hash(1)[..8].iter().map(|byte| format!("{byte:02x}")).collect();

@@ -27,7 +27,9 @@ pub struct Invitation {
 impl Gate {
     /// Makes an invitation. It is on disk when this returns.
     pub(in crate::mesh) fn invite(&self, wanted: &Invitation) -> Result<Token, String> {
-        let office = self.office().ok_or("this node invites nobody, as its invitations could not be read at its start: its log says why")?;
+        let office = self
+            .office()
+            .ok_or("this node invites nobody, as its invitations could not be read at its start: its log says why")?;
         if !(1..=MOST_USES).contains(&wanted.uses) {
             return Err(format!("an invitation is for 1 to {MOST_USES} uses"));
         }

@@ -21,6 +21,7 @@ pub use gate::Joining;
 pub(super) use gate::{Gate, Office};
 pub use invitations::OpenInvitation;
 pub(super) use invitations::{Invitations, Standing};
+pub(super) use invited_key::is_by_itself;
 pub use inviting::{Invitation, own_address};
 pub use meeting::{remember_to_meet, to_meet};
 pub use token::{Token, TokenError};
