@@ -27,7 +27,7 @@ impl HttpSide {
     pub(super) fn bind(all: &Configuration, credentials: &Credentials) -> Result<Option<Self>, ServeError> {
         let config = resolved(&all.http, credentials).map_err(ServeError::Door)?;
         let Some(bound) = Bound::bind(&config, all.resp.port)? else { return Ok(None) };
-        let gate = Arc::new(Gate::new(PreparedAccess::read(&config)?));
+        let gate = Arc::new(Gate::new(PreparedAccess::read(&config)?, all.resp.plaintext));
         Ok(Some(Self { bound, gate, credentials: credentials.clone() }))
     }
 
@@ -97,7 +97,7 @@ mod tests {
     fn access(address: &str) -> Access {
         let open = PreparedAccess::read(&http::Config::default()).expect("no files");
         let address = address.parse().expect("an address");
-        Access { gate: Arc::new(Gate::new(open)), credentials: Credentials::default(), address }
+        Access { gate: Arc::new(Gate::new(open, true)), credentials: Credentials::default(), address }
     }
 
     #[test]

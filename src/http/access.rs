@@ -19,7 +19,7 @@ use rustls::ServerConfig;
 
 use super::answers::refusal;
 use super::{Config, HttpError, Source, tls};
-use crate::command::PasswordHash;
+use crate::command::{Access, PasswordHash};
 
 /// No token is longer; a file that is, is another one.
 const MAX_TOKEN_BYTES: u64 = 4096;
@@ -59,32 +59,40 @@ fn read_token(path: &Path) -> Result<PasswordHash, HttpError> {
 
 /// Who may ask, while the server runs.
 #[derive(Debug)]
-pub struct Gate(RwLock<Arc<PreparedAccess>>);
+pub struct Gate {
+    current: RwLock<Arc<PreparedAccess>>,
+    serves_plain_clients: bool,
+}
 
 impl Gate {
-    /// As it was read.
-    pub fn new(prepared: PreparedAccess) -> Self {
-        Self(RwLock::new(Arc::new(prepared)))
+    /// As it was read; and whether clients of RESP are served who neither speak TLS nor show a certificate.
+    pub fn new(prepared: PreparedAccess, serves_plain_clients: bool) -> Self {
+        Self { current: RwLock::new(Arc::new(prepared)), serves_plain_clients }
     }
 
     /// Has this hold from now on. Whether there is TLS stays as it was; connections that stand go on.
     pub fn replace(&self, prepared: PreparedAccess) {
-        *self.0.write() = Arc::new(prepared);
+        *self.current.write() = Arc::new(prepared);
     }
 
     /// How to come to terms with a new connection; none where there is no TLS.
     pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
-        self.0.read().tls.clone()
+        self.current.read().tls.clone()
     }
 
     /// Whether whoever reaches the address may ask.
     fn is_unguarded(&self) -> bool {
-        let current = self.0.read();
+        let current = self.current.read();
         current.token.is_none() && !current.shows_certificates
     }
 
+    /// Whether whoever reaches the port for clients may read every counter, so that nothing is kept from anybody here.
+    fn counters_are_open(&self, access: &Access) -> bool {
+        self.serves_plain_clients && access.lets_everyone_read()
+    }
+
     fn admits(&self, headers: &HeaderMap) -> Admission {
-        let current = Arc::clone(&self.0.read());
+        let current = Arc::clone(&self.current.read());
         match &current.token {
             Some(token) => match said(headers) {
                 Some(said) if PasswordHash::of(&said).is_same(token) => Admission::Granted,
@@ -136,7 +144,7 @@ fn is_page(path: &str) -> bool {
     path == "/" || path.starts_with("/page/")
 }
 
-/// What tells of counters: those who need a password for them elsewhere do not get them here without any.
+/// What tells of counters: those who may not read all of them as clients do not get them here without a token.
 fn tells_of_counters(path: &str) -> bool {
     path.starts_with("/api/")
 }
@@ -147,12 +155,13 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response<Body> {
-    let is_open = source.environment().settings.access.lets_everyone_in();
+    let is_open = gate.counters_are_open(&source.environment().settings.access);
     match gate.admits(request.headers()) {
         Admission::Granted if !is_open && gate.is_unguarded() && tells_of_counters(request.uri().path()) => refusal(
             StatusCode::FORBIDDEN,
             "token_needed",
-            "clients of this node log in, so counters are only told over HTTP to who has a token: set [http] token_file",
+            "not everybody may read all counters of this node, so they are only told over HTTP to who has a token: set [http] \
+             token_file",
         ),
         Admission::NoToken if is_page(request.uri().path()) => next.run(request).await,
         Admission::Granted => next.run(request).await,
@@ -190,7 +199,8 @@ mod tests {
     }
 
     fn gate(token: Option<&[u8]>) -> Gate {
-        Gate::new(PreparedAccess { token: token.map(PasswordHash::of), tls: None, shows_certificates: false })
+        let prepared = PreparedAccess { token: token.map(PasswordHash::of), tls: None, shows_certificates: false };
+        Gate::new(prepared, true)
     }
 
     #[test]

@@ -111,6 +111,50 @@ fn where_clients_log_in_counters_are_told_to_who_has_a_token() {
 }
 
 #[test]
+fn counters_are_told_without_a_token_where_everybody_may_read_all_of_them() {
+    let ground = Ground::new();
+    let server = ground.start();
+    server.ask("INCRBY secret 5");
+    let status = || get_with(&server, "/api/v1/counters/secret", &[]).status;
+    for (rules, expected) in [
+        ("resetkeys ~pub:* -@all +get", 403),
+        ("resetkeys ~pub:*", 403),
+        ("resetkeys %W~*", 403),
+        ("resetkeys %R~*", 200),
+        ("resetkeys %R~pub:* (%R~* +@read)", 200),
+        ("resetkeys %R~pub:* (%R~* +get)", 403),
+        ("clearselectors allkeys -@all +get", 403),
+        ("clearselectors allkeys -@all +@read", 200),
+        ("clearselectors allkeys +@all -@write -@dangerous", 200),
+        ("off", 403),
+    ] {
+        // As another user, or the rules could not be taken back.
+        let mut client = server.client();
+        assert_eq!(client.ask("ACL SETUSER operator on nopass ~* &* +@all"), "OK");
+        assert_eq!(client.ask("AUTH operator any"), "OK");
+        assert_eq!(client.ask(&format!("ACL SETUSER default on nopass allkeys +@all {rules}")), "OK", "{rules}");
+        assert_eq!(status(), expected, "{rules}");
+        assert_eq!(client.ask("ACL SETUSER default reset on nopass ~* &* +@all"), "OK");
+    }
+}
+
+#[test]
+fn where_clients_come_by_tls_alone_counters_are_told_to_who_has_a_token() {
+    let ground = Ground::new();
+    let authority = Authority::new(&ground.path(""), "ca");
+    let files = authority.issue("clients");
+    let start = ground.server().set_all(&["resp.plaintext=false", "resp.tls_port=0"]);
+    let start = start.set(format!("resp.tls_cert={}", files.cert.display()));
+    let start = start.set(format!("resp.tls_key={}", files.key.display()));
+    let start = start.set(format!("resp.tls_ca_cert={}", authority.file.display()));
+    let server = start.set("resp.tls_client_certificates=required").run();
+    let refused = get_with(&server, "/api/v1/counters?sort=name", &[]);
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    assert!(refused.body.contains("token_needed"), "{}", refused.body);
+    assert_eq!(get_with(&server, "/metrics", &[]).status, 200);
+}
+
+#[test]
 fn a_new_certificate_is_shown_after_a_sighup() {
     let ground = Ground::new();
     let authority = Authority::new(&ground.path(""), "ca");

@@ -151,6 +151,12 @@ impl Access {
         self.default.user().lets_in()
     }
 
+    /// Whether whoever connects may read every counter without a password.
+    pub fn lets_everyone_read(&self) -> bool {
+        let user = self.default.user();
+        user.lets_in() && user.may_read_everything()
+    }
+
     /// The user called default.
     pub fn default_account(&self) -> &Arc<Account> {
         &self.default

@@ -96,6 +96,15 @@ impl Permissions {
         self.all_counters && self.all_channels && self.commands == CommandSet::all()
     }
 
+    /// Whether every counter may be read, by every command of `@read`. Those of `@dangerous` show nothing more than the others.
+    pub(super) fn may_read_everything(&self) -> bool {
+        let reads = |found: &Found| {
+            let specification = found.specification;
+            specification.has(Flag::Readonly) && !specification.has(Flag::Admin) && !specification.is_dangerous
+        };
+        self.may_all(KeyAccess::READ) && table::all().filter(reads).all(|found| self.commands.has(found.ordinal))
+    }
+
     /// Whether the request is allowed.
     pub(super) fn check(&self, found: Found, arguments: Arguments<'_>) -> Result<(), Denied> {
         let specification = found.specification;

@@ -73,6 +73,11 @@ impl User {
         self.root.is_everything()
     }
 
+    /// Whether it may read every counter, by every command that reads and is not for operators alone.
+    pub(super) fn may_read_everything(&self) -> bool {
+        self.parts().any(Permissions::may_read_everything)
+    }
+
     /// Whether it is let in without a password.
     pub(super) fn lets_in(&self) -> bool {
         self.enabled && self.takes_any_password
