@@ -1,7 +1,8 @@
 //! The thread that answers, from starting to stopping it.
 
+use std::convert::Infallible;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -22,20 +23,27 @@ const TLS_MAY_TAKE: Duration = Duration::from_secs(10);
 const HEAD_MAY_TAKE: Duration = Duration::from_secs(60);
 /// More than the headers of any browser.
 const MAX_HEAD_BYTES: usize = 32 << 10;
+/// What is answered at the end is done sooner; nothing waits for it.
+const END_MAY_TAKE: Duration = Duration::from_secs(1);
 /// After the system has refused a connection, as when there are no more files.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(100);
 
 /// HTTP being answered. Dropping this ends it.
 #[derive(Debug)]
 pub struct Running {
-    stop: Option<oneshot::Sender<()>>,
+    stop: Option<oneshot::Sender<Infallible>>,
+    /// Closed by the thread's end.
+    ended: mpsc::Receiver<Infallible>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take()
+        // Whoever counts is not held up by whoever looks, at the end of the process neither.
+        if self.ended.recv_timeout(END_MAY_TAKE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            tracing::warn!("the thread for HTTP is still busy, and is left alone");
+        } else if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
             tracing::error!("the thread for HTTP ended with a panic");
@@ -53,6 +61,7 @@ impl Bound {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(system("an event loop"))?;
         let (stop, stopped) = oneshot::channel();
+        let (lives, ended) = mpsc::channel();
         let run = move || {
             runtime.block_on(async move {
                 tokio::select! {
@@ -65,9 +74,10 @@ impl Bound {
                 }
             });
             // Whatever is still being answered ends here.
+            drop((runtime, lives));
         };
         let thread = thread::Builder::new().name("discnt-http".to_owned()).spawn(run).map_err(system("a thread"))?;
-        Ok(Running { stop: Some(stop), thread: Some(thread) })
+        Ok(Running { stop: Some(stop), ended, thread: Some(thread) })
     }
 }
 

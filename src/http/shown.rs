@@ -32,6 +32,8 @@ pub(super) struct Shown {
     pub(super) troubles: Mutex<HashMap<String, u64>>,
     /// Places for those who follow live values.
     pub(super) streams: Arc<Semaphore>,
+    /// One search goes on at a time: they share what time there is.
+    pub(super) searches: Semaphore,
 }
 
 impl Shown {
@@ -44,6 +46,7 @@ impl Shown {
             opened: Mutex::default(),
             troubles: Mutex::default(),
             streams: Arc::new(Semaphore::new(max_streams)),
+            searches: Semaphore::new(1),
         })
     }
 

@@ -8,6 +8,7 @@ mod tls_support;
 
 mod api;
 mod client;
+mod crowded;
 mod described;
 mod guarded;
 mod health;

@@ -12,14 +12,12 @@ use serde_json::{Value, json};
 use super::super::busiest::Busy;
 use super::super::shown::Shown;
 use super::super::{answers, percent};
+use super::search::Search;
 use super::{bad_request, rounded};
-use crate::base::{Amount, Glob, Name};
+use crate::base::{Amount, Name};
 
 const DEFAULT_LIMIT: usize = 50;
 const MOST: usize = 500;
-/// Places that one request looks at: with fewer hits than wanted it answers those, and where to go on.
-const PLACES: usize = 50_000;
-const PLACES_AT_ONCE: usize = 1_000;
 /// Of the busiest that are told live.
 const TOP: usize = 50;
 
@@ -45,7 +43,10 @@ pub(super) struct Asked {
     cursor: String,
 }
 
-pub(super) async fn list(State(shown): State<Arc<Shown>>, asked: Result<Query<Asked>, QueryRejection>) -> Response {
+pub(super) async fn list(
+    State(shown): State<Arc<Shown>>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Response {
     let Ok(Query(asked)) = asked else {
         return bad_request(
             "allowed are search=GLOB, sort=rate, name or value, limit=1 to 500, and cursor= as answered before",
@@ -60,13 +61,14 @@ pub(super) async fn list(State(shown): State<Arc<Shown>>, asked: Result<Query<As
     let Ok(cursor) = (if asked.cursor.is_empty() { Ok(0) } else { asked.cursor.parse() }) else {
         return bad_request("cursor: allowed is what was answered with the page before");
     };
-    let pattern = asked.search.as_deref().filter(|pattern| !pattern.is_empty()).unwrap_or("*");
-    let pattern = Glob::new(pattern.as_bytes());
-    let (rows, cursor) = match asked.sort {
-        Sort::Rate => (busiest(&shown, pattern, limit), 0),
-        sort => page(&shown, pattern, limit, cursor, sort),
+    let Some(search) = Search::new(asked.search.as_deref().unwrap_or_default().as_bytes()) else {
+        return bad_request("search: allowed is a glob of up to 1024 bytes");
     };
-    let total = pattern.matches_all().then(|| shown.source.environment().table.len());
+    let (rows, cursor) = match asked.sort {
+        Sort::Rate => (busiest(&shown, &search, limit).await, 0),
+        sort => page(&shown, &search, limit, cursor, sort).await,
+    };
+    let total = search.finds_all().then(|| shown.source.environment().table.len());
     let body = json!({
         "counters": rows,
         "cursor": (cursor != 0).then(|| cursor.to_string()),
@@ -75,30 +77,21 @@ pub(super) async fn list(State(shown): State<Arc<Shown>>, asked: Result<Query<As
     answers::json(StatusCode::OK, &body)
 }
 
-fn busiest(shown: &Shown, pattern: Glob<'_>, limit: usize) -> Vec<Value> {
+async fn busiest(shown: &Shown, search: &Search, limit: usize) -> Vec<Value> {
+    let names = shown.busiest.lock().list().into_iter().map(|(name, _)| name.into()).collect();
+    let _turn = shown.searches.acquire().await;
+    let found = search.among(names).await;
     let busiest = shown.busiest.lock();
-    let found = busiest.list().into_iter().filter(|(name, _)| pattern.matches(name)).take(limit);
+    let found = found.iter().filter_map(|name| Some((name, busiest.get(name)?))).take(limit);
     found.map(|(name, busy)| row(name, busy.value, Some(busy))).collect()
 }
 
 /// A page from `cursor` on, and where the next begins; 0 behind the last.
-fn page(shown: &Shown, pattern: Glob<'_>, limit: usize, mut cursor: u64, sort: Sort) -> (Vec<Value>, u64) {
-    let (table, now) = (&shown.source.environment().table, shown.source.now().monotonic);
-    let mut names: Vec<Box<[u8]>> = Vec::new();
-    let mut places = PLACES;
-    loop {
-        // No place has more than one name, so there are never more than are wanted.
-        let at_once = PLACES_AT_ONCE.min(limit - names.len()).min(places);
-        cursor = table.scan(cursor, at_once, &mut |name| {
-            if pattern.matches(name) {
-                names.push(name.into());
-            }
-        });
-        places -= at_once;
-        if cursor == 0 || names.len() >= limit || places == 0 {
-            break;
-        }
-    }
+async fn page(shown: &Shown, search: &Search, limit: usize, cursor: u64, sort: Sort) -> (Vec<Value>, u64) {
+    let _turn = shown.searches.acquire().await;
+    let table = &shown.source.environment().table;
+    let (names, cursor) = search.page(table, limit, cursor).await;
+    let now = shown.source.now().monotonic;
     let read = |name: Box<[u8]>| {
         let value = table.read(Name::new(&name).ok()?, now)?;
         Some((name, value))

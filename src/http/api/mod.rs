@@ -8,6 +8,7 @@ mod counters;
 mod events;
 mod nodes;
 mod problems;
+mod search;
 mod stream;
 mod summary;
 
