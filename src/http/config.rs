@@ -24,7 +24,7 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     /// The authorities of the certificates that whoever asks must show, in PEM.
     pub tls_ca_cert: Option<PathBuf>,
-    /// The most connections at once; one more is closed.
+    /// The most connections at once; for one more, that of the busiest address is closed that was silent the longest.
     pub max_connections: u32,
     /// The most that may follow live values at once; one more is refused.
     pub max_streams: u32,

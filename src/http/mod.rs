@@ -9,6 +9,7 @@ mod api;
 mod bind;
 mod busiest;
 mod config;
+mod connections;
 mod error;
 mod health;
 mod metrics;
@@ -23,6 +24,7 @@ mod source;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod watched;
 
 pub use access::{Gate, PreparedAccess};
 pub use bind::Bound;

@@ -4,25 +4,29 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
+use super::connections::{Connections, Place};
 use super::routes::router;
 use super::shown::Shown;
+use super::watched::Watched;
 use super::{Bound, Gate, HttpError, Source};
 
 /// How long a client may take for TLS, and for the head of a request, be it the next on its connection.
 const TLS_MAY_TAKE: Duration = Duration::from_secs(10);
-const HEAD_MAY_TAKE: Duration = Duration::from_secs(60);
+const HEAD_MAY_TAKE: Duration = Duration::from_secs(10);
 /// More than the headers of any browser.
 const MAX_HEAD_BYTES: usize = 32 << 10;
+/// What the system keeps for a client that does not read, so that it is soon found out.
+const UNREAD_BYTES: usize = 64 << 10;
 /// What is answered at the end is done sooner; nothing waits for it.
 const END_MAY_TAKE: Duration = Duration::from_secs(1);
 /// After the system has refused a connection, as when there are no more files.
@@ -83,42 +87,47 @@ impl Bound {
 
 async fn answer_all(bound: Bound, source: Arc<Source>, gate: Arc<Gate>) -> io::Result<()> {
     let listener = TcpListener::from_std(bound.listener)?;
-    let places = Arc::new(Semaphore::new(bound.max_connections));
+    let connections = Connections::new(bound.max_connections);
     let shown = Shown::new(source, bound.max_streams);
     tokio::spawn(Arc::clone(&shown).keep_looking());
     let router = router(shown, Arc::clone(&gate));
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::debug!("no connection for HTTP: {error}");
                 tokio::time::sleep(PAUSE_AFTER_REFUSAL).await;
                 continue;
             }
         };
-        // One too many is closed at once.
-        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-            tokio::spawn(answer(stream, router.clone(), Arc::clone(&gate), place));
-        }
+        let place = connections.enter(peer.ip(), Instant::now());
+        tokio::spawn(answer(stream, router.clone(), Arc::clone(&gate), place));
     }
 }
 
-/// Answers one client. What goes wrong on its connection is its own affair.
-async fn answer(stream: TcpStream, router: axum::Router, gate: Arc<Gate>, place: OwnedSemaphorePermit) {
+/// Answers one client, until its place is needed. What goes wrong on its connection is its own affair.
+async fn answer(stream: TcpStream, router: axum::Router, gate: Arc<Gate>, mut place: Place) {
     // Events are small, and wanted at once.
     let _ = stream.set_nodelay(true);
-    match gate.tls() {
-        None => converse(stream, router).await,
-        Some(config) => {
-            let shaken = tokio::time::timeout(TLS_MAY_TAKE, TlsAcceptor::from(config).accept(stream)).await;
-            match shaken {
-                Ok(Ok(stream)) => converse(stream, router).await,
-                Ok(Err(error)) => tracing::debug!("no TLS with a client of HTTP: {error}"),
-                Err(_) => tracing::debug!("a client of HTTP took too long for TLS"),
+    let _ = socket2::SockRef::from(&stream).set_send_buffer_size(UNREAD_BYTES);
+    let stream = Watched::new(stream, place.activity());
+    let talk = async {
+        match gate.tls() {
+            None => converse(stream, router).await,
+            Some(config) => {
+                let shaken = tokio::time::timeout(TLS_MAY_TAKE, TlsAcceptor::from(config).accept(stream)).await;
+                match shaken {
+                    Ok(Ok(stream)) => converse(stream, router).await,
+                    Ok(Err(error)) => tracing::debug!("no TLS with a client of HTTP: {error}"),
+                    Err(_) => tracing::debug!("a client of HTTP took too long for TLS"),
+                }
             }
         }
+    };
+    tokio::select! {
+        () = talk => {}
+        () = place.until_needed() => tracing::debug!("a connection for HTTP made room for another"),
     }
-    drop(place);
 }
 
 async fn converse<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, router: axum::Router) {

@@ -124,3 +124,52 @@ fn a_server_that_is_asked_for_much_stops_at_once() {
     server.stop(Signal::TERM);
     assert!(begin.elapsed() < SOON + Duration::from_secs(2), "{:?}", begin.elapsed());
 }
+
+#[test]
+fn connections_that_say_nothing_make_room_for_who_asks_for_health() {
+    let ground = Ground::new();
+    let server = ground.server().set("http.max_connections=16").run();
+    let address = http_address(&server);
+    let connect = |words: &[u8]| {
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        // It may have had to make room before it has said anything.
+        let _ = stream.write_all(words);
+        stream
+    };
+    let _silent: Vec<TcpStream> = (0..20).map(|_| connect(b"")).collect();
+    let _half: Vec<TcpStream> = (0..20).map(|_| connect(b"GET /livez HTTP/1.1\r\nHo")).collect();
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert!(slowest(address, path, 5) < SOON, "{path}");
+    }
+    // A whole head that never comes is not waited for long.
+    let mut waits = connect(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n");
+    waits.set_read_timeout(Some(Duration::from_secs(40))).expect("a timeout");
+    let begin = Instant::now();
+    let mut rest = Vec::new();
+    let _ = waits.read_to_end(&mut rest);
+    assert!(begin.elapsed() < Duration::from_secs(35), "it was ended");
+}
+
+#[test]
+fn who_does_not_read_its_answers_is_not_waited_for() {
+    let ground = Ground::new();
+    let server = ground.server().set("http.max_streams=2").run();
+    let address = http_address(&server);
+    let ask = String::from_utf8(request("GET", "/metrics", &[])).expect("text").replace("Connection: close\r\n", "");
+    let mut greedy = TcpStream::connect(address).expect("a connection");
+    greedy.set_write_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+    // So many answers that they fit nowhere; none is read.
+    let begin = Instant::now();
+    let ended = loop {
+        match greedy.write_all(ask.repeat(20).as_bytes()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => break true,
+        }
+        if begin.elapsed() > Duration::from_secs(60) {
+            break false;
+        }
+    };
+    assert!(ended, "its connection was ended");
+    assert!(slowest(address, "/livez", 5) < SOON);
+}
