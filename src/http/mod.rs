@@ -11,6 +11,7 @@ mod busiest;
 mod config;
 mod connections;
 mod error;
+mod guard;
 mod health;
 mod metrics;
 mod opened;

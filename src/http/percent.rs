@@ -33,6 +33,13 @@ pub(super) fn decoded(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The value of a parameter of a query, which may be any bytes; none where there is no such parameter or it is not encoded well.
+pub(super) fn parameter(query: &str, name: &str) -> Option<Vec<u8>> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let mut values = pairs.filter(|(key, _)| decoded(key).as_deref() == Some(name.as_bytes()));
+    decoded(&values.next()?.1.replace('+', " "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +52,14 @@ mod tests {
             prop_assert!(text.is_ascii() && !text.contains(['/', '?', '#', ' ']));
             prop_assert_eq!(decoded(&text), Some(bytes));
         }
+    }
+
+    #[test]
+    fn a_parameter_may_be_any_bytes() {
+        let query = "a=1&counter=a+b%2B%FF&b=&%63=d";
+        assert_eq!(parameter(query, "counter"), Some(b"a b+\xff".to_vec()));
+        assert_eq!((parameter(query, "b"), parameter(query, "c")), (Some(Vec::new()), Some(b"d".to_vec())));
+        assert_eq!((parameter(query, "count"), parameter("a=%", "a")), (None, None));
     }
 
     #[test]

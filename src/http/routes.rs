@@ -9,8 +9,8 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 
-use super::access::guard;
 use super::answers::refusal;
+use super::guard::guard;
 use super::shown::Shown;
 use super::{Gate, api, health, metrics, page};
 

@@ -111,8 +111,9 @@ async fn answer(stream: TcpStream, router: axum::Router, gate: Arc<Gate>, mut pl
     let _ = stream.set_nodelay(true);
     let _ = socket2::SockRef::from(&stream).set_send_buffer_size(UNREAD_BYTES);
     let stream = Watched::new(stream, place.activity());
+    let access = gate.current();
     let talk = async {
-        match gate.tls() {
+        match access.tls() {
             None => converse(stream, router).await,
             Some(config) => {
                 let shaken = tokio::time::timeout(TLS_MAY_TAKE, TlsAcceptor::from(config).accept(stream)).await;
@@ -126,6 +127,7 @@ async fn answer(stream: TcpStream, router: axum::Router, gate: Arc<Gate>, mut pl
     };
     tokio::select! {
         () = talk => {}
+        () = gate.until_other_authorities(&access) => tracing::debug!("a connection for HTTP ended with what vouched for it"),
         () = place.until_needed() => tracing::debug!("a connection for HTTP made room for another"),
     }
 }

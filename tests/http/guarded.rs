@@ -7,6 +7,7 @@ use rustix::process::Signal;
 
 use crate::client::{Answer, get_with, http_address, request};
 use crate::server_support::{Ground, Server, Start, eventually};
+use crate::stream::Stream;
 use crate::tls_support::{Authority, Files, TlsClient};
 
 fn with_tls(start: Start, files: &Files) -> Start {
@@ -57,6 +58,8 @@ fn whoever_has_the_token_is_answered_over_tls() {
     let token = ground.path("token");
     fs::write(&token, "s3cret\n").expect("written");
     let start = with_tls(ground.server(), &authority.issue("http"));
+    // The new token is said until it is right.
+    let start = start.set("resp.max_login_failures=0");
     let server = start.set(format!("http.token_file={}", token.display())).run();
     let (answer, _) = ask(&server, &authority.file, None, &[]).expect("TLS");
     assert_eq!(answer.status, 401);
@@ -173,6 +176,67 @@ fn a_new_certificate_is_shown_after_a_sighup() {
         let shown = ask(&server, &authority.file, None, &[])?.1;
         (shown != before).then_some(()).ok_or("the old one".to_owned())
     });
+}
+
+#[test]
+fn live_values_end_with_what_they_were_told_by() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let address = http_address(&server);
+    let mut stream = Stream::open(address, "/api/v1/stream");
+    stream.until("summary", |_| true);
+    assert_eq!(server.ask("CONFIG SET requirepass hunter2"), "OK");
+    stream.ends();
+    let token = ground.path("token");
+    fs::write(&token, "s3cret-s3cret-s3cret\n").expect("written");
+    let server = ground.server().set(format!("http.token_file={}", token.display())).run();
+    let follow = |token: &str| {
+        let header = format!("Authorization: Bearer {token}\r\n");
+        Stream::try_open_with(http_address(&server), "/api/v1/stream", &header).expect("a stream")
+    };
+    let mut stream = follow("s3cret-s3cret-s3cret");
+    server.signal(Signal::HUP);
+    server.eventually_logs(&["the configuration was read again"]);
+    // The same token is worth the same, whoever read it again.
+    let at = stream.until("summary", |_| true)["node"]["uptime_seconds"].as_u64();
+    stream.until("summary", |summary| summary["node"]["uptime_seconds"].as_u64() > at.map(|at| at + 1));
+    fs::write(&token, "another-another-another\n").expect("written");
+    server.signal(Signal::HUP);
+    stream.ends();
+    follow("another-another-another").until("summary", |_| true);
+}
+
+#[test]
+fn connections_end_with_the_authority_that_vouched_for_them() {
+    let ground = Ground::new();
+    let (authority, other) = (Authority::new(&ground.path(""), "ca"), Authority::new(&ground.path(""), "other"));
+    let trusted = ground.path("trusted.crt");
+    fs::copy(&authority.file, &trusted).expect("copied");
+    let start = with_tls(ground.server(), &authority.issue("http"));
+    let server = start.set(format!("http.tls_ca_cert={}", trusted.display())).run();
+    let own = authority.issue("monitoring");
+    let mut client = TlsClient::connect(http_address(&server), &authority.file, Some(&own)).expect("TLS");
+    let follows = std::thread::spawn(move || client.converse(&request("GET", "/api/v1/stream", &[])));
+    eventually("it follows", || {
+        let told = ask(&server, &authority.file, Some(&own), &[]).map(|(answer, _)| answer.status)?;
+        (told == 200 && !follows.is_finished()).then_some(()).ok_or(told.to_string())
+    });
+    fs::copy(&other.file, &trusted).expect("copied");
+    server.signal(Signal::HUP);
+    eventually("its connection is ended", || follows.is_finished().then_some(()).ok_or("it goes on".to_owned()));
+    assert!(ask(&server, &authority.file, Some(&own), &[]).is_err());
+}
+
+#[test]
+fn a_page_of_another_site_is_not_answered() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let image = ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image"];
+    let refused = get_with(&server, "/api/v1/counters", &image);
+    assert!(refused.status == 403 && refused.body.contains("other_site"), "{}", refused.body);
+    let link = ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
+    assert_eq!(get_with(&server, "/", &link).status, 200);
+    assert_eq!(get_with(&server, "/api/v1/counters", &["Sec-Fetch-Site: same-origin"]).status, 200);
 }
 
 #[test]

@@ -18,10 +18,17 @@ impl Stream {
     }
 
     pub(crate) fn try_open(address: SocketAddr, path: &str) -> Result<Self, String> {
+        Self::try_open_with(address, path, "")
+    }
+
+    /// With these lines among the headers.
+    pub(crate) fn try_open_with(address: SocketAddr, path: &str, headers: &str) -> Result<Self, String> {
         let told = |error: std::io::Error| error.to_string();
         let mut stream = TcpStream::connect(address).map_err(told)?;
         stream.set_read_timeout(Some(PATIENCE)).map_err(told)?;
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).map_err(told)?;
+        stream
+            .write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").as_bytes())
+            .map_err(told)?;
         let mut stream = Self(BufReader::new(stream));
         let status = stream.line()?;
         while !stream.line()?.is_empty() {}
@@ -40,6 +47,16 @@ impl Stream {
                 return (kind, serde_json::from_str(data).expect("JSON"));
             }
         }
+    }
+
+    /// Reads until the stream has ended.
+    #[track_caller]
+    pub(crate) fn ends(mut self) {
+        let begin = Instant::now();
+        while self.line().is_ok() {
+            assert!(begin.elapsed() < PATIENCE, "the stream goes on");
+        }
+        assert!(begin.elapsed() < PATIENCE, "the stream is silent, and open");
     }
 
     /// The data of the next event of this kind that is as it should be.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::extract::{Extension, Query, State};
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use http_body::Frame;
 use serde::Deserialize;
@@ -19,6 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::MissedTickBehavior;
 
 use super::super::answers::{refusal, typed};
+use super::super::guard::Pass;
+use super::super::percent::parameter;
 use super::super::shown::Shown;
 use super::{bad_request, counter, counters, events, nodes, summary};
 
@@ -35,24 +37,39 @@ pub(super) struct Asked {
     counter: Option<String>,
 }
 
-pub(super) async fn follow(State(shown): State<Arc<Shown>>, asked: Result<Query<Asked>, QueryRejection>) -> Response {
+pub(super) async fn follow(
+    State(shown): State<Arc<Shown>>,
+    Extension(pass): Extension<Pass>,
+    uri: Uri,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Response {
     let Ok(Query(asked)) = asked else { return bad_request("counter: allowed is the name of a counter") };
+    // Names may be any bytes.
+    let name = uri.query().and_then(|query| parameter(query, "counter")).or(asked.counter.map(String::into_bytes));
     let Ok(place) = Arc::clone(&shown.streams).try_acquire_owned() else {
         let message = "as many follow live values as may; see [http] max_streams";
         return refusal(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", message);
     };
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(tell(shown, asked.counter, sender, place));
+    tokio::spawn(tell(shown, name, sender, (pass, place)));
     typed(StatusCode::OK, "text/event-stream", Body::new(Told(receiver)))
 }
 
-/// Tells all until the client is gone.
-async fn tell(shown: Arc<Shown>, name: Option<String>, sender: mpsc::Sender<Bytes>, place: OwnedSemaphorePermit) {
+/// Tells all until the client is gone, or would not be let in any more.
+async fn tell(
+    shown: Arc<Shown>,
+    name: Option<Vec<u8>>,
+    sender: mpsc::Sender<Bytes>,
+    (pass, place): (Pass, OwnedSemaphorePermit),
+) {
     let mut last = shown.source.environment().cluster.events.last();
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for turn in 0_u64.. {
         ticks.tick().await;
+        if !pass.holds() {
+            break;
+        }
         let mut text = String::new();
         if turn % REST_EVERY == 0 {
             put(&mut text, "summary", &summary::summary(&shown));
@@ -60,7 +77,7 @@ async fn tell(shown: Arc<Shown>, name: Option<String>, sender: mpsc::Sender<Byte
             put(&mut text, "top", &counters::top(&shown));
         }
         // One that does not exist may do so later.
-        if let Some(found) = name.as_ref().and_then(|name| counter::counter(&shown, name.as_bytes())) {
+        if let Some(found) = name.as_ref().and_then(|name| counter::counter(&shown, name)) {
             put(&mut text, "counter", &found);
         }
         let cluster = &shown.source.environment().cluster;
