@@ -76,7 +76,7 @@ mod watching;
 
 pub use access::{
     Access, AccessRequest, Account, AuditEvent, AuditRecord, Auditor, DEFAULT_FREE_FAILURES, FileError, PasswordHash,
-    User, UserConfig, UserConfigError, parse_users,
+    TokenVerdict, User, UserConfig, UserConfigError, parse_users,
 };
 pub use acl::loaded;
 pub use clients::{Client, Clients, Held, Labels, Mark, Queued};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, HOST, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -15,7 +15,11 @@ use base64::engine::general_purpose::STANDARD;
 use super::access::Standing;
 use super::answers::refusal;
 use super::{Gate, Source};
-use crate::command::PasswordHash;
+use crate::command::{PasswordHash, TokenVerdict};
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
 
 /// By what somebody was let in, for answers that go on: they end once it would not be let in any more.
 #[derive(Clone)]
@@ -45,7 +49,7 @@ pub(super) async fn guard(
     let token = match judge(&gate, &source, &request) {
         Ok(token) => token,
         // The page itself has nothing of this node in it: it asks for the token.
-        Err(Refused::Unknown) if is_page(request.uri().path()) => None,
+        Err(Refused::Unknown | Refused::TooOften { .. }) if is_page(request.uri().path()) => None,
         Err(refused) => return refused.answer(),
     };
     request.extensions_mut().insert(Pass { gate, source, token });
@@ -61,7 +65,12 @@ fn judge(gate: &Gate, source: &Source, request: &Request) -> Result<Option<Passw
     match gate.standing() {
         Standing::Token(token) => {
             let said = PasswordHash::of(&said(headers).ok_or(Refused::Unknown)?);
-            if said.is_same(&token) { Ok(Some(token)) } else { Err(Refused::Unknown) }
+            let peer = request.extensions().get::<Peer>().map(|Peer(peer)| *peer);
+            match access.judge_token(peer, said.is_same(&token), source.now()) {
+                TokenVerdict::Right => Ok(Some(token)),
+                TokenVerdict::Wrong => Err(Refused::Unknown),
+                TokenVerdict::TooOften { seconds } => Err(Refused::TooOften { seconds }),
+            }
         }
         Standing::Certificates => Ok(None),
         // A page of another site that has its name point here would otherwise read all of this with the browser of
@@ -78,6 +87,7 @@ fn judge(gate: &Gate, source: &Source, request: &Request) -> Result<Option<Passw
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refused {
     Unknown,
+    TooOften { seconds: u64 },
     TokenNeeded,
     OtherName,
     OtherSite,
@@ -90,6 +100,11 @@ impl Refused {
                 StatusCode::UNAUTHORIZED,
                 "unauthorized",
                 "the token is missing or wrong; it goes into a header: Authorization: Bearer TOKEN",
+            ),
+            Self::TooOften { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_wrong_tokens",
+                "too many wrong tokens came from your address; try again later, as Retry-After says",
             ),
             Self::TokenNeeded => (
                 StatusCode::FORBIDDEN,
@@ -107,6 +122,9 @@ impl Refused {
             }
         };
         let mut response = refusal(status, code, message);
+        if let Self::TooOften { seconds } = self {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
         if self == Self::Unknown {
             // Not "Basic", though that is taken: browsers would ask before the page can.
             let asked = HeaderValue::from_static("Bearer realm=\"discnt\"");

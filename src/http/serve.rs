@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
 use super::connections::{Connections, Place};
+use super::guard::Peer;
 use super::routes::router;
 use super::shown::Shown;
 use super::watched::Watched;
@@ -101,12 +103,12 @@ async fn answer_all(bound: Bound, source: Arc<Source>, gate: Arc<Gate>) -> io::R
             }
         };
         let place = connections.enter(peer.ip(), Instant::now());
-        tokio::spawn(answer(stream, router.clone(), Arc::clone(&gate), place));
+        tokio::spawn(answer(stream, Peer(peer), router.clone(), Arc::clone(&gate), place));
     }
 }
 
 /// Answers one client, until its place is needed. What goes wrong on its connection is its own affair.
-async fn answer(stream: TcpStream, router: axum::Router, gate: Arc<Gate>, mut place: Place) {
+async fn answer(stream: TcpStream, peer: Peer, router: axum::Router, gate: Arc<Gate>, mut place: Place) {
     // Events are small, and wanted at once.
     let _ = stream.set_nodelay(true);
     let _ = socket2::SockRef::from(&stream).set_send_buffer_size(UNREAD_BYTES);
@@ -114,11 +116,11 @@ async fn answer(stream: TcpStream, router: axum::Router, gate: Arc<Gate>, mut pl
     let access = gate.current();
     let talk = async {
         match access.tls() {
-            None => converse(stream, router).await,
+            None => converse(stream, router, peer).await,
             Some(config) => {
                 let shaken = tokio::time::timeout(TLS_MAY_TAKE, TlsAcceptor::from(config).accept(stream)).await;
                 match shaken {
-                    Ok(Ok(stream)) => converse(stream, router).await,
+                    Ok(Ok(stream)) => converse(stream, router, peer).await,
                     Ok(Err(error)) => tracing::debug!("no TLS with a client of HTTP: {error}"),
                     Err(_) => tracing::debug!("a client of HTTP took too long for TLS"),
                 }
@@ -132,10 +134,15 @@ async fn answer(stream: TcpStream, router: axum::Router, gate: Arc<Gate>, mut pl
     }
 }
 
-async fn converse<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, router: axum::Router) {
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, router: axum::Router, peer: Peer) {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_MAY_TAKE).max_buf_size(MAX_HEAD_BYTES);
-    let served = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|mut request| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
+    let served = server.serve_connection(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::debug!("a connection for HTTP ended: {error}");
     }

@@ -228,6 +228,46 @@ fn connections_end_with_the_authority_that_vouched_for_them() {
 }
 
 #[test]
+fn guesses_at_the_token_are_held_up_counted_and_noted() {
+    let ground = Ground::new();
+    let token = ground.path("token");
+    fs::write(&token, "s3cret\n").expect("written");
+    let server = ground.server().set(format!("http.token_file={}", token.display())).run();
+    server.eventually_logs(&["the token for HTTP has less than 16 bytes"]);
+    let ask_with = |token: &str| get_with(&server, "/metrics", &[&format!("Authorization: Bearer {token}")]);
+    assert_eq!(ask_with("s3cret").status, 200);
+    for _ in 0..3 {
+        assert_eq!(get_with(&server, "/metrics", &[]).status, 401, "who says none does not guess");
+    }
+    let statuses: Vec<u16> = (0..30).map(|number| ask_with(&format!("guess-{number}")).status).collect();
+    assert_eq!(statuses[..10], [401; 10]);
+    let held_up = statuses.iter().filter(|status| **status == 429).count();
+    assert!(held_up >= 15, "{statuses:?}");
+    let refused = eventually("the right one waits, too", || {
+        ask_with("guess");
+        let answer = ask_with("s3cret");
+        if answer.status == 429 { Ok(answer) } else { Err(answer.head) }
+    });
+    assert!(refused.header("retry-after").and_then(|after| after.parse::<u64>().ok()).is_some_and(|after| after < 70));
+    assert_eq!(get_with(&server, "/", &["Authorization: Bearer s3cret"]).status, 200, "the page is for everybody");
+    server.eventually_logs(&["login_refused", "http token"]);
+    let log = server.log();
+    assert!(log.contains("login_throttled") && !log.contains("guess-") && !log.contains("s3cret"), "{log}");
+    let noted = server.ask("ACL LOG");
+    assert!(noted.contains("HTTP") && noted.contains("addr=127.0.0.1:"), "{noted}");
+    // Clients log in as ever.
+    assert_eq!(server.ask("ACL SETUSER ann on >pw"), "OK");
+    assert_eq!(server.ask("AUTH ann pw"), "OK");
+    let answer = eventually("it is let in again", || {
+        let answer = ask_with("s3cret");
+        if answer.status == 200 { Ok(answer) } else { Err(answer.head) }
+    });
+    let denied = answer.body.lines().find(|line| line.starts_with("discnt_access_denied_total{kind=\"login\"}"));
+    let denied = denied.and_then(|line| line.split(' ').next_back()?.parse::<f64>().ok());
+    assert!(denied >= Some(10.0), "{denied:?}");
+}
+
+#[test]
 fn a_page_of_another_site_is_not_answered() {
     let ground = Ground::new();
     let server = ground.start();

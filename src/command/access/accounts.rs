@@ -79,8 +79,10 @@ pub struct Access {
     users: RwLock<BTreeMap<String, Arc<Account>>>,
     /// The one called default, which is always there.
     default: Arc<Account>,
-    denials: Mutex<Denials>,
+    pub(super) denials: Mutex<Denials>,
     throttle: Mutex<Throttle>,
+    /// Of the token for HTTP.
+    pub(super) token_throttle: Mutex<Throttle>,
     auditor: Box<dyn Auditor>,
     audit_bound: Mutex<AuditBound>,
     /// Whether ACL LOAD and ACL SAVE have a file.
@@ -116,6 +118,7 @@ impl Access {
             default,
             denials: Mutex::default(),
             throttle: Mutex::new(Throttle::new(free_failures)),
+            token_throttle: Mutex::new(Throttle::new(free_failures)),
             auditor,
             audit_bound: Mutex::default(),
             has_file,
@@ -354,7 +357,7 @@ impl Access {
     }
 
     /// Has a refusal written down, unless there were so many that it is only counted.
-    fn note_refusal(&self, record: AuditRecord<'_>, source: &str, now: Moment) {
+    pub(super) fn note_refusal(&self, record: AuditRecord<'_>, source: &str, now: Moment) {
         if self.audit_bound.lock().take(source, record.peer, now.monotonic) {
             self.note(record);
         }

@@ -15,6 +15,7 @@ mod permissions;
 mod rights;
 mod rule;
 mod throttle;
+mod tokens;
 mod user;
 
 pub use accounts::{Access, Account, DEFAULT_FREE_FAILURES};
@@ -22,6 +23,7 @@ pub use audit::{AuditEvent, AuditRecord, Auditor};
 pub use config::{UserConfig, UserConfigError};
 pub use file::{FileError, parse_users};
 pub use password::PasswordHash;
+pub use tokens::TokenVerdict;
 pub use user::User;
 
 pub(super) use accounts::{Login, TooManyUsers, client_info};

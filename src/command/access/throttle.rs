@@ -27,6 +27,14 @@ pub(super) enum Waits {
     User(Duration),
 }
 
+impl Waits {
+    pub(super) fn duration(self) -> Duration {
+        match self {
+            Self::Address(wait) | Self::User(wait) => wait,
+        }
+    }
+}
+
 /// Addresses and users, with their failures.
 #[derive(Debug)]
 pub(super) struct Throttle {
