@@ -80,6 +80,10 @@ impl Reloadable for Access {
         let mut config = resolved(&configuration.http, &self.credentials)?;
         config.listen = Some(self.address.to_string());
         config.check().map_err(|error| error.to_string())?;
+        if config.tls_cert.is_some() != self.gate.has_tls() {
+            let (is, would) = if self.gate.has_tls() { ("with", "without") } else { ("without", "with") };
+            return Err(format!("[http] tls_cert: HTTP was started {is} TLS, and only a restart has it go on {would}"));
+        }
         let (gate, prepared) =
             (Arc::clone(&self.gate), PreparedAccess::read(&config).map_err(|error| error.to_string())?);
         let has_certificate = config.tls_cert.is_some();

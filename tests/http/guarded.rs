@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use crate::client::{Answer, get_with, http_address, request};
+use crate::client::{Answer, get_with, http_address, request, try_ask};
 use crate::server_support::{Ground, Server, Start, eventually};
 use crate::stream::Stream;
 use crate::tls_support::{Authority, Files, TlsClient};
@@ -225,6 +225,30 @@ fn connections_end_with_the_authority_that_vouched_for_them() {
     server.signal(Signal::HUP);
     eventually("its connection is ended", || follows.is_finished().then_some(()).ok_or("it goes on".to_owned()));
     assert!(ask(&server, &authority.file, Some(&own), &[]).is_err());
+}
+
+#[test]
+fn no_sighup_takes_tls_away() {
+    let ground = Ground::new();
+    let authority = Authority::new(&ground.path(""), "ca");
+    let (files, config, token) = (authority.issue("http"), ground.path("discnt.toml"), ground.path("token"));
+    fs::write(&token, "s3cret-s3cret-s3cret\n").expect("written");
+    let guarded = format!("[http]\ntoken_file = {token:?}\n");
+    let with_tls = format!("{guarded}tls_cert = {:?}\ntls_key = {:?}\n", files.cert, files.key);
+    for (before, after, words) in
+        [(&with_tls, &guarded, "started with TLS"), (&guarded, &with_tls, "started without TLS")]
+    {
+        fs::write(&config, before).expect("written");
+        let server = ground.server().argument("--config").argument(&config).run();
+        fs::write(&config, after).expect("written");
+        server.signal(Signal::HUP);
+        server.eventually_logs(&["nothing was changed", words]);
+        let token = "Authorization: Bearer s3cret-s3cret-s3cret";
+        let by_tls = ask(&server, &authority.file, None, &[token]).map(|(answer, _)| answer.status);
+        assert_eq!(by_tls.is_ok(), before == &with_tls, "{by_tls:?}");
+        let in_plain = try_ask(http_address(&server), "GET", "/livez", &[token]).map(|answer| answer.status);
+        assert_eq!(in_plain.is_ok(), before == &guarded, "{in_plain:?}");
+    }
 }
 
 #[test]
