@@ -1,8 +1,7 @@
 //! The status page and its parts, which are in the program.
 
-use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -51,8 +50,9 @@ pub(super) async fn front(headers: HeaderMap) -> Response {
     answer(FRONT, &headers)
 }
 
-pub(super) async fn part(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    answer(&name, &headers)
+pub(super) async fn part(uri: Uri, headers: HeaderMap) -> Response {
+    // As it stands in the path: no part has a name that is to be encoded.
+    answer(uri.path().strip_prefix("/page/").unwrap_or_default(), &headers)
 }
 
 /// A part; nothing of it where whoever asks has it. It may change with the next version of the program.

@@ -68,6 +68,9 @@ fn every_answer_is_as_it_is_described() {
         ("/api/v1/counters/{name}", "/api/v1/counters/b", "200"),
         ("/api/v1/counters/{name}", "/api/v1/counters/nothing", "404"),
         ("/api/v1/counters/{name}", "/api/v1/counters/%zz", "400"),
+        ("/api/v1/counter", "/api/v1/counter?name=b", "200"),
+        ("/api/v1/counter", "/api/v1/counter?name=nothing", "404"),
+        ("/api/v1/counter", "/api/v1/counter?name=%zz", "400"),
         ("/api/v1/events", "/api/v1/events", "200"),
         ("/api/v1/events", "/api/v1/events?after=x", "400"),
     ] {
@@ -209,6 +212,36 @@ fn any_name_can_be_opened_by_its_path() {
     let path = list["counters"][0]["path"].as_str().expect("a path");
     assert_eq!(path, "/api/v1/counters/a%2Fb%20%25%3F%23%FF%00");
     assert_eq!(ask(&server, path)["value"], "1");
+}
+
+#[test]
+fn names_that_paths_or_texts_cannot_say_are_told_apart() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let mut client = server.client();
+    for (name, by) in [(&b"\xff"[..], "1"), ("\u{fffd}".as_bytes(), "42"), (b".", "3"), (b"..", "4")] {
+        let head = format!("*3\r\n$6\r\nINCRBY\r\n${}\r\n", name.len());
+        let bytes = [head.as_bytes(), name, format!("\r\n${}\r\n{by}\r\n", by.len()).as_bytes()].concat();
+        client.send_bytes(&bytes).expect("sent");
+        client.reply().expect("a reply");
+    }
+    let mut stream = Stream::open(http_address(&server), "/api/v1/stream?counter=%FF");
+    assert_eq!(stream.until("counter", |_| true)["value"], "1");
+    let found = ask(&server, "/api/v1/counters?sort=name&search=%FF");
+    assert_eq!((found["counters"].as_array().map(Vec::len), &found["counters"][0]["value"]), (Some(1), &"1".into()));
+    for (search, path, value) in [
+        (".", "/api/v1/counter?name=.", "3"),
+        ("..", "/api/v1/counter?name=..", "4"),
+        ("%FF", "/api/v1/counters/%FF", "1"),
+    ] {
+        let found = ask(&server, &format!("/api/v1/counters?sort=name&search={search}"));
+        assert_eq!(found["counters"][0]["path"], path);
+        assert_eq!(ask(&server, path)["value"], value);
+    }
+    assert_eq!(ask(&server, "/api/v1/counter?name=%FF")["value"], "1");
+    assert_eq!(get(&server, "/api/v1/counter").status, 400);
+    let part = get(&server, "/page/%FF");
+    assert!(part.status == 404 && part.body.contains("no_such_path"), "{}", part.body);
 }
 
 #[test]

@@ -144,8 +144,8 @@ const server = createServer((request, response) => {
   else if (api === "counters") json(response, page(searchParams));
   else if (api === "events") json(response, { events });
   else if (api === "stream") stream(response, searchParams);
-  else if (api.startsWith("counters/")) {
-    const found = counters.find((counter) => counter.name === decodeURIComponent(api.slice(9)));
+  else if (api === "counter") {
+    const found = counters.find((counter) => counter.name === searchParams.get("name"));
     if (found) json(response, one(found));
     else refuse(response, "no_such_counter");
   } else if (pathname === "/mock/kill" || pathname === "/mock/revive") {

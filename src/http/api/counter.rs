@@ -17,12 +17,33 @@ use crate::command::Environment;
 use crate::counter::{Examination, HeldShare, Share};
 
 const PREFIX: &str = "/api/v1/counters/";
+const BY_NAME: &str = "/api/v1/counter";
+
+/// Where a counter is told. Of two names browsers make another path, however they are encoded.
+pub(super) fn path(name: &[u8]) -> String {
+    match name {
+        b"." | b".." => format!("{BY_NAME}?name={}", percent::encoded(name)),
+        name => format!("{PREFIX}{}", percent::encoded(name)),
+    }
+}
+
+/// By a parameter, which is for any name.
+pub(super) async fn named(State(shown): State<Arc<Shown>>, uri: Uri) -> Response {
+    match uri.query().and_then(|query| percent::parameter(query, "name")) {
+        Some(name) => answer(&shown, &name),
+        None => bad_request("name: the name of a counter is missing, or not encoded well: %25 stands for %"),
+    }
+}
 
 pub(super) async fn one(State(shown): State<Arc<Shown>>, uri: Uri) -> Response {
     // As it stands in the path: names may be any bytes.
     let name = uri.path().strip_prefix(PREFIX).and_then(percent::decoded);
     let Some(name) = name else { return bad_request("the name of the counter is not encoded well: %25 stands for %") };
-    match counter(&shown, &name) {
+    answer(&shown, &name)
+}
+
+fn answer(shown: &Shown, name: &[u8]) -> Response {
+    match counter(shown, name) {
         Some(found) => answers::json(StatusCode::OK, &found),
         None => refusal(StatusCode::NOT_FOUND, "no_such_counter", "there is no counter of this name"),
     }
@@ -47,7 +68,7 @@ pub(super) fn counter(shown: &Shown, name: &[u8]) -> Option<Value> {
     });
     Some(json!({
         "name": String::from_utf8_lossy(name),
-        "path": format!("{PREFIX}{}", percent::encoded(name)),
+        "path": path(name),
         "at_usec": now.monotonic.as_nanos() / 1_000,
         "value": found.value.to_string(),
         "bound": bound,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -45,6 +45,7 @@ pub(super) struct Asked {
 
 pub(super) async fn list(
     State(shown): State<Arc<Shown>>,
+    uri: Uri,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
     let Ok(Query(asked)) = asked else {
@@ -61,7 +62,10 @@ pub(super) async fn list(
     let Ok(cursor) = (if asked.cursor.is_empty() { Ok(0) } else { asked.cursor.parse() }) else {
         return bad_request("cursor: allowed is what was answered with the page before");
     };
-    let Some(search) = Search::new(asked.search.as_deref().unwrap_or_default().as_bytes()) else {
+    // Names may be any bytes, and so may what is looked for in them.
+    let pattern = uri.query().and_then(|query| percent::parameter(query, "search"));
+    let pattern = pattern.or(asked.search.map(String::into_bytes)).unwrap_or_default();
+    let Some(search) = Search::new(&pattern) else {
         return bad_request("search: allowed is a glob of up to 1024 bytes");
     };
     let (rows, cursor) = match asked.sort {
@@ -108,7 +112,7 @@ async fn page(shown: &Shown, search: &Search, limit: usize, cursor: u64, sort: S
 fn row(name: &[u8], value: Amount, busy: Option<&Busy>) -> Value {
     json!({
         "name": String::from_utf8_lossy(name),
-        "path": format!("/api/v1/counters/{}", percent::encoded(name)),
+        "path": super::counter::path(name),
         "value": value.to_string(),
         "rate_per_second": busy.and_then(|busy| rounded(busy.rate)),
         "history": busy.map(|busy| busy.history.iter().map(|rate| rounded((*rate).into())).collect::<Vec<_>>()),
@@ -122,7 +126,7 @@ pub(super) fn top(shown: &Shown) -> Value {
     let rows = busiest.list().into_iter().take(TOP).map(|(name, busy)| {
         json!({
             "name": String::from_utf8_lossy(name),
-            "path": format!("/api/v1/counters/{}", percent::encoded(name)),
+            "path": super::counter::path(name),
             "value": busy.value.to_string(),
             "rate_per_second": rounded(busy.rate),
         })

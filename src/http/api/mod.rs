@@ -37,6 +37,7 @@ pub(super) fn routes() -> Router<Arc<Shown>> {
         .route("/api/v1/nodes", get(nodes))
         .route("/api/v1/counters", get(counters::list))
         .route("/api/v1/counters/{*name}", get(counter::one))
+        .route("/api/v1/counter", get(counter::named))
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/stream", get(stream::follow))
 }

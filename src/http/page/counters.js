@@ -38,7 +38,7 @@ const list = new Keyed(byId("counters"), () => {
 });
 
 /** Where a counter is opened. The node encodes names: they may be any bytes. */
-const address = (counter) => `#counter=${counter.path.split("/").at(-1)}`;
+const address = (counter) => `#counter=${counter.path.split(/[/=]/).at(-1)}`;
 
 function remember(counter, fresh) {
   let past = pasts.get(counter.path);

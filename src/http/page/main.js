@@ -124,7 +124,7 @@ const named = () => /^#counter=(.+)$/s.exec(location.hash)?.[1] ?? null;
 /** Asks once: figures come at once, even while paused, and the node says if there is no such counter. */
 async function look(name) {
   try {
-    counter.show(await ask(`counters/${name}`));
+    counter.show(await ask(`counter?name=${name}`));
   } catch (error) {
     if (counter.opened() === name) counter.missing(error.status === 404 ? "There is no such counter. It is shown here as soon as somebody counts on it." : `It cannot be shown: ${error.message}.`);
   }
