@@ -50,6 +50,8 @@ pub(super) async fn guard(
         Ok(token) => token,
         // The page itself has nothing of this node in it: it asks for the token.
         Err(Refused::Unknown | Refused::TooOften { .. }) if is_page(request.uri().path()) => None,
+        // Nor is a node taken for dead, and killed, because somebody else guesses from where it is asked.
+        Err(Refused::TooOften { .. }) if request.uri().path() == "/livez" => None,
         Err(refused) => return refused.answer(),
     };
     request.extensions_mut().insert(Pass { gate, source, token });

@@ -273,7 +273,9 @@ fn guesses_at_the_token_are_held_up_counted_and_noted() {
         if answer.status == 429 { Ok(answer) } else { Err(answer.head) }
     });
     assert!(refused.header("retry-after").and_then(|after| after.parse::<u64>().ok()).is_some_and(|after| after < 70));
-    assert_eq!(get_with(&server, "/", &["Authorization: Bearer s3cret"]).status, 200, "the page is for everybody");
+    for path in ["/", "/livez"] {
+        assert_eq!(get_with(&server, path, &["Authorization: Bearer s3cret"]).status, 200, "{path}");
+    }
     server.eventually_logs(&["login_refused", "http token"]);
     let log = server.log();
     assert!(log.contains("login_throttled") && !log.contains("guess-") && !log.contains("s3cret"), "{log}");
