@@ -31,11 +31,7 @@ pub(super) fn write(environment: &Environment, out: &mut Exposition) {
     let mut family = out.family(Kind::Counter, "discnt_commands", help);
     for command in &all {
         let counts = command.counts;
-        for (result, count) in [
-            ("ok", counts.calls.saturating_sub(counts.failed)),
-            ("failed", counts.failed),
-            ("rejected", counts.rejected),
-        ] {
+        for (result, count) in [("ok", counts.succeeded), ("failed", counts.failed), ("rejected", counts.rejected)] {
             family.sample(&[("command", &command.name), ("result", result)], count);
         }
     }
