@@ -73,7 +73,7 @@ fn node(environment: &Environment, view: &ClusterView, now: Moment) -> Value {
         "client_port": figure(&process.tcp_port),
         "mesh_port": figure(&process.mesh_port),
         "uptime_seconds": uptime_seconds,
-        "started_at_ms": now.wall.0.saturating_sub(uptime_seconds * 1_000),
+        "started_at_ms": figure(&process.started_at_ms),
         "incarnation": myself.and_then(|member| Some(member.incarnation?.0)),
     })
 }
