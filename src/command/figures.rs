@@ -18,16 +18,7 @@ pub struct CommandFigures {
     pub at_most: Vec<u64>,
 }
 
-/// The commands that count.
-const COUNTING: [&str; 7] = ["incr", "incrby", "incrbyfloat", "decr", "decrby", "mincrby", "mincrbyeach"];
-
 impl Statistics {
-    /// Requests that counted something and were run.
-    pub fn counting_commands_run(&self) -> u64 {
-        let counting = table::all().filter(|found| COUNTING.contains(&found.specification.name));
-        counting.map(|found| self.command(found.ordinal.into()).succeeded).sum()
-    }
-
     /// All commands that were ever asked for, with how many took at most each of these times in nanoseconds, which go up.
     pub fn figures(&self, bounds_nanos: &[u64]) -> Vec<CommandFigures> {
         let asked_for = table::all().filter_map(|found| {
@@ -68,11 +59,6 @@ mod tests {
         assert_eq!(of("get").at_most, [1, 2, 3]);
         assert_eq!((of("incr").counts.rejected, of("incr").timed), (1, 0));
         assert_eq!(bench.environment.statistics.unknown(), 0);
-        assert_eq!(bench.environment.statistics.counting_commands_run(), 0);
-        for line in ["incr a", "decrby a 2", "mincrby 1 a b", "incrby a x", "set a 1"] {
-            bench.run(line);
-        }
-        assert_eq!(bench.environment.statistics.counting_commands_run(), 3);
         bench.run("nosuch");
         assert_eq!(bench.environment.statistics.unknown(), 1);
     }

@@ -30,6 +30,7 @@ impl Table {
         let hash = self.shared.hash(name.as_bytes());
         let mut shard = self.lock(hash);
         let slot = shard.find_or_create(&self.shared, hash, name.as_bytes());
+        shard.note_arrival(&self.shared, slot, &incoming, true);
         shard.take_share(&self.shared, slot, incoming);
         shard.location(slot)
     }
@@ -40,6 +41,7 @@ impl Table {
         let Some(mut shard) = self.lock_at(location) else { return false };
         let slot = location.0 >> 8;
         shard.note_correction(&self.shared, slot, &incoming);
+        shard.note_arrival(&self.shared, slot, &incoming, false);
         let Some(counter) = shard.counters.get_mut(slot) else { return false };
         let is_news = incoming.share.revision > self.shared.progress.received(incoming.replica);
         if is_news && counter.state.renew_share(incoming.replica, incoming.share, incoming.forecast) {

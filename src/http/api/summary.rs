@@ -19,8 +19,6 @@ pub(in crate::http) fn summary(shown: &Shown) -> Value {
     let rates = shown.rates.lock().now;
     let totals = Totals::of(environment);
     let outcomes = environment.table.prediction_outcomes();
-    let all = outcomes.hits + outcomes.misses;
-    let saved = if all == 0 { None } else { rounded(outcomes.hits as f64 / all as f64) };
     json!({
         "node": node(environment, &view, now),
         "cluster": {
@@ -50,7 +48,7 @@ pub(in crate::http) fn summary(shown: &Shown) -> Value {
             "records_received": totals.records_received,
             "prediction_hits": outcomes.hits,
             "prediction_misses": outcomes.misses,
-            "records_saved_ratio": saved,
+            "records_saved_ratio": outcomes.saved().and_then(rounded),
         },
         "clients": { "connected": environment.clients.len() },
         "memory": { "resident_bytes": known(&environment.process.resident_bytes) },
