@@ -26,6 +26,7 @@ mod entry;
 mod error;
 mod examination;
 mod excess;
+mod extrapolated;
 mod fingerprint;
 #[cfg(test)]
 mod fingerprint_tests;

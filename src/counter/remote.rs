@@ -46,6 +46,7 @@ impl Table {
         let is_news = incoming.share.revision > self.shared.progress.received(incoming.replica);
         if is_news && counter.state.renew_share(incoming.replica, incoming.share, incoming.forecast) {
             shard.touch(&self.shared, slot);
+            shard.list_extrapolated(slot);
             // Nothing else of the counter depends on it.
             shard.watch_zero(&self.shared, slot, ZeroMaker::Another);
             return true;
@@ -195,7 +196,9 @@ impl Shard {
         if counter.state.take_share(incoming.replica, incoming.share, incoming.forecast) {
             self.saving.touch(shared, slot, counter);
         }
-        if !counter.exists || counter.state.assignment().is_some() {
+        let (exists, is_assigned) = (counter.exists, counter.state.assignment().is_some());
+        self.list_extrapolated(slot);
+        if !exists || is_assigned {
             self.recount(slot);
         }
         self.watch_zero(shared, slot, ZeroMaker::Another);

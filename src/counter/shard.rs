@@ -6,6 +6,7 @@ use super::collecting::{ZeroMaker, ZeroWatch};
 use super::entry::{Counter, ReadAt, Spoken};
 use super::error::CounterError;
 use super::excess::Corrections;
+use super::extrapolated::Extrapolated;
 use super::observing::Observed;
 use super::outcomes::PredictionOutcomes;
 use super::saving::Saving;
@@ -31,6 +32,8 @@ pub(super) struct Shard {
     pub(super) counters: Slab<Counter>,
     /// How often what peers believe of own shares was right.
     pub(super) outcomes: PredictionOutcomes,
+    /// Counters that move by themselves, as their shares of others are extrapolated.
+    pub(super) extrapolated: Extrapolated,
     /// The few counters that somebody has opened.
     pub(super) observed: Observed,
     /// Own shares that moved out of their band, to be numbered at the next flush.
@@ -73,6 +76,7 @@ impl Shard {
             corrections: Corrections::default(),
             outcomes: PredictionOutcomes::default(),
             observed: Observed::default(),
+            extrapolated: Extrapolated::default(),
             unsettled_precisions: Vec::new(),
             saving: Saving::new(number),
             signalled: false,
