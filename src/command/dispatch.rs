@@ -102,7 +102,6 @@ fn run(
         monitors.tell(found, arguments, session.client(), now);
     }
     session.client.record(found.ordinal, now.monotonic);
-    statistics.count_call(lane, found.ordinal);
     let began =
         way.clock.and_then(|clock| session.sampling.begin(found.ordinal, arguments.len(), now.monotonic, clock));
     let mut call = Call { environment, session, arguments, now, container: found.container };
@@ -111,7 +110,10 @@ fn run(
         session.awaits_disk = true;
     }
     let outcome = match result {
-        Ok(outcome) => outcome,
+        Ok(outcome) => {
+            statistics.count_success(lane, found.ordinal);
+            outcome
+        }
         Err(error) => {
             statistics.count_failed(lane, found.ordinal);
             refuse(environment, &error, &found.full_name())

@@ -99,6 +99,8 @@ pub struct ProcessFigures {
     pub mesh_port: AtomicU64,
     /// When the process started, in nanoseconds on the monotonic clock.
     pub started_nanos: AtomicU64,
+    /// The same in milliseconds since 1970, as the machine's clock showed it then: it stays what it is when that is set.
+    pub started_at_ms: AtomicU64,
     /// Resident memory in bytes.
     pub resident_bytes: AtomicU64,
     /// What was resident when the process had begun and held no counters yet, in bytes.

@@ -8,7 +8,7 @@ pub(super) fn command_stats(call: &Call<'_>, text: &mut String) {
     let statistics = &call.environment.statistics;
     for found in table::all() {
         let counts = statistics.command(found.ordinal.into());
-        if counts.calls + counts.rejected == 0 {
+        if counts.calls() + counts.rejected == 0 {
             continue;
         }
         // Where not every request was timed, the others are taken to be like those that were.
@@ -18,8 +18,8 @@ pub(super) fn command_stats(call: &Call<'_>, text: &mut String) {
             text,
             "cmdstat_{}:calls={},usec={:.0},usec_per_call={mean:.2},rejected_calls={},failed_calls={}\r\n",
             found.full_name(),
-            counts.calls,
-            mean * counts.calls as f64,
+            counts.calls(),
+            mean * counts.calls() as f64,
             counts.rejected,
             counts.failed
         );

@@ -77,7 +77,7 @@ mod tests {
             "uptime_in_seconds:60\r\n",
             "\r\n\r\n# Clients\r\nconnected_clients:1\r\ncluster_connections:1\r\nmaxclients:77\r\n",
             "total_connections_received:1\r\n",
-            "total_commands_processed:6\r\n",
+            "total_commands_processed:5\r\n",
             "keyspace_hits:2\r\n",
             "keyspace_misses:1\r\n",
             "total_error_replies:3\r\n",

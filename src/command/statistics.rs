@@ -25,7 +25,7 @@ pub struct Statistics {
 /// Two cache lines' alignment, as processors fetch lines in pairs.
 #[repr(align(128))]
 struct Lane {
-    calls: [AtomicU64; COMMAND_COUNT],
+    succeeded: [AtomicU64; COMMAND_COUNT],
     failed: [AtomicU64; COMMAND_COUNT],
     rejected: [AtomicU64; COMMAND_COUNT],
     /// Made for a command when it is first timed: most are never used.
@@ -40,12 +40,19 @@ struct Lane {
 /// How often one command was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CommandCounts {
-    /// Run, with or without success.
-    pub calls: u64,
+    /// Run, and not answered with an error. Counted by itself, so that none of these figures ever goes down.
+    pub succeeded: u64,
     /// Run, and answered with an error.
     pub failed: u64,
     /// Not run: the wrong number of arguments, or no password yet.
     pub rejected: u64,
+}
+
+impl CommandCounts {
+    /// How often it was run, with or without success.
+    pub fn calls(&self) -> u64 {
+        self.succeeded + self.failed
+    }
 }
 
 impl Statistics {
@@ -94,7 +101,7 @@ impl Statistics {
 
     /// Commands that were run.
     pub fn commands_run(&self) -> u64 {
-        (0..COMMAND_COUNT).map(|at| self.command(at).calls).sum()
+        (0..COMMAND_COUNT).map(|at| self.command(at).calls()).sum()
     }
 
     /// Requests that were answered with an error, unknown commands included.
@@ -135,7 +142,7 @@ impl Statistics {
             return CommandCounts::default();
         }
         CommandCounts {
-            calls: self.sum(|lane| &lane.calls[ordinal]),
+            succeeded: self.sum(|lane| &lane.succeeded[ordinal]),
             failed: self.sum(|lane| &lane.failed[ordinal]),
             rejected: self.sum(|lane| &lane.rejected[ordinal]),
         }
@@ -160,8 +167,8 @@ impl Statistics {
         thread % self.lanes.len()
     }
 
-    pub(super) fn count_call(&self, lane: usize, ordinal: u16) {
-        self.add(lane, 1, |lane| &lane.calls[usize::from(ordinal)]);
+    pub(super) fn count_success(&self, lane: usize, ordinal: u16) {
+        self.add(lane, 1, |lane| &lane.succeeded[usize::from(ordinal)]);
     }
 
     pub(super) fn count_failed(&self, lane: usize, ordinal: u16) {
@@ -194,7 +201,7 @@ impl Statistics {
 
 impl Lane {
     fn reset(&self) {
-        let of_commands = self.calls.iter().chain(&self.failed).chain(&self.rejected);
+        let of_commands = self.succeeded.iter().chain(&self.failed).chain(&self.rejected);
         let others = [&self.unknown, &self.hits, &self.misses, &self.input_bytes, &self.output_bytes];
         of_commands.chain(others).for_each(|count| count.store(0, Ordering::Relaxed));
         self.times.iter().filter_map(OnceLock::get).for_each(|times| times.clear());
@@ -203,7 +210,7 @@ impl Lane {
     fn new() -> Self {
         let zeros = || std::array::from_fn(|_| AtomicU64::new(0));
         Self {
-            calls: zeros(),
+            succeeded: zeros(),
             failed: zeros(),
             rejected: zeros(),
             times: std::array::from_fn(|_| OnceLock::new()),

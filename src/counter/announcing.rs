@@ -102,8 +102,13 @@ impl Shard {
             self.rearm(shared, slot, band, now);
             return;
         }
+        if !self.alone {
+            self.outcomes.announce(counter, counter.own_total(), band);
+            if let Some(observation) = self.observed.get(slot) {
+                observation.records_sent += 1;
+            }
+        }
         let forecast = counter.forecast_to_tell(band, shared, now);
-        self.outcomes.misses += 1;
         let named = counter.state.own.is_some_and(|share| share.born == 0);
         let number = self.own.draw();
         let Some(share) = counter.number_own(number) else { return };

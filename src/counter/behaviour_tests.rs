@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const OWN: ReplicaIndex = ReplicaIndex(0);
 pub(super) const PEER: ReplicaIndex = ReplicaIndex(1);
-const MILLISECOND: u64 = 1_000_000;
+pub(super) const MILLISECOND: u64 = 1_000_000;
 pub(super) const SECOND: u64 = 1_000_000_000;
 
 pub(super) fn replica(node: u8, incarnation: u64) -> ReplicaId {
@@ -52,7 +52,7 @@ pub(super) fn increment(table: &Table, counter: &str, by: i64, nanos: u64) -> Am
     table.increment(name(counter), Amount::from(by), at(nanos).monotonic).expect("in range")
 }
 
-fn precision(value: i64) -> Precision {
+pub(super) fn precision(value: i64) -> Precision {
     Precision::new(Amount::from(value)).expect("not negative")
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Counter {
     pub(super) watched: bool,
     /// In the shard's list of counters that changed since they were last looked at for whoever watches.
     pub(super) noted: bool,
+    /// In the shard's list of counters that are extrapolated.
+    pub(super) listed: bool,
     pub(super) name: StoredName,
     pub(super) state: CounterState,
     pub(super) active: Option<Box<Active>>,
@@ -64,6 +66,15 @@ impl ReadAt<'_> {
             }
         }
     }
+
+    /// What [`Self::total`] moves in a second.
+    pub(super) fn rate(&self, held: &HeldShare) -> f64 {
+        let Some(forecast) = &held.forecast else { return 0.0 };
+        let is_over = self.progress.has_ended(held.replica)
+            || self.progress.is_void(held.replica, held.share.revision)
+            || self.now > self.progress.heard_at(held.replica).after(self.lease);
+        if is_over || !forecast.rate.is_finite() { 0.0 } else { forecast.rate.into() }
+    }
 }
 
 impl Counter {
@@ -78,6 +89,7 @@ impl Counter {
             kept: false,
             watched: false,
             noted: false,
+            listed: false,
             exists: false,
         }
     }

@@ -30,27 +30,7 @@ pub struct PredictorKnowledge {
     pub look_at: Monotonic,
 }
 
-/// How often what the peers believe of own shares was right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PredictionOutcomes {
-    /// Increments after which it was: nothing had to be said of them.
-    pub hits: u64,
-    /// Shares that were announced, as it was not, or there was no belief yet.
-    pub misses: u64,
-}
-
 impl Table {
-    /// How often what the peers believe of own shares was right, since the start.
-    pub fn prediction_outcomes(&self) -> PredictionOutcomes {
-        let mut sum = PredictionOutcomes::default();
-        for shard in self.shards() {
-            let PredictionOutcomes { hits, misses } = shard.lock().outcomes;
-            sum.hits += hits;
-            sum.misses += misses;
-        }
-        sum
-    }
-
     /// The precision of counters for which none was set.
     pub fn default_precision(&self) -> Precision {
         self.shared.default_precision.asked()

@@ -39,7 +39,9 @@ impl Table {
         let mut shard = self.lock(hash);
         let slot = shard.find(hash, name.as_bytes())?;
         let counter = shard.counters.get_mut(slot)?;
-        counter.state.take_forecast(replica, revision, forecast).then(|| shard.location(slot))
+        let is_taken = counter.state.take_forecast(replica, revision, forecast);
+        shard.list_extrapolated(slot);
+        is_taken.then(|| shard.location(slot))
     }
 }
 

@@ -79,6 +79,12 @@ impl Predictor {
         }
     }
 
+    /// How many increments came since the last announcement, and how large they were in the mean.
+    pub(super) fn since_announced(&self, total: Total) -> (u32, f64) {
+        let amount = total.minus_f64(self.believed.total);
+        (self.increments, Interval { amount, seconds: 0.0, increments: self.increments }.step())
+    }
+
     /// What the peers believe.
     pub fn believed(&self) -> &Forecast {
         &self.believed

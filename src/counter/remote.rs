@@ -30,6 +30,7 @@ impl Table {
         let hash = self.shared.hash(name.as_bytes());
         let mut shard = self.lock(hash);
         let slot = shard.find_or_create(&self.shared, hash, name.as_bytes());
+        shard.note_arrival(&self.shared, slot, &incoming, true);
         shard.take_share(&self.shared, slot, incoming);
         shard.location(slot)
     }
@@ -40,10 +41,12 @@ impl Table {
         let Some(mut shard) = self.lock_at(location) else { return false };
         let slot = location.0 >> 8;
         shard.note_correction(&self.shared, slot, &incoming);
+        shard.note_arrival(&self.shared, slot, &incoming, false);
         let Some(counter) = shard.counters.get_mut(slot) else { return false };
         let is_news = incoming.share.revision > self.shared.progress.received(incoming.replica);
         if is_news && counter.state.renew_share(incoming.replica, incoming.share, incoming.forecast) {
             shard.touch(&self.shared, slot);
+            shard.list_extrapolated(slot);
             // Nothing else of the counter depends on it.
             shard.watch_zero(&self.shared, slot, ZeroMaker::Another);
             return true;
@@ -193,7 +196,9 @@ impl Shard {
         if counter.state.take_share(incoming.replica, incoming.share, incoming.forecast) {
             self.saving.touch(shared, slot, counter);
         }
-        if !counter.exists || counter.state.assignment().is_some() {
+        let (exists, is_assigned) = (counter.exists, counter.state.assignment().is_some());
+        self.list_extrapolated(slot);
+        if !exists || is_assigned {
             self.recount(slot);
         }
         self.watch_zero(shared, slot, ZeroMaker::Another);

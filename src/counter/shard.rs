@@ -6,7 +6,9 @@ use super::collecting::{ZeroMaker, ZeroWatch};
 use super::entry::{Counter, ReadAt, Spoken};
 use super::error::CounterError;
 use super::excess::Corrections;
-use super::knowledge::PredictionOutcomes;
+use super::extrapolated::Extrapolated;
+use super::observing::Observed;
+use super::outcomes::PredictionOutcomes;
 use super::saving::Saving;
 use super::shared::{OwnReplica, Shared};
 use super::slab::Slab;
@@ -30,6 +32,10 @@ pub(super) struct Shard {
     pub(super) counters: Slab<Counter>,
     /// How often what peers believe of own shares was right.
     pub(super) outcomes: PredictionOutcomes,
+    /// Counters that move by themselves, as their shares of others are extrapolated.
+    pub(super) extrapolated: Extrapolated,
+    /// The few counters that somebody has opened.
+    pub(super) observed: Observed,
     /// Own shares that moved out of their band, to be numbered at the next flush.
     pub(super) announceable: Vec<u32>,
     /// Numbered already, to leave at the next flush.
@@ -69,6 +75,8 @@ impl Shard {
             existing: 0,
             corrections: Corrections::default(),
             outcomes: PredictionOutcomes::default(),
+            observed: Observed::default(),
+            extrapolated: Extrapolated::default(),
             unsettled_precisions: Vec::new(),
             saving: Saving::new(number),
             signalled: false,
@@ -119,6 +127,7 @@ impl Shard {
     pub(super) fn remove(&mut self, shared: &Shared, slot: u32) {
         let Some(counter) = self.counters.remove(slot) else { return };
         self.saving.note_removal(shared, slot, &counter);
+        self.observed.end(slot);
         let hash = shared.hash(&counter.name);
         if let Ok(entry) = self.index.find_entry(hash, |candidate| *candidate == slot) {
             entry.remove();
@@ -163,7 +172,17 @@ impl Shard {
                 self.outcomes.hits += 1;
                 self.ensure_timer(shared, slot, band, at.now);
             }
-            _ => self.queue(shared, slot),
+            (_, Some(_)) => {
+                self.outcomes.beyond += 1;
+                self.queue(shared, slot);
+            }
+            (_, None) => {
+                self.outcomes.alone += 1;
+                self.queue(shared, slot);
+            }
+        }
+        if let Some(observation) = self.observed.get(slot) {
+            observation.changes_made += u64::from(band.is_some());
         }
         if value == Amount::ZERO {
             self.watch_zero(shared, slot, ZeroMaker::ThisNode);

@@ -28,13 +28,14 @@ pub(super) fn early_environment(
     storing: &Storing,
     clock: Clock,
 ) -> Environment {
-    let process = ProcessFigures::default();
+    let (process, now) = (ProcessFigures::default(), clock.moment());
     let port = configuration.resp.port;
     for (figure, value) in [
         (&process.process_id, u64::from(std::process::id())),
         (&process.tcp_port, u64::from(port)),
         (&process.mesh_port, u64::from(configuration.mesh.port)),
-        (&process.started_nanos, clock.monotonic().as_nanos()),
+        (&process.started_nanos, now.monotonic.as_nanos()),
+        (&process.started_at_ms, now.wall.0),
         (&process.session_threads, report.threads as u64),
     ] {
         figure.store(value, Ordering::Relaxed);

@@ -1,11 +1,12 @@
 //! Which counters move most: a bounded list, kept up by looking at a few of those that changed.
 //!
-//! While anybody looks, each second some names are taken from each of the table's lists of what changed, and read again a second later. Who
+//! While anybody looks, each second some names are taken from each of the table's lists of what changed, and those with the largest rates from
+//! the lists of what is extrapolated, as other nodes count on it and need not say so; all are read again a second later. Who
 //! moves more than the least of the list takes its place. So nothing is counted on the way of a request, nothing walks
 //! over all counters, and a counter that moves all the time is found within seconds, or minutes where a million do.
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::base::{Amount, Monotonic, Name};
 use crate::counter::Table;
@@ -14,10 +15,12 @@ use crate::counter::Table;
 const KEPT: usize = 512;
 /// Seconds of which the rates are kept.
 const HISTORY: usize = 60;
-/// Names that are tried each second: of each shard's list, and of a walk over all places, for those of other nodes that move
-/// as was expected.
+/// Names that are tried each second of each shard's list of what changed.
 const CHANGED_A_SHARD: usize = 8;
-const WALKED: usize = 512;
+/// Rates that are looked at each second, and at once under the lock of a shard; so many of the largest are tried.
+const RATES: usize = 65_536;
+const RATES_AT_ONCE: usize = 256;
+const RATES_TRIED: usize = 256;
 /// How much of a rate the last second makes.
 const WEIGHT: f64 = 0.5;
 
@@ -35,7 +38,8 @@ pub(super) struct Busiest {
     kept: HashMap<Box<[u8]>, Busy>,
     tried: HashMap<Box<[u8]>, (Amount, Monotonic)>,
     turn: u64,
-    cursor: u64,
+    /// The shard whose rates are looked at next, and from where on.
+    rates_from: (u8, usize),
 }
 
 /// What a counter moved in a second, between two readings.
@@ -113,12 +117,39 @@ impl Busiest {
         }
     }
 
+    /// The names with the largest rates of some that are extrapolated.
+    fn expected_to_move(&mut self, table: &Table, now: Monotonic) -> Vec<Box<[u8]>> {
+        // Of numbers that are not negative, the bits are in the same order.
+        let mut largest: BTreeSet<(u64, Box<[u8]>)> = BTreeSet::new();
+        let mut left = RATES;
+        while left > 0 {
+            let (shard, from) = self.rates_from;
+            let limit = RATES_AT_ONCE.min(left);
+            let next = table.visit_extrapolated(shard, (from, limit), now, &mut |rate, name| {
+                let rate = rate.abs().to_bits();
+                let is_full = largest.len() == RATES_TRIED;
+                if (is_full && largest.first().is_some_and(|(least, _)| *least >= rate)) || self.kept.contains_key(name)
+                {
+                    return;
+                }
+                if is_full {
+                    largest.pop_first();
+                }
+                largest.insert((rate, name.into()));
+            });
+            // A shard without any costs a look, too.
+            left -= limit;
+            self.rates_from = next.map_or((shard.wrapping_add(1), 0), |next| (shard, next));
+        }
+        largest.into_iter().map(|(_, name)| name).collect()
+    }
+
     fn try_others(&mut self, table: &Table, now: Monotonic) {
         let mut names: Vec<Box<[u8]>> = Vec::new();
         for shard in 0..=u8::MAX {
             table.sample_changed(shard, CHANGED_A_SHARD, self.turn, &mut |name| names.push(name.into()));
         }
-        self.cursor = table.scan(self.cursor, WALKED, &mut |name| names.push(name.into()));
+        names.extend(self.expected_to_move(table, now));
         for name in names {
             if !self.kept.contains_key(&name)
                 && let Some(value) = Name::new(&name).ok().and_then(|name| table.read(name, now))
@@ -137,6 +168,8 @@ fn by_rate(one: &Busy, other: &Busy) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{ReplicaIndex, Total};
+    use crate::counter::{Forecast, IncomingShare, Share};
     use crate::http::testing;
 
     fn second(number: u64) -> Monotonic {
@@ -170,6 +203,33 @@ mod tests {
         assert!((80.0..=90.0).contains(&list[0].1.rate), "{}", list[0].1.rate);
         assert!(list.len() <= KEPT && list.len() > 100, "{}", list.len());
         assert!(list[0].1.history.len() > 3 && list.iter().all(|(name, _)| !name.starts_with(b"idle")));
+    }
+
+    #[test]
+    fn one_that_others_count_on_as_was_expected_is_found_at_once_among_many() {
+        let (table, peer) = (testing::table(), ReplicaIndex(1));
+        for number in 0..50_000 {
+            count(&table, &format!("idle:{number}"), 1, second(1));
+        }
+        for shard in 0..=u8::MAX {
+            while table.take_unsaved(shard, 1_000, second(1), &mut |_, _| ()) {}
+        }
+        let total = Total::from_units(Amount::ONE.units());
+        for (revision, (name, rate)) in (1..).zip([("hot", 500.0), ("warm", 20.0)]) {
+            let name = Name::new(name.as_bytes()).expect("a name");
+            let forecast = Some(Forecast { total, rate, whole: true, since: second(1) });
+            let share = Share { born: 1, revision, total };
+            table.take_share(name, IncomingShare { replica: peer, share, forecast, in_order_at: None });
+        }
+        for shard in 0..=u8::MAX {
+            while table.take_unsaved(shard, 1_000, second(1), &mut |_, _| ()) {}
+        }
+        table.progress().set_heard_at(peer, second(4));
+        let mut busiest = Busiest::default();
+        busiest.look(&table, second(3));
+        busiest.look(&table, second(4));
+        let list: Vec<(&[u8], f64)> = busiest.list().into_iter().map(|(name, busy)| (name, busy.rate)).collect();
+        assert_eq!(list, [(&b"hot"[..], 500.0), (&b"warm"[..], 20.0)]);
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! Counters that somebody has opened, observed while that lasts: what was announced of them, how often, and how far what had
+//! Counters that somebody has opened: while that lasts, the table counts what is announced of them, how often, and how far what had
 //! been expected was from what came. Nothing of that is kept of counters that nobody looks at.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::busiest::rate;
-use crate::base::{Amount, Moment, Monotonic, Name, ReplicaIndex, Total};
+use crate::base::{Amount, Moment, Monotonic, Name};
 use crate::command::Environment;
-use crate::counter::{Examination, Forecast, HeldShare};
+use crate::counter::{Observation, Table};
 
 /// The most that are observed at once.
 const MOST: usize = 64;
@@ -23,22 +23,8 @@ pub(super) struct Observed {
     /// When it was opened, in milliseconds since 1970.
     pub(super) since_ms: u64,
     readings: VecDeque<(Amount, Monotonic)>,
-    /// When the own share was last announced, and how many increments there were since.
-    told: Option<(Monotonic, u32)>,
-    /// Increments of this node's that were seen, and announcements of its share.
-    pub(super) changes_made: u64,
-    pub(super) records_sent: u64,
-    held: HashMap<ReplicaIndex, Held>,
-}
-
-/// What was seen of another replica's share.
-#[derive(Clone, Debug)]
-pub(super) struct Held {
-    revision: u64,
-    forecast: Forecast,
-    pub(super) records_received: u64,
-    /// What came last, less what had been expected at that moment.
-    pub(super) last_error: Option<Total>,
+    /// What was counted of it since then, as of when it was asked for.
+    pub(super) counted: Observation,
 }
 
 #[derive(Debug, Default)]
@@ -53,12 +39,21 @@ impl Opened {
         }
         let observed = self.0.get_mut(name)?;
         observed.asked_at = now.monotonic;
+        observed.counted =
+            Name::new(name).ok().and_then(|name| environment.table.observation(name)).unwrap_or_default();
         Some(observed.clone())
     }
 
     /// To be called a few times a second.
     pub(super) fn look(&mut self, environment: &Environment, now: Moment) {
-        self.0.retain(|_, observed| now.monotonic.since(observed.asked_at) < CLOSED_AFTER);
+        let table: &Table = &environment.table;
+        self.0.retain(|name, observed| {
+            let is_open = now.monotonic.since(observed.asked_at) < CLOSED_AFTER;
+            if let (false, Ok(name)) = (is_open, Name::new(name)) {
+                table.stop_observing(name);
+            }
+            is_open
+        });
         let names: Vec<Box<[u8]>> = self.0.keys().cloned().collect();
         for name in names {
             self.look_at(&name, environment, now);
@@ -67,15 +62,15 @@ impl Opened {
 
     fn look_at(&mut self, name: &[u8], environment: &Environment, now: Moment) {
         let (Some(observed), Ok(name)) = (self.0.get_mut(name), Name::new(name)) else { return };
-        let Some(found) = environment.table.examine(name, now.monotonic) else { return };
+        let Some(value) = environment.table.read(name, now.monotonic) else { return };
+        if environment.table.begin_observing(name) {
+            // Opened, or made anew since then.
+            observed.since_ms = now.wall.0;
+        }
         if observed.readings.len() == READINGS {
             observed.readings.pop_front();
         }
-        observed.readings.push_back((found.value, now.monotonic));
-        if let Some(knowledge) = environment.table.predictor_knowledge(name) {
-            observed.see_own(knowledge.believed.since, knowledge.increments);
-        }
-        observed.see_others(&found, now.monotonic);
+        observed.readings.push_back((value, now.monotonic));
     }
 }
 
@@ -85,10 +80,7 @@ impl Observed {
             asked_at: now.monotonic,
             since_ms: now.wall.0,
             readings: VecDeque::new(),
-            told: None,
-            changes_made: 0,
-            records_sent: 0,
-            held: HashMap::new(),
+            counted: Observation::default(),
         }
     }
 
@@ -98,52 +90,9 @@ impl Observed {
         (last.1.since(first.1) >= Duration::from_millis(200)).then(|| rate(*first, *last))
     }
 
-    /// Whether anything is known of how this node's own share moves.
-    pub(super) fn is_predicted_here(&self) -> bool {
-        self.told.is_some()
-    }
-
-    pub(super) fn of(&self, replica: ReplicaIndex) -> Option<&Held> {
-        self.held.get(&replica)
-    }
-
-    fn see_own(&mut self, told_at: Monotonic, increments: u32) {
-        match self.told.replace((told_at, increments)) {
-            None => {}
-            Some((before, had)) if before == told_at => {
-                self.changes_made += u64::from(increments.saturating_sub(had));
-            }
-            // There may have been more than one; what is seen is one, and the increment that it was about.
-            Some(_) => {
-                self.records_sent += 1;
-                self.changes_made += u64::from(increments) + 1;
-            }
-        }
-    }
-
-    fn see_others(&mut self, found: &Examination, now: Monotonic) {
-        for share in found.state.others() {
-            let forecast = forecast_of(share, now);
-            let Some(held) = self.held.get_mut(&share.replica) else {
-                let held = Held { revision: share.share.revision, forecast, records_received: 0, last_error: None };
-                self.held.insert(share.replica, held);
-                continue;
-            };
-            if held.revision != share.share.revision {
-                let expected = held.forecast.at(forecast.since).units();
-                let error = share.share.total.units().saturating_sub(expected);
-                held.last_error = Some(Total::from_units(error));
-                held.records_received += 1;
-                (held.revision, held.forecast) = (share.share.revision, forecast);
-            }
-        }
-    }
-}
-
-fn forecast_of(share: &HeldShare, now: Monotonic) -> Forecast {
-    match share.forecast.as_deref() {
-        Some(forecast) => *forecast,
-        None => Forecast::exact(share.share.total, now),
+    /// Whether this node has counted on it, and there was somebody to tell.
+    pub(super) fn is_told_from_here(&self) -> bool {
+        self.counted.changes_made > 0 || self.counted.records_sent > 0
     }
 }
 
@@ -177,13 +126,28 @@ mod tests {
     }
 
     #[test]
-    fn announcements_are_held_against_increments() {
-        let mut observed = Observed::new(moment(0));
-        observed.see_own(Monotonic::from_nanos(1), 3);
-        assert_eq!((observed.changes_made, observed.records_sent), (0, 0), "of before it was opened");
-        observed.see_own(Monotonic::from_nanos(1), 10);
-        observed.see_own(Monotonic::from_nanos(2), 4);
-        assert_eq!((observed.changes_made, observed.records_sent), (12, 1));
+    fn whatever_comes_between_two_looks_is_counted() {
+        let environment = testing::environment();
+        let table = &environment.table;
+        table.set_members(2);
+        let name = Name::new(b"a").expect("a name");
+        let burst = |millis: u64| {
+            for _ in 0..5 {
+                table.increment(name, Amount::ONE, moment(millis).monotonic).expect("counted");
+            }
+            table.drain(100, moment(millis).monotonic, &mut Vec::new());
+        };
+        burst(1_000);
+        let mut opened = Opened::default();
+        let first = opened.ask(b"a", &environment, moment(1_000)).expect("room").counted;
+        assert_eq!((first.changes_made, first.records_sent), (0, 0), "of before it was opened");
+        for millis in 1_001..1_010 {
+            burst(millis);
+        }
+        let seen = opened.ask(b"a", &environment, moment(1_100)).expect("it is there");
+        assert_eq!((seen.counted.changes_made, seen.counted.records_sent), (45, 9));
+        opened.look(&environment, moment(20_000));
+        assert_eq!(table.observation(name), None, "nobody has it open");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::command::Environment;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     pub(super) commands: u64,
-    /// Requests that count something.
+    /// Increments of counters: one request may make many.
     pub(super) increments: u64,
     pub(super) records_sent: u64,
     pub(super) records_received: u64,
@@ -40,7 +40,7 @@ impl Totals {
         let figure = |value: &std::sync::atomic::AtomicU64| value.load(Ordering::Relaxed);
         Self {
             commands: environment.statistics.commands_run(),
-            increments: environment.statistics.counting_commands_run(),
+            increments: environment.table.prediction_outcomes().increments(),
             records_sent: figure(&traffic.records_sent),
             records_received: figure(&traffic.records_received),
             bytes_sent: traffic.kinds.iter().map(|(_, counts)| figure(&counts.sent_bytes)).sum(),

@@ -168,6 +168,35 @@ fn a_counter_is_opened_up_into_its_shares() {
 }
 
 #[test]
+fn an_opened_counter_tells_of_every_change_and_every_record() {
+    let ground = Ground::new();
+    let [first, second, _third] = three(&ground);
+    let path = "/api/v1/counters/a";
+    for server in [&first, &second] {
+        ask(server, path);
+    }
+    let mut client = first.client();
+    for _ in 0..60 {
+        client.ask("INCR a");
+        // Longer than announcements wait for each other.
+        std::thread::sleep(std::time::Duration::from_millis(8));
+    }
+    let records = eventually("as many records came as were sent", || {
+        let (here, there) = (ask(&first, path), ask(&second, path));
+        let rows = there["replicas"].as_array().expect("a list");
+        let row = rows.iter().find(|row| row["node_id"] == first.id()).cloned().unwrap_or_default();
+        let predictions = &here["predictions"];
+        let is_all = predictions["changes_made"] == 60 && predictions["records_sent"] == row["records_received"];
+        if is_all {
+            Ok(row["records_received"].as_u64().expect("a number"))
+        } else {
+            Err(format!("{predictions} {row}"))
+        }
+    });
+    assert!(records > 20, "{records} records of 60 changes, none of which was to be kept back");
+}
+
+#[test]
 fn all_counters_are_found_a_page_at_a_time_each_once() {
     let ground = Ground::new();
     let server = ground.start();

@@ -46,6 +46,48 @@ fn the_format_is_the_one_that_is_asked_for() {
     assert!(open.body.ends_with("# EOF\n") && open.body.contains("# UNIT process_cpu_seconds seconds\n"));
 }
 
+#[test]
+fn the_start_is_told_the_same_each_time_and_by_all_who_tell_it() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let told = || {
+        let text = get(&server, "/metrics").body;
+        let line = text.lines().find_map(|line| line.strip_prefix("process_start_time_seconds "));
+        line.and_then(|seconds| seconds.parse::<f64>().ok()).expect("a number")
+    };
+    let first = told();
+    for _ in 0..5 {
+        std::thread::sleep(std::time::Duration::from_millis(37));
+        let summary = crate::api::ask(&server, "/api/v1/summary");
+        let millis = summary["node"]["started_at_ms"].as_u64().expect("a number");
+        assert_eq!((told(), millis), (first, (first * 1e3).round() as u64));
+    }
+}
+
+#[test]
+fn what_was_saved_is_told_in_increments_and_announcements() {
+    let ground = Ground::new();
+    let servers = ground.three();
+    servers[0].ask("MINCRBY 1 a b c d e");
+    for _ in 0..45 {
+        servers[0].ask("INCR a");
+    }
+    let text = eventually("all is announced", || {
+        let text = get(&servers[0], "/metrics").body;
+        if text.contains("\ndiscnt_counters_waiting 0\n") { Ok(text) } else { Err(text) }
+    });
+    let figure = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse::<f64>().ok()).expect(name)
+    };
+    let (increments, misses) = (figure("discnt_increments_total"), figure("discnt_prediction_misses_total"));
+    assert_eq!(increments, 50.0, "of a request for five counters each");
+    assert!((5.0..=51.0).contains(&misses), "once, though two nodes hear it: {misses}");
+    assert_eq!(figure("discnt_prediction_saved_ratio"), (1.0 - misses / increments).max(0.0));
+    let summary = crate::api::ask(&servers[0], "/api/v1/summary");
+    assert_eq!(summary["totals"]["increments"], 50);
+}
+
 /// Holds that `program` takes `text`; where there is no such program here, that is said.
 fn is_taken_by(program: &mut Command, text: &str) -> Option<String> {
     let spawned = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();

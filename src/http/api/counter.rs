@@ -74,7 +74,7 @@ pub(super) fn counter(shown: &Shown, name: &[u8]) -> Option<Value> {
         "bound": bound,
         "precision": found.precision.amount().to_string(),
         "rate_per_second": rate.and_then(rounded),
-        "predictions": observed.as_ref().filter(|observed| observed.is_predicted_here()).map(predictions),
+        "predictions": observed.as_ref().filter(|observed| observed.is_told_from_here()).map(predictions),
         "replicas": replicas(&found, observed.as_ref(), environment, now),
         "last_assignment": assignment(&found, environment),
     }))
@@ -82,13 +82,12 @@ pub(super) fn counter(shown: &Shown, name: &[u8]) -> Option<Value> {
 
 /// What announcing this node's share has cost since the counter was opened.
 fn predictions(observed: &Observed) -> Value {
-    let hits = observed.changes_made.saturating_sub(observed.records_sent);
-    let saved = (observed.changes_made > 0).then(|| hits as f64 / observed.changes_made as f64);
+    let counted = &observed.counted;
+    let saved = counted.changes_made.saturating_sub(counted.records_sent);
+    let saved = (counted.changes_made > 0).then(|| saved as f64 / counted.changes_made as f64);
     json!({
-        "hits": hits,
-        "misses": observed.records_sent,
-        "records_sent": observed.records_sent,
-        "changes_made": observed.changes_made,
+        "records_sent": counted.records_sent,
+        "changes_made": counted.changes_made,
         "saved_ratio": saved.and_then(rounded),
         "since_ms": observed.since_ms,
     })
@@ -112,9 +111,11 @@ fn replicas(found: &Examination, observed: Option<&Observed>, environment: &Envi
         let mut row = replica(held.replica, environment, &arrived, &expected);
         row["rate_per_second"] = json!(held.forecast.as_deref().and_then(|forecast| rounded(forecast.rate.into())));
         row["as_of_ms_ago"] = json!(as_of(held, environment, now));
-        if let Some(seen) = observed.and_then(|observed| observed.of(held.replica)) {
+        if let Some(observed) = observed {
+            let seen = observed.counted.arrivals.get(&held.replica).copied().unwrap_or_default();
             row["records_received"] = json!(seen.records_received);
             row["last_error"] = json!(seen.last_error.map(|error| error.to_string()));
+            row["largest_error"] = json!(seen.largest_error.map(|error| error.to_string()));
         }
         row
     });
@@ -150,6 +151,7 @@ fn replica(index: ReplicaIndex, environment: &Environment, share: &str, predicte
         "myself": member.is_some_and(|member| member.myself) && id.as_ref().is_some_and(is_present),
         "records_received": null,
         "last_error": null,
+        "largest_error": null,
     })
 }
 

@@ -19,8 +19,6 @@ pub(in crate::http) fn summary(shown: &Shown) -> Value {
     let rates = shown.rates.lock().now;
     let totals = Totals::of(environment);
     let outcomes = environment.table.prediction_outcomes();
-    let all = outcomes.hits + outcomes.misses;
-    let saved = if all == 0 { None } else { rounded(outcomes.hits as f64 / all as f64) };
     json!({
         "node": node(environment, &view, now),
         "cluster": {
@@ -50,7 +48,7 @@ pub(in crate::http) fn summary(shown: &Shown) -> Value {
             "records_received": totals.records_received,
             "prediction_hits": outcomes.hits,
             "prediction_misses": outcomes.misses,
-            "records_saved_ratio": saved,
+            "records_saved_ratio": outcomes.saved().and_then(rounded),
         },
         "clients": { "connected": environment.clients.len() },
         "memory": { "resident_bytes": known(&environment.process.resident_bytes) },
@@ -73,7 +71,7 @@ fn node(environment: &Environment, view: &ClusterView, now: Moment) -> Value {
         "client_port": figure(&process.tcp_port),
         "mesh_port": figure(&process.mesh_port),
         "uptime_seconds": uptime_seconds,
-        "started_at_ms": now.wall.0.saturating_sub(uptime_seconds * 1_000),
+        "started_at_ms": figure(&process.started_at_ms),
         "incarnation": myself.and_then(|member| Some(member.incarnation?.0)),
     })
 }

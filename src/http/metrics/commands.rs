@@ -4,6 +4,7 @@ use super::exposition::{Exposition, Kind};
 use super::figure;
 use crate::base::Moment;
 use crate::command::Environment;
+use crate::counter::PredictionOutcomes;
 
 /// Upper bounds of the buckets, in nanoseconds. Four to a factor of ten below a millisecond, where most commands are.
 const BOUNDS_NANOS: [u64; 15] = [
@@ -31,11 +32,7 @@ pub(super) fn write(environment: &Environment, out: &mut Exposition) {
     let mut family = out.family(Kind::Counter, "discnt_commands", help);
     for command in &all {
         let counts = command.counts;
-        for (result, count) in [
-            ("ok", counts.calls.saturating_sub(counts.failed)),
-            ("failed", counts.failed),
-            ("rejected", counts.rejected),
-        ] {
+        for (result, count) in [("ok", counts.succeeded), ("failed", counts.failed), ("rejected", counts.rejected)] {
             family.sample(&[("command", &command.name), ("result", result)], count);
         }
     }
@@ -70,15 +67,7 @@ pub(super) fn write_counters(environment: &Environment, now: Moment, out: &mut E
     let effective = table.largest_effective_precision(now.monotonic).amount().to_f64();
     let help = "The largest precision that any counter is kept to now.";
     out.one(Kind::Gauge, "discnt_precision_effective_max", help, effective);
-    let outcomes = table.prediction_outcomes();
-    let help = "Increments of which nothing had to be said, as the other nodes expected them.";
-    out.one(Kind::Counter, "discnt_prediction_hits", help, outcomes.hits);
-    let help = "Shares that were announced, as the other nodes expected something else, or nothing yet.";
-    out.one(Kind::Counter, "discnt_prediction_misses", help, outcomes.misses);
-    let (hits, misses) = (outcomes.hits as f64, outcomes.misses as f64);
-    let saved = if hits + misses > 0.0 { hits / (hits + misses) } else { 0.0 };
-    let help = "The part of all increments since the start of which nothing had to be said: eta, as estimated.";
-    out.one(Kind::Gauge, "discnt_prediction_saved_ratio", help, saved);
+    write_predictions(&table.prediction_outcomes(), out);
     out.one(
         Kind::Counter,
         "discnt_records_sent",
@@ -87,4 +76,21 @@ pub(super) fn write_counters(environment: &Environment, now: Moment, out: &mut E
     );
     let received = figure(&traffic.records_received);
     out.one(Kind::Counter, "discnt_records_received", "Announcements received.", received);
+}
+
+fn write_predictions(outcomes: &PredictionOutcomes, out: &mut Exposition) {
+    let help = "Increments of counters made on this node; one request may make many.";
+    out.one(Kind::Counter, "discnt_increments", help, outcomes.increments());
+    let help =
+        "Increments of which nothing had to be said, as they left the share within what the other nodes may believe.";
+    out.one(Kind::Counter, "discnt_prediction_hits", help, outcomes.hits);
+    let help =
+        "Announcements of shares while there was a node to hear them, each counted once, however many nodes hear it.";
+    out.one(Kind::Counter, "discnt_prediction_misses", help, outcomes.misses);
+    let help =
+        "The part of the increments since the start that took no announcement of their own: 1 - misses / increments.";
+    out.one(Kind::Gauge, "discnt_prediction_saved_ratio", help, outcomes.saved().unwrap_or_default());
+    let help = "Eta, as estimated: announcements since the start of shares that left their band, as a multiple of the fewest that keep the \
+        precision where increments come by chance; 0 while not known.";
+    out.one(Kind::Gauge, "discnt_prediction_eta", help, outcomes.eta().unwrap_or_default());
 }

@@ -26,7 +26,7 @@ pub(super) async fn answer(State(shown): State<Arc<Shown>>, headers: HeaderMap) 
 fn expose(source: &Source, format: Format) -> String {
     let (environment, now) = (source.environment(), source.now());
     let mut out = Exposition::new(format);
-    process::write(environment, now, &mut out);
+    process::write(environment, &mut out);
     process::write_storage(environment, now, &mut out);
     commands::write(environment, &mut out);
     commands::write_counters(environment, now, &mut out);

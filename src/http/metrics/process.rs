@@ -5,7 +5,7 @@ use super::figure;
 use crate::base::Moment;
 use crate::command::{COMMIT_BOUNDS_MICROS, Environment, Stage};
 
-pub(super) fn write(environment: &Environment, now: Moment, out: &mut Exposition) {
+pub(super) fn write(environment: &Environment, out: &mut Exposition) {
     let process = &environment.process;
     let view = environment.cluster.view();
     let id = view.members.iter().find(|member| member.myself).map(|member| member.id.to_string()).unwrap_or_default();
@@ -19,8 +19,7 @@ pub(super) fn write(environment: &Environment, now: Moment, out: &mut Exposition
     ];
     out.family(Kind::Info, "discnt_build", "The version that runs, and which node it is.").sample(&labels, 1);
     let micros = |value| figure(value) as f64 / 1e6;
-    let uptime_nanos = now.monotonic.as_nanos().saturating_sub(figure(&process.started_nanos));
-    let started = now.wall.0 as f64 / 1e3 - uptime_nanos as f64 / 1e9;
+    let started = figure(&process.started_at_ms) as f64 / 1e3;
     out.one(Kind::Gauge, "process_start_time_seconds", "When the process started, in seconds since 1970.", started);
     let processor = micros(&process.cpu_user_micros) + micros(&process.cpu_system_micros);
     out.one(Kind::Counter, "process_cpu_seconds", "Processor time of the process.", processor);

@@ -48,7 +48,7 @@ export const opened = () => encoded;
 function decoded(text) {
   const bytes = [];
   for (const [part, code] of text.matchAll(/%([0-9a-f]{2})|[^]/giu)) bytes.push(...(code ? [parseInt(code, 16)] : new TextEncoder().encode(part)));
-  return new TextDecoder().decode(new Uint8Array(bytes));
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(new Uint8Array(bytes));
 }
 
 export function open(wanted) {

@@ -39,12 +39,12 @@ const known = (value) => value !== null && value !== undefined;
 function saved(totals) {
   const box = byId("saved");
   const changes = totals?.increments;
-  const records = totals?.records_sent;
+  const records = totals?.prediction_misses;
   const share = totals?.records_saved_ratio;
   box.hidden = !known(changes) || !known(records) || !known(share) || changes === 0;
   if (box.hidden) return;
   say(byId("saved-share"), percent(Math.max(0, share)));
-  say(byId("saved-text"), `${plural(changes, "change was", "changes were")} made here, and ${plural(records, "record")} went out to the others.`);
+  say(byId("saved-text"), `${plural(changes, "change was", "changes were")} made here, and ${plural(records, "record")} told them.`);
   mark(byId("saved-bar"), "width", Math.max(0, Math.min(1, 1 - share)) * 100);
 }
 
