@@ -36,31 +36,26 @@ pub struct ObservedArrivals {
 
 /// The opened counters of one shard.
 #[derive(Debug, Default)]
-pub(super) struct Observed(Option<Box<BTreeMap<u32, Observation>>>);
+pub(super) struct Observed(BTreeMap<u32, Observation>);
 
 impl Observed {
     #[inline]
     pub(super) fn get(&mut self, slot: u32) -> Option<&mut Observation> {
-        self.0.as_mut()?.get_mut(&slot)
+        self.0.get_mut(&slot)
     }
 
     /// Answers whether it was not observed so far.
     fn begin(&mut self, slot: u32) -> bool {
-        let all = self.0.get_or_insert_default();
-        let is_new = !all.contains_key(&slot);
+        let is_new = !self.0.contains_key(&slot);
         if is_new {
-            all.insert(slot, Observation::default());
+            self.0.insert(slot, Observation::default());
         }
         is_new
     }
 
     /// Also where the counter leaves its place, which may be another one's soon.
     pub(super) fn end(&mut self, slot: u32) {
-        let Some(all) = &mut self.0 else { return };
-        all.remove(&slot);
-        if all.is_empty() {
-            self.0 = None;
-        }
+        self.0.remove(&slot);
     }
 }
 
