@@ -1,5 +1,6 @@
 //! A few of the counters that move, for whoever wants to know which ones do.
 
+use super::label::Flag;
 use super::table::Table;
 use crate::base::Location;
 
@@ -19,8 +20,8 @@ impl Table {
         for at in (first..all).step_by(stride).take(limit) {
             let slot = changed.get(at).or_else(|| leaving.get(at.checked_sub(changed.len())?));
             let counter = slot.and_then(|slot| shard.counters.get(*slot));
-            if let Some(counter) = counter.filter(|counter| counter.exists) {
-                visit(&counter.name);
+            if let Some(counter) = counter.filter(|counter| counter.is(Flag::Exists)) {
+                visit(counter.name());
             }
         }
     }

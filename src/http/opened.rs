@@ -123,7 +123,7 @@ impl Observed {
 
     fn see_others(&mut self, found: &Examination, now: Monotonic) {
         for share in found.state.others() {
-            let forecast = forecast_of(share, now);
+            let forecast = forecast_of(&share, now);
             let Some(held) = self.held.get_mut(&share.replica) else {
                 let held = Held { revision: share.share.revision, forecast, records_received: 0, last_error: None };
                 self.held.insert(share.replica, held);
@@ -141,7 +141,7 @@ impl Observed {
 }
 
 fn forecast_of(share: &HeldShare, now: Monotonic) -> Forecast {
-    match share.forecast.as_deref() {
+    match share.forecast.as_ref() {
         Some(forecast) => *forecast,
         None => Forecast::exact(share.share.total, now),
     }
