@@ -54,6 +54,7 @@ mod shard;
 mod share;
 mod shared;
 mod slab;
+mod slot_set;
 mod standing;
 mod state;
 #[cfg(test)]

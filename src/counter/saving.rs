@@ -9,6 +9,7 @@ use super::label::Flag;
 use super::shard::Shard;
 use super::share::Share;
 use super::shared::{OwnReplica, Shared};
+use super::slot_set::SlotSet;
 use super::stored::StoredCounter;
 use super::table::Table;
 use super::watching::Watching;
@@ -17,24 +18,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// A list of counters that is shorter than this is not worth making smaller.
-const SMALL: usize = 1024;
-
 /// What one shard has to have kept.
 #[derive(Debug, Default)]
 pub(super) struct Saving {
     /// Which shard.
     number: u8,
-    /// Counters that changed, each once but for those that are gone again.
-    touched: Vec<u32>,
+    /// Counters that changed.
+    touched: SlotSet,
     /// Those that are being handed over.
-    leaving: Vec<u32>,
+    leaving: SlotSet,
     /// Counters that are gone and of which there may be a record.
     removed: BTreeSet<Box<[u8]>>,
     /// Counters with something that was counted and never said.
     with_remainders: Vec<u32>,
-    /// How many of the counters that changed are gone again.
-    stale: usize,
     /// Whoever watches hears of changes at the same places.
     pub(super) watching: Watching,
 }
@@ -57,7 +53,7 @@ impl Saving {
         if !counter.set(Flag::Unsaved, true) {
             shared.unsaved.fetch_add(1, Ordering::Relaxed);
             shared.unsaved_shards.mark(self.number);
-            self.touched.push(slot);
+            self.touched.insert(slot);
         }
     }
 
@@ -66,15 +62,15 @@ impl Saving {
         self.watching.note_removal(slot, counter);
         if counter.is(Flag::Unsaved) {
             shared.unsaved.fetch_sub(1, Ordering::Relaxed);
-            self.stale += 1;
+            let _ = self.touched.remove(slot) || self.leaving.remove(slot);
         }
         if counter.is(Flag::Kept) {
             self.remove_record(shared, counter.name());
         }
     }
 
-    /// The counters that changed, and those of them that are being handed over; some may be gone again.
-    pub(super) fn changed(&self) -> (&[u32], &[u32]) {
+    /// The counters that changed, and those that are being handed over.
+    pub(super) fn changed(&self) -> (&SlotSet, &SlotSet) {
         (&self.touched, &self.leaving)
     }
 
@@ -223,19 +219,6 @@ impl Table {
 }
 
 impl Shard {
-    /// Where counters come and go and nothing is handed over for long, forgets those that are gone.
-    pub(super) fn forget_stale(&mut self) {
-        let Self { counters, saving, .. } = self;
-        if saving.stale < SMALL || saving.stale * 2 < saving.touched.len() {
-            return;
-        }
-        saving.stale = 0;
-        saving.touched.sort_unstable();
-        saving.touched.dedup();
-        saving.touched.retain(|slot| counters.get(*slot).is_some_and(|counter| counter.is(Flag::Unsaved)));
-        saving.touched.shrink_to(SMALL.max(saving.touched.len() * 2));
-    }
-
     /// A counter changed.
     pub(super) fn touch(&mut self, shared: &Shared, slot: u32) {
         let Self { counters, saving, .. } = self;
@@ -256,15 +239,11 @@ impl Shard {
         if self.saving.leaving.is_empty() {
             let Saving { touched, leaving, .. } = &mut self.saving;
             std::mem::swap(touched, leaving);
-            self.saving.stale = 0;
             self.take_removals(shared, visit);
         }
         for _ in 0..limit {
             let Some(slot) = self.saving.leaving.pop() else { break };
             self.save_one(shared, slot, now, visit);
-        }
-        if self.saving.leaving.is_empty() {
-            self.saving.leaving.shrink_to(SMALL);
         }
         if !self.saving.is_empty() {
             shared.unsaved_shards.mark(self.number);
@@ -296,7 +275,7 @@ impl Shard {
         let is_to_be_exact = shared.saves_exactly.load(Ordering::Relaxed) && counter.told() != counter.state.own();
         if is_unborn || is_to_be_exact || (counter.is(Flag::Queued) && counter.active().is_none()) {
             if !self.own.has_numbers() {
-                self.saving.touched.push(slot);
+                self.saving.touched.insert(slot);
                 shared.passed_over.store(true, Ordering::Release);
                 return;
             }

@@ -130,7 +130,6 @@ impl Shard {
         if let Some(zeros) = &mut self.zeros {
             zeros.forget(slot);
         }
-        self.forget_stale();
     }
 
     /// Brings the count of existing counters up to date after `slot` changed.
