@@ -25,15 +25,15 @@ impl<'a> CounterReport<'a> {
 
     pub(super) fn reply(&self) -> Reply {
         let state = &self.found.state;
-        let others = state.others().iter().zip(&self.found.read_totals);
+        let others = state.others().zip(&self.found.read_totals);
         let members = self.view.members.iter().filter(|member| !member.myself);
         map([
             ("exists", Reply::Boolean(self.found.exists)),
             ("value", Reply::Amount(self.found.value)),
             ("value-as-told", Reply::Amount(self.found.value_told)),
             ("precision", self.precision()),
-            ("own-share", state.own.as_ref().map_or(Reply::Null, |share| self.own_share(share))),
-            ("other-shares", Reply::Array(others.map(|(held, read)| self.other_share(held, *read)).collect())),
+            ("own-share", state.own().map_or(Reply::Null, |share| self.own_share(&share))),
+            ("other-shares", Reply::Array(others.map(|(held, read)| self.other_share(&held, *read)).collect())),
             ("assignment", state.assignment().map_or(Reply::Null, |assignment| self.assignment(assignment))),
             ("given-up", Reply::Array(state.retired().iter().map(|retired| self.given_up(retired)).collect())),
             ("members", Reply::Array(members.map(|member| self.member(member)).collect())),
@@ -77,7 +77,7 @@ impl<'a> CounterReport<'a> {
 
     fn other_share(&self, held: &HeldShare, read: Total) -> Reply {
         // An assignment stops what it had seen until its owner speaks again.
-        let forecast = held.forecast.as_deref().filter(|_| !self.found.state.is_frozen(held));
+        let forecast = held.forecast.as_ref().filter(|_| !self.found.state.is_frozen(held));
         map([
             ("replica", self.replica(held.replica)),
             ("address", self.address(held.replica)),
@@ -126,7 +126,7 @@ impl<'a> CounterReport<'a> {
     /// What a member has acknowledged of what this node holds.
     fn member(&self, member: &MemberView) -> Reply {
         let state = &self.found.state;
-        let own = state.own.filter(|share| share.revision > 0).map(|share| (self.found.own, share.revision));
+        let own = state.own().filter(|share| share.revision > 0).map(|share| (self.found.own, share.revision));
         let assignment = state.assignment().map(|assignment| (assignment.origin, assignment.stamp.number));
         let precision = state.precision().map(|register| (register.origin, register.stamp.number));
         map([

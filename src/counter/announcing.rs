@@ -5,6 +5,7 @@
 
 use super::announcement::{Announcement, AnnouncementBody};
 use super::entry::Counter;
+use super::label::Flag;
 use super::shard::Shard;
 use super::shared::Shared;
 use super::{Band, Forecast, Look};
@@ -16,9 +17,9 @@ const AHEAD: usize = 8;
 impl Shard {
     pub(super) fn queue(&mut self, shared: &Shared, slot: u32) {
         if let Some(counter) = self.counters.get_mut(slot)
-            && !counter.queued
+            && !counter.is(Flag::Queued)
         {
-            counter.queued = true;
+            counter.set(Flag::Queued, true);
             self.announceable.push(slot);
             if !self.alone {
                 self.signal(shared);
@@ -94,7 +95,7 @@ impl Shard {
         let location = self.location(slot);
         let default_band = self.default_band;
         let Some(counter) = self.counters.get_mut(slot) else { return };
-        if !std::mem::take(&mut counter.queued) {
+        if !counter.set(Flag::Queued, false) {
             return;
         }
         let band = shared.band_of(default_band, &counter.state);
@@ -109,19 +110,19 @@ impl Shard {
             }
         }
         let forecast = counter.forecast_to_tell(band, shared, now);
-        let named = counter.state.own.is_some_and(|share| share.born == 0);
+        let named = counter.state.own().is_some_and(|share| share.born == 0);
         let number = self.own.draw();
         let Some(share) = counter.number_own(number) else { return };
         self.saving.touch_state(shared, slot, counter);
         debug_assert_eq!(share.total, forecast.total, "what is told is the total at its number");
         let body = AnnouncementBody::Share {
-            name: named.then(|| Box::from(&*counter.name)),
+            name: named.then(|| Box::from(counter.name())),
             born: share.born,
             total: share.total,
             rate: forecast.rate,
             whole: forecast.whole,
         };
-        let active = counter.active.is_some();
+        let active = counter.active().is_some();
         self.post(shared, Announcement { number, location, body });
         if active {
             self.rearm(shared, slot, band, now);
@@ -133,14 +134,14 @@ impl Shard {
     /// Before a cut or a repair can speak of a share, what it says must be what left under its revision.
     pub(super) fn announce_now(&mut self, shared: &Shared, slot: u32, now: Monotonic) {
         let Some(counter) = self.counters.get_mut(slot) else { return };
-        if counter.state.own.is_none() || (counter.active.is_none() && !counter.queued) {
+        if counter.state.own().is_none() || (counter.active().is_none() && !counter.is(Flag::Queued)) {
             return;
         }
-        if let Some(active) = &mut counter.active {
+        if let Some(active) = counter.active_mut() {
             active.exact_wanted = true;
         }
         // The queue may still hold the slot; one that is not marked is passed over there.
-        counter.queued = true;
+        counter.set(Flag::Queued, true);
         self.announce_own(shared, slot, now);
     }
 
@@ -148,7 +149,7 @@ impl Shard {
     pub(super) fn queue_all_moved(&mut self, shared: &Shared) {
         for slot in self.moving() {
             let Some(counter) = self.counters.get_mut(slot) else { continue };
-            if let Some(active) = &mut counter.active {
+            if let Some(active) = counter.active_mut() {
                 active.exact_wanted = true;
                 self.queue(shared, slot);
             }
@@ -160,12 +161,12 @@ impl Counter {
     /// Whether what made the share announceable has passed: it came back into its band before the flush.
     fn is_back_within(&mut self, band: Band, shared: &Shared, now: Monotonic) -> bool {
         let total = self.own_total();
-        let is_born = self.state.own.is_some_and(|share| share.born != 0);
-        let Some(active) = self.active.as_mut().filter(|active| is_born && !active.exact_wanted) else { return false };
+        let is_born = self.state.own().is_some_and(|share| share.born != 0);
+        let Some(active) = self.active_mut().filter(|active| is_born && !active.exact_wanted) else { return false };
         match active.predictor.look(total, band, shared.settle, now) {
             Look::Later(_) => true,
             Look::Idle => {
-                self.active = None;
+                self.calm();
                 true
             }
             Look::Settle => {
@@ -179,13 +180,13 @@ impl Counter {
     /// What to tell peers of the own share now, and whether the owner's side is still needed after that.
     fn forecast_to_tell(&mut self, band: Band, shared: &Shared, now: Monotonic) -> Forecast {
         let total = self.own_total();
-        let Some(active) = &mut self.active else {
+        let Some(active) = self.active_mut() else {
             return Forecast::exact(total, now);
         };
         if std::mem::take(&mut active.exact_wanted) {
             // What follows starts from rest: the settled and the reassigned counter alike.
             let forecast = active.predictor.announce_exact(total, now);
-            self.active = None;
+            self.calm();
             return forecast;
         }
         active.predictor.announce(total, band, shared.settle, now)

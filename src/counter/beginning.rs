@@ -1,6 +1,7 @@
 //! Going on under another replica.
 
 use super::announcement::AnnouncementBody;
+use super::label::Flag;
 use super::shard::Shard;
 use super::shared::{OwnReplica, Shared};
 use super::table::Table;
@@ -41,10 +42,10 @@ impl Shard {
         let mut untold = Vec::new();
         for slot in 0..self.counters.end() {
             let Some(counter) = self.counters.get_mut(slot) else { continue };
-            let (Some(share), told) = (counter.state.own, counter.told()) else { continue };
+            let (Some(share), told) = (counter.state.own(), counter.told()) else { continue };
             if is_untold {
-                counter.state.own = None;
-                counter.queued = false;
+                counter.state.set_own(None);
+                counter.set(Flag::Queued, false);
                 self.touch(shared, slot);
                 self.recount(slot);
                 continue;
@@ -53,7 +54,7 @@ impl Shard {
             if rest != 0 {
                 untold.push((slot, Total::from_units(rest)));
             }
-            counter.state.own = told;
+            counter.state.set_own(told);
         }
         self.end_own_replica(shared, own);
         for (slot, total) in untold {
@@ -64,9 +65,9 @@ impl Shard {
     /// The first share of a new replica.
     fn begin_share(&mut self, shared: &Shared, slot: u32, total: Total) {
         let Some(counter) = self.counters.get_mut(slot) else { return };
-        counter.state.own = Some(super::Share { total, ..super::Share::default() });
+        counter.state.set_own(Some(super::Share { total, ..super::Share::default() }));
         // Whether it waits for a flush was about its old name.
-        counter.queued = false;
+        counter.set(Flag::Queued, false);
         self.queue(shared, slot);
         self.touch(shared, slot);
     }
@@ -80,7 +81,8 @@ impl Shard {
         let mut kept = Vec::new();
         for slot in 0..self.counters.end() {
             let Some(counter) = self.counters.get_mut(slot).filter(|counter| !is_seen(counter)) else { continue };
-            if let Some(share) = counter.state.own.take() {
+            if let Some(share) = counter.state.own() {
+                counter.state.set_own(None);
                 kept.push((slot, share.total));
             }
         }

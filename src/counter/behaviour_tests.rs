@@ -193,7 +193,7 @@ proptest! {
         prop_assert_eq!(told.last().copied().unwrap_or(0), table.last_number());
         for counter in 0..4 {
             let state = table.inspect(name(&format!("n{counter}")));
-            if let Some(share) = state.and_then(|state| state.own) {
+            if let Some(share) = state.and_then(|state| state.own()) {
                 prop_assert!(share.revision > 0 && told.contains(&share.revision));
                 let last = newest.values().find(|(number, _)| *number == share.revision);
                 prop_assert!(last.is_none_or(|(_, total)| *total == share.total.units()), "settled means exact");

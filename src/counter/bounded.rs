@@ -5,6 +5,7 @@
 
 use super::Band;
 use super::entry::Counter;
+use super::label::Flag;
 use super::progress::Progress;
 use super::standing::{BoundedReading, MemberStanding, Standings};
 use super::state::HeldShare;
@@ -28,7 +29,7 @@ impl Table {
                 if counter.goes_by_unknown(&standings) {
                     outside_lease = standings.members.iter().map(|member| member.node).collect();
                 }
-                (counter.exists.then_some(value), bound)
+                (counter.is(Flag::Exists).then_some(value), bound)
             }
         };
         BoundedReading { value, bound, as_of, outside_lease }
@@ -81,12 +82,12 @@ impl Counter {
         });
         let mut bound = AmountSum::default();
         for held in self.state.others() {
-            let Some(member) = owner(held) else { continue };
+            let Some(member) = owner(&held) else { continue };
             let precision = self.state.precision_to_reckon_with(member.default_precision, confirmed);
             let members = member.told.map_or(1, |told| told.members);
             bound.add(Band::share_of(precision.amount(), members).units());
-            if !is_void(held) {
-                bound.add(slack(held, member, self.state.is_frozen(held)));
+            if !is_void(&held) {
+                bound.add(slack(&held, member, self.state.is_frozen(&held)));
             }
         }
         (value.clamped(), bound.clamped())

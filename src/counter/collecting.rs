@@ -4,6 +4,7 @@
 //! counters. The node whose own word brought it there goes first; the others are there should that one be gone.
 
 use super::entry::Counter;
+use super::label::Flag;
 use super::shard::Shard;
 use super::shared::Shared;
 use super::table::Table;
@@ -57,8 +58,8 @@ impl ZeroWatch {
 impl Counter {
     /// Whether it exists, its value is nothing, and no part of that is extrapolated.
     fn is_exactly_nothing(&self, own: ReplicaIndex) -> bool {
-        self.exists
-            && self.state.others().iter().all(|held| held.forecast.is_none())
+        self.is(Flag::Exists)
+            && self.state.others().all(|held| held.forecast.is_none())
             && self.state.value(own, |held| held.share.total).to_amount() == Some(Amount::ZERO)
     }
 }
@@ -74,7 +75,7 @@ impl Shard {
         let mut pause = shared.settle + QUIET;
         if maker == ZeroMaker::Another {
             let Range { start, end } = HEARSAY_MILLISECONDS;
-            let spread = shared.hasher.hash_one((self.own.id, &*counter.name)) % (end - start);
+            let spread = shared.hasher.hash_one((self.own.id, counter.name())) % (end - start);
             pause += Duration::from_millis(start + spread);
         }
         watch.watch(slot, watch.now.after(pause));
@@ -104,7 +105,7 @@ impl Shard {
         if !counter.is_exactly_nothing(self.own.index) {
             return;
         }
-        if counter.active.is_some() {
+        if counter.active().is_some() {
             // Somebody counts on it, to and fro.
             self.watch_zero(shared, slot, ZeroMaker::ThisNode);
         } else {

@@ -1,6 +1,7 @@
 //! Holding what was read back from disk against what is in memory, while clients go on counting.
 
 use super::assignment::Assignment;
+use super::label::Flag;
 use super::share::Share;
 use super::stored::StoredCounter;
 use super::table::Table;
@@ -94,13 +95,14 @@ impl Comparison<'_> {
             Some(counter) => {
                 let present = counter.state.to_stored(shard.own.index, counter.told());
                 let (kept, held) = (Kept { by: self.kept_by, stored }, Kept { by: shard.own.index, stored: &present });
-                match counter.unsaved {
+                match counter.is(Flag::Unsaved) {
                     false => (!kept.is_same(&held)).then_some(Discord::Another),
                     true => (!kept.may_have_become(&held)).then_some(Discord::Newer),
                 }
             }
         };
-        let has_changed = slot.and_then(|slot| shard.counters.get(slot)).is_none_or(|counter| counter.unsaved);
+        let has_changed =
+            slot.and_then(|slot| shard.counters.get(slot)).is_none_or(|counter| counter.is(Flag::Unsaved));
         let mut found = found.lock();
         match discord {
             Some(how) => found.note(name.as_bytes(), how),
@@ -134,10 +136,11 @@ impl Comparison<'_> {
             let last = shard.counters.end().min(first + PLACES_A_STEP);
             for slot in first..last {
                 // One that came since is among those that changed.
-                if let Some(counter) = shard.counters.get(slot).filter(|counter| counter.kept && !counter.unsaved)
+                if let Some(counter) =
+                    shard.counters.get(slot).filter(|counter| counter.is(Flag::Kept) && !counter.is(Flag::Unsaved))
                     && !found.has_seen(slot)
                 {
-                    found.note(&counter.name, Discord::OnlyInMemory);
+                    found.note(counter.name(), Discord::OnlyInMemory);
                 }
             }
             if last == shard.counters.end() {

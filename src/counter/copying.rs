@@ -56,7 +56,7 @@ impl Shard {
         now: Monotonic,
     ) -> Result<Option<(Box<[u8]>, StoredCounter)>, CounterError> {
         let Some(counter) = self.counters.get(slot) else { return Ok(None) };
-        if counter.state.own != counter.told() {
+        if counter.state.own() != counter.told() {
             if !self.own.has_numbers() {
                 return Err(CounterError::Busy);
             }
@@ -64,12 +64,12 @@ impl Shard {
         }
         let own = self.own.index;
         let Some(counter) = self.counters.get(slot) else { return Ok(None) };
-        if counter.state.own != counter.told() {
+        if counter.state.own() != counter.told() {
             return Err(CounterError::Busy);
         }
         let mut stored = counter.state.to_stored(own, counter.told());
         stored.remainders.clear();
-        Ok(Some((counter.name.to_vec().into(), stored)))
+        Ok(Some((counter.name().to_vec().into(), stored)))
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
             })
             .collect();
         for (name, copy) in copies {
-            let present = table.inspect(Name::new(&name).expect("a name")).expect("held").own;
+            let present = table.inspect(Name::new(&name).expect("a name")).expect("held").own();
             assert_eq!(copy.own, present);
             let share = copy.own.expect("a share");
             assert_eq!(share.total.units(), Amount::from(4).units());

@@ -1,5 +1,6 @@
 //! Dropping what was given up elsewhere while nobody could say so here.
 
+use super::label::Flag;
 use super::table::{Table, next_place};
 use crate::base::{Location, ReplicaIndex};
 
@@ -26,7 +27,7 @@ impl Table {
             }
             *dropped += gone;
             // What is tended is taken out by the tending.
-            let is_spent = counter.state.is_empty() && !counter.tended;
+            let is_spent = counter.state.is_empty() && !counter.is(Flag::Tended);
             shard.touch(&self.shared, slot);
             shard.recount(slot);
             if is_spent {

@@ -1,50 +1,26 @@
 //! One counter in the table: its replicated state and what this node still has to say about it.
 
+use super::active::Active;
+use super::label::{Flag, Label};
 use super::progress::Progress;
 use super::share::Share;
 use super::state::{CounterState, HeldShare};
-use super::stored_name::StoredName;
 use super::{Band, Forecast, Predictor};
 use crate::base::{Amount, AmountError, AmountSum, Monotonic, ReplicaIndex, Total};
 use std::time::Duration;
 
-/// The owner's side of a share that has moved lately.
-#[derive(Debug)]
-pub(super) struct Active {
-    pub(super) predictor: Predictor,
-    /// The one timer that counts; others in the heap are out of date.
-    pub(super) timer: Monotonic,
-    /// Somebody assigned: peers read what was set until they hear the exact total.
-    pub(super) exact_wanted: bool,
-}
-
 /// A counter's name, its state, and its place in the queues of its shard.
 ///
-/// What every lookup reads comes first, in the order of reading: the memory of a large table is far away, and comes in
-/// lines of 64 bytes.
+/// As large as a line of a processor's cache and in just one of them: the memory of a large table is far away, and all that
+/// a counter at rest needs comes at once.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(align(64))]
 pub(super) struct Counter {
-    /// Counted as existing.
-    pub(super) exists: bool,
-    /// In the shard's announceable queue.
-    pub(super) queued: bool,
-    /// In the shard's list of counters that may be given up.
-    pub(super) tended: bool,
-    /// In the shard's list of counters that changed since they were last handed over to be kept.
-    pub(super) unsaved: bool,
-    /// There may be a record of it on disk.
-    pub(super) kept: bool,
-    /// Somebody watches it by a pattern, or it is yet to be found out that nobody does.
-    pub(super) watched: bool,
-    /// In the shard's list of counters that changed since they were last looked at for whoever watches.
-    pub(super) noted: bool,
-    /// In the shard's list of counters that are extrapolated.
-    pub(super) listed: bool,
-    pub(super) name: StoredName,
+    label: Label,
     pub(super) state: CounterState,
-    pub(super) active: Option<Box<Active>>,
 }
+
+const _: () = assert!(size_of::<Option<Counter>>() == 64);
 
 /// What it takes to read a counter: when, and how long a silent node's shares may be extrapolated.
 #[derive(Clone, Copy)]
@@ -79,19 +55,44 @@ impl ReadAt<'_> {
 
 impl Counter {
     pub(super) fn new(name: &[u8]) -> Self {
-        Self {
-            name: StoredName::new(name),
-            state: CounterState::default(),
-            active: None,
-            queued: false,
-            tended: false,
-            unsaved: false,
-            kept: false,
-            watched: false,
-            noted: false,
-            listed: false,
-            exists: false,
-        }
+        Self { label: Label::new(name), state: CounterState::default() }
+    }
+
+    #[inline]
+    pub(super) fn name(&self) -> &[u8] {
+        self.label.name()
+    }
+
+    #[inline]
+    pub(super) fn is(&self, flag: Flag) -> bool {
+        self.label.has(flag)
+    }
+
+    /// Answers how it was.
+    #[inline]
+    pub(super) fn set(&mut self, flag: Flag, is_so: bool) -> bool {
+        self.label.set(flag, is_so)
+    }
+
+    /// The owner's side of the own share, while that moves.
+    #[inline]
+    pub(super) fn active(&self) -> Option<&Active> {
+        self.state.active()
+    }
+
+    #[inline]
+    pub(super) fn active_mut(&mut self) -> Option<&mut Active> {
+        self.state.active_mut()
+    }
+
+    /// The own share is at rest.
+    pub(super) fn calm(&mut self) {
+        self.state.set_active(None);
+    }
+
+    /// Bytes that it takes elsewhere, but for what its assignment points to.
+    pub(super) fn allocated(&self) -> usize {
+        self.label.allocated() + self.state.allocated()
     }
 
     pub(super) fn value(&self, own: ReplicaIndex, at: ReadAt<'_>) -> AmountSum {
@@ -100,7 +101,7 @@ impl Counter {
 
     /// Whether the value may move though nobody says anything.
     pub(super) fn is_extrapolated(&self) -> bool {
-        self.state.others().iter().any(|held| held.forecast.is_some())
+        self.state.others().any(|held| held.forecast.is_some())
     }
 
     /// The value and the own share's total after `by`, without doing it.
@@ -118,7 +119,7 @@ impl Counter {
     }
 
     pub(super) fn own_total(&self) -> Total {
-        self.state.own.map_or(Total::ZERO, |share| share.total)
+        self.state.own().map_or(Total::ZERO, |share| share.total)
     }
 
     /// Does a planned increment. Answers whether peers must hear of it at the next flush, or else by when to look again.
@@ -126,35 +127,34 @@ impl Counter {
     /// Without a band there are no peers: nobody believes anything of the share, so nothing is predicted.
     pub(super) fn commit_increment(&mut self, by: Amount, total: Total, band: Option<Band>, now: Monotonic) -> Spoken {
         let before = self.own_total();
-        let share = self.state.own.get_or_insert_default();
-        share.total = total;
+        let share = Share { total, ..self.state.own().unwrap_or_default() };
+        self.state.set_own(Some(share));
         let born = share.born;
         let Some(band) = band else {
-            self.active = None;
+            self.calm();
             return Spoken::AtNextFlush;
         };
-        if let Some(active) = &mut self.active {
+        if let Some(active) = self.active_mut() {
             let outside = active.predictor.after_increment(total, band, now);
             return if outside || born == 0 { Spoken::AtNextFlush } else { Spoken::WithinBand };
         }
         // What waits for the next flush without a predictor has moved already: peers do not hold `before`.
-        if self.queued || band.forbids_prediction(by, total) {
+        if self.is(Flag::Queued) || band.forbids_prediction(by, total) {
             return Spoken::AtNextFlush;
         }
         let mut predictor = Predictor::new(Forecast::exact(before, now), now);
         let outside = predictor.after_increment(total, band, now);
-        self.active = Some(Box::new(Active { predictor, timer: Monotonic::NEVER, exact_wanted: false }));
+        self.state.set_active(Some(Active { predictor, timer: Monotonic::NEVER, exact_wanted: false }));
         if outside || born == 0 { Spoken::AtNextFlush } else { Spoken::WithinBand }
     }
 
     /// Numbers the own share as it is now; its first number is its birth.
     pub(super) fn number_own(&mut self, number: u64) -> Option<Share> {
-        let share = self.state.own.as_mut()?;
-        share.revision = number;
-        if share.born == 0 {
-            share.born = number;
-        }
-        Some(*share)
+        let share = self.state.own()?;
+        let born = if share.born == 0 { number } else { share.born };
+        let share = Share { revision: number, born, ..share };
+        self.state.set_own(Some(share));
+        Some(share)
     }
 }
 

@@ -1,8 +1,8 @@
 //! A look at one counter with all that is known of it, for those who look for a fault.
 
-use super::entry::ReadAt;
+use super::label::Flag;
 use super::share::Share;
-use super::state::{CounterState, HeldShare};
+use super::state::CounterState;
 use super::table::Table;
 use super::{Band, Forecast, Precision};
 use crate::base::{Amount, Monotonic, Name, ReplicaIndex, Total};
@@ -48,18 +48,18 @@ impl Table {
         let at = self.read_at(now);
         let shard = self.lock(hash);
         let counter = shard.counters.get(shard.find(hash, name.as_bytes())?)?;
-        let (own, state, active) = (shard.own.index, &counter.state, counter.active.as_ref());
+        let (own, state, active) = (shard.own.index, &counter.state, counter.active());
         Some(Examination {
             own,
-            exists: counter.exists,
+            exists: counter.is(Flag::Exists),
             value: counter.value(own, at).clamped(),
             value_told: state.value(own, |held| held.share.total).clamped(),
             precision: state.precision().map_or_else(|| self.default_precision(), |register| register.precision),
             band: self.shared.band_of(shard.default_band, state),
             believed: active.map(|active| *active.predictor.believed()),
-            waits: counter.queued,
+            waits: counter.is(Flag::Queued),
             looked_at: active.map_or(Monotonic::NEVER, |active| active.timer),
-            read_totals: state.others().iter().map(|held: &HeldShare| ReadAt::total(&at, held)).collect(),
+            read_totals: state.others().map(|held| at.total(&held)).collect(),
             state: state.clone(),
         })
     }

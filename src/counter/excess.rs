@@ -51,7 +51,7 @@ impl Shard {
     pub(super) fn note_correction(&mut self, shared: &Shared, slot: u32, incoming: &IncomingShare) {
         let Some(said_at) = incoming.in_order_at else { return };
         let Some(counter) = self.counters.get(slot) else { return };
-        let Some(held) = counter.state.others().iter().find(|held| held.replica == incoming.replica) else { return };
+        let Some(held) = counter.state.other(incoming.replica) else { return };
         if held.share.born != incoming.share.born || held.share.revision >= incoming.share.revision {
             return;
         }
@@ -59,7 +59,7 @@ impl Shard {
         let units = believed.units().saturating_sub(incoming.share.total.units()).saturating_abs();
         let precision =
             counter.state.precision().map_or_else(|| shared.default_precision.asked(), |register| register.precision);
-        if units > precision.amount().units() && !counter.state.is_frozen(held) {
+        if units > precision.amount().units() && !counter.state.is_frozen(&held) {
             self.corrections.note(slot, incoming.replica, units, said_at);
         }
     }

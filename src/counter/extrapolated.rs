@@ -2,6 +2,7 @@
 //! looks for what moves need not walk over all counters.
 
 use super::entry::{Counter, ReadAt};
+use super::label::Flag;
 use super::shard::Shard;
 use super::state::HeldShare;
 use super::table::Table;
@@ -25,10 +26,10 @@ impl Table {
         let (all, at) = (&shard.extrapolated.0, self.read_at(now));
         let last = all.len().min(first.saturating_add(limit));
         for slot in all.get(first..last).unwrap_or_default() {
-            if let Some(counter) = shard.counters.get(*slot).filter(|counter| counter.exists) {
+            if let Some(counter) = shard.counters.get(*slot).filter(|counter| counter.is(Flag::Exists)) {
                 let rate = counter.expected_rate(at);
                 if rate != 0.0 {
-                    visit(rate, &counter.name);
+                    visit(rate, counter.name());
                 }
             }
         }
@@ -41,10 +42,10 @@ impl Shard {
     #[inline]
     pub(super) fn list_extrapolated(&mut self, slot: u32) {
         let Some(counter) = self.counters.get_mut(slot) else { return };
-        if counter.listed || !counter.is_extrapolated() {
+        if counter.is(Flag::Listed) || !counter.is_extrapolated() {
             return;
         }
-        counter.listed = true;
+        counter.set(Flag::Listed, true);
         if self.extrapolated.0.len() == self.extrapolated.0.capacity() {
             self.forget_resting();
         }
@@ -59,8 +60,9 @@ impl Shard {
         all.dedup();
         all.retain(|slot| {
             let Some(counter) = counters.get_mut(*slot) else { return false };
-            counter.listed &= counter.is_extrapolated();
-            counter.listed
+            let stays = counter.is(Flag::Listed) && counter.is_extrapolated();
+            counter.set(Flag::Listed, stays);
+            stays
         });
         all.shrink_to(all.len() * 4);
         all.reserve(all.len().max(16));
@@ -70,8 +72,8 @@ impl Shard {
 impl Counter {
     /// What the shares of others are expected to move in a second, as far as readers get that.
     fn expected_rate(&self, at: ReadAt<'_>) -> f64 {
-        let rate = |held: &HeldShare| if self.state.is_frozen(held) { 0.0 } else { at.rate(held) };
-        self.state.others().iter().map(rate).sum()
+        let rate = |held: HeldShare| if self.state.is_frozen(&held) { 0.0 } else { at.rate(&held) };
+        self.state.others().map(rate).sum()
     }
 }
 

@@ -52,7 +52,7 @@ impl Table {
                 let last = shard.counters.end().min(first + PLACES_A_STEP);
                 more |= last < shard.counters.end();
                 for counter in (first..last).filter_map(|slot| shard.counters.get(slot)) {
-                    if writer.write(&counter.name, shard.own.index, &counter.state)? {
+                    if writer.write(counter.name(), shard.own.index, &counter.state)? {
                         sum.add(&writer.bytes);
                     }
                 }
@@ -103,12 +103,12 @@ impl Writer<'_> {
         let assignment = state.assignment();
         let deletion = assignment.filter(|assignment| assignment.deleted);
         let covered = |of, share: &Share| deletion.is_some_and(|deletion| share.is_covered_by(deletion.cut_of(of)));
-        let own_share = state.own.iter().map(|share| (own, share));
-        let others = state.others().iter().map(|held| (held.replica, &held.share));
+        let own_share = state.own().map(|share| (own, share)).into_iter();
+        let others = state.others().map(|held| (held.replica, held.share));
         let mut shares = std::mem::take(&mut self.shares);
         shares.clear();
         for (of, share) in own_share.chain(others).filter(|(of, share)| !covered(*of, share)) {
-            shares.push(((self.id_of)(of)?, of, *share));
+            shares.push(((self.id_of)(of)?, of, share));
         }
         shares.sort_unstable_by_key(|(replica, ..)| *replica);
         let same_life = |of, share: &Share| {

@@ -185,7 +185,7 @@ fn what_a_deletion_left_and_when_it_was_given_up_does_not_show() {
     c.tell(&[&a, &b]);
     // Only one of them has given up anything.
     a.give_up();
-    assert_eq!(a.table.inspect(name("x")).expect("b's share").own, None);
+    assert_eq!(a.table.inspect(name("x")).expect("b's share").own(), None);
     for side in [&a, &b, &c] {
         assert_eq!(side.fingerprint(), empty);
     }
@@ -206,7 +206,10 @@ fn a_deletion_that_takes_nothing_from_what_is_there_does_not_show() {
     a.tell(&[&b]);
     // The one forgets the deletion wholly before the share is born again, the other never heard of that.
     a.give_up();
-    assert_eq!(a.table.inspect(name("x")).map(|state| (state.own, state.assignment().is_some())), Some((None, false)));
+    assert_eq!(
+        a.table.inspect(name("x")).map(|state| (state.own(), state.assignment().is_some())),
+        Some((None, false))
+    );
     a.increment("x", 1);
     let mut last = Vec::new();
     a.table.drain(usize::MAX, now(3).monotonic, &mut last);

@@ -41,7 +41,7 @@ impl Table {
         let hash = self.shared.hash(name.as_bytes());
         let shard = self.lock(hash);
         let counter = shard.counters.get(shard.find(hash, name.as_bytes())?)?;
-        let active = counter.active.as_ref()?;
+        let active = counter.active()?;
         let band = self.shared.band_of(shard.default_band, &counter.state);
         Some(active.predictor.knowledge(counter.own_total(), band, active.timer))
     }

@@ -1,10 +1,8 @@
 //! What a counter takes in memory.
 
-use super::Forecast;
 use super::assignment::Assignment;
-use super::entry::{Active, Counter};
+use super::entry::Counter;
 use super::share::Share;
-use super::state::CounterState;
 use super::table::Table;
 use crate::base::{Name, ReplicaIndex};
 
@@ -23,22 +21,13 @@ impl Table {
 
 impl Counter {
     fn memory(&self) -> usize {
-        let active = self.active.as_ref().map_or(0, |_| size_of::<Active>());
-        size_of::<Option<Self>>() + INDEX_BYTES + self.name.allocated() + active + state_memory(&self.state)
+        size_of::<Option<Self>>() + INDEX_BYTES + self.allocated() + self.state.assignment().map_or(0, |a| memory_of(a))
     }
 }
 
-fn state_memory(state: &CounterState) -> usize {
-    let forecasts = state.others().iter().filter(|held| held.forecast.is_some()).count();
-    let assignment = state.assignment().map_or(0, |assignment| {
-        let context = assignment.context.iter().count() * size_of::<(ReplicaIndex, u64)>();
-        size_of::<Assignment>() + assignment.cut.len() * size_of::<(ReplicaIndex, Share)>() + context
-    });
-    size_of_val(state.others())
-        + forecasts * size_of::<Forecast>()
-        + size_of_val(state.retired())
-        + state.rest_memory()
-        + assignment
+fn memory_of(assignment: &Assignment) -> usize {
+    let context = assignment.context.iter().count() * size_of::<(ReplicaIndex, u64)>();
+    size_of::<Assignment>() + assignment.cut.len() * size_of::<(ReplicaIndex, Share)>() + context
 }
 
 #[cfg(test)]

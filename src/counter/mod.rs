@@ -2,10 +2,12 @@
 //!
 //! Pure: time comes in as an argument, nothing here does IO, and no rule of convergence uses an extrapolated figure.
 
+mod active;
 mod announcement;
 mod announcing;
 mod arrivals;
 mod assignment;
+mod attached;
 mod band;
 mod beginning;
 #[cfg(test)]
@@ -34,8 +36,10 @@ mod forecast;
 #[cfg(test)]
 mod giving_up_tests;
 mod knowledge;
+mod label;
 mod marks;
 mod memory;
+mod narrow_share;
 mod observing;
 mod outcomes;
 mod predicted;
@@ -54,6 +58,7 @@ mod shard;
 mod share;
 mod shared;
 mod slab;
+mod slot_set;
 mod standing;
 mod state;
 #[cfg(test)]
@@ -61,7 +66,6 @@ mod state_cases_tests;
 #[cfg(test)]
 mod state_tests;
 mod stored;
-mod stored_name;
 mod table;
 #[cfg(test)]
 mod table_tests;

@@ -105,7 +105,7 @@ impl Shard {
         let Some(observation) = self.observed.get(slot) else { return };
         let Some(counter) = self.counters.get(slot) else { return };
         let (replica, share) = (incoming.replica, incoming.share);
-        let held = counter.state.others().iter().find(|held| held.replica == replica);
+        let held = counter.state.other(replica);
         let is_old = held.is_some_and(|held| held.share.revision >= share.revision);
         let held = held.filter(|held| held.share.born == share.born);
         if is_old || share.revision <= shared.progress.received(replica) || (held.is_none() && !is_named) {
@@ -114,7 +114,7 @@ impl Shard {
         let said_at: Option<Monotonic> = incoming.forecast.map(|forecast| forecast.since).or(incoming.in_order_at);
         let error = held.zip(said_at).map(|(held, now)| {
             let at = ReadAt { now, lease: shared.lease, progress: &shared.progress };
-            let read = if counter.state.is_frozen(held) { held.share.total } else { at.total(held) };
+            let read = if counter.state.is_frozen(&held) { held.share.total } else { at.total(&held) };
             Total::from_units(share.total.units().saturating_sub(read.units()))
         });
         observation.arrivals.entry(replica).or_default().take(error);

@@ -46,7 +46,7 @@ impl PredictionOutcomes {
     /// An own share is announced, with this total.
     pub(super) fn announce(&mut self, counter: &Counter, total: Total, band: Band) {
         self.misses += 1;
-        let Some(active) = &counter.active else { return };
+        let Some(active) = counter.active() else { return };
         let (increments, step) = active.predictor.since_announced(total);
         let allowed = band.to_f64();
         // Nobody can say less than everything where a single increment leaves the band.
@@ -55,7 +55,7 @@ impl PredictionOutcomes {
         }
         self.arrived += f64::from(increments) * step * step;
         // What is announced as it is new, quiet or asked for has not left its band.
-        if !active.exact_wanted && counter.state.own.is_some_and(|share| share.born != 0) {
+        if !active.exact_wanted && counter.state.own().is_some_and(|share| share.born != 0) {
             self.announced += allowed * allowed;
         }
     }

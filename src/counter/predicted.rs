@@ -49,11 +49,11 @@ impl Shard {
     fn visit_predicted(&self, visit: &mut dyn FnMut(Predicted<'_>)) {
         for slot in self.moving() {
             let Some(counter) = self.counters.get(slot) else { continue };
-            let Some((share, active)) = counter.state.own.zip(counter.active.as_ref()) else { continue };
+            let Some((share, active)) = counter.state.own().zip(counter.active()) else { continue };
             let believed = *active.predictor.believed();
             if share.born != 0 && !believed.is_exact() {
                 let share = Share { total: believed.total, ..share };
-                visit(Predicted { name: &counter.name, location: self.location(slot), share, forecast: believed });
+                visit(Predicted { name: counter.name(), location: self.location(slot), share, forecast: believed });
             }
         }
     }

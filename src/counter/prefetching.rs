@@ -46,7 +46,7 @@ impl Table {
 impl Shard {
     fn prefetch_shares(&self, slot: u32) {
         if let Some(counter) = self.counters.get(slot) {
-            prefetch_index::prefetch_index(counter.state.others(), 0);
+            counter.state.prefetch_attached();
         }
     }
 }

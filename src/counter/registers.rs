@@ -22,8 +22,8 @@ impl Shard {
         let number = own.draw();
         let stamp = Stamp { time: shared.clock.tick(now.wall), replica: own.id, number };
         let mut cut: Vec<(ReplicaIndex, Share)> =
-            counter.state.own.map(|share| (own.index, share)).into_iter().collect();
-        cut.extend(counter.state.others().iter().map(|held| (held.replica, held.share)));
+            counter.state.own().map(|share| (own.index, share)).into_iter().collect();
+        cut.extend(counter.state.others().map(|held| (held.replica, held.share)));
         let context = shared.progress.context(own.index, number);
         let context = match counter.state.assignment() {
             Some(before) => before.context_after(&cut, context),
@@ -31,7 +31,7 @@ impl Shard {
         };
         let assignment = Arc::new(Assignment { stamp, origin: own.index, base, cut, context, deleted });
         counter.state.take_assignment(Arc::clone(&assignment), own.index, |replica| shared.progress.received(replica));
-        let name = Box::from(&*counter.name);
+        let name = Box::from(counter.name());
         self.saving.touch(shared, slot, counter);
         let body = AnnouncementBody::Assignment { name, assignment };
         self.post(shared, Announcement { number, location, body });
@@ -46,7 +46,7 @@ impl Shard {
         let Some(counter) = self.counters.get_mut(slot) else { return };
         let number = own.draw();
         counter.state.retire(own.index, Retired { replica, born, by: own.index, number });
-        let name = Box::from(&*counter.name);
+        let name = Box::from(counter.name());
         self.saving.touch(shared, slot, counter);
         let body = AnnouncementBody::Retirement { name, replica, born };
         self.post(shared, Announcement { number, location, body });
@@ -57,7 +57,7 @@ impl Shard {
         self.recount(slot);
         let Some(counter) = self.counters.get_mut(slot) else { return };
         let deleted = counter.state.assignment().is_some_and(|a| a.deleted);
-        let moving = match &mut counter.active {
+        let moving = match counter.active_mut() {
             Some(active) => {
                 // Peers froze what they extrapolated; they want the exact total, and soon.
                 active.exact_wanted = true;
@@ -82,7 +82,7 @@ impl Shard {
         let stamp = Stamp { time: shared.clock.tick(now.wall), replica: own.id, number };
         let register = PrecisionRegister { stamp, origin: own.index, precision };
         counter.state.take_precision(register);
-        let name = Box::from(&*counter.name);
+        let name = Box::from(counter.name());
         self.saving.touch(shared, slot, counter);
         let body = AnnouncementBody::Precision { name, register };
         self.post(shared, Announcement { number, location, body });
@@ -122,7 +122,7 @@ impl Shard {
         let Some(counter) = self.counters.get_mut(slot) else { return };
         let total = counter.own_total();
         let band = shared.band_of(default_band, &counter.state);
-        let Some(active) = &mut counter.active else { return };
+        let Some(active) = counter.active_mut() else { return };
         match active.predictor.look(total, band, shared.settle, now) {
             Look::Announce => self.queue(shared, slot),
             _ => self.rearm(shared, slot, band, now),

@@ -2,10 +2,10 @@
 
 use super::assignment::{Assignment, PrecisionRegister};
 use super::collecting::ZeroMaker;
+use super::label::Flag;
 use super::shard::Shard;
 use super::share::{Retired, Share};
 use super::shared::Shared;
-use super::state::HeldShare;
 use super::table::{Table, next_place};
 use super::{Forecast, NumberedItem};
 use crate::base::{HybridTime, Location, Monotonic, Name, ReplicaIndex, WallMillis};
@@ -51,9 +51,7 @@ impl Table {
             shard.watch_zero(&self.shared, slot, ZeroMaker::Another);
             return true;
         }
-        let is_same_life =
-            |held: &HeldShare| held.replica == incoming.replica && held.share.born == incoming.share.born;
-        let known = counter.state.others().iter().any(is_same_life);
+        let known = counter.state.other(incoming.replica).is_some_and(|held| held.share.born == incoming.share.born);
         if known {
             shard.take_share(&self.shared, slot, incoming);
         }
@@ -64,7 +62,7 @@ impl Table {
     pub fn has_share_at(&self, location: Location, replica: ReplicaIndex) -> bool {
         self.lock_at(location).is_some_and(|shard| {
             let counter = shard.counters.get(location.0 >> 8);
-            counter.is_some_and(|counter| counter.state.others().iter().any(|held| held.replica == replica))
+            counter.is_some_and(|counter| counter.state.other(replica).is_some())
         })
     }
 
@@ -196,7 +194,7 @@ impl Shard {
         if counter.state.take_share(incoming.replica, incoming.share, incoming.forecast) {
             self.saving.touch(shared, slot, counter);
         }
-        let (exists, is_assigned) = (counter.exists, counter.state.assignment().is_some());
+        let (exists, is_assigned) = (counter.is(Flag::Exists), counter.state.assignment().is_some());
         self.list_extrapolated(slot);
         if !exists || is_assigned {
             self.recount(slot);
@@ -215,18 +213,18 @@ impl Shard {
         let location = self.location(slot);
         let own = self.own.index;
         let Some(counter) = self.counters.get(slot) else { return };
-        let lacks_own = counter.state.own.is_some_and(|share| !has(own, share.revision));
-        if lacks_own && counter.active.is_none() {
+        let lacks_own = counter.state.own().is_some_and(|share| !has(own, share.revision));
+        if lacks_own && counter.active().is_none() {
             // Nothing remembers what left under the last number, so it gets a new one. Active shares remember.
             self.announce_now(shared, slot, now);
         }
         let Some(counter) = self.counters.get(slot) else { return };
-        if lacks_own && let Some(share) = counter.state.own {
-            let believed = counter.active.as_ref().map(|active| *active.predictor.believed());
+        if lacks_own && let Some(share) = counter.state.own() {
+            let believed = counter.active().map(|active| *active.predictor.believed());
             let total = believed.map_or(share.total, |forecast| forecast.total);
             let forecast = believed.filter(|forecast| !forecast.is_exact());
-            visit(&counter.name, location, NumberedItem::Own(Share { total, ..share }, forecast));
+            visit(counter.name(), location, NumberedItem::Own(Share { total, ..share }, forecast));
         }
-        counter.state.items_beyond(has, |item| visit(&counter.name, location, item));
+        counter.state.items_beyond(has, |item| visit(counter.name(), location, item));
     }
 }

@@ -1,11 +1,13 @@
 //! A few of the counters that move, for whoever wants to know which ones do.
 
+use super::label::Flag;
 use super::table::Table;
 use crate::base::Location;
 
 impl Table {
     /// Visits at most `limit` names of one shard among the counters that changed since they were last handed over to be kept;
-    /// with another `turn` others, where there are more. Costs no more than that, and holds the shard's lock meanwhile.
+    /// with another `turn` others, where there are more. Costs no more than that and a look at each 64th of its counters, and holds the shard's lock
+    /// meanwhile.
     pub fn sample_changed(&self, shard: u8, limit: usize, turn: u64, visit: &mut dyn FnMut(&[u8])) {
         let Some(shard) = self.lock_at(Location(u32::from(shard))) else { return };
         let (changed, leaving) = shard.saving.changed();
@@ -16,11 +18,11 @@ impl Table {
         // Far from each other, as neighbours were made by the same request; and each in its turn.
         let stride = all.div_ceil(limit.max(1));
         let first = usize::try_from(turn).unwrap_or(0) % stride;
-        for at in (first..all).step_by(stride).take(limit) {
-            let slot = changed.get(at).or_else(|| leaving.get(at.checked_sub(changed.len())?));
-            let counter = slot.and_then(|slot| shard.counters.get(*slot));
-            if let Some(counter) = counter.filter(|counter| counter.exists) {
-                visit(&counter.name);
+        let behind = first + changed.len().saturating_sub(first).div_ceil(stride) * stride - changed.len();
+        for slot in changed.each(first, stride).chain(leaving.each(behind, stride)).take(limit) {
+            let counter = shard.counters.get(slot);
+            if let Some(counter) = counter.filter(|counter| counter.is(Flag::Exists)) {
+                visit(counter.name());
             }
         }
     }

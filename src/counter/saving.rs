@@ -5,35 +5,32 @@
 use super::collecting::ZeroMaker;
 use super::commits::CommitClock;
 use super::entry::Counter;
+use super::label::Flag;
 use super::shard::Shard;
 use super::share::Share;
 use super::shared::{OwnReplica, Shared};
+use super::slot_set::SlotSet;
 use super::stored::StoredCounter;
 use super::table::Table;
 use super::watching::Watching;
-use crate::base::{Location, Monotonic, Name, ReplicaId, ReplicaIndex};
+use crate::base::{Location, Monotonic, Name, ReplicaId, ReplicaIndex, Total};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// A list of counters that is shorter than this is not worth making smaller.
-const SMALL: usize = 1024;
 
 /// What one shard has to have kept.
 #[derive(Debug, Default)]
 pub(super) struct Saving {
     /// Which shard.
     number: u8,
-    /// Counters that changed, each once but for those that are gone again.
-    touched: Vec<u32>,
+    /// Counters that changed.
+    touched: SlotSet,
     /// Those that are being handed over.
-    leaving: Vec<u32>,
+    leaving: SlotSet,
     /// Counters that are gone and of which there may be a record.
     removed: BTreeSet<Box<[u8]>>,
     /// Counters with something that was counted and never said.
     with_remainders: Vec<u32>,
-    /// How many of the counters that changed are gone again.
-    stale: usize,
     /// Whoever watches hears of changes at the same places.
     pub(super) watching: Watching,
 }
@@ -53,27 +50,27 @@ impl Saving {
     /// A counter changed, but not its value.
     #[inline]
     pub(super) fn touch_state(&mut self, shared: &Shared, slot: u32, counter: &mut Counter) {
-        if !std::mem::replace(&mut counter.unsaved, true) {
+        if !counter.set(Flag::Unsaved, true) {
             shared.unsaved.fetch_add(1, Ordering::Relaxed);
             shared.unsaved_shards.mark(self.number);
-            self.touched.push(slot);
+            self.touched.insert(slot);
         }
     }
 
     /// A counter leaves the table.
     pub(super) fn note_removal(&mut self, shared: &Shared, slot: u32, counter: &Counter) {
         self.watching.note_removal(slot, counter);
-        if counter.unsaved {
+        if counter.is(Flag::Unsaved) {
             shared.unsaved.fetch_sub(1, Ordering::Relaxed);
-            self.stale += 1;
+            let _ = self.touched.remove(slot) || self.leaving.remove(slot);
         }
-        if counter.kept {
-            self.remove_record(shared, &counter.name);
+        if counter.is(Flag::Kept) {
+            self.remove_record(shared, counter.name());
         }
     }
 
-    /// The counters that changed, and those of them that are being handed over; some may be gone again.
-    pub(super) fn changed(&self) -> (&[u32], &[u32]) {
+    /// The counters that changed, and those that are being handed over.
+    pub(super) fn changed(&self) -> (&SlotSet, &SlotSet) {
         (&self.touched, &self.leaving)
     }
 
@@ -222,19 +219,6 @@ impl Table {
 }
 
 impl Shard {
-    /// Where counters come and go and nothing is handed over for long, forgets those that are gone.
-    pub(super) fn forget_stale(&mut self) {
-        let Self { counters, saving, .. } = self;
-        if saving.stale < SMALL || saving.stale * 2 < saving.touched.len() {
-            return;
-        }
-        saving.stale = 0;
-        saving.touched.sort_unstable();
-        saving.touched.dedup();
-        saving.touched.retain(|slot| counters.get(*slot).is_some_and(|counter| counter.unsaved));
-        saving.touched.shrink_to(SMALL.max(saving.touched.len() * 2));
-    }
-
     /// A counter changed.
     pub(super) fn touch(&mut self, shared: &Shared, slot: u32) {
         let Self { counters, saving, .. } = self;
@@ -255,15 +239,11 @@ impl Shard {
         if self.saving.leaving.is_empty() {
             let Saving { touched, leaving, .. } = &mut self.saving;
             std::mem::swap(touched, leaving);
-            self.saving.stale = 0;
             self.take_removals(shared, visit);
         }
         for _ in 0..limit {
             let Some(slot) = self.saving.leaving.pop() else { break };
             self.save_one(shared, slot, now, visit);
-        }
-        if self.saving.leaving.is_empty() {
-            self.saving.leaving.shrink_to(SMALL);
         }
         if !self.saving.is_empty() {
             shared.unsaved_shards.mark(self.number);
@@ -289,13 +269,13 @@ impl Shard {
         visit: &mut dyn FnMut(&[u8], Option<&StoredCounter>),
     ) {
         // Gone, or gone and another in its place that has not changed.
-        let Some(counter) = self.counters.get(slot).filter(|counter| counter.unsaved) else { return };
-        let is_unborn = counter.state.own.is_some_and(|share| share.born == 0);
+        let Some(counter) = self.counters.get(slot).filter(|counter| counter.is(Flag::Unsaved)) else { return };
+        let is_unborn = counter.state.own().is_some_and(|share| share.born == 0);
         // What is on disk for long, and perhaps never replaced, must say under its number all that there was.
-        let is_to_be_exact = shared.saves_exactly.load(Ordering::Relaxed) && counter.told() != counter.state.own;
-        if is_unborn || is_to_be_exact || (counter.queued && counter.active.is_none()) {
+        let is_to_be_exact = shared.saves_exactly.load(Ordering::Relaxed) && counter.told() != counter.state.own();
+        if is_unborn || is_to_be_exact || (counter.is(Flag::Queued) && counter.active().is_none()) {
             if !self.own.has_numbers() {
-                self.saving.touched.push(slot);
+                self.saving.touched.insert(slot);
                 shared.passed_over.store(true, Ordering::Release);
                 return;
             }
@@ -303,18 +283,18 @@ impl Shard {
         }
         let own = self.own.index;
         let Some(counter) = self.counters.get_mut(slot) else { return };
-        counter.unsaved = false;
-        counter.kept = true;
+        counter.set(Flag::Unsaved, false);
+        counter.set(Flag::Kept, true);
         shared.unsaved.fetch_sub(1, Ordering::Relaxed);
         let stored = counter.state.to_stored(own, counter.told());
-        visit(&counter.name, Some(&stored));
+        visit(counter.name(), Some(&stored));
     }
 
     fn restore(&mut self, shared: &Shared, slot: u32, stored: StoredCounter, kept_by: ReplicaIndex) {
         let own = self.own.index;
         let Some(counter) = self.counters.get_mut(slot) else { return };
         counter.state = super::CounterState::from_stored(stored, kept_by, own);
-        counter.kept = true;
+        counter.set(Flag::Kept, true);
         let has_remainders = !counter.state.remainders().is_empty();
         let is_tended = !counter.state.retired().is_empty() || counter.state.assignment().is_some_and(|a| a.deleted);
         self.recount(slot);
@@ -344,7 +324,7 @@ impl Shard {
         let Self { counters, saving, .. } = self;
         for slot in 0..counters.end() {
             let Some(counter) = counters.get_mut(slot) else { continue };
-            if counter.state.others().iter().any(|held| held.replica == replica) {
+            if counter.state.other(replica).is_some() {
                 saving.touch(shared, slot, counter);
             }
         }
@@ -371,11 +351,11 @@ impl Shard {
         }
         self.saving.touch(shared, slot, counter);
         let Some(amount) = counter.state.take_remainder(replica, own) else { return false };
-        let share = counter.state.own.get_or_insert_default();
+        let share = counter.state.own().unwrap_or_default();
         // Nobody comes near the end of the range in all the time there is.
         let units = share.total.units().saturating_add(amount.units());
-        share.total = crate::base::Total::from_units(units);
-        if let Some(active) = &mut counter.active {
+        counter.state.set_own(Some(Share { total: Total::from_units(units), ..share }));
+        if let Some(active) = counter.active_mut() {
             active.exact_wanted = true;
         }
         self.recount(slot);
@@ -388,8 +368,8 @@ impl Shard {
 impl Counter {
     /// The own share as it last left under its revision; the caller has numbered one of which nothing remembers that.
     pub(super) fn told(&self) -> Option<Share> {
-        let share = self.state.own.filter(|share| share.born != 0)?;
-        let total = self.active.as_ref().map_or(share.total, |active| active.predictor.believed().total);
+        let share = self.state.own().filter(|share| share.born != 0)?;
+        let total = self.active().map_or(share.total, |active| active.predictor.believed().total);
         Some(Share { total, ..share })
     }
 }

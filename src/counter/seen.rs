@@ -32,9 +32,8 @@ fn see(state: &CounterState, own: ReplicaIndex) -> Option<Seen> {
     let cut_of = |replica| assignment.and_then(|assignment| assignment.cut_of(replica));
     let (cut, nothing) = (cut_of(own), Total::ZERO);
     // Counted up and down again, a share that was not there before is as if it were not there still.
-    let share =
-        state.own.as_ref().filter(|share| !share.is_covered_by(cut) && (cut.is_some() || share.total != nothing));
-    let others = state.others().iter().filter(|held| !held.share.is_covered_by(cut_of(held.replica)));
+    let share = state.own().filter(|share| !share.is_covered_by(cut) && (cut.is_some() || share.total != nothing));
+    let others = state.others().filter(|held| !held.share.is_covered_by(cut_of(held.replica)));
     Some(Seen {
         own: share.map(|share| share.total),
         others: others.map(|held| (held.replica, held.share.total)).collect(),

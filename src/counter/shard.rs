@@ -7,6 +7,7 @@ use super::entry::{Counter, ReadAt, Spoken};
 use super::error::CounterError;
 use super::excess::Corrections;
 use super::extrapolated::Extrapolated;
+use super::label::Flag;
 use super::observing::Observed;
 use super::outcomes::PredictionOutcomes;
 use super::saving::Saving;
@@ -90,18 +91,20 @@ impl Shard {
     }
 
     pub(super) fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
-        let same = |slot: &u32| self.counters.get(*slot).is_some_and(|c| *c.name == *name);
+        let same = |slot: &u32| self.counters.get(*slot).is_some_and(|c| c.name() == name);
         self.index.find(hash, same).copied()
     }
 
     pub(super) fn find_or_create(&mut self, shared: &Shared, hash: u64, name: &[u8]) -> u32 {
         let Self { index, counters, saving, .. } = self;
-        let same = |slot: &u32| counters.get(*slot).is_some_and(|c| *c.name == *name);
-        let rehash = |slot: &u32| counters.get(*slot).map_or(0, |c| shared.hash(&c.name));
+        let same = |slot: &u32| counters.get(*slot).is_some_and(|c| c.name() == name);
+        let rehash = |slot: &u32| counters.get(*slot).map_or(0, |c| shared.hash(c.name()));
         match index.entry(hash, same, rehash) {
             Entry::Occupied(occupied) => *occupied.get(),
             Entry::Vacant(vacant) => {
-                let slot = counters.insert(Counter { watched: saving.watching.has_patterns, ..Counter::new(name) });
+                let mut counter = Counter::new(name);
+                counter.set(Flag::Watched, saving.watching.has_patterns);
+                let slot = counters.insert(counter);
                 vacant.insert(slot);
                 shared.counters.fetch_add(1, Ordering::Relaxed);
                 slot
@@ -128,7 +131,7 @@ impl Shard {
         let Some(counter) = self.counters.remove(slot) else { return };
         self.saving.note_removal(shared, slot, &counter);
         self.observed.end(slot);
-        let hash = shared.hash(&counter.name);
+        let hash = shared.hash(counter.name());
         if let Ok(entry) = self.index.find_entry(hash, |candidate| *candidate == slot) {
             entry.remove();
             shared.counters.fetch_sub(1, Ordering::Relaxed);
@@ -136,7 +139,6 @@ impl Shard {
         if let Some(zeros) = &mut self.zeros {
             zeros.forget(slot);
         }
-        self.forget_stale();
     }
 
     /// Brings the count of existing counters up to date after `slot` changed.
@@ -144,8 +146,8 @@ impl Shard {
         let own = self.own.index;
         if let Some(counter) = self.counters.get_mut(slot) {
             let exists = counter.state.exists(own);
-            self.existing = self.existing + u64::from(exists) - u64::from(counter.exists);
-            counter.exists = exists;
+            self.existing = self.existing + u64::from(exists) - u64::from(counter.is(Flag::Exists));
+            counter.set(Flag::Exists, exists);
         }
     }
 
@@ -164,7 +166,7 @@ impl Shard {
         let band = (!self.alone).then(|| shared.band_of(default_band, &counter.state));
         let spoken = counter.commit_increment(by, total, band, at.now);
         self.saving.touch(shared, slot, counter);
-        if !counter.exists || counter.state.assignment().is_some() {
+        if !counter.is(Flag::Exists) || counter.state.assignment().is_some() {
             self.recount(slot);
         }
         match (spoken, band) {
@@ -192,9 +194,9 @@ impl Shard {
 
     pub(super) fn tend_later(&mut self, slot: u32) {
         if let Some(counter) = self.counters.get_mut(slot)
-            && !counter.tended
+            && !counter.is(Flag::Tended)
         {
-            counter.tended = true;
+            counter.set(Flag::Tended, true);
             self.tended.push_back(slot);
         }
     }
@@ -204,13 +206,13 @@ impl Shard {
         let ended = std::mem::replace(&mut self.own, own);
         for slot in 0..self.counters.end() {
             if let Some(counter) = self.counters.get_mut(slot) {
-                if counter.state.own.is_some() {
+                if counter.state.own().is_some() {
                     self.saving.touch(shared, slot, counter);
                 }
                 counter.state.end_own_replica(ended.index);
-                counter.active = None;
+                counter.calm();
                 // The next replica has nothing to say of it yet.
-                counter.queued = false;
+                counter.set(Flag::Queued, false);
             }
         }
     }

@@ -34,6 +34,33 @@ impl Share {
     }
 }
 
+/// The present replica's share, if it has one, in no more room than the share takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OwnShare(Share);
+
+const _: () = assert!(size_of::<OwnShare>() == 32);
+
+impl OwnShare {
+    /// Stands for none. No share is like this: what has a birth has left its owner under that number or a later one.
+    const NONE: Self = Self(Share { born: u64::MAX, revision: 0, total: Total::ZERO });
+
+    pub(super) fn new(share: Option<Share>) -> Self {
+        share.map_or(Self::NONE, Self)
+    }
+
+    #[inline]
+    pub(super) fn get(self) -> Option<Share> {
+        let is_none = self.0.born == u64::MAX && self.0.revision == 0;
+        (!is_none).then_some(self.0)
+    }
+}
+
+impl Default for OwnShare {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 /// The note that one life of a share is over, kept until every member has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Retired {
@@ -67,6 +94,15 @@ mod tests {
             prop_assert_eq!(a.merge(b), b.merge(a));
             prop_assert_eq!(a.merge(b).merge(c), a.merge(b.merge(c)));
             prop_assert_eq!(a.merge(a), a);
+        }
+    }
+
+    #[test]
+    fn an_own_share_is_there_or_not() {
+        assert_eq!(OwnShare::default().get(), None);
+        let (zero, last) = (Share::default(), Share { born: u64::MAX, revision: u64::MAX, total: Total::ZERO });
+        for share in [None, Some(zero), Some(last)] {
+            assert_eq!(OwnShare::new(share).get(), share);
         }
     }
 

@@ -116,13 +116,11 @@ impl<T> Slab<T> {
         self.chunks.get(chunk)?.places.get(at)?.as_ref()
     }
 
-    /// Has the processor fetch a place that is looked at in a moment. Its first lines are enough.
+    /// Has the processor fetch a place that is looked at in a moment. Its first line is enough.
     pub(super) fn prefetch(&self, index: u32) {
         let (chunk, at) = split(index);
         if let Some(chunk) = self.chunks.get(chunk) {
             prefetch_index(&chunk.places, at);
-            // The line where the next place begins is the last of this one.
-            prefetch_index(&chunk.places, at + 1);
         }
     }
 

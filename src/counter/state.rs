@@ -5,22 +5,25 @@
 //! somebody else's word.
 
 use super::Precision;
+use super::active::Active;
 use super::assignment::{Assignment, PrecisionRegister};
+use super::attached::Attached;
 use super::forecast::Forecast;
-use super::share::{Retired, Share};
+use super::share::{OwnShare, Retired, Share};
 use super::stored::{Remainder, StoredCounter};
 use crate::base::{AmountSum, ReplicaIndex, Total};
+use prefetch_index::prefetch_index;
 use std::sync::Arc;
 
 /// Another replica's share as this node holds it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HeldShare {
     /// Whose it is.
     pub replica: ReplicaIndex,
     /// The newest copy received.
     pub share: Share,
     /// How to extrapolate it until its owner speaks again; none for an exact share.
-    pub forecast: Option<Box<Forecast>>,
+    pub forecast: Option<Forecast>,
 }
 
 impl HeldShare {
@@ -30,9 +33,9 @@ impl HeldShare {
     }
 }
 
-/// What few counters have, kept apart so that the many pay one word for it.
+/// What few counters have, kept apart so that the many do not pay for it.
 #[derive(Clone, Debug, Default)]
-struct Rest {
+pub(super) struct Rest {
     assignment: Option<Arc<Assignment>>,
     precision: Option<PrecisionRegister>,
     /// While not everybody is known to have heard of `precision`; differs from node to node.
@@ -62,6 +65,13 @@ impl PrecisionsBefore {
     }
 }
 
+impl Rest {
+    fn is_spent(&self) -> bool {
+        let is_plain = self.assignment.is_none() && self.precision.is_none();
+        is_plain && self.retired.is_empty() && self.remainders.is_empty()
+    }
+}
+
 impl PartialEq for Rest {
     fn eq(&self, other: &Self) -> bool {
         // What is only known here of who has heard what is no part of the state.
@@ -73,7 +83,7 @@ impl PartialEq for Rest {
 #[derive(Clone, Copy, Debug)]
 pub enum NumberedItem<'a> {
     /// A share of another replica.
-    Held(&'a HeldShare),
+    Held(HeldShare),
     /// The present replica's own share as it last left its owner, and how peers extrapolate it.
     Own(Share, Option<Forecast>),
     /// The last SET or DEL.
@@ -85,38 +95,96 @@ pub enum NumberedItem<'a> {
 }
 
 /// The replicated state of one counter.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct CounterState {
-    /// The present replica's own share.
-    pub own: Option<Share>,
-    others: Vec<HeldShare>,
-    rest: Option<Box<Rest>>,
+    own: OwnShare,
+    attached: Option<Box<Attached>>,
+}
+
+const _: () = assert!(size_of::<CounterState>() == 40);
+
+impl PartialEq for CounterState {
+    fn eq(&self, other: &Self) -> bool {
+        let same_shares = || self.others().all(|held| other.other(held.replica) == Some(held));
+        self.own() == other.own()
+            && self.others().count() == other.others().count()
+            && same_shares()
+            && self.rest() == other.rest()
+    }
 }
 
 impl CounterState {
-    /// The shares of other replicas.
-    pub fn others(&self) -> &[HeldShare] {
-        &self.others
+    /// The present replica's own share.
+    #[inline]
+    pub fn own(&self) -> Option<Share> {
+        self.own.get()
+    }
+
+    pub(super) fn set_own(&mut self, share: Option<Share>) {
+        self.own = OwnShare::new(share);
+    }
+
+    /// The shares of other replicas, at most one of each.
+    #[inline]
+    pub fn others(&self) -> impl Iterator<Item = HeldShare> + '_ {
+        self.attached.iter().flat_map(|attached| attached.shares())
+    }
+
+    /// The share of another replica.
+    #[inline]
+    pub(super) fn other(&self, replica: ReplicaIndex) -> Option<HeldShare> {
+        self.attached.as_ref()?.share_of(replica)
+    }
+
+    /// Has the processor fetch what is attached, the shares of others first of all.
+    pub(super) fn prefetch_attached(&self) {
+        if let Some(attached) = &self.attached {
+            prefetch_index(std::slice::from_ref(&**attached), 0);
+        }
+    }
+
+    /// Whether nobody else has counted.
+    pub fn has_no_others(&self) -> bool {
+        self.others().next().is_none()
+    }
+
+    /// The owner's side of the own share, which is no part of what is replicated.
+    #[inline]
+    pub(super) fn active(&self) -> Option<&Active> {
+        self.attached.as_ref()?.active()
+    }
+
+    #[inline]
+    pub(super) fn active_mut(&mut self) -> Option<&mut Active> {
+        self.attached.as_mut()?.active_mut()
+    }
+
+    pub(super) fn set_active(&mut self, active: Option<Active>) {
+        if active.is_some() || self.active().is_some() {
+            self.attached_mut().set_active(active);
+            self.detach();
+        }
+    }
+
+    /// Bytes that it takes elsewhere, but for what the assignment points to.
+    pub(super) fn allocated(&self) -> usize {
+        let notes = size_of_val(self.retired()) + size_of_val(self.remainders());
+        notes + self.attached.as_ref().map_or(0, |attached| attached.memory())
     }
 
     /// The last SET or DEL.
     pub fn assignment(&self) -> Option<&Arc<Assignment>> {
-        self.rest.as_ref()?.assignment.as_ref()
+        self.rest()?.assignment.as_ref()
     }
 
     /// The precision that was set.
     pub fn precision(&self) -> Option<&PrecisionRegister> {
-        self.rest.as_ref()?.precision.as_ref()
-    }
-
-    /// What few counters have takes so many bytes, but for what it points to.
-    pub(super) fn rest_memory(&self) -> usize {
-        self.rest.as_ref().map_or(0, |rest| size_of::<Rest>() + size_of_val(&*rest.remainders))
+        self.rest()?.precision.as_ref()
     }
 
     /// What somebody may still go by instead of the precision that was set.
     pub(super) fn precisions_before(&self) -> Option<PrecisionsBefore> {
-        self.rest.as_ref()?.precisions_before
+        self.rest()?.precisions_before
     }
 
     /// What the owner of a share keeps to.
@@ -147,12 +215,12 @@ impl CounterState {
 
     /// The shares known to be given up, and not yet known to be known by all.
     pub fn retired(&self) -> &[Retired] {
-        self.rest.as_ref().map_or(&[], |rest| &rest.retired)
+        self.rest().map_or(&[], |rest| &rest.retired)
     }
 
     /// Whether there is nothing left to remember.
     pub fn is_empty(&self) -> bool {
-        self.own.is_none() && self.others.is_empty() && self.rest.is_none()
+        self.own().is_none() && self.has_no_others() && self.rest().is_none()
     }
 
     /// Base plus what every share added beyond the cut. `read` gives another replica's total, extrapolated or not. What an
@@ -164,13 +232,13 @@ impl CounterState {
             sum.add(assignment.base.units());
         }
         let cut_of = |replica| assignment.and_then(|a| a.cut_of(replica));
-        if let Some(share) = &self.own {
+        if let Some(share) = self.own() {
             sum.add(share.total.units());
             sum.subtract(share.seen_by(cut_of(own)).units());
         }
-        for held in &self.others {
+        for held in self.others() {
             let cut = cut_of(held.replica);
-            let total = if held.is_frozen_by(cut) { held.share.total } else { read(held) };
+            let total = if held.is_frozen_by(cut) { held.share.total } else { read(&held) };
             sum.add(total.units());
             sum.subtract(held.share.seen_by(cut).units());
         }
@@ -180,12 +248,12 @@ impl CounterState {
     /// Whether the counter exists: it was set, or somebody counted what no DEL had seen.
     pub fn exists(&self, own: ReplicaIndex) -> bool {
         match self.assignment() {
-            None => self.own.is_some() || !self.others.is_empty(),
+            None => self.own().is_some() || !self.has_no_others(),
             Some(assignment) if !assignment.deleted => true,
             Some(assignment) => {
                 let unseen = |replica, share: &Share| !share.is_covered_by(assignment.cut_of(replica));
-                self.own.iter().any(|share| unseen(own, share))
-                    || self.others.iter().any(|held| unseen(held.replica, &held.share))
+                self.own().is_some_and(|share| unseen(own, &share))
+                    || self.others().any(|held| unseen(held.replica, &held.share))
             }
         }
     }
@@ -204,26 +272,20 @@ impl CounterState {
         // The cut tells of more than this copy does, and what it told of is gone: it was given up.
         let cut = self.assignment().and_then(|assignment| assignment.cut_of(replica));
         let is_old = cut.is_some_and(|cut| cut.revision > share.revision);
-        if is_old && !self.others.iter().any(|held| held.replica == replica) {
+        let held = self.other(replica);
+        if is_old && held.is_none() {
             return false;
         }
-        let forecast = forecast.filter(|f| !f.is_exact()).map(Box::new);
-        match self.others.iter_mut().find(|held| held.replica == replica) {
+        let forecast = forecast.filter(|f| !f.is_exact());
+        match held {
             Some(held) if held.share.revision == share.revision => {
                 // A cut tells of a share without its forecast.
-                held.forecast = held.forecast.take().or(forecast);
+                self.put(HeldShare { forecast: held.forecast.or(forecast), ..held });
                 return false;
             }
             Some(held) if held.share.revision > share.revision => return false,
-            Some(held) => {
-                held.share = held.share.merge(share);
-                held.forecast = forecast;
-            }
-            None => {
-                // Exact growth: most counters have as many shares as there are nodes, for ever.
-                self.others.reserve_exact(1);
-                self.others.push(HeldShare { replica, share, forecast });
-            }
+            Some(held) => self.put(HeldShare { replica, share: held.share.merge(share), forecast }),
+            None => self.put(HeldShare { replica, share, forecast }),
         }
         // A newer life is proof enough that an older one is over.
         self.forget_retired(|r| r.replica == replica && r.born != share.born);
@@ -232,10 +294,9 @@ impl CounterState {
 
     /// Takes how a share moves that is held under just this revision. Answers whether it is.
     pub(super) fn take_forecast(&mut self, replica: ReplicaIndex, revision: u64, forecast: Forecast) -> bool {
-        let is_it = |held: &&mut HeldShare| held.replica == replica && held.share.revision == revision;
-        let Some(held) = self.others.iter_mut().find(is_it) else { return false };
+        let Some(held) = self.other(replica).filter(|held| held.share.revision == revision) else { return false };
         if held.forecast.is_none() && !forecast.is_exact() {
-            held.forecast = Some(Box::new(forecast));
+            self.put(HeldShare { forecast: Some(forecast), ..held });
         }
         true
     }
@@ -243,16 +304,10 @@ impl CounterState {
     /// As [`Self::take_share`] for what most news is: one more copy of a life that is held already, of a counter that
     /// nobody ever assigned and of which nothing was given up. Answers false, and takes nothing, where that is not so.
     pub fn renew_share(&mut self, replica: ReplicaIndex, share: Share, forecast: Option<Forecast>) -> bool {
-        if self.rest.is_some() {
-            return false;
-        }
-        let Some(held) = self.others.iter_mut().find(|held| held.replica == replica) else { return false };
-        if held.share.born != share.born {
-            return false;
-        }
+        let Some(attached) = self.attached.as_mut().filter(|attached| attached.rest().is_none()) else { return false };
+        let Some(held) = attached.share_of(replica).filter(|held| held.share.born == share.born) else { return false };
         if held.share.revision < share.revision {
-            held.share = share;
-            held.forecast = forecast.filter(|f| !f.is_exact()).map(Box::new);
+            attached.put(HeldShare { replica, share, forecast: forecast.filter(|f| !f.is_exact()) });
         }
         true
     }
@@ -268,7 +323,7 @@ impl CounterState {
         for (replica, share) in &assignment.cut {
             // A cut entry is also news about that share. One that is held, and is older than what was received, came from
             // somebody who had not heard that it was given up: without the news it would count less than the cut takes off.
-            let is_held = self.others.iter().any(|held| held.replica == *replica);
+            let is_held = self.other(*replica).is_some();
             if *replica != own && (is_held || share.revision > received(*replica)) {
                 self.take_share(*replica, *share, None);
             }
@@ -276,14 +331,14 @@ impl CounterState {
         if self.assignment().is_some_and(|present| present.stamp >= assignment.stamp) {
             return false;
         }
-        self.others.retain(|held| !assignment.knows_retired(held.replica, held.share.revision));
-        self.rest_mut().assignment = Some(assignment);
+        self.retain_others(|held| !assignment.knows_retired(held.replica, held.share.revision));
+        self.rest_or_new().assignment = Some(assignment);
         true
     }
 
     /// Takes a precision. Answers whether it is now the counter's.
     pub fn take_precision(&mut self, register: PrecisionRegister) -> bool {
-        let rest = self.rest_mut();
+        let rest = self.rest_or_new();
         match &rest.precision {
             Some(present) if present.stamp == register.stamp => return false,
             Some(present) if present.stamp > register.stamp => {
@@ -303,33 +358,33 @@ impl CounterState {
 
     /// Everybody has heard of the present precision.
     pub(super) fn confirm_precision(&mut self) {
-        if let Some(rest) = &mut self.rest {
+        if let Some(rest) = self.rest_mut() {
             rest.precisions_before = None;
         }
     }
 
     /// Takes the word that a life of a share is over, once everything before that word was received.
     pub fn take_retirement(&mut self, retired: Retired) {
-        self.others.retain(|held| held.replica != retired.replica || held.share.born != retired.born);
-        let alive = self.others.iter().any(|held| held.replica == retired.replica);
+        self.retain_others(|held| held.replica != retired.replica || held.share.born != retired.born);
+        let alive = self.other(retired.replica).is_some();
         if !alive && !self.retired().contains(&retired) {
-            self.rest_mut().retired.push(retired);
+            self.rest_or_new().retired.push(retired);
         }
     }
 
     /// Gives up a share of this node: its present one, or one of its earlier lives.
     pub fn retire(&mut self, own: ReplicaIndex, retired: Retired) {
         if retired.replica == own {
-            self.own = None;
+            self.set_own(None);
         } else {
-            self.others.retain(|held| held.replica != retired.replica);
+            self.retain_others(|held| held.replica != retired.replica);
         }
-        self.rest_mut().retired.push(retired);
+        self.rest_or_new().retired.push(retired);
     }
 
     /// Drops the notes on given-up shares that `is_done` says everyone has.
     pub fn forget_retired(&mut self, is_done: impl Fn(&Retired) -> bool) {
-        if let Some(rest) = &mut self.rest {
+        if let Some(rest) = self.rest_mut() {
             rest.retired.retain(|retired| !is_done(retired));
             self.trim();
         }
@@ -337,7 +392,7 @@ impl CounterState {
 
     /// Drops the tombstone of a counter that has no share left.
     pub fn drop_assignment(&mut self) {
-        if let Some(rest) = &mut self.rest {
+        if let Some(rest) = self.rest_mut() {
             rest.assignment = None;
             self.trim();
         }
@@ -347,11 +402,11 @@ impl CounterState {
     pub fn drop_gone(&mut self, is_gone: impl Fn(ReplicaIndex, u64) -> bool) -> u64 {
         let things = |state: &Self| {
             let rest = usize::from(state.assignment().is_some()) + usize::from(state.precision().is_some());
-            state.others.len() + state.retired().len() + rest
+            state.others().count() + state.retired().len() + rest
         };
         let before = things(self);
-        self.others.retain(|held| !is_gone(held.replica, held.share.revision));
-        if let Some(rest) = &mut self.rest {
+        self.retain_others(|held| !is_gone(held.replica, held.share.revision));
+        if let Some(rest) = self.rest_mut() {
             rest.assignment.take_if(|assignment| is_gone(assignment.origin, assignment.stamp.number));
             rest.precision.take_if(|precision| is_gone(precision.origin, precision.stamp.number));
             rest.retired.retain(|retired| !is_gone(retired.by, retired.number));
@@ -363,7 +418,7 @@ impl CounterState {
     /// What is kept of it across restarts, with `remainder` as what the own share has beyond what was said of it.
     pub(super) fn to_stored(&self, own: ReplicaIndex, told: Option<Share>) -> StoredCounter {
         let mut remainders = self.remainders().to_vec();
-        if let (Some(share), Some(told)) = (self.own, told)
+        if let (Some(share), Some(told)) = (self.own(), told)
             && let Some(units) = share.total.units().checked_sub(told.total.units())
             && units != 0
         {
@@ -372,7 +427,7 @@ impl CounterState {
         }
         StoredCounter {
             own: told,
-            shares: self.others.iter().map(|held| (held.replica, held.share)).collect(),
+            shares: self.others().map(|held| (held.replica, held.share)).collect(),
             assignment: self.assignment().cloned(),
             precision: self.precision().copied(),
             retired: self.retired().to_vec(),
@@ -394,7 +449,11 @@ impl CounterState {
             let (_, written): (ReplicaIndex, Share) = shares.swap_remove(at);
             own_share = Some(own_share.map_or(written, |share: Share| share.merge(written)));
         }
-        let held = |(replica, share)| HeldShare { replica, share, forecast: None };
+        let mut state = Self::default();
+        state.set_own(own_share);
+        for (replica, share) in shares {
+            state.put(HeldShare { replica, share, forecast: None });
+        }
         let rest = Rest {
             assignment: stored.assignment,
             precision: stored.precision,
@@ -402,17 +461,15 @@ impl CounterState {
             retired: stored.retired,
             remainders: stored.remainders,
         };
-        let mut state = Self { own: own_share, others: shares.into_iter().map(held).collect(), rest: None };
-        let is_plain = rest.assignment.is_none() && rest.precision.is_none();
-        if !is_plain || !rest.retired.is_empty() || !rest.remainders.is_empty() {
-            state.rest = Some(Box::new(rest));
+        if !rest.is_spent() {
+            *state.rest_or_new() = rest;
         }
         state
     }
 
     /// What replicas of this node had counted and never said.
     pub fn remainders(&self) -> &[Remainder] {
-        self.rest.as_ref().map_or(&[], |rest| &rest.remainders)
+        self.rest().map_or(&[], |rest| &rest.remainders)
     }
 
     /// Whether a replica had counted what it never said.
@@ -423,29 +480,30 @@ impl CounterState {
     /// Takes out what `replica` had counted and never said: nothing, where a later revision of its share is held, which
     /// has it already.
     pub(super) fn take_remainder(&mut self, replica: ReplicaIndex, own: ReplicaIndex) -> Option<Total> {
-        let held = |replica| match self.own.filter(|_| replica == own) {
-            Some(share) => Some(share.revision),
-            None => self.others.iter().find(|held| held.replica == replica).map(|held| held.share.revision),
+        let held = match self.own().filter(|_| replica == own) {
+            Some(share) => Some(share),
+            None => self.other(replica).map(|held| held.share),
         };
-        let revision = held(replica);
-        let remainders = &mut self.rest.as_mut()?.remainders;
+        let remainders = &mut self.rest_mut()?.remainders;
         let at = remainders.iter().position(|remainder| remainder.replica == replica)?;
         let remainder = remainders.swap_remove(at);
         self.trim();
-        (revision == Some(remainder.revision)).then_some(remainder.amount)
+        (held.map(|share| share.revision) == Some(remainder.revision)).then_some(remainder.amount)
     }
 
     /// The share of `replica` becomes the own one.
     pub(super) fn adopt(&mut self, replica: ReplicaIndex) {
-        if let Some(at) = self.others.iter().position(|held| held.replica == replica) {
-            self.own = Some(self.others.swap_remove(at).share);
+        if let Some(held) = self.other(replica) {
+            self.retain_others(|other| other.replica != replica);
+            self.set_own(Some(held.share));
         }
     }
 
     /// The present replica ends: its share becomes one like those of the others.
     pub fn end_own_replica(&mut self, own: ReplicaIndex) {
-        if let Some(share) = self.own.take() {
-            self.others.push(HeldShare { replica: own, share, forecast: None });
+        if let Some(share) = self.own() {
+            self.set_own(None);
+            self.put(HeldShare { replica: own, share, forecast: None });
         }
     }
 
@@ -455,7 +513,7 @@ impl CounterState {
         has: impl Fn(ReplicaIndex, u64) -> bool,
         mut visit: impl FnMut(NumberedItem<'a>),
     ) {
-        for held in self.others.iter().filter(|held| !has(held.replica, held.share.revision)) {
+        for held in self.others().filter(|held| !has(held.replica, held.share.revision)) {
             visit(NumberedItem::Held(held));
         }
         if let Some(assignment) = self.assignment().filter(|a| !has(a.origin, a.stamp.number)) {
@@ -469,19 +527,42 @@ impl CounterState {
         }
     }
 
-    fn rest_mut(&mut self) -> &mut Rest {
-        self.rest.get_or_insert_default()
+    fn attached_mut(&mut self) -> &mut Attached {
+        self.attached.get_or_insert_default()
+    }
+
+    fn put(&mut self, held: HeldShare) {
+        self.attached_mut().put(held);
+    }
+
+    fn retain_others(&mut self, is_kept: impl Fn(&HeldShare) -> bool) {
+        if let Some(attached) = &mut self.attached {
+            attached.retain_shares(is_kept);
+            self.detach();
+        }
+    }
+
+    fn rest(&self) -> Option<&Rest> {
+        self.attached.as_ref()?.rest()
+    }
+
+    fn rest_mut(&mut self) -> Option<&mut Rest> {
+        self.attached.as_mut()?.rest_mut()
+    }
+
+    fn rest_or_new(&mut self) -> &mut Rest {
+        self.attached_mut().rest_or_new()
     }
 
     fn trim(&mut self) {
-        let spent = |rest: &Rest| {
-            rest.assignment.is_none()
-                && rest.precision.is_none()
-                && rest.retired.is_empty()
-                && rest.remainders.is_empty()
-        };
-        if self.rest.as_deref().is_some_and(spent) {
-            self.rest = None;
+        if self.rest().is_some_and(Rest::is_spent) {
+            self.attached_mut().drop_rest();
+            self.detach();
         }
+    }
+
+    /// Gives back what holds nothing any more.
+    fn detach(&mut self) {
+        self.attached.take_if(|attached| attached.is_empty());
     }
 }

@@ -18,7 +18,7 @@ fn a_set_is_what_is_read_next_whatever_was_predicted() {
     };
     assert_eq!(read(&state).units(), 5 + Amount::from(300).units());
     let stamp = Stamp { time: HybridTime(1), replica: replica_id(0), number: 1 };
-    let cut = state.others().iter().map(|held| (held.replica, held.share)).collect();
+    let cut = state.others().map(|held| (held.replica, held.share)).collect();
     let base = Amount::from(7);
     let assignment = Assignment { stamp, origin: own, base, cut, context: Context::new([1, 1]), deleted: false };
     assert!(state.take_assignment(Arc::new(assignment), own, |_| 0));

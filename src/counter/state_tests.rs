@@ -114,10 +114,11 @@ impl Replica {
             return None;
         }
         let number = self.draw();
-        let share = self.state.own.as_mut()?;
-        share.revision = number;
-        share.born = if share.born == 0 { number } else { share.born };
-        Some(Item::Share(index(self.at), *share))
+        let share = self.state.own()?;
+        let born = if share.born == 0 { number } else { share.born };
+        let share = Share { born, revision: number, ..share };
+        self.state.set_own(Some(share));
+        Some(Item::Share(index(self.at), share))
     }
 
     fn stamp(&mut self) -> Stamp {
@@ -128,8 +129,8 @@ impl Replica {
 
     fn assignment(&mut self, base: Amount, deleted: bool) -> Arc<Assignment> {
         let stamp = self.stamp();
-        let own = self.state.own.map(|share| (index(self.at), share));
-        let others = self.state.others().iter().map(|held| (held.replica, held.share));
+        let own = self.state.own().map(|share| (index(self.at), share));
+        let others = self.state.others().map(|held| (held.replica, held.share));
         let cut = own.into_iter().chain(others).collect();
         let context = Context::new(self.received.clone());
         Arc::new(Assignment { stamp, origin: index(self.at), base, cut, context, deleted })
@@ -139,7 +140,7 @@ impl Replica {
     fn items_above(&self, received: &[u64]) -> Vec<Item> {
         let mut items = Vec::new();
         let own = index(self.at);
-        if let Some(share) = self.state.own.filter(|share| share.revision > received[self.at] && !self.moved) {
+        if let Some(share) = self.state.own().filter(|share| share.revision > received[self.at] && !self.moved) {
             items.push(Item::Share(own, share));
         }
         self.state.items_beyond(
@@ -165,8 +166,9 @@ impl History {
         let replica = &mut self.replicas[at];
         match action {
             Action::Increment if self.increments < 100 => {
-                let share = replica.state.own.get_or_insert_default();
-                share.total = Total::from_units(share.total.units() + (1 << self.increments));
+                let share = replica.state.own().unwrap_or_default();
+                let total = Total::from_units(share.total.units() + (1 << self.increments));
+                replica.state.set_own(Some(Share { total, ..share }));
                 replica.moved = true;
                 self.increments += 1;
             }
@@ -268,11 +270,11 @@ impl History {
 
 /// What a state comes to, in whatever order it was put together.
 fn canonical(state: &CounterState) -> impl PartialEq + std::fmt::Debug + use<> {
-    let mut others: Vec<(ReplicaIndex, Share)> = state.others().iter().map(|held| (held.replica, held.share)).collect();
+    let mut others: Vec<(ReplicaIndex, Share)> = state.others().map(|held| (held.replica, held.share)).collect();
     others.sort_by_key(|(replica, _)| *replica);
     let mut retired = state.retired().to_vec();
     retired.sort_by_key(|retired| (retired.replica, retired.born));
-    (state.own, others, state.assignment().cloned(), state.precision().copied(), retired)
+    (state.own(), others, state.assignment().cloned(), state.precision().copied(), retired)
 }
 
 fn shuffled<T: Clone>(items: &[T], mut seed: u64) -> Vec<T> {
@@ -405,7 +407,7 @@ proptest! {
                 for share in shuffled(&shares, seed ^ 5) {
                     prop_assert!(!state.take_share(replica, share, None), "that life is over");
                 }
-                prop_assert!(state.others().is_empty());
+                prop_assert!(state.has_no_others());
                 prop_assert_eq!(state.retired(), &[note][..], "the note on an older life is not needed any more");
             }
             Ok(canonical(&state))

@@ -6,6 +6,7 @@
 use super::config::Config;
 use super::entry::ReadAt;
 use super::error::CounterError;
+use super::label::Flag;
 use super::progress::Progress;
 use super::shard::Shard;
 use super::shared::{OwnReplica, SHARDS, Shared, Wake};
@@ -128,7 +129,7 @@ impl Table {
         let hash = self.shared.hash(name.as_bytes());
         let mut shard = self.lock(hash);
         let Some(slot) = shard.find(hash, name.as_bytes()) else { return Ok(false) };
-        if !shard.counters.get(slot).is_some_and(|counter| counter.exists) {
+        if !shard.counters.get(slot).is_some_and(|counter| counter.is(Flag::Exists)) {
             return Ok(false);
         }
         shard.check_room()?;
@@ -141,7 +142,7 @@ impl Table {
         let hash = self.shared.hash(name.as_bytes());
         let shard = self.lock(hash);
         let counter = shard.counters.get(shard.find(hash, name.as_bytes())?)?;
-        counter.exists.then(|| counter.value(shard.own.index, self.read_at(now)).clamped())
+        counter.is(Flag::Exists).then(|| counter.value(shard.own.index, self.read_at(now)).clamped())
     }
 
     /// A counter's precision: its own, or the default.
@@ -188,8 +189,8 @@ impl Table {
             let shard = shard.lock();
             let last = shard.counters.end().min(first.saturating_add(left));
             for slot in first..last {
-                if let Some(counter) = shard.counters.get(slot).filter(|counter| counter.exists) {
-                    visit(&counter.name);
+                if let Some(counter) = shard.counters.get(slot).filter(|counter| counter.is(Flag::Exists)) {
+                    visit(counter.name());
                 }
             }
             left -= last.saturating_sub(first).min(left);

@@ -2,6 +2,7 @@
 //! nobody.
 
 use super::assignment::Assignment;
+use super::label::Flag;
 use super::shard::Shard;
 use super::share::Share;
 use super::shared::Shared;
@@ -97,13 +98,13 @@ impl Shard {
         if counter.state.retired().len() < notes {
             self.saving.touch(shared, slot, counter);
         }
-        let moving = counter.queued || counter.active.is_some();
+        let moving = counter.is(Flag::Queued) || counter.active().is_some();
         let is_spent =
             |assignment: &&Arc<Assignment>| assignment.deleted && !moving && (stability.is_stable)(assignment);
         if let Some(assignment) = counter.state.assignment().filter(is_spent).cloned() {
             self.retire_covered(shared, slot, &assignment, stability, done);
             let Some(counter) = self.counters.get_mut(slot) else { return false };
-            if counter.state.own.is_none() && counter.state.others().is_empty() {
+            if counter.state.own().is_none() && counter.state.has_no_others() {
                 counter.state.drop_assignment();
                 self.saving.touch(shared, slot, counter);
                 done.tombstones_dropped += 1;
@@ -117,7 +118,7 @@ impl Shard {
             return false;
         }
         let tended = !counter.state.retired().is_empty() || counter.state.assignment().is_some_and(|a| a.deleted);
-        counter.tended = tended;
+        counter.set(Flag::Tended, tended);
         tended
     }
 
@@ -135,7 +136,6 @@ impl Shard {
         let mut spent: Vec<(ReplicaIndex, u64)> = counter
             .state
             .others()
-            .iter()
             .filter(|held| (stability.is_own_past)(held.replica) && !counter.state.has_remainder(held.replica))
             .filter(|held| held.share.is_covered_by(assignment.cut_of(held.replica)))
             .filter(|held| (stability.is_settled)(held.replica, held.share.revision))
@@ -146,7 +146,7 @@ impl Shard {
         let is_spent = |share: &Share| {
             share.is_covered_by(assignment.cut_of(own)) && (stability.everyone_has)(own, share.revision)
         };
-        let own_share = counter.state.own.filter(is_spent);
+        let own_share = counter.state.own().filter(is_spent);
         spent.extend(own_share.map(|share| (own, share.born)));
         for (replica, born) in spent {
             self.announce_retirement(shared, slot, replica, born);
@@ -161,7 +161,7 @@ impl Shard {
         }
         let Self { index, counters, .. } = self;
         if is_far_too_large(index) {
-            let rehash = |slot: &u32| counters.get(*slot).map_or(0, |counter| shared.hash(&counter.name));
+            let rehash = |slot: &u32| counters.get(*slot).map_or(0, |counter| shared.hash(counter.name()));
             index.shrink_to(SMALL.max(index.len() * 2), rehash);
         }
     }

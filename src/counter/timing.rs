@@ -1,5 +1,6 @@
 //! When to look at own shares that nobody increments: one timer that counts for each active share, in a heap a shard.
 
+use super::label::Flag;
 use super::shard::Shard;
 use super::shared::Shared;
 use super::{Band, Look};
@@ -18,7 +19,7 @@ impl Shard {
     pub(super) fn ensure_timer(&mut self, shared: &Shared, slot: u32, band: Band, now: Monotonic) {
         let Some(counter) = self.counters.get_mut(slot) else { return };
         let total = counter.own_total();
-        let Some(active) = &mut counter.active else { return };
+        let Some(active) = counter.active_mut() else { return };
         if active.timer != Monotonic::NEVER && active.timer <= now.after(shared.settle) {
             // It looks early enough to find out by itself; increments must not pay for the heap.
             return;
@@ -45,7 +46,7 @@ impl Shard {
     /// Makes every timer due: the bands are others now.
     pub(super) fn hurry_timers(&mut self, shared: &Shared) {
         for Reverse((due, slot)) in std::mem::take(&mut self.timers).into_vec() {
-            let active = self.counters.get_mut(slot).and_then(|counter| counter.active.as_mut());
+            let active = self.counters.get_mut(slot).and_then(|counter| counter.active_mut());
             if let Some(active) = active.filter(|active| active.timer == due) {
                 active.timer = Monotonic::ZERO;
                 self.timers.push(Reverse((Monotonic::ZERO, slot)));
@@ -64,14 +65,14 @@ impl Shard {
             let Some(counter) = self.counters.get_mut(slot) else { continue };
             let total = counter.own_total();
             let band = shared.band_of(self.default_band, &counter.state);
-            let Some(active) = &mut counter.active else { continue };
+            let Some(active) = counter.active_mut() else { continue };
             if active.timer != due {
                 continue;
             }
             active.timer = Monotonic::NEVER;
             if self.alone {
                 // Whoever comes will be told the exact total.
-                counter.active = None;
+                counter.calm();
                 self.queue(shared, slot);
                 continue;
             }
@@ -87,8 +88,8 @@ impl Shard {
                     active.exact_wanted = true;
                     self.queue(shared, slot);
                 }
-                Look::Idle if counter.queued => {}
-                Look::Idle => counter.active = None,
+                Look::Idle if counter.is(Flag::Queued) => {}
+                Look::Idle => counter.calm(),
             }
         }
         if self.timers.len() < self.timers.capacity() / 4 {
@@ -102,7 +103,7 @@ impl Shard {
     pub(super) fn rearm(&mut self, shared: &Shared, slot: u32, band: Band, now: Monotonic) {
         let Some(counter) = self.counters.get_mut(slot) else { return };
         let total = counter.own_total();
-        let Some(active) = &mut counter.active else { return };
+        let Some(active) = counter.active_mut() else { return };
         let due = active.predictor.next_look(total, band, shared.settle, now);
         if due < active.timer {
             active.timer = due;

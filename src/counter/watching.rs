@@ -5,6 +5,7 @@
 //! list. Nobody searches for what changed.
 
 use super::entry::{Counter, ReadAt};
+use super::label::Flag;
 use super::shard::Shard;
 use super::table::Table;
 use crate::base::{Amount, Location, Monotonic};
@@ -47,8 +48,8 @@ impl Watching {
     /// A counter changed.
     #[inline]
     pub(super) fn note(&mut self, slot: u32, counter: &mut Counter) {
-        if (counter.watched || self.walk.is_some()) && !counter.noted {
-            counter.noted = true;
+        if (counter.is(Flag::Watched) || self.walk.is_some()) && !counter.is(Flag::Noted) {
+            counter.set(Flag::Noted, true);
             self.noted.push(slot);
         }
     }
@@ -57,8 +58,8 @@ impl Watching {
     pub(super) fn note_removal(&mut self, slot: u32, counter: &Counter) {
         // In any case: the place may be another counter's soon.
         let told = self.told.remove(&slot);
-        if counter.watched && told.is_some_and(|told| told != Amount::ZERO) {
-            self.gone.push(Arc::from(&*counter.name));
+        if counter.is(Flag::Watched) && told.is_some_and(|told| told != Amount::ZERO) {
+            self.gone.push(Arc::from(counter.name()));
         }
     }
 }
@@ -107,7 +108,7 @@ impl Table {
         let slot = location.0 >> 8;
         saving.watching.told.remove(&slot);
         if let Some(counter) = counters.get_mut(slot) {
-            counter.watched = false;
+            counter.set(Flag::Watched, false);
         }
     }
 
@@ -165,15 +166,15 @@ impl Shard {
         for slot in first..last {
             let Some(counter) = counters.get_mut(slot) else { continue };
             // One that was noted is looked at anyway.
-            if counter.watched || counter.noted || !matches(&counter.name) {
+            if counter.is(Flag::Watched) || counter.is(Flag::Noted) || !matches(counter.name()) {
                 continue;
             }
-            counter.watched = true;
-            if counter.exists {
+            counter.set(Flag::Watched, true);
+            if counter.is(Flag::Exists) {
                 watching.told.insert(slot, counter.value(own, at).clamped());
             }
             if counter.is_extrapolated() {
-                counter.noted = true;
+                counter.set(Flag::Noted, true);
                 watching.noted.push(slot);
             }
         }
@@ -185,18 +186,19 @@ impl Shard {
         let Self { counters, saving, .. } = self;
         let counter = counters.get_mut(slot)?;
         let watching = &mut saving.watching;
-        counter.noted = false;
+        counter.set(Flag::Noted, false);
         // Watched until whoever is told of it says otherwise.
-        counter.watched = true;
+        counter.set(Flag::Watched, true);
         if counter.is_extrapolated() {
-            counter.noted = true;
+            counter.set(Flag::Noted, true);
             watching.noted.push(slot);
         }
         let told = watching.told.get(&slot).copied();
-        let value = if counter.exists { Some(counter.value(own, at).clamped()) } else { told.map(|_| Amount::ZERO) };
+        let value =
+            if counter.is(Flag::Exists) { Some(counter.value(own, at).clamped()) } else { told.map(|_| Amount::ZERO) };
         let value = value.filter(|value| told != Some(*value))?;
         watching.told.insert(slot, value);
-        Some(Changed { location: Some(location), name: Arc::from(&*counter.name), value })
+        Some(Changed { location: Some(location), name: Arc::from(counter.name()), value })
     }
 
     /// Forgets some of what was watched while there were patterns. Answers whether there is more.
@@ -213,7 +215,8 @@ impl Shard {
             };
             watching.told.remove(&slot);
             if let Some(counter) = counters.get_mut(slot) {
-                (counter.watched, counter.noted) = (false, false);
+                counter.set(Flag::Watched, false);
+                counter.set(Flag::Noted, false);
             }
         }
         true

@@ -19,13 +19,12 @@ pub(super) struct Places {
     next: (usize, usize),
 }
 
+/// 0 for unknown, else our place plus one.
 #[derive(Clone, Debug)]
-struct Chunk {
-    /// How many of these are known.
-    known: usize,
-    /// 0 for unknown, else our place plus one.
-    ours: [u32; CHUNK],
-}
+struct Chunk([u32; CHUNK]);
+
+// Allocators have places of just this size; one for a word more would be a quarter larger.
+const _: () = assert!(size_of::<Chunk>() == 512);
 
 impl Default for Places {
     fn default() -> Self {
@@ -43,14 +42,14 @@ impl Places {
     pub(super) fn get(&self, theirs: Location) -> Option<Location> {
         let (shard, chunk, at) = split(theirs);
         let chunk = self.shards.get(shard)?.get(chunk)?.as_ref()?;
-        chunk.ours.get(at)?.checked_sub(1).map(Location)
+        chunk.0.get(at)?.checked_sub(1).map(Location)
     }
 
     /// Has the processor fetch what [`Self::get`] will look at.
     pub(super) fn prefetch(&self, theirs: Location) {
         let (shard, chunk, at) = split(theirs);
         if let Some(Some(chunk)) = self.shards.get(shard).and_then(|shard| shard.get(chunk)) {
-            prefetch_index(chunk.ours, at);
+            prefetch_index(chunk.0.as_slice(), at);
         }
     }
 
@@ -64,12 +63,9 @@ impl Places {
         if number >= shard.len() {
             shard.resize(number + 1, None);
         }
-        let chunk = shard[number].get_or_insert_with(|| Box::new(Chunk { known: 0, ours: [0; CHUNK] }));
-        if chunk.ours[at] == 0 {
-            chunk.known += 1;
-            self.known += 1;
-        }
-        chunk.ours[at] = ours.0.saturating_add(1);
+        let chunk = shard[number].get_or_insert_with(|| Box::new(Chunk([0; CHUNK])));
+        self.known += usize::from(chunk.0[at] == 0);
+        chunk.0[at] = ours.0.saturating_add(1);
     }
 
     /// Whether [`Self::forget`] is on its way through all chunks.
@@ -87,10 +83,8 @@ impl Places {
         };
         if let Some(place) = shard.get_mut(at) {
             if let Some(chunk) = place {
-                let before = chunk.known;
-                chunk.forget(is_used);
-                self.known -= before - chunk.known;
-                place.take_if(|chunk| chunk.known == 0);
+                self.known -= chunk.forget(is_used);
+                place.take_if(|chunk| chunk.is_empty());
             }
             self.next = (number, at + 1);
             return false;
@@ -103,15 +97,22 @@ impl Places {
 }
 
 impl Chunk {
-    fn forget(&mut self, is_used: impl Fn(Location) -> bool) {
-        for ours in &mut self.ours {
+    /// Answers how many it has forgotten.
+    fn forget(&mut self, is_used: impl Fn(Location) -> bool) -> usize {
+        let mut forgotten = 0;
+        for ours in &mut self.0 {
             if let Some(place) = ours.checked_sub(1).map(Location)
                 && !is_used(place)
             {
                 *ours = 0;
-                self.known -= 1;
+                forgotten += 1;
             }
         }
+        forgotten
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|ours| *ours == 0)
     }
 }
 

@@ -292,11 +292,11 @@ fn what_was_given_up_goes_as_soon_as_what_came_before_is_here() {
     packer.push(5, &record, &mut packed);
     packer.finish(&mut packed);
     let [Packed::Datagram(bytes, _)] = &packed[..] else { panic!("{packed:?}") };
-    assert!(bench.node.table().inspect(name("a")).is_some_and(|state| !state.others().is_empty()));
+    assert!(bench.node.table().inspect(name("a")).is_some_and(|state| !state.has_no_others()));
     let moment = bench.moment();
     bench.node.handle(Input::Datagram { from: id(2), bytes }, moment);
     assert_eq!(bench.node.received(replica(2)), 7);
-    assert!(bench.node.table().inspect(name("a")).is_some_and(|state| state.others().is_empty()));
+    assert!(bench.node.table().inspect(name("a")).is_some_and(|state| state.has_no_others()));
 }
 
 /// What this node says that it has beyond the contiguous part of a replica, and what it sends to who asks for that.

@@ -244,7 +244,7 @@ impl Node {
             }
             NumberedItem::Held(held) => {
                 let is_void = self.table.progress().is_void(held.replica, held.share.revision);
-                let forecast = held.forecast.as_deref().filter(|_| !is_void);
+                let forecast = held.forecast.as_ref().filter(|_| !is_void);
                 (held.replica, held.share.revision, share(None, &held.share, forecast))
             }
             NumberedItem::Assignment(assignment) => {

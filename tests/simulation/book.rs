@@ -81,8 +81,8 @@ fn bits_of(units: i128) -> Bits {
 
 impl Counter {
     pub(crate) fn everything_in(state: &CounterState) -> Bits {
-        let own = state.own.map_or(0, |share| bits_of(share.total.units()));
-        let others = state.others().iter().fold(own, |bits, held| bits | bits_of(held.share.total.units()));
+        let own = state.own().map_or(0, |share| bits_of(share.total.units()));
+        let others = state.others().fold(own, |bits, held| bits | bits_of(held.share.total.units()));
         let rest = state.remainders().iter().fold(others, |bits, one| bits | bits_of(one.amount.units()));
         let cut = state.assignment().into_iter().flat_map(|assignment| &assignment.cut);
         cut.fold(rest, |bits, (_, share)| bits | bits_of(share.total.units()))
@@ -169,8 +169,8 @@ impl Book {
         // Under whatever identity.
         let own_life = |replica: ReplicaId| usize::from(replica.node.as_bytes()[0]) == at + 1;
         let shares = |state: &CounterState| {
-            let own = state.own.map_or(0, |share| bits_of(share.total.units()));
-            let past = state.others().iter().filter(|held| node.replica_at(held.replica).is_some_and(own_life));
+            let own = state.own().map_or(0, |share| bits_of(share.total.units()));
+            let past = state.others().filter(|held| node.replica_at(held.replica).is_some_and(own_life));
             past.fold(own, |bits, held| bits | bits_of(held.share.total.units()))
         };
         counter.gone |= shares(&before) & !shares(&state);

@@ -198,7 +198,7 @@ impl Bounds {
             self.readings.within_precision += u64::from(reading.bound <= self.precision);
             self.readings.age_ms += u64::try_from(world.now.since(as_of).as_millis()).unwrap_or(u64::MAX);
         }
-        self.readings.predicted += u64::from(state.others().iter().any(|held| held.forecast.is_some()));
+        self.readings.predicted += u64::from(state.others().any(|held| held.forecast.is_some()));
         if value < least - bound || value > most + bound {
             let amount = |units: i128| Amount::from_units(units).unwrap_or_default();
             return Err(format!(
@@ -299,7 +299,7 @@ fn a_wider_precision_is_gone_by_once_all_have_heard_of_it() {
         world.node(1).table().increment(name(), Amount::ONE, world.clock(1)).expect("in range");
         world.run_for(Duration::from_millis(1), &mut Nobody);
         let state = world.inspect(2, KEY).unwrap_or_default();
-        if predicted_after.is_none() && state.others().iter().any(|held| held.forecast.is_some()) {
+        if predicted_after.is_none() && state.others().any(|held| held.forecast.is_some()) {
             predicted_after = Some(step);
         }
     }

@@ -67,7 +67,7 @@ fn what_is_set_after_a_deletion_was_given_up_wins_over_it() {
         increment(&world, 0, 5);
         run(&mut world, 2000);
         delete(&world, 0);
-        let holds_share = |world: &World| world.inspect(0, "apples").is_some_and(|state| state.own.is_some());
+        let holds_share = |world: &World| world.inspect(0, "apples").is_some_and(|state| state.own().is_some());
         while holds_share(&world) {
             run(&mut world, 1);
         }
@@ -105,7 +105,7 @@ fn a_share_that_was_given_up_does_not_come_back_with_the_deletion_that_had_seen_
         all_read(&world, 2, seed);
         let shares = |world: &World, at| {
             let state = world.inspect(at, "apples").unwrap_or_default();
-            state.others().len() + usize::from(state.own.is_some())
+            state.others().count() + usize::from(state.own().is_some())
         };
         assert_eq!((shares(&world, 0), shares(&world, 1)), (1, 1), "seed {seed}\n{}", world.describe("apples"));
         world.restart(2, true);

@@ -130,7 +130,7 @@ impl History {
     fn operate(&mut self) {
         let (at, key) = (self.any_node(), self.random.pick(&KEYS));
         let state = self.world.inspect(at, key).unwrap_or_default();
-        self.figures.rates += u64::from(state.others().iter().any(|held| held.forecast.is_some()));
+        self.figures.rates += u64::from(state.others().any(|held| held.forecast.is_some()));
         if self.world.is_paused(at) || self.idle.contains(&at) {
             return;
         }
@@ -366,8 +366,8 @@ impl History {
         for key in KEYS {
             let states: Vec<_> = (0..self.world.nodes()).map(|node| self.world.inspect(node, key)).collect();
             let gone = states.iter().flatten().all(|state| {
-                state.own.is_none()
-                    && state.others().is_empty()
+                state.own().is_none()
+                    && state.has_no_others()
                     && state.retired().is_empty()
                     && state.assignment().is_none()
             });

@@ -250,9 +250,9 @@ impl Counter {
     /// A node may give up its deleted shares when no member has assigned without having seen them, and kept that from it.
     fn note_given_up(&mut self, world: &World, at: usize, state: &CounterState) {
         let node = world.node(at);
-        let held = state.others().iter().filter_map(|held| node.replica_at(held.replica));
+        let held = state.others().filter_map(|held| node.replica_at(held.replica));
         let held = held.filter(|replica| replica.node == node.replica().node);
-        let lives: BTreeSet<ReplicaId> = held.chain(state.own.map(|_| node.replica())).collect();
+        let lives: BTreeSet<ReplicaId> = held.chain(state.own().map(|_| node.replica())).collect();
         let before = std::mem::replace(&mut self.lives[at], lives.clone());
         let given_up = self.made_by(|by| before.contains(&by) && !lives.contains(&by));
         let deleted = self.won[at].iter().filter(|stamp| self.assigned[stamp].deleted);

@@ -51,7 +51,7 @@ impl Oracle {
         let by = Amount::from(amount);
         world.node(at).table().increment(name(key), by, world.clock(at)).expect("in range");
         let counter = self.counters.get_mut(key).expect("a known key");
-        let made_at = world.inspect(at, key).and_then(|state| state.own).expect("it was just incremented").revision;
+        let made_at = world.inspect(at, key).and_then(|state| state.own()).expect("it was just incremented").revision;
         counter.increments.entry(replica).or_default().push(Increment {
             amount: by.units(),
             number: None,
@@ -108,7 +108,7 @@ impl Oracle {
         if list.last().is_none_or(|increment| increment.number.is_some()) {
             return;
         }
-        let Some(own) = world.inspect(at, key).and_then(|state| state.own) else { return };
+        let Some(own) = world.inspect(at, key).and_then(|state| state.own()) else { return };
         let leaves = |increment: &&mut Increment| increment.number.is_none() && own.revision > increment.made_at;
         for increment in list.iter_mut().filter(leaves) {
             increment.number = Some(own.revision);
@@ -184,7 +184,7 @@ fn newest_heard(world: &World, nodes: &[usize], key: &str, replica: ReplicaId) -
         let node = world.node(*at);
         let is_of = |index| node.replica_at(index) == Some(replica);
         let state = world.inspect(*at, key).unwrap_or_default();
-        let held = state.others().iter().filter(|held| is_of(held.replica)).map(|held| held.share.revision);
+        let held = state.others().filter(|held| is_of(held.replica)).map(|held| held.share.revision);
         let cut = state.assignment().into_iter().flat_map(|a| a.cut.iter());
         let cut = cut.filter(|(index, _)| is_of(*index)).map(|(_, share)| share.revision);
         held.chain(cut).max().unwrap_or(0).max(node.received(replica))

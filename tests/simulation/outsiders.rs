@@ -249,7 +249,8 @@ impl Scene {
     fn go_home(&mut self) {
         let outsiders = self.cluster..self.world.nodes();
         let is_behind = |key: &&str, at: usize| {
-            self.world.inspect(0, key).is_none() && self.world.inspect(at, key).is_some_and(|state| state.own.is_none())
+            self.world.inspect(0, key).is_none()
+                && self.world.inspect(at, key).is_some_and(|state| state.own().is_none())
         };
         self.figures.behind += outsiders.filter(|at| KEYS.iter().any(|key| is_behind(key, *at))).count() as u64;
         self.world.heal_all();

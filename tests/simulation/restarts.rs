@@ -157,7 +157,7 @@ fn a_node_that_comes_back_extrapolates_again_and_one_that_fell_is_extrapolated_n
     stream(&mut world, 3000);
     let rates = |world: &World, at: usize| {
         let state = world.inspect(at, "apples").unwrap_or_default();
-        state.others().iter().filter(|held| held.forecast.is_some()).count()
+        state.others().filter(|held| held.forecast.is_some()).count()
     };
     assert_eq!(rates(&world, 1), 1, "nothing is predicted");
     world.kill(1, Duration::from_millis(20), true);

@@ -346,7 +346,7 @@ fn set_precision(world: &mut World, precision: i64) {
 
 fn holds_a_rate(world: &World, at: usize) -> bool {
     let state = world.inspect(at, "apples").unwrap_or_default();
-    state.others().iter().any(|held| held.forecast.is_some())
+    state.others().any(|held| held.forecast.is_some())
 }
 
 /// Whoever announced the rate will never speak again, and each of the others heard it last at another moment.

@@ -62,8 +62,8 @@ fn increments_of(mut sum: i128) -> u128 {
 
 /// The increments that a state shows: those in its shares, and those that its assignment says it had seen.
 fn shown_by(state: &CounterState) -> u128 {
-    let own = state.own.iter().map(|share| share.total);
-    let others = state.others().iter().map(|held| held.share.total);
+    let own = state.own().into_iter().map(|share| share.total);
+    let others = state.others().map(|held| held.share.total);
     let cut = state.assignment().into_iter().flat_map(|assignment| assignment.cut.iter()).map(|(_, share)| share.total);
     own.chain(others).chain(cut).fold(0, |bits, total| bits | increments_of(total.units()))
 }

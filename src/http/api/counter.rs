@@ -94,9 +94,9 @@ fn predictions(observed: &Observed) -> Value {
 }
 
 fn replicas(found: &Examination, observed: Option<&Observed>, environment: &Environment, now: Moment) -> Vec<Value> {
-    let own = found.state.own.map(|share| {
+    let own = found.state.own().map(|share| {
         let knowledge = found.believed.map(|believed| believed.since);
-        let rate = observed.and_then(|observed| observed.rate().filter(|_| found.state.others().is_empty()));
+        let rate = observed.and_then(|observed| observed.rate().filter(|_| found.state.has_no_others()));
         let told = rate.or(found.believed.map(|believed| believed.rate.into()));
         let added = added(found, found.own, &share, share.total);
         let mut row = replica(found.own, environment, &added, &added);
@@ -104,13 +104,13 @@ fn replicas(found: &Examination, observed: Option<&Observed>, environment: &Envi
         row["as_of_ms_ago"] = json!(knowledge.and_then(|at| rounded(millis_ago(at, now))));
         row
     });
-    let others = found.state.others().iter().zip(&found.read_totals);
+    let others = found.state.others().zip(&found.read_totals);
     let others = others.map(|(held, read)| {
         let arrived = added(found, held.replica, &held.share, held.share.total);
         let expected = added(found, held.replica, &held.share, *read);
         let mut row = replica(held.replica, environment, &arrived, &expected);
-        row["rate_per_second"] = json!(held.forecast.as_deref().and_then(|forecast| rounded(forecast.rate.into())));
-        row["as_of_ms_ago"] = json!(as_of(held, environment, now));
+        row["rate_per_second"] = json!(held.forecast.as_ref().and_then(|forecast| rounded(forecast.rate.into())));
+        row["as_of_ms_ago"] = json!(as_of(&held, environment, now));
         if let Some(observed) = observed {
             let seen = observed.counted.arrivals.get(&held.replica).copied().unwrap_or_default();
             row["records_received"] = json!(seen.records_received);
@@ -130,7 +130,7 @@ fn added(found: &Examination, replica: ReplicaIndex, share: &Share, total: Total
 /// When it was last announced, where that is known, or its node heard.
 fn as_of(held: &HeldShare, environment: &Environment, now: Moment) -> Option<f64> {
     let heard_at = environment.table.progress().heard_at(held.replica);
-    let at = held.forecast.as_deref().map_or(heard_at, |forecast| forecast.since);
+    let at = held.forecast.as_ref().map_or(heard_at, |forecast| forecast.since);
     if at.as_nanos() == 0 { None } else { rounded(millis_ago(at, now)) }
 }
 
