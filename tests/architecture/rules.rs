@@ -40,6 +40,7 @@ const PURE_CRATES: &[&str] = &[
     "itoa",
     "minicbor",
     "parking_lot",
+    "prefetch_index",
     "rand",
     "redis_protocol",
     "ring",
