@@ -25,7 +25,7 @@ impl<'a> CounterReport<'a> {
 
     pub(super) fn reply(&self) -> Reply {
         let state = &self.found.state;
-        let others = state.others().zip(&self.found.read_totals);
+        let others = self.found.others.iter();
         let members = self.view.members.iter().filter(|member| !member.myself);
         map([
             ("exists", Reply::Boolean(self.found.exists)),
@@ -33,7 +33,7 @@ impl<'a> CounterReport<'a> {
             ("value-as-told", Reply::Amount(self.found.value_told)),
             ("precision", self.precision()),
             ("own-share", state.own().map_or(Reply::Null, |share| self.own_share(&share))),
-            ("other-shares", Reply::Array(others.map(|(held, read)| self.other_share(&held, *read)).collect())),
+            ("other-shares", Reply::Array(others.map(|(held, read)| self.other_share(held, *read)).collect())),
             ("assignment", state.assignment().map_or(Reply::Null, |assignment| self.assignment(assignment))),
             ("given-up", Reply::Array(state.retired().iter().map(|retired| self.given_up(retired)).collect())),
             ("members", Reply::Array(members.map(|member| self.member(member)).collect())),

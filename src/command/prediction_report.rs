@@ -12,9 +12,8 @@ pub(super) fn report(call: &Call<'_>) -> Result<Reply, CommandError> {
     let (name, now) = (call.name(2)?, call.now.monotonic);
     let found = call.environment.table.examine(name, now).ok_or(CommandError::NoSuchKey)?;
     let own = call.environment.table.predictor_knowledge(name);
-    let predicted = found.state.others().zip(&found.read_totals);
-    let predicted = predicted.filter_map(|(held, read)| {
-        let forecast = held.forecast.as_ref().filter(|_| !found.state.is_frozen(&held))?;
+    let predicted = found.others.iter().filter_map(|(held, read)| {
+        let forecast = held.forecast.as_ref().filter(|_| !found.state.is_frozen(held))?;
         let replica = call.environment.cluster.replica(held.replica);
         Some(map([
             ("replica", replica.map_or(Reply::Null, |replica| bulk(replica.to_string()))),

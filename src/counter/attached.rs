@@ -19,6 +19,7 @@ pub(super) struct Attached {
     rare: Option<Box<Rare>>,
 }
 
+// Allocators put what has the size of a line into one line.
 const _: () = assert!(size_of::<Attached>() == 64);
 
 /// What few counters have.
@@ -51,6 +52,12 @@ impl Attached {
             Some(share) => share.unpack(),
             None => self.rare.as_ref()?.shares().find(|held| held.replica == replica),
         }
+    }
+
+    /// Whether any of the shares of others is extrapolated: only those that are wide can be.
+    #[inline]
+    pub(super) fn has_forecast(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.wide.iter().any(|held| held.forecast.is_some()))
     }
 
     /// Puts a share in the place of the one that its replica had here, if there was one.
@@ -226,6 +233,7 @@ mod tests {
                     prop_assert_eq!(attached.share_of(replica), plain.get(&replica).copied());
                 }
                 prop_assert_eq!(attached.rest().is_some(), has_notes);
+                prop_assert_eq!(attached.has_forecast(), plain.values().any(|held| held.forecast.is_some()));
                 prop_assert_eq!(attached.is_empty(), plain.is_empty() && !has_notes);
                 let needs_more = has_notes || plain.len() > NEAR || plain.values().any(|held| held.forecast.is_some());
                 prop_assert!(attached.rare.is_some() || !needs_more);

@@ -59,7 +59,7 @@ impl Counter {
     /// Whether it exists, its value is nothing, and no part of that is extrapolated.
     fn is_exactly_nothing(&self, own: ReplicaIndex) -> bool {
         self.is(Flag::Exists)
-            && self.state.others().all(|held| held.forecast.is_none())
+            && !self.state.has_forecast()
             && self.state.value(own, |held| held.share.total).to_amount() == Some(Amount::ZERO)
     }
 }

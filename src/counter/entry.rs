@@ -101,7 +101,7 @@ impl Counter {
 
     /// Whether the value may move though nobody says anything.
     pub(super) fn is_extrapolated(&self) -> bool {
-        self.state.others().any(|held| held.forecast.is_some())
+        self.state.has_forecast()
     }
 
     /// The value and the own share's total after `by`, without doing it.

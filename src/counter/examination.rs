@@ -2,7 +2,7 @@
 
 use super::label::Flag;
 use super::share::Share;
-use super::state::CounterState;
+use super::state::{CounterState, HeldShare};
 use super::table::Table;
 use super::{Band, Forecast, Precision};
 use crate::base::{Amount, Monotonic, Name, ReplicaIndex, Total};
@@ -30,8 +30,8 @@ pub struct Examination {
     pub waits: bool,
     /// When the own share is looked at again, if nobody increments it before.
     pub looked_at: Monotonic,
-    /// What a reader gets of the shares of others, in their order.
-    pub read_totals: Vec<Total>,
+    /// The shares of others by their replica, each with what a reader gets of it.
+    pub others: Vec<(HeldShare, Total)>,
 }
 
 impl Examination {
@@ -49,6 +49,8 @@ impl Table {
         let shard = self.lock(hash);
         let counter = shard.counters.get(shard.find(hash, name.as_bytes())?)?;
         let (own, state, active) = (shard.own.index, &counter.state, counter.active());
+        let mut others: Vec<_> = state.others().map(|held| (held, at.total(&held))).collect();
+        others.sort_unstable_by_key(|(held, _)| held.replica);
         Some(Examination {
             own,
             exists: counter.is(Flag::Exists),
@@ -59,7 +61,7 @@ impl Table {
             believed: active.map(|active| *active.predictor.believed()),
             waits: counter.is(Flag::Queued),
             looked_at: active.map_or(Monotonic::NEVER, |active| active.timer),
-            read_totals: state.others().map(|held| at.total(&held)).collect(),
+            others,
             state: state.clone(),
         })
     }

@@ -6,8 +6,8 @@ use crate::base::Location;
 
 impl Table {
     /// Visits at most `limit` names of one shard among the counters that changed since they were last handed over to be kept;
-    /// with another `turn` others, where there are more. Costs no more than that and a look at each 64th of its counters, and holds the shard's lock
-    /// meanwhile.
+    /// with another `turn` others, where there are more. Costs a look at a 64th of the shard's counters beside, and holds its
+    /// lock meanwhile.
     pub fn sample_changed(&self, shard: u8, limit: usize, turn: u64, visit: &mut dyn FnMut(&[u8])) {
         let Some(shard) = self.lock_at(Location(u32::from(shard))) else { return };
         let (changed, leaving) = shard.saving.changed();

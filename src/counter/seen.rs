@@ -34,9 +34,36 @@ fn see(state: &CounterState, own: ReplicaIndex) -> Option<Seen> {
     // Counted up and down again, a share that was not there before is as if it were not there still.
     let share = state.own().filter(|share| !share.is_covered_by(cut) && (cut.is_some() || share.total != nothing));
     let others = state.others().filter(|held| !held.share.is_covered_by(cut_of(held.replica)));
+    let mut others: Vec<_> = others.map(|held| (held.replica, held.share.total)).collect();
+    // The order in which they are held changes with how they move.
+    others.sort_unstable_by_key(|(replica, _)| *replica);
     Some(Seen {
         own: share.map(|share| share.total),
-        others: others.map(|held| (held.replica, held.share.total)).collect(),
+        others,
         assignment: assignment.map(|assignment| assignment.stamp),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Monotonic;
+    use crate::counter::{Forecast, Share};
+
+    #[test]
+    fn what_is_seen_stays_the_same_when_a_share_begins_or_ends_to_move() {
+        let (a, b) = (ReplicaIndex(1), ReplicaIndex(2));
+        let share = |revision| Share { born: 1, revision, total: Total::from_units(3) };
+        let mut state = CounterState::default();
+        state.take_share(a, share(1), None);
+        state.take_share(b, share(1), None);
+        let at_rest = see(&state, ReplicaIndex(0));
+        let moving = Forecast { rate: 1.0, ..Forecast::exact(share(1).total, Monotonic::ZERO) };
+        assert!(state.take_forecast(a, 1, moving));
+        let order = |state: &CounterState| state.others().map(|held| held.replica).collect::<Vec<_>>();
+        assert_eq!(order(&state), [b, a], "otherwise this tries nothing");
+        assert_eq!(see(&state, ReplicaIndex(0)), at_rest);
+        state.take_share(a, share(2), None);
+        assert_eq!(see(&state, ReplicaIndex(0)), at_rest);
+    }
 }

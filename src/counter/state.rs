@@ -130,6 +130,12 @@ impl CounterState {
         self.attached.iter().flat_map(|attached| attached.shares())
     }
 
+    /// Whether the share of another replica is extrapolated.
+    #[inline]
+    pub(super) fn has_forecast(&self) -> bool {
+        self.attached.as_ref().is_some_and(|attached| attached.has_forecast())
+    }
+
     /// The share of another replica.
     #[inline]
     pub(super) fn other(&self, replica: ReplicaIndex) -> Option<HeldShare> {
@@ -452,6 +458,8 @@ impl CounterState {
         let mut state = Self::default();
         state.set_own(own_share);
         for (replica, share) in shares {
+            // Nobody writes two of a replica; of such the newer counts.
+            let share = state.other(replica).map_or(share, |held| held.share.merge(share));
             state.put(HeldShare { replica, share, forecast: None });
         }
         let rest = Rest {

@@ -104,13 +104,12 @@ fn replicas(found: &Examination, observed: Option<&Observed>, environment: &Envi
         row["as_of_ms_ago"] = json!(knowledge.and_then(|at| rounded(millis_ago(at, now))));
         row
     });
-    let others = found.state.others().zip(&found.read_totals);
-    let others = others.map(|(held, read)| {
+    let others = found.others.iter().map(|(held, read)| {
         let arrived = added(found, held.replica, &held.share, held.share.total);
         let expected = added(found, held.replica, &held.share, *read);
         let mut row = replica(held.replica, environment, &arrived, &expected);
         row["rate_per_second"] = json!(held.forecast.as_ref().and_then(|forecast| rounded(forecast.rate.into())));
-        row["as_of_ms_ago"] = json!(as_of(&held, environment, now));
+        row["as_of_ms_ago"] = json!(as_of(held, environment, now));
         if let Some(observed) = observed {
             let seen = observed.counted.arrivals.get(&held.replica).copied().unwrap_or_default();
             row["records_received"] = json!(seen.records_received);
