@@ -168,7 +168,14 @@ fn errors_that_are_named_are_given_somewhere() {
 #[test]
 fn figures_that_are_named_are_in_info_or_are_settings() {
     let ground = Ground::new();
-    let server = ground.start();
+    for arguments in [&["init"][..], &["issue", "--name", "clients"]] {
+        let ran = ground.cli(&[&["certs"], arguments, &["--dir", "authority"]].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    let issued = |file: &str| ground.path(&format!("authority/{file}")).display().to_string();
+    let (cert, key) = (issued("clients.crt"), issued("clients.key"));
+    let tls = ["resp.tls_port=0".to_owned(), format!("resp.tls_cert={cert}"), format!("resp.tls_key={key}")];
+    let server = ground.server().set_all(&tls.each_ref().map(String::as_str)).run();
     let mut client = server.client();
     let mut known: BTreeSet<String> = settings().into_iter().map(|(_, key)| key).collect();
     for request in ["INFO everything", "CLUSTER INFO"] {

@@ -115,7 +115,7 @@ fn guesses_are_soon_not_looked_at_any_more_and_members_are_not_held_up_by_them()
         let answer = join(&second, &token);
         if answer.starts_with("joined") { Ok(()) } else { Err(answer) }
     });
-    eventually_linked(&[&first, &second]);
+    eventually_linked(&[&first, &second, &member]);
 }
 
 #[test]
