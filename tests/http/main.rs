@@ -14,5 +14,6 @@ mod guarded;
 mod health;
 mod metrics;
 mod packaged;
+mod parsers;
 mod stream;
 mod traces;

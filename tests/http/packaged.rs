@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::client::get;
+use crate::parsers::not_held_against;
 use crate::server_support::{Ground, eventually};
 
 fn packaged(name: &str) -> PathBuf {
@@ -24,7 +25,7 @@ fn names_in(text: &str) -> BTreeSet<&str> {
 /// Runs promtool, where it is installed.
 fn promtool(arguments: &[&str], name: &str) {
     match Command::new("promtool").args(arguments).arg(packaged(name)).output() {
-        Err(_) => eprintln!("{name} was not held against promtool, which is not here"),
+        Err(_) => not_held_against("promtool"),
         Ok(output) => assert!(
             output.status.success(),
             "{name}: {}{}",
