@@ -1,6 +1,7 @@
 //! What can go wrong with the data directory. Unless said otherwise, nothing on disk was changed.
 
 use crate::base::NodeId;
+use rustix::io::Errno;
 use std::io;
 use std::path::PathBuf;
 
@@ -93,6 +94,14 @@ pub enum StorageError {
         /// What is wrong with it.
         what: String,
     },
+    /// A part of the store was found damaged while the node runs, and could not be replaced by what is in memory.
+    #[error("{damage}; memory holds all of it, and the store cannot be written anew: {cause}")]
+    NotWrittenAnew {
+        /// Where, and what is wrong with it.
+        damage: String,
+        /// Why not.
+        cause: String,
+    },
     /// The store belongs to another node.
     #[error(
         "{path} holds the counters of node {found}, and this one is {expected}: give this node a --data-dir of its own, or bring back the certificate and key that the store was written with"
@@ -137,6 +146,18 @@ impl StorageError {
                 format!("{}: {what}", path.display())
             }
             other => other.to_string(),
+        }
+    }
+
+    /// Whether what was on disk, and should be there, is not: no other try finds it.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::StoreDamaged { .. } => true,
+            Self::Io { operation, error, .. } => {
+                let is_unreadable = *operation == "read" && error.raw_os_error() == Some(Errno::IO.raw_os_error());
+                error.kind() == io::ErrorKind::NotFound || is_unreadable
+            }
+            _ => false,
         }
     }
 

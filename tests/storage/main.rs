@@ -8,4 +8,5 @@ mod damage;
 mod full;
 mod history;
 mod random;
+mod renewing;
 mod running;

@@ -1,6 +1,7 @@
 //! One cycle: what changed in the table, and what the node knows, onto disk.
 
-use super::{ATTEMPTS_AT_STOP, Committed, Complete, FIRST_PAUSE, Failing, Outcome, Shared};
+use super::renewing::Renewing;
+use super::{ATTEMPTS_AT_STOP, Committed, Complete, FIRST_PAUSE, Failing, Outcome, Shared, Whose};
 use crate::base::{Durability, Monotonic};
 use crate::counter::Table;
 use crate::replication::NodeRecord;
@@ -30,11 +31,12 @@ pub(super) struct Cycles {
     pub(super) last: Option<Arc<NodeRecord>>,
     /// The last cycle failed before it had taken all that changed.
     pub(super) unfinished: bool,
+    pub(super) renewing: Renewing,
 }
 
 /// What a cycle wrote.
-struct Written {
-    records: usize,
+pub(super) struct Written {
+    pub(super) records: usize,
     bytes: usize,
     record: Arc<NodeRecord>,
 }
@@ -55,12 +57,21 @@ impl Cycles {
     }
 
     /// Runs a cycle that was begun, and tells everybody how it went. Answers whether all that had changed is on disk.
-    pub(super) fn run(&mut self, shared: &Shared, cycle: u64) -> Result<bool, StorageError> {
+    pub(super) fn run(&mut self, shared: &Shared, cycle: u64, whose: Whose) -> Result<bool, StorageError> {
         let started = Instant::now();
         // Before the table is drained, so that all it claims to hold is among what is written now or was before.
         let record = (self.record)();
         shared.figures.writing.store(true, Ordering::Relaxed);
-        let result = self.write(&record);
+        let mut result = self.write_unless_damaged(&record);
+        if self.store.damage().is_some() {
+            if whose == Whose::Committers {
+                result = self.renew(&shared.figures, &record);
+            } else {
+                // That takes longer than whoever waits here has time. The committer's thread comes next.
+                shared.figures.writing.store(false, Ordering::Relaxed);
+                return result.map(|_| false);
+            }
+        }
         shared.figures.writing.store(false, Ordering::Relaxed);
         match &result {
             Ok(Written { records, bytes, record }) => {
@@ -91,8 +102,15 @@ impl Cycles {
         shared.outcome.send_modify(|outcome| outcome.durable = durable);
     }
 
+    fn write_unless_damaged(&mut self, record: &Arc<NodeRecord>) -> Result<Written, StorageError> {
+        match self.store.damage() {
+            None => self.write(record),
+            Some(damage) => Err(self.renewing.failure(damage)),
+        }
+    }
+
     /// Writes what changed and the record, completed.
-    fn write(&mut self, record: &Arc<NodeRecord>) -> Result<Written, StorageError> {
+    pub(super) fn write(&mut self, record: &Arc<NodeRecord>) -> Result<Written, StorageError> {
         let mut changes = Changes::default();
         let mut written = (0, 0);
         let (mut now, mut taken) = ((self.now)(), 0);
@@ -149,13 +167,18 @@ impl Cycles {
     pub(super) fn close(mut self, shared: &Shared) -> Result<(), StorageError> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ATTEMPTS_AT_STOP {
-            if self.run(shared, self.table.commits().begin()).is_ok() {
-                return self.store.close_clean();
+            if self.try_close(shared).is_ok() {
+                return Ok(());
             }
             std::thread::sleep(pause);
             pause *= 2;
         }
-        self.run(shared, self.table.commits().begin())?;
+        self.try_close(shared)
+    }
+
+    fn try_close(&mut self, shared: &Shared) -> Result<(), StorageError> {
+        self.renewing.hurry();
+        self.run(shared, self.table.commits().begin(), Whose::Committers)?;
         self.store.close_clean()
     }
 }

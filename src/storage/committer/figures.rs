@@ -28,6 +28,11 @@ pub struct CommitFigures {
     pub last_commit_failed: AtomicBool,
     /// A cycle is being written.
     pub writing: AtomicBool,
+    /// All that is in memory is being written into a new store, as damage was found on disk.
+    pub renewing: AtomicBool,
+    /// How often that was done.
+    pub renewals: AtomicU64,
+    damage: Mutex<String>,
     failure: Mutex<Option<Failure>>,
 }
 
@@ -50,6 +55,19 @@ impl CommitFigures {
     /// Why the last commit failed.
     pub fn error(&self) -> Option<String> {
         self.failure.lock().as_ref().map(|failure| failure.error.clone())
+    }
+
+    /// What was found damaged on disk last; nothing when nothing was.
+    pub fn damage(&self) -> String {
+        self.damage.lock().clone()
+    }
+
+    /// Notes that something is damaged on disk; answers whether that is news.
+    pub(super) fn note_damage(&self, damage: &str) -> bool {
+        let mut known = self.damage.lock();
+        let is_news = *known != damage;
+        damage.clone_into(&mut known);
+        is_news
     }
 
     /// Notes a cycle that is on disk; answers whether the one before was not.

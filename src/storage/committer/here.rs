@@ -4,6 +4,7 @@
 //! does. A thread that waits has mostly nothing else to do. A disk that hangs keeps the clients of one thread from reading for
 //! as long as it does; whoever comes after that leaves the cycles to the committer's own thread for a while.
 
+use super::cycle::Cycles;
 use super::{Commits, Control, Whose};
 use crate::base::Durability;
 use std::sync::atomic::Ordering;
@@ -33,7 +34,8 @@ impl Commits {
         if is_durable() {
             return true;
         }
-        let Some(cycles) = cycles.as_mut().filter(|cycles| !cycles.store.is_behind()) else { return false };
+        let is_ready = |cycles: &&mut Cycles| !cycles.store.is_behind() && cycles.store.damage().is_none();
+        let Some(cycles) = cycles.as_mut().filter(is_ready) else { return false };
         // It may have been told something meanwhile.
         if !shared.control.lock().may_commit_here() {
             return false;

@@ -8,6 +8,7 @@ mod cycle;
 mod figures;
 mod gathering;
 mod here;
+mod renewing;
 mod rereading;
 
 pub use figures::CommitFigures;
@@ -20,6 +21,7 @@ use crate::counter::Table;
 use crate::replication::NodeRecord;
 use cycle::Cycles;
 use gathering::Gathering;
+use renewing::Renewing;
 use parking_lot::{Condvar, Mutex};
 use std::io;
 use std::sync::Arc;
@@ -99,6 +101,8 @@ struct Control {
     /// They want to know whether what is on disk is what is in memory.
     readers: Vec<rereading::Reader>,
     stop: Option<Stop>,
+    /// Somebody saves: a damaged store is written anew now.
+    is_pressing: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -151,6 +155,7 @@ impl Committer {
                 failing,
                 last: None,
                 unfinished: false,
+                renewing: Renewing::default(),
             })),
         });
         let commits = Commits { shared: Arc::clone(&shared) };
@@ -214,6 +219,7 @@ impl Commits {
     pub async fn save(&self) -> Result<(), CommitError> {
         let ticket = self.shared.table.commits().ticket();
         let mut outcome = self.shared.outcome.subscribe();
+        self.shared.tell(|control| control.is_pressing = true);
         self.request_ticket(ticket);
         let decided = |outcome: &Outcome| outcome.durable >= ticket || outcome.failed >= ticket || outcome.stopped;
         let stopped = || CommitError("the server is stopping".into());
@@ -313,10 +319,17 @@ impl Shared {
             told = (control.standing.take(), control.new_durability.take());
             control.durability = told.1.unwrap_or(control.durability);
             readers = if whose == Whose::Committers { std::mem::take(&mut control.readers) } else { Vec::new() };
+            if std::mem::take(&mut control.is_pressing) {
+                cycles.renewing.hurry();
+            }
         }
         cycles.take_in(told);
-        let written = cycles.run(self, cycle);
+        let written = cycles.run(self, cycle, whose);
         cycles.answer(readers, &written);
+        if written.is_ok() && cycles.store.damage().is_some() {
+            // It was found in reading.
+            return cycles.run(self, self.table.commits().begin(), whose);
+        }
         written
     }
 }

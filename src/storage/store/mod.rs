@@ -3,6 +3,7 @@
 //! What is in it is checked before it is used: the engine's files before the engine sees them, each value by a checksum of
 //! our own, and the number of commits against a file beside it. A damaged value is never handed out.
 
+mod anew;
 mod changes;
 mod check;
 mod commits_file;
@@ -91,6 +92,10 @@ pub struct Store {
     /// None while the store is made.
     commits: Option<CommitsFile>,
     record: Option<NodeRecord>,
+    /// What was found damaged since it was opened.
+    damage: Option<String>,
+    /// The engine failed for a reason of its own: its tables are looked at before they are used again.
+    is_suspect: bool,
 }
 
 impl Store {
@@ -140,6 +145,8 @@ impl Store {
                 durable: mark.commit,
                 commits: Some(commits),
                 record,
+                damage: None,
+                is_suspect: false,
             },
             opened,
         ))
@@ -227,6 +234,18 @@ impl Store {
     ) -> Result<u64, StorageError> {
         // Only one can be open.
         self.open = None;
+        let read = self.try_read_again(threads, take);
+        if let Err(error) = &read {
+            self.note_failure(error);
+        }
+        read
+    }
+
+    fn try_read_again(
+        &mut self,
+        threads: usize,
+        take: impl Fn(crate::base::Name<'_>, crate::counter::StoredCounter) + Sync,
+    ) -> Result<u64, StorageError> {
         let said = CommitsFile::open(&self.data_directory)?.map(|(_, said)| said);
         let said = said.ok_or_else(|| commits_missing(&self.data_directory))?;
         check::check(&self.path, threads)?.cut_torn_end()?;
@@ -261,11 +280,21 @@ impl Store {
         self.mark.durability = weaker(durability, self.mark.durability);
     }
 
-    /// Notes that everything is on disk, and closes the store.
+    /// Notes that everything is on disk, closes the store, and looks whether a start will find it. Nothing is to be written
+    /// after that.
     ///
     /// # Errors
-    /// [`StorageError`]; the stop is not a clean one.
-    pub fn close_clean(mut self) -> Result<(), StorageError> {
+    /// [`StorageError`]; the stop is not a clean one, but can be tried again.
+    pub fn close_clean(&mut self) -> Result<(), StorageError> {
+        let closed = self.try_close_clean();
+        if let Err(error) = &closed {
+            self.mark.clean = false;
+            self.note_failure(error);
+        }
+        closed
+    }
+
+    fn try_close_clean(&mut self) -> Result<(), StorageError> {
         let mark = Mark { clean: true, ..self.mark };
         self.write(&mut Changes::default(), None, mark)?;
         if let Some(open) = &mut self.open {
@@ -275,8 +304,9 @@ impl Store {
         if let Some(commits) = &self.commits {
             commits.sync()?;
         }
-        drop(self.open);
-        sync_directory(&self.data_directory)
+        self.open = None;
+        sync_directory(&self.data_directory)?;
+        check::check_all_but_tables(&self.path).map(drop)
     }
 
     /// Brings what is only in the log and the journal into tables, which load faster. Blocks until it is done.

@@ -3,8 +3,6 @@
 
 use super::commits_file::{CommitsFile, Said};
 use super::making::make_unfinished;
-use super::opening::Files;
-use super::redo;
 use super::replacement::Replacement;
 use super::said::check_mark;
 use super::salvage::{NodeState, Salvage};
@@ -61,13 +59,19 @@ impl Store {
         } else {
             write_new(data_directory, node, &NodeState::default(), |_| Ok(()))?
         };
-        let aside = free_name(data_directory)?;
-        fs::create_dir(&aside).map_err(io_error("make", &aside))?;
-        Replacement { aside: aside.clone(), said: Said { store: mark.store, commit: mark.commit } }
-            .begin(data_directory)?;
+        let (aside, _) = put_in_place(data_directory, mark)?;
         repaired.set_aside = Some(aside);
         Ok(repaired)
     }
+}
+
+/// Sets the store aside, and puts what was made in its place, of which this is the last mark. Answers where that is.
+pub(super) fn put_in_place(data_directory: &Path, made: Mark) -> Result<(PathBuf, CommitsFile), StorageError> {
+    let aside = free_name(data_directory)?;
+    fs::create_dir(&aside).map_err(io_error("make", &aside))?;
+    let said = Said { store: made.store, commit: made.commit };
+    let commits = Replacement { aside: aside.clone(), said }.begin(data_directory)?;
+    Ok((aside, commits))
 }
 
 /// Reads everything; answers how many counters there are.
@@ -156,23 +160,10 @@ fn write_new(
         Some(record) => Some(claim_nothing(record)),
         None => last_incarnation_in(data_directory)?.map(|incarnation| nothing(ReplicaId { node, incarnation })),
     };
-    let mut store = Store {
-        data_directory: data_directory.to_owned(),
-        path: engine.path.clone(),
-        open: Some(Files::of(&engine.path.clone(), engine, mark)),
-        logs: false,
-        redo_bytes: redo::SEGMENT_BYTES,
-        mark: Mark {
-            durability: Durability::EverySecond,
-            clean: false,
-            whole: standing.whole,
-            stale: standing.stale,
-            ..mark
-        },
-        durable: mark.commit,
-        commits: None,
-        record: record.clone(),
-    };
+    let Standing { whole, stale } = standing;
+    let mark = Mark { durability: Durability::EverySecond, clean: false, whole, stale, ..mark };
+    let mut store = Store::unnamed(data_directory, engine, mark);
+    store.record.clone_from(&record);
     store.commit(&mut Changes::default(), record.as_ref())?;
     fill(&mut store)?;
     Ok(store.mark)

@@ -1,4 +1,4 @@
-//! A repaired store takes the place of the damaged one: in several steps, of which every one may be the last of a process.
+//! A store that was repaired, or written anew, takes the place of the damaged one: in several steps, of which every one may be the last of a process.
 //! What is under way is written down first, and whoever comes next ends it.
 
 use super::commits_file::{self, CommitsFile, Said};
@@ -25,7 +25,7 @@ pub(super) struct Replacement {
 
 impl Replacement {
     /// Replaces the store by the one that is made and has not its name yet.
-    pub(super) fn begin(self, data_directory: &Path) -> Result<(), StorageError> {
+    pub(super) fn begin(self, data_directory: &Path) -> Result<CommitsFile, StorageError> {
         let Said { store, commit } = self.said;
         let aside = self.aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let lines = [aside, store.to_string(), commit.to_string()];
@@ -35,7 +35,7 @@ impl Replacement {
     }
 
     /// From wherever an earlier process got to.
-    fn complete(&self, data_directory: &Path) -> Result<(), StorageError> {
+    fn complete(&self, data_directory: &Path) -> Result<CommitsFile, StorageError> {
         let (store, unfinished) = (data_directory.join(STORE), data_directory.join(UNFINISHED));
         // While it is there, what has the names is what is damaged.
         if unfinished.try_exists().map_err(io_error("look for", &unfinished))? {
@@ -46,10 +46,11 @@ impl Replacement {
             fs::rename(&unfinished, &store).map_err(io_error("rename", &unfinished))?;
             sync_directory(data_directory)?;
         }
-        CommitsFile::create(data_directory, self.said)?;
+        let commits = CommitsFile::create(data_directory, self.said)?;
         let note = data_directory.join(REPLACEMENT.name);
         fs::remove_file(&note).map_err(io_error("remove", &note))?;
-        sync_directory(data_directory)
+        sync_directory(data_directory)?;
+        Ok(commits)
     }
 }
 
@@ -61,7 +62,7 @@ pub(super) fn complete(data_directory: &Path) -> Result<(), StorageError> {
         what: "it does not say what is replaced by what".into(),
         consequence: REPLACEMENT.consequence,
     })?;
-    replacement.complete(data_directory)
+    replacement.complete(data_directory).map(drop)
 }
 
 fn parse(data_directory: &Path, lines: &[String]) -> Option<Replacement> {

@@ -23,9 +23,10 @@ impl Store {
         let node = record.map_or(mark.node, |record| record.own.node);
         let mut mark = Mark { commit: self.mark.commit, node, ..mark };
         let written = self.try_write(changes, record, &mut mark);
-        if written.is_err() {
+        if let Err(error) = &written {
             // It may refuse everything from now on, so it is not asked again.
             self.open = None;
+            self.note_failure(error);
             return written;
         }
         (self.mark, self.durable) = (mark, mark.commit);
@@ -83,7 +84,10 @@ impl Store {
         if self.open.is_some() {
             return Ok(());
         }
-        check::check_journals(&self.path)?.cut_torn_end()?;
+        match self.is_suspect {
+            true => check::check(&self.path, 1)?.cut_torn_end()?,
+            false => check::check_journals(&self.path)?.cut_torn_end()?,
+        }
         let (mut open, _) = Files::open(&self.path, |found| {
             if found.store != self.mark.store || found.commit < self.durable {
                 let what = "what was on disk a moment ago is not there any more".into();
@@ -93,7 +97,7 @@ impl Store {
         })?;
         self.durable = open.in_engine.commit;
         open.redo.limit(self.redo_bytes);
-        self.open = Some(open);
+        (self.open, self.is_suspect) = (Some(open), false);
         Ok(())
     }
 }

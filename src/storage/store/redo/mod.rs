@@ -23,7 +23,7 @@ use segment::{Span, damaged};
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -56,6 +56,8 @@ pub(super) struct Redo {
 struct Active {
     number: usize,
     file: File,
+    /// The device and the file's number on it.
+    identity: (u64, u64),
     /// The last commit in it.
     last: u64,
     written: u64,
@@ -282,14 +284,14 @@ impl Active {
         let path = path_of(directory, number);
         let open = || {
             let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-            let allocated = file.metadata()?.len();
-            Ok((file, allocated))
+            let found = file.metadata()?;
+            Ok((file, found.len(), (found.dev(), found.ino())))
         };
-        let (file, allocated) = open().map_err(io_error("open", &path))?;
+        let (file, allocated, identity) = open().map_err(io_error("open", &path))?;
         if allocated == 0 {
             sync_directory(directory)?;
         }
-        Ok(Self { number, file, last: 0, written: 0, allocated })
+        Ok(Self { number, file, identity, last: 0, written: 0, allocated })
     }
 
     /// Durable when it returns.
@@ -307,6 +309,25 @@ impl Active {
         };
         write().map_err(io_error("write to", path))?;
         self.written = end;
+        self.check_place(path)
+    }
+
+    /// Fails when what was flushed cannot be found again: the file is gone, another, or shorter than this has made it.
+    fn check_place(&self, path: &Path) -> Result<(), StorageError> {
+        let found = match std::fs::metadata(path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(damaged(path, "it was removed while it was written".into()));
+            }
+            Err(error) => return Err(io_error("look at", path)(error)),
+        };
+        if (found.dev(), found.ino()) != self.identity {
+            return Err(damaged(path, "another file is in its place".into()));
+        }
+        if found.len() < self.allocated {
+            let what = format!("it has {} bytes and should have {}", found.len(), self.allocated);
+            return Err(damaged(path, what));
+        }
         Ok(())
     }
 }
