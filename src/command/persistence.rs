@@ -59,6 +59,11 @@ pub struct PersistenceFigures {
     pub commit_micros: AtomicU64,
     /// How many took at most each of [`COMMIT_BOUNDS_MICROS`], and more than the one before.
     pub commit_times: [AtomicU64; COMMIT_BOUNDS_MICROS.len()],
+    /// All that is in memory is being written into a new store, as damage was found on disk.
+    pub store_renewing: AtomicBool,
+    /// How often that was done since the start.
+    pub store_renewals: AtomicU64,
+    damage: RwLock<String>,
     last_commit_millis: AtomicU64,
     last_save_millis: AtomicU64,
     save_failed: AtomicBool,
@@ -95,6 +100,9 @@ impl PersistenceFigures {
             last_commit_micros: AtomicU64::default(),
             commit_micros: AtomicU64::default(),
             commit_times: Default::default(),
+            store_renewing: AtomicBool::default(),
+            store_renewals: AtomicU64::default(),
+            damage: RwLock::default(),
             last_commit_millis: AtomicU64::default(),
             last_save_millis: AtomicU64::default(),
             save_failed: AtomicBool::default(),
@@ -168,6 +176,16 @@ impl PersistenceFigures {
         if counts && pending >= longest {
             self.set(REFUSING, true);
         }
+    }
+
+    /// What was found damaged on disk last while the node runs; nothing when nothing was.
+    pub fn damage(&self) -> String {
+        self.damage.read().clone()
+    }
+
+    /// Notes it.
+    pub fn set_damage(&self, damage: String) {
+        *self.damage.write() = damage;
     }
 
     /// A SAVE or BGSAVE has begun.

@@ -5,6 +5,7 @@ use super::environment::{ReplyShape, figure};
 use super::info::put;
 use super::persistence::{PersistenceFigures, Stage};
 use crate::base::{Durability, WallMillis};
+use std::sync::atomic::Ordering;
 
 pub(super) fn persistence(call: &Call<'_>, text: &mut String) {
     let figures = &*call.environment.persistence;
@@ -87,7 +88,8 @@ fn own_figures(call: &Call<'_>, text: &mut String) {
     };
     let pending = figures.pending_for(call.now.monotonic).map_or(0, |pending| pending.as_secs());
     let failing = if figures.is_failing() { pending.max(1) } else { 0 };
-    let failure = figures.failure().unwrap_or_default();
+    let (failure, damage) = (figures.failure().unwrap_or_default(), figures.damage());
+    let renewing = figures.store_renewing.load(Ordering::Relaxed);
     put(
         text,
         &[
@@ -103,6 +105,9 @@ fn own_figures(call: &Call<'_>, text: &mut String) {
             ("commit_failure", &failure),
             ("refusing_writes", &u8::from(figures.refuses_changes())),
             ("store_bytes", &figure(&figures.store_bytes)),
+            ("store_renewing", &u8::from(renewing)),
+            ("store_renewals", &figure(&figures.store_renewals)),
+            ("store_damage", &damage),
         ],
     );
 }
@@ -121,7 +126,6 @@ mod tests {
     use super::*;
     use crate::base::Monotonic;
     use std::sync::Arc;
-    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     #[track_caller]
@@ -164,8 +168,14 @@ mod tests {
                 "counters_written:12",
                 "last_commit_usec:345",
                 "refusing_writes:0",
+                "store_renewing:0",
+                "store_renewals:0",
+                "store_damage:",
             ],
         );
+        figures.store_renewals.store(1, Ordering::Relaxed);
+        figures.set_damage("/data/store/redo-0: it is missing".to_owned());
+        shows(&bench.text("info persistence"), &["store_renewals:1", "store_damage:/data/store/redo-0: it is missing"]);
     }
 
     #[test]

@@ -22,14 +22,14 @@ fn largest(directory: &Path) -> PathBuf {
 }
 
 /// Flips one bit in the middle of what is written in a file.
-fn flip_a_bit(path: &Path) {
+pub(crate) fn flip_a_bit(path: &Path) {
     let mut bytes = fs::read(path).expect("a file of the store");
     let written = bytes.iter().rposition(|byte| *byte != 0).expect("something is written");
     bytes[written / 2] ^= 4;
     fs::write(path, bytes).expect("written");
 }
 
-fn repair(directory: &Path, ground: &Ground) -> Ran {
+pub(crate) fn repair(directory: &Path, ground: &Ground) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_discnt-server"));
     command.arg("--repair").arg("--data-dir").arg(directory).arg("--certs-dir").arg(ground.path("certs"));
     crate::server_support::run(&mut command)

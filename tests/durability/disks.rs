@@ -39,7 +39,7 @@ impl SmallDisk {
         &self.path
     }
 
-    /// Takes all the space that is left.
+    /// Takes all the space that is left, also what was given back since.
     pub(crate) fn fill(&self) {
         let mut file = File::options().create(true).append(true).open(self.filler()).expect("a file");
         let mut chunk = vec![0_u8; 1 << 20];

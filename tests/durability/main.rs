@@ -14,6 +14,7 @@ mod killing;
 mod loading;
 mod refusing;
 mod reloading;
+mod renewing;
 mod replicas;
 mod saving;
 mod service_manager;

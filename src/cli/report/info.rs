@@ -87,6 +87,10 @@ fn troubles(sections: &[Section<'_>]) -> Vec<String> {
         let seconds = value("commits_failing_seconds");
         found.push(format!("the disk has taken nothing for {seconds} s: {}", value("commit_failure")));
     }
+    if is_on("store_renewals") {
+        let (times, damage) = (value("store_renewals"), value("store_damage"));
+        found.push(format!("damage was found on disk, and the store written anew from memory {times}x: {damage}"));
+    }
     for (key, what) in [
         ("rdb_last_bgsave_status", "the last save to disk failed"),
         ("aof_last_write_status", "the last write to disk failed"),
@@ -293,6 +297,7 @@ all              2         5
                 "changes are refused, as the disk takes nothing: No space",
             ),
             ("commits_failing_seconds:7\ncommit_failure:", "taken nothing for 7 s"),
+            ("store_renewals:1\nstore_damage:redo-0: gone", "the store written anew from memory 1x: redo-0: gone"),
             ("rdb_last_bgsave_status:err", "the last save to disk failed (rdb_last_bgsave_status:err)"),
             ("mesh_certificate_days_left:30", "this node's certificate ends in 30 days"),
             ("peer0:id=1,host=h,port=7,state=down,rtt_usec=0", "peer0 at h:7 is down"),

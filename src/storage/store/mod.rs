@@ -306,7 +306,13 @@ impl Store {
         }
         self.open = None;
         sync_directory(&self.data_directory)?;
-        check::check_all_but_tables(&self.path).map(drop)
+        check::check_all_but_tables(&self.path)?;
+        let said = CommitsFile::open(&self.data_directory)?.map(|(_, said)| (said.store, said.commit));
+        let is_right = said == Some((self.mark.store, self.mark.commit));
+        is_right.then_some(()).ok_or_else(|| StorageError::StoreDamaged {
+            path: self.data_directory.join(COMMITS),
+            what: "it is missing, or does not say what was written".into(),
+        })
     }
 
     /// Brings what is only in the log and the journal into tables, which load faster. Blocks until it is done.
