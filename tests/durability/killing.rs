@@ -11,7 +11,7 @@ const CLIENTS: usize = 8;
 /// Rounds in each mode; more with DISCNT_DURABILITY_ROUNDS.
 const ROUNDS: u64 = 4;
 
-fn rounds() -> u64 {
+pub(crate) fn rounds() -> u64 {
     let given = std::env::var("DISCNT_DURABILITY_ROUNDS").ok();
     given.map_or(ROUNDS, |given| given.parse().expect("DISCNT_DURABILITY_ROUNDS is a whole number"))
 }

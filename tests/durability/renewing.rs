@@ -9,11 +9,12 @@ use rustix::process::Signal;
 
 use crate::damage::{flip_a_bit, repair};
 use crate::disks::SmallDisk;
+use crate::killing::rounds;
 use crate::random::Random;
 use crate::server_support::{Client, Ground, Server, eventually, eventually_linked, link};
 
-/// Kills while the store is written anew.
-const KILLS: u32 = 12;
+/// Kills while the store is written anew; more with DISCNT_DURABILITY_ROUNDS.
+const KILLS_A_ROUND: u64 = 2;
 const COUNTERS: usize = 60_000;
 const AT_ONCE: usize = 2000;
 const DISK_MEBIBYTES: u32 = 128;
@@ -184,7 +185,8 @@ fn a_kill_while_the_store_is_written_anew_leaves_the_damaged_store_or_a_whole_on
     let mut random = Random::new(u64::from(std::process::id()));
     let mut longest = None;
     let (mut refused, mut unanswered_and_whole) = (0, 0);
-    for kill in 0..=KILLS {
+    let kills = rounds() * KILLS_A_ROUND;
+    for kill in 0..=kills {
         let directory = ground.path(format!("data-{kill}"));
         copy(&original, &directory);
         let server = start.clone().data_directory(directory.clone()).run();
@@ -212,7 +214,7 @@ fn a_kill_while_the_store_is_written_anew_leaves_the_damaged_store_or_a_whole_on
         }
         fs::remove_dir_all(directory).expect("removed");
     }
-    eprintln!("{refused} of {KILLS} were refused, {unanswered_and_whole} were whole and had not been answered");
+    eprintln!("{refused} of {kills} were refused, {unanswered_and_whole} were whole and had not been answered");
     assert!(refused > 0, "no kill came in time");
 }
 

@@ -1,8 +1,11 @@
 //! Damage that is found while the store is in use: what is in memory is written anew, and what is damaged set aside.
 
-use crate::damage::copy;
+use crate::damage::{copy, files};
+use crate::history::{begin, commit, write};
+use crate::random::Random;
 use crate::running::{Running, run, wait_until};
 use discnt::base::Durability;
+use discnt::storage::StorageError;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -154,6 +157,28 @@ fn what_a_start_would_not_find_is_missed_at_the_stop() {
             again.committer.abandon();
         }
     }
+}
+
+#[test]
+fn a_table_that_the_engine_cannot_read_any_more_is_found_to_be_damaged() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = begin(directory.path(), Durability::Always);
+    let mut random = Random::new(7);
+    let mut put_together = |number: u64| {
+        let commit = commit(&mut random, number, 2000, 1500);
+        write(&mut store, &commit).and_then(|()| store.settle())?;
+        Ok::<_, StorageError>(())
+    };
+    put_together(1).expect("written");
+    let tables = files(&directory.path().join("store").join("keyspaces").join("1").join("tables"));
+    for table in &tables {
+        flip(table, fs::metadata(table).expect("a table").len() / 3);
+    }
+    let failed = (2..60).find_map(|number| put_together(number).err()).expect("the engine puts tables together");
+    assert!(!matches!(failed, StorageError::StoreDamaged { .. }), "the engine does not say what it is: {failed}");
+    let found = write(&mut store, &vec![("a".to_owned(), Some(99))]).expect_err("its tables are looked at");
+    assert!(matches!(found, StorageError::StoreDamaged { .. }), "{found}");
+    assert!(store.damage().is_some_and(|damage| damage.contains("tables")), "{:?}", store.damage());
 }
 
 #[test]

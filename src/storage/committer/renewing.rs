@@ -38,11 +38,7 @@ impl Renewing {
 
 impl Cycles {
     /// Writes everything into a new store and sets the damaged one aside, if an attempt is due.
-    pub(super) fn renew(
-        &mut self,
-        figures: &CommitFigures,
-        record: &Arc<NodeRecord>,
-    ) -> Result<Written, StorageError> {
+    pub(super) fn renew(&mut self, figures: &CommitFigures, record: &Arc<NodeRecord>) -> Result<Written, StorageError> {
         let damage = self.store.damage().unwrap_or_default().to_owned();
         let begun = Instant::now();
         if self.renewing.not_before.is_some_and(|due| begun < due) {

@@ -284,7 +284,8 @@ impl Active {
         let path = path_of(directory, number);
         let open = || {
             let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-            let found = file.metadata()?;
+            // By its name, as it is looked for later.
+            let found = std::fs::metadata(&path)?;
             Ok((file, found.len(), (found.dev(), found.ino())))
         };
         let (file, allocated, identity) = open().map_err(io_error("open", &path))?;

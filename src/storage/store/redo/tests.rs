@@ -109,7 +109,7 @@ fn files_are_written_in_turn_and_what_is_left_of_an_earlier_turn_is_not_read() {
     );
 }
 
-fn loaded_after_close(store: Store, directory: &TempDir) -> Counters {
+fn loaded_after_close(mut store: Store, directory: &TempDir) -> Counters {
     store.close_clean().expect("closed");
     let (opened, all) = reopen(directory);
     assert!(opened.clean);
