@@ -55,6 +55,7 @@ mod persistence;
 mod persistence_report;
 mod prediction_report;
 mod reach;
+mod renewals;
 mod saving;
 mod server;
 mod session;
@@ -100,6 +101,7 @@ pub use outcome::{
 pub use patience::{Dismissal, OutputLimit, Patience};
 pub use pause::Pause;
 pub use persistence::{COMMIT_BOUNDS_MICROS, PersistenceFigures, Stage};
+pub use renewals::StoreRenewals;
 pub use session::{ClientAddress, Session, UnreadMessages};
 pub use slow_log::{SlowLog, SlowSpan};
 pub use specification::{

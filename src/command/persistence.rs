@@ -5,6 +5,7 @@
 use super::before_serving::BeforeServing;
 use super::environment::figure;
 use super::error::CommandError;
+use super::renewals::StoreRenewals;
 use super::specification::{CommandSpecification, Flag};
 use crate::base::{Durability, Monotonic, WallMillis};
 use parking_lot::RwLock;
@@ -59,11 +60,8 @@ pub struct PersistenceFigures {
     pub commit_micros: AtomicU64,
     /// How many took at most each of [`COMMIT_BOUNDS_MICROS`], and more than the one before.
     pub commit_times: [AtomicU64; COMMIT_BOUNDS_MICROS.len()],
-    /// All that is in memory is being written into a new store, as damage was found on disk.
-    pub store_renewing: AtomicBool,
-    /// How often that was done since the start.
-    pub store_renewals: AtomicU64,
-    damage: RwLock<String>,
+    /// Damage that was found on disk since the start.
+    pub renewals: StoreRenewals,
     last_commit_millis: AtomicU64,
     last_save_millis: AtomicU64,
     save_failed: AtomicBool,
@@ -100,9 +98,7 @@ impl PersistenceFigures {
             last_commit_micros: AtomicU64::default(),
             commit_micros: AtomicU64::default(),
             commit_times: Default::default(),
-            store_renewing: AtomicBool::default(),
-            store_renewals: AtomicU64::default(),
-            damage: RwLock::default(),
+            renewals: StoreRenewals::default(),
             last_commit_millis: AtomicU64::default(),
             last_save_millis: AtomicU64::default(),
             save_failed: AtomicBool::default(),
@@ -176,16 +172,6 @@ impl PersistenceFigures {
         if counts && pending >= longest {
             self.set(REFUSING, true);
         }
-    }
-
-    /// What was found damaged on disk last while the node runs; nothing when nothing was.
-    pub fn damage(&self) -> String {
-        self.damage.read().clone()
-    }
-
-    /// Notes it.
-    pub fn set_damage(&self, damage: String) {
-        *self.damage.write() = damage;
     }
 
     /// A SAVE or BGSAVE has begun.

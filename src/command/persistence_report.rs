@@ -88,8 +88,8 @@ fn own_figures(call: &Call<'_>, text: &mut String) {
     };
     let pending = figures.pending_for(call.now.monotonic).map_or(0, |pending| pending.as_secs());
     let failing = if figures.is_failing() { pending.max(1) } else { 0 };
-    let (failure, damage) = (figures.failure().unwrap_or_default(), figures.damage());
-    let renewing = figures.store_renewing.load(Ordering::Relaxed);
+    let (failure, damage) = (figures.failure().unwrap_or_default(), figures.renewals.damage());
+    let renewing = figures.renewals.running.load(Ordering::Relaxed);
     put(
         text,
         &[
@@ -106,7 +106,7 @@ fn own_figures(call: &Call<'_>, text: &mut String) {
             ("refusing_writes", &u8::from(figures.refuses_changes())),
             ("store_bytes", &figure(&figures.store_bytes)),
             ("store_renewing", &u8::from(renewing)),
-            ("store_renewals", &figure(&figures.store_renewals)),
+            ("store_renewals", &figure(&figures.renewals.done)),
             ("store_damage", &damage),
         ],
     );
@@ -173,8 +173,8 @@ mod tests {
                 "store_damage:",
             ],
         );
-        figures.store_renewals.store(1, Ordering::Relaxed);
-        figures.set_damage("/data/store/redo-0: it is missing".to_owned());
+        figures.renewals.done.store(1, Ordering::Relaxed);
+        figures.renewals.set_damage("/data/store/redo-0: it is missing".to_owned());
         shows(&bench.text("info persistence"), &["store_renewals:1", "store_damage:/data/store/redo-0: it is missing"]);
     }
 

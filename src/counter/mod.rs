@@ -51,6 +51,7 @@ mod remote;
 mod room;
 mod sampling;
 mod saving;
+mod saving_anew;
 #[cfg(test)]
 mod saving_tests;
 mod seen;

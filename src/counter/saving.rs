@@ -150,14 +150,6 @@ impl Table {
         }
     }
 
-    /// Nothing that was handed over is kept any more: all of it is to be handed over again. Walks all counters, a shard at a
-    /// time.
-    pub fn mark_all_unsaved(&self) {
-        for shard in self.shards() {
-            shard.lock().touch_all(&self.shared);
-        }
-    }
-
     /// Puts a counter into the table as it was kept by the replica `kept_by`. What that had counted and never said is
     /// counted again if it is the present replica, and waits for [`Self::count_remainders`] if not.
     pub fn restore(&self, name: Name<'_>, stored: StoredCounter, kept_by: ReplicaIndex) {
@@ -325,15 +317,6 @@ impl Shard {
         for slot in 0..self.counters.end() {
             let Some(counter) = self.counters.get_mut(slot) else { continue };
             counter.state.adopt(index);
-        }
-    }
-
-    fn touch_all(&mut self, shared: &Shared) {
-        let Self { counters, saving, .. } = self;
-        for slot in 0..counters.end() {
-            if let Some(counter) = counters.get_mut(slot) {
-                saving.touch_state(shared, slot, counter);
-            }
         }
     }
 

@@ -141,15 +141,15 @@ impl Storing {
                     (&written.records, &self.figures.counters_written),
                     (&written.last_commit_micros, &self.figures.last_commit_micros),
                     (&written.commit_micros, &self.figures.commit_micros),
-                    (&written.renewals, &self.figures.store_renewals),
+                    (&written.renewals, &self.figures.renewals.done),
                 ]
                 .into_iter()
                 .chain(written.commit_times.iter().zip(&self.figures.commit_times))
                 {
                     to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
                 }
-                self.figures.store_renewing.store(written.renewing.load(Ordering::Relaxed), Ordering::Relaxed);
-                self.figures.set_damage(written.damage());
+                self.figures.renewals.running.store(written.renewing.load(Ordering::Relaxed), Ordering::Relaxed);
+                self.figures.renewals.set_damage(written.damage());
                 let longest = written.longest_commit_micros.swap(0, Ordering::Relaxed);
                 self.observation.latency.note(
                     LatencyEvent::DiskCommit,

@@ -94,7 +94,7 @@ pub(super) fn write_storage(environment: &Environment, now: Moment, out: &mut Ex
     out.one(Kind::Counter, "discnt_storage_commit_failures", "Commits that failed.", figures.failures());
     let refuses = u8::from(figures.refuses_changes());
     out.one(Kind::Gauge, "discnt_storage_refusing_writes", "Whether changes are refused for the disk's sake.", refuses);
-    let renewals = figure(&figures.store_renewals);
+    let renewals = figure(&figures.renewals.done);
     let help = "Times that damage was found on disk and the store written anew from memory.";
     out.one(Kind::Counter, "discnt_storage_renewals", help, renewals);
     let bytes = figure(&figures.store_bytes);

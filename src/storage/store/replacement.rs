@@ -1,5 +1,5 @@
-//! A store that was repaired, or written anew, takes the place of the damaged one: in several steps, of which every one may be the last of a process.
-//! What is under way is written down first, and whoever comes next ends it.
+//! A store that was repaired, or written anew, takes the place of the damaged one: in several steps, of which every one may
+//! be the last of a process. What is under way is written down first, and whoever comes next ends it.
 
 use super::commits_file::{self, CommitsFile, Said};
 use super::{STORE, UNFINISHED};
