@@ -158,6 +158,7 @@ fn commit() {
         complete: Box::new(Arc::clone),
         now: Box::new(now),
         committed: Box::new(|_, _| {}),
+        reserved: Box::new(|_, _| {}),
         failing: Box::new(|error| assert!(error.is_none(), "{error:?}")),
     };
     let committer = Committer::start(store, settings).expect("a thread");

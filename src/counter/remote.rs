@@ -8,7 +8,7 @@ use super::share::{Retired, Share};
 use super::shared::Shared;
 use super::table::{Table, next_place};
 use super::{Forecast, NumberedItem};
-use crate::base::{HybridTime, Location, Monotonic, Name, ReplicaIndex, WallMillis};
+use crate::base::{HybridTime, Location, Monotonic, Name, ReplicaId, ReplicaIndex, WallMillis};
 use std::sync::Arc;
 
 /// Another replica's share as it arrived.
@@ -132,6 +132,16 @@ impl Table {
     /// The last number that this node has drawn; what it numbers may still wait for the next flush.
     pub fn last_number(&self) -> u64 {
         self.lock_at(Location(0)).map_or(0, |shard| shard.own.last())
+    }
+
+    /// How many numbers are reserved and were not drawn.
+    pub fn numbers_left(&self) -> u64 {
+        self.lock_at(Location(0)).map_or(0, |shard| shard.own.left())
+    }
+
+    /// Whether it is as this replica that the node counts.
+    pub fn counts_as(&self, replica: ReplicaId) -> bool {
+        self.lock_at(Location(0)).is_some_and(|shard| shard.own.id == replica)
     }
 
     /// The latest time of any stamp that this node has made or heard of.

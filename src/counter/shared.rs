@@ -36,6 +36,11 @@ impl OwnReplica {
         self.last().saturating_add(DRAWN_UNSEEN) <= self.limit.load(Ordering::Acquire)
     }
 
+    /// So many numbers are reserved and were not drawn.
+    pub(super) fn left(&self) -> u64 {
+        self.limit.load(Ordering::Acquire).saturating_sub(self.last())
+    }
+
     /// The next number is the one after `last`; those up to `limit` are reserved.
     pub(super) fn go_on_after(&self, last: u64, limit: u64) {
         self.last.fetch_max(last, Ordering::AcqRel);

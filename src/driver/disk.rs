@@ -160,6 +160,7 @@ impl Disk {
         store.set_standing(Standing { whole: true, stale: false });
         let [beginning, figures, telling] = [(); 3].map(|()| Arc::clone(&parts.persistence));
         let mut news = News::new(self.finished.0.clone(), Arc::clone(&self.awaited));
+        let reserved = self.finished.0.clone();
         let (state, completing) = (Arc::clone(state), Arc::clone(state));
         let settings = CommitterSettings {
             durability: parts.durability,
@@ -174,6 +175,10 @@ impl Disk {
             committed: Box::new(move |cycle, record| {
                 figures.commit_succeeded(clock.moment().wall);
                 news.tell(cycle, record);
+            }),
+            // No commit succeeded, whatever the node may do now.
+            reserved: Box::new(move |cycle, record| {
+                reserved.send_replace(Some((cycle, Arc::clone(record))));
             }),
             failing: Box::new(move |error| tell_failing(&telling, error, clock.monotonic())),
         };

@@ -102,6 +102,17 @@ pub enum StorageError {
         /// Why not.
         cause: String,
     },
+    /// Not all that is in memory can be written before more numbers may be drawn.
+    #[error("some changes can be written only once the node may use more numbers")]
+    LacksNumbers,
+    /// The data directory is not the one that was opened.
+    #[error(
+        "{directory} is another directory than the one that this server opened: nothing is written into it; mount or move the right one there again, or stop the server"
+    )]
+    OtherDirectory {
+        /// What has its name now.
+        directory: PathBuf,
+    },
     /// The store belongs to another node.
     #[error(
         "{path} holds the counters of node {found}, and this one is {expected}: give this node a --data-dir of its own, or bring back the certificate and key that the store was written with"

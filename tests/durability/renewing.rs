@@ -61,7 +61,7 @@ fn a_log_that_is_removed_from_under_a_node_costs_nothing_and_is_told() {
         fs::remove_file(log(&server)).expect("removed");
         assert_eq!(server.ask("INCR a"), "6");
         assert_eq!(server.ask("WAITAOF 1 0 20000"), "[1 0]");
-        server.eventually_logs(&["ERROR", "redo-0", "from which the store is written anew"]);
+        server.eventually_logs(&["ERROR", "redo-0", "from which the store is to be written anew"]);
         let aside = server.data_directory().join("damaged-1");
         server.eventually_logs(&["WARN", "written anew from memory", "2 counters", &aside.display().to_string()]);
         assert!(aside.join("store").is_dir() && aside.join("commits").is_file());

@@ -9,6 +9,7 @@ use discnt::storage::StorageError;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 const COUNTERS: usize = 3000;
@@ -195,5 +196,103 @@ fn what_is_found_in_reading_back_is_told_and_written_anew() {
         run(running.commits.read_again()).expect_err("damaged");
         wait_until("it is written anew", || renewals(&running) == 1);
         check_on_disk(running, directory.path(), &durability.to_string());
+    }
+}
+
+#[test]
+fn counters_that_wait_for_numbers_do_not_keep_the_store_damaged() {
+    const NUMBERS: u64 = 100;
+    for durability in [Durability::Always, Durability::EverySecond] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (running, _) = Running::start_with(directory.path(), durability, NUMBERS);
+        count(&running, 0, 10);
+        run(running.commits.save()).expect("saved");
+        fs::remove_file(log(directory.path())).expect("removed");
+        // Of some, something was said before, and the total then is nowhere in memory; of most nothing was.
+        count(&running, 0, 5 * NUMBERS as usize);
+        let ticket = running.table.commits().ticket();
+        run(running.commits.committed(ticket));
+        assert_eq!(renewals(&running), 1, "{durability}");
+        assert!(!running.failures.lock().expect("no panic").is_empty(), "there were enough numbers at once");
+        assert!(running.table.last_number() > 2 * NUMBERS && !running.table.has_unsaved());
+        let reserved = running.told.lock().expect("no panic").last().map_or(0, |(_, reserved)| *reserved);
+        assert!(running.table.last_number() <= reserved, "{durability}");
+        check_on_disk(running, directory.path(), &durability.to_string());
+    }
+}
+
+#[test]
+fn nothing_is_said_to_be_on_disk_while_another_directory_has_the_name() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let (data, away) = (parent.path().join("data"), parent.path().join("away"));
+    fs::create_dir(&data).expect("made");
+    let (running, _) = Running::start(&data, Durability::Always);
+    count(&running, 0, 100);
+    run(running.commits.save()).expect("saved");
+    fs::rename(&data, &away).expect("moved");
+    // It looks as the right one does.
+    copy(&away, &data);
+    count(&running, 0, 200);
+    let ticket = running.table.commits().ticket();
+    let error = run(running.commits.save()).expect_err("it is another");
+    assert!(error.to_string().contains("another directory"), "{error}");
+    assert!(!running.table.commits().is_durable(ticket) && renewals(&running) == 0);
+    assert!(!data.join("damaged-1").exists() && !data.join("store.new").exists());
+    fs::remove_dir_all(&data).expect("removed");
+    fs::rename(&away, &data).expect("moved back");
+    run(running.commits.save()).expect("it is the right one again");
+    check_on_disk(running, &data, "moved back");
+}
+
+#[test]
+fn a_disk_that_damages_everything_is_not_filled_with_what_is_set_aside() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    let (running, _) = Running::start(path, Durability::Always);
+    let mut refused = None;
+    for round in 0..12 {
+        count(&running, 0, 10);
+        if let Err(error) = run(running.commits.save()) {
+            refused = Some((round, error.to_string()));
+            break;
+        }
+        // What is new goes into the log again.
+        count(&running, 0, 10);
+        run(running.commits.save()).expect("nothing is damaged");
+        fs::remove_file(log(path)).expect("removed");
+    }
+    let (round, error) = refused.expect("there is an end to it");
+    assert_eq!((round, renewals(&running)), (9, 8), "{error}");
+    assert!(error.contains("8 times"), "{error}");
+    assert!(path.join("damaged-8").exists() && !path.join("damaged-9").exists() && !path.join("store.new").exists());
+    run(running.commits.save()).expect_err("it stays so");
+    running.committer.close_clean().expect("nothing else has what is in memory");
+    assert!(path.join("damaged-9").exists());
+}
+
+#[test]
+fn a_stop_writes_also_what_waits_for_numbers() {
+    const NUMBERS: u64 = 6000;
+    for (is_damaged, durability) in
+        [(false, Durability::Always), (false, Durability::EverySecond), (true, Durability::Always)]
+    {
+        let what = format!("damaged: {is_damaged}, {durability}");
+        let directory = tempfile::tempdir().expect("a directory");
+        let (running, _) = Running::start_with(directory.path(), durability, NUMBERS);
+        count(&running, 0, 10);
+        run(running.commits.save()).expect("saved");
+        running.is_gone.store(true, Ordering::SeqCst);
+        if is_damaged {
+            fs::remove_file(log(directory.path())).expect("removed");
+        }
+        count(&running, 0, 2 * NUMBERS as usize);
+        let (values, table) = (running.values(), Arc::clone(&running.table));
+        running.committer.close_clean().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let (again, opened) = Running::start(directory.path(), durability);
+        assert_eq!(again.values(), values, "{what}");
+        let reserved = opened.previous.map_or(0, |record| record.reserved);
+        assert!(opened.clean && table.last_number() > NUMBERS, "{what}");
+        assert!(table.last_number() <= reserved, "{what}: {} of {reserved}", table.last_number());
+        again.committer.abandon();
     }
 }

@@ -7,12 +7,15 @@ use discnt::replication::{NodeRecord, NumberSet};
 use discnt::storage::{Commits, Committer, CommitterSettings, Opened, Store};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes, however busy the machine is.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Numbers that do not run out.
+const MANY: u64 = 1 << 20;
 
 pub(crate) struct Running {
     pub(crate) table: Arc<Table>,
@@ -22,6 +25,8 @@ pub(crate) struct Running {
     pub(crate) told: Arc<Mutex<Vec<(u64, u64)>>>,
     /// The number that the next records say is reserved.
     pub(crate) reserved: Arc<AtomicU64>,
+    /// Nobody hears of it any more.
+    pub(crate) is_gone: Arc<AtomicBool>,
     /// How often it began to fail, and how often it was well again.
     pub(crate) failures: Arc<Mutex<Vec<bool>>>,
     begun: Instant,
@@ -56,10 +61,16 @@ fn table() -> Table {
 impl Running {
     /// Opens the store and starts with what is in it.
     pub(crate) fn start(directory: &Path, durability: Durability) -> (Self, Opened) {
+        Self::start_with(directory, durability, MANY)
+    }
+
+    /// As [`Self::start`]; so many numbers are reserved at a time, and as a node does, as many more are wanted with each
+    /// record as those before them may be drawn.
+    pub(crate) fn start_with(directory: &Path, durability: Durability, numbers: u64) -> (Self, Opened) {
         let (mut store, opened) = Store::open(directory, NODE).expect("the store opens");
         let table = Arc::new(table());
         let reserved = opened.previous.as_ref().map_or(0, |record| record.reserved);
-        let limit = reserved + (1 << 20);
+        let limit = reserved + numbers;
         store.begin_run(&record(limit), durability, WHOLE).expect("a run begins");
         for (name, counter) in load(&mut store).expect("all of it is right") {
             table.restore(Name::new(&name).expect("a name"), counter, ReplicaIndex(0));
@@ -70,18 +81,31 @@ impl Running {
         let reserved = Arc::new(AtomicU64::new(limit));
         let published = Arc::clone(&reserved);
         let (tell, fail) = (Arc::clone(&told), Arc::clone(&failures));
+        let is_gone = Arc::new(AtomicBool::new(false));
+        let (wanted, drawn, said_its_last) = (Arc::clone(&reserved), Arc::clone(&table), Arc::clone(&is_gone));
+        let take_in = move |record: &NodeRecord| {
+            if numbers < MANY && !said_its_last.load(Ordering::SeqCst) {
+                drawn.set_number_limit(record.reserved);
+                wanted.store(record.reserved + numbers, Ordering::SeqCst);
+            }
+        };
+        let hear = take_in.clone();
         let settings = CommitterSettings {
             durability,
             table: Arc::clone(&table),
             record: Box::new(move || Arc::new(record(published.load(Ordering::SeqCst)))),
             complete: Box::new(Arc::clone),
             now: Box::new(move || now(begun)),
-            committed: Box::new(move |cycle, record| tell.lock().expect("no panic").push((cycle, record.reserved))),
+            committed: Box::new(move |cycle, record| {
+                tell.lock().expect("no panic").push((cycle, record.reserved));
+                take_in(record);
+            }),
+            reserved: Box::new(move |_, record| hear(record)),
             failing: Box::new(move |error| fail.lock().expect("no panic").push(error.is_some())),
         };
         let committer = Committer::start(store, settings).expect("a thread");
         let commits = committer.commits();
-        (Self { table, committer, commits, told, reserved, failures, begun }, opened)
+        (Self { table, committer, commits, told, reserved, is_gone, failures, begun }, opened)
     }
 
     pub(crate) fn increment(&self, name: &str) {

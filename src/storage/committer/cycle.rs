@@ -1,7 +1,7 @@
 //! One cycle: what changed in the table, and what the node knows, onto disk.
 
 use super::renewing::Renewing;
-use super::{ATTEMPTS_AT_STOP, Committed, Complete, FIRST_PAUSE, Failing, Outcome, Shared, Whose};
+use super::{Committed, Complete, Failing, Outcome, Shared, Whose};
 use crate::base::{Durability, Monotonic};
 use crate::counter::Table;
 use crate::replication::NodeRecord;
@@ -26,12 +26,17 @@ pub(super) struct Cycles {
     pub(super) complete: Complete,
     pub(super) now: Box<dyn Fn() -> Monotonic + Send>,
     pub(super) committed: Committed,
+    pub(super) reserved: Committed,
     pub(super) failing: Failing,
     /// The record that is on disk.
     pub(super) last: Option<Arc<NodeRecord>>,
     /// The last cycle failed before it had taken all that changed.
     pub(super) unfinished: bool,
     pub(super) renewing: Renewing,
+    /// Nothing comes from the node any more.
+    pub(super) is_closing: bool,
+    /// Numbers up to this one are reserved then.
+    pub(super) reserved_at_end: u64,
 }
 
 /// What a cycle wrote.
@@ -60,7 +65,7 @@ impl Cycles {
     pub(super) fn run(&mut self, shared: &Shared, cycle: u64, whose: Whose) -> Result<bool, StorageError> {
         let started = Instant::now();
         // Before the table is drained, so that all it claims to hold is among what is written now or was before.
-        let record = (self.record)();
+        let record = self.published();
         shared.figures.writing.store(true, Ordering::Relaxed);
         let mut result = self.write_unless_damaged(&record);
         if self.store.damage().is_some() {
@@ -98,6 +103,7 @@ impl Cycles {
             self.table.commits().finish(cycle);
         }
         let durable = self.table.commits().durable();
+        self.use_reserved(record);
         (self.committed)(durable, record);
         shared.outcome.send_modify(|outcome| outcome.durable = durable);
     }
@@ -161,25 +167,6 @@ impl Cycles {
         }
         changes.clear();
         result
-    }
-
-    /// The last cycle of a clean stop.
-    pub(super) fn close(mut self, shared: &Shared) -> Result<(), StorageError> {
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..ATTEMPTS_AT_STOP {
-            if self.try_close(shared).is_ok() {
-                return Ok(());
-            }
-            std::thread::sleep(pause);
-            pause *= 2;
-        }
-        self.try_close(shared)
-    }
-
-    fn try_close(&mut self, shared: &Shared) -> Result<(), StorageError> {
-        self.renewing.hurry();
-        self.run(shared, self.table.commits().begin(), Whose::Committers)?;
-        self.store.close_clean()
     }
 }
 

@@ -62,12 +62,9 @@ impl CommitFigures {
         self.damage.lock().clone()
     }
 
-    /// Notes that something is damaged on disk; answers whether that is news.
-    pub(super) fn note_damage(&self, damage: &str) -> bool {
-        let mut known = self.damage.lock();
-        let is_news = *known != damage;
-        damage.clone_into(&mut known);
-        is_news
+    /// Notes that something is damaged on disk.
+    pub(super) fn note_damage(&self, damage: &str) {
+        damage.clone_into(&mut self.damage.lock());
     }
 
     /// Notes a cycle that is on disk; answers whether the one before was not.

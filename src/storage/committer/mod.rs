@@ -4,6 +4,7 @@
 //! those it served have come again, or might have ([`gathering`]). While the disk is quick, whoever waits writes the cycle on
 //! its own thread ([`here`]). Nothing that changed is ever forgotten: what could not be written is taken from the table again.
 
+mod closing;
 mod cycle;
 mod figures;
 mod gathering;
@@ -61,6 +62,9 @@ pub struct CommitterSettings {
     pub now: Box<dyn Fn() -> Monotonic + Send>,
     /// Told of every cycle, and the record that went with it, once both are on disk.
     pub committed: Committed,
+    /// Told of the last cycle that is on disk, and of a record that is not: numbers up to the one that it reserves may be used
+    /// all the same, as no start goes on with what is on disk.
+    pub reserved: Committed,
     /// Told of the first failure in a row, and with `None` of the success that ends it.
     pub failing: Failing,
 }
@@ -138,7 +142,7 @@ impl Committer {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(store: Store, settings: CommitterSettings) -> io::Result<Self> {
-        let CommitterSettings { durability, table, record, complete, now, committed, failing } = settings;
+        let CommitterSettings { durability, table, record, complete, now, committed, reserved, failing } = settings;
         let shared = Arc::new(Shared {
             control: Mutex::new(Control { durability, ..Control::default() }),
             changed: Condvar::new(),
@@ -152,10 +156,13 @@ impl Committer {
                 complete,
                 now,
                 committed,
+                reserved,
                 failing,
                 last: None,
                 unfinished: false,
                 renewing: Renewing::default(),
+                is_closing: false,
+                reserved_at_end: 0,
             })),
         });
         let commits = Commits { shared: Arc::clone(&shared) };

@@ -8,6 +8,7 @@ mod changes;
 mod check;
 mod commits_file;
 mod engine;
+mod identity;
 mod load;
 mod making;
 mod mark;
@@ -19,6 +20,7 @@ mod replacement;
 mod said;
 mod salvage;
 mod sealed;
+mod suspicion;
 mod writers;
 mod writing;
 
@@ -33,11 +35,13 @@ use crate::base::{Durability, NodeId, ReplicaId};
 use crate::replication::NodeRecord;
 use commits_file::CommitsFile;
 pub(super) use commits_file::FILE_NAME as COMMITS;
+use identity::Identity;
 use making::{make, make_first};
 use mark::{Mark, weaker};
 use opening::Files;
 use said::{check_mark, commits_missing, opened, read_mark};
 use std::path::{Path, PathBuf};
+use suspicion::Suspicion;
 
 /// The database, in the data directory.
 pub(super) const STORE: &str = "store";
@@ -79,6 +83,8 @@ pub struct Standing {
 /// The open store of one node.
 pub struct Store {
     data_directory: PathBuf,
+    /// Which directory that was. None while the store is made.
+    home: Option<Identity>,
     path: PathBuf,
     /// None after it failed: it is opened anew for the next write.
     open: Option<Files>,
@@ -95,7 +101,7 @@ pub struct Store {
     /// What was found damaged since it was opened.
     damage: Option<String>,
     /// The engine failed for a reason of its own: its tables are looked at before they are used again.
-    is_suspect: bool,
+    suspicion: Suspicion,
 }
 
 impl Store {
@@ -136,6 +142,7 @@ impl Store {
         let data_directory = data_directory.to_owned();
         Ok((
             Self {
+                home: Some(Identity::of(&data_directory).map_err(io_error("look at", &data_directory))?),
                 data_directory,
                 path,
                 open: Some(open),
@@ -146,7 +153,7 @@ impl Store {
                 commits: Some(commits),
                 record,
                 damage: None,
-                is_suspect: false,
+                suspicion: Suspicion::default(),
             },
             opened,
         ))

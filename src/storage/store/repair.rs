@@ -3,7 +3,7 @@
 
 use super::commits_file::{CommitsFile, Said};
 use super::making::make_unfinished;
-use super::replacement::Replacement;
+use super::replacement::{self, Replacement};
 use super::said::check_mark;
 use super::salvage::{NodeState, Salvage};
 use super::sealed::unseal;
@@ -70,8 +70,11 @@ pub(super) fn put_in_place(data_directory: &Path, made: Mark) -> Result<(PathBuf
     let aside = free_name(data_directory)?;
     fs::create_dir(&aside).map_err(io_error("make", &aside))?;
     let said = Said { store: made.store, commit: made.commit };
-    let commits = Replacement { aside: aside.clone(), said }.begin(data_directory)?;
-    Ok((aside, commits))
+    let begun = Replacement { aside: aside.clone(), said }.begin(data_directory);
+    if begun.is_err() {
+        replacement::forget_unless_written(data_directory, &aside);
+    }
+    Ok((aside, begun?))
 }
 
 /// Reads everything; answers how many counters there are.

@@ -54,6 +54,14 @@ impl Replacement {
     }
 }
 
+/// Removes the empty directory that was to take what is set aside, unless it is written down that it will.
+pub(super) fn forget_unless_written(data_directory: &Path, aside: &Path) {
+    if fs::exists(data_directory.join(REPLACEMENT.name)).is_ok_and(|is_written| !is_written) {
+        // One that stays is in nobody's way.
+        let _ = fs::remove_dir(aside);
+    }
+}
+
 /// Ends what a process before this began, if there is anything.
 pub(super) fn complete(data_directory: &Path) -> Result<(), StorageError> {
     let Some(lines) = checked_file::read(data_directory, REPLACEMENT)? else { return Ok(()) };

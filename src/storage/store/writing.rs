@@ -9,6 +9,7 @@ use crate::base::Incarnation;
 use crate::replication::NodeRecord;
 use crate::storage::error::StorageError;
 use crate::wire::encode_node_record;
+use std::time::Instant;
 
 impl Store {
     pub(super) fn write(
@@ -84,9 +85,13 @@ impl Store {
         if self.open.is_some() {
             return Ok(());
         }
-        match self.is_suspect {
-            true => check::check(&self.path, 1)?.cut_torn_end()?,
-            false => check::check_journals(&self.path)?.cut_torn_end()?,
+        let begun = Instant::now();
+        if self.suspicion.is_due(begun) {
+            let journals = check::check(&self.path, 1)?;
+            self.suspicion.is_allayed(Instant::now(), begun.elapsed());
+            journals.cut_torn_end()?;
+        } else {
+            check::check_journals(&self.path)?.cut_torn_end()?;
         }
         let (mut open, _) = Files::open(&self.path, |found| {
             if found.store != self.mark.store || found.commit < self.durable {
@@ -97,7 +102,7 @@ impl Store {
         })?;
         self.durable = open.in_engine.commit;
         open.redo.limit(self.redo_bytes);
-        (self.open, self.is_suspect) = (Some(open), false);
+        self.open = Some(open);
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod segment;
 
 use super::changes::Changes;
 use super::engine::Engine;
+use super::identity::Identity;
 use crate::storage::StorageError;
 use crate::storage::checked_file::{io_error, sync_directory};
 use record::Place;
@@ -23,7 +24,7 @@ use segment::{Span, damaged};
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -56,8 +57,7 @@ pub(super) struct Redo {
 struct Active {
     number: usize,
     file: File,
-    /// The device and the file's number on it.
-    identity: (u64, u64),
+    identity: Identity,
     /// The last commit in it.
     last: u64,
     written: u64,
@@ -286,7 +286,7 @@ impl Active {
             let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
             // By its name, as it is looked for later.
             let found = std::fs::metadata(&path)?;
-            Ok((file, found.len(), (found.dev(), found.ino())))
+            Ok((file, found.len(), Identity::from(&found)))
         };
         let (file, allocated, identity) = open().map_err(io_error("open", &path))?;
         if allocated == 0 {
@@ -322,7 +322,7 @@ impl Active {
             }
             Err(error) => return Err(io_error("look at", path)(error)),
         };
-        if (found.dev(), found.ino()) != self.identity {
+        if Identity::from(&found) != self.identity {
             return Err(damaged(path, "another file is in its place".into()));
         }
         if found.len() < self.allocated {
