@@ -172,7 +172,7 @@ fn figures_that_are_named_are_in_info_or_are_settings() {
         let ran = ground.cli(&[&["certs"], arguments, &["--dir", "authority"]].concat());
         assert_eq!(ran.code, Some(0), "{ran:?}");
     }
-    let issued = |file: &str| ground.path(&format!("authority/{file}")).display().to_string();
+    let issued = |file: &str| ground.path(format!("authority/{file}")).display().to_string();
     let (cert, key) = (issued("clients.crt"), issued("clients.key"));
     let tls = ["resp.tls_port=0".to_owned(), format!("resp.tls_cert={cert}"), format!("resp.tls_key={key}")];
     let server = ground.server().set_all(&tls.each_ref().map(String::as_str)).run();
