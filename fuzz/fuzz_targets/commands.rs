@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use discnt::base::{Incarnation, Moment, Monotonic, NodeId, ReplicaId, ReplicaIndex, WallMillis};
 use discnt::command::{
-    Access, ClientAddress, CommandsConfig, Config, Environment, Exclusion, Fixed, Flush, FlushStep, Outcome, Pending, Publisher,
-    ReplyShape, Session, Settings, Statistics, execute,
+    Access, ClientAddress, CommandsConfig, Config, Environment, Exclusion, Fixed, Flush, FlushStep, Outcome, Pending,
+    Publisher, ReplyShape, Session, Settings, Statistics, execute,
 };
 use discnt::counter::{self, Table, TableSettings};
 use discnt::resp::{Decoder, Limits, Protocol, Reply, encode};

@@ -3,7 +3,10 @@
 
 #![no_main]
 
-use discnt::wire::{CertifyReply, CertifyRequest, Datagram, Message, Packed, RecordPacker, Records, RepairItem, RepairWriter};
+use discnt::wire::{
+    CertifyReply, CertifyRequest, Datagram, Message, Packed, ProtocolVersions, RecordPacker, Records, RepairItem,
+    RepairWriter,
+};
 use libfuzzer_sys::fuzz_target;
 
 /// Larger than anything that is decoded here.
@@ -61,7 +64,7 @@ fuzz_target!(|bytes: &[u8]| {
     match Message::decode(bytes) {
         Ok(Message::Records(records)) => check_records(&records, bytes.len()),
         Ok(Message::Hello(hello)) => {
-            let said = Message::encode_hello(&hello);
+            let said = Message::encode_hello(&hello, ProtocolVersions::SPOKEN.newest());
             assert_eq!(Message::decode(&said), Ok(Message::Hello(hello)));
         }
         Ok(Message::Digest(clock, lines)) => {
