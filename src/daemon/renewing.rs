@@ -9,6 +9,7 @@ use crate::storage::{DataDirectory, Store};
 pub(super) fn settle_identity(directory: &DataDirectory) -> Result<(), ServeError> {
     let path = directory.path();
     let Some(next) = Identity::next_id(path)? else { return Ok(()) };
+    Store::end_replacement(path)?;
     if Store::owner(path)? == Some(next) {
         Identity::take_next(path)?;
         tracing::warn!("the last run ended just after it had become node {next}: it goes on as that");

@@ -105,6 +105,9 @@ pub enum StorageError {
     /// Not all that is in memory can be written before more numbers may be drawn.
     #[error("some changes can be written only once the node may use more numbers")]
     LacksNumbers,
+    /// The node counts as another replica than when the writing began.
+    #[error("the node has become another replica meanwhile, and what it counts is to be written under that")]
+    OtherReplica,
     /// The data directory is not the one that was opened.
     #[error(
         "{directory} is another directory than the one that this server opened: nothing is written into it; mount or move the right one there again, or stop the server"

@@ -224,9 +224,10 @@ impl Commits {
     /// # Errors
     /// [`CommitError`] when the first try fails.
     pub async fn save(&self) -> Result<(), CommitError> {
-        let ticket = self.shared.table.commits().ticket();
         let mut outcome = self.shared.outcome.subscribe();
+        // Whichever cycle has the ticket is pressed, then.
         self.shared.tell(|control| control.is_pressing = true);
+        let ticket = self.shared.table.commits().ticket();
         self.request_ticket(ticket);
         let decided = |outcome: &Outcome| outcome.durable >= ticket || outcome.failed >= ticket || outcome.stopped;
         let stopped = || CommitError("the server is stopping".into());

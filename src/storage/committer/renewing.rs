@@ -76,9 +76,13 @@ impl Renewing {
         self.not_before = Some(now + took.saturating_mul(PAUSES).clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
     }
 
+    /// From here on a damaged store may stay set aside, whatever comes of the attempt.
+    fn sets_aside(&mut self) {
+        self.done += 1;
+    }
+
     /// The store is a new one.
     fn succeeded(&mut self) {
-        self.done += 1;
         self.told = None;
         "that was done a moment ago, and is tried again soon".clone_into(&mut self.cause);
     }
@@ -137,7 +141,10 @@ impl Cycles {
         let written = self.write_all(record);
         let fresh = std::mem::replace(&mut self.store, damaged);
         match written {
-            Ok(written) => Ok((written, self.store.replace_by(fresh)?)),
+            Ok(written) => {
+                self.renewing.sets_aside();
+                Ok((written, self.store.replace_by(fresh)?))
+            }
             Err(error) => {
                 fresh.discard();
                 Err(error)
@@ -149,16 +156,17 @@ impl Cycles {
     fn write_all(&mut self, record: &Arc<NodeRecord>) -> Result<Written, StorageError> {
         let _ = self.table.take_passed_over();
         let written = self.write(record)?;
-        match self.table.take_passed_over() {
-            false => Ok(written),
-            true => Err(StorageError::LacksNumbers),
+        if self.table.take_passed_over() {
+            return Err(StorageError::LacksNumbers);
         }
+        // Meanwhile the own shares may have become those of a replica that the record does not name.
+        self.table.counts_as(record.own).then_some(written).ok_or(StorageError::OtherReplica)
     }
 
     /// Lets the node draw the numbers that it wants reserved, though its record cannot be written. Answers why not.
     fn have_numbers_reserved(&mut self, record: &Arc<NodeRecord>) -> Option<StorageError> {
         // It claims no more than what was on disk when all of that was whole.
-        let on_disk = self.store.record()?;
+        let on_disk = self.store.record().filter(|on_disk| on_disk.own.node == record.own.node)?;
         let has_told = on_disk.has_told && on_disk.own == record.own;
         let reserving = NodeRecord { own: record.own, reserved: record.reserved, has_told, ..on_disk.clone() };
         if let Err(error) = self.store.give_up() {
@@ -203,7 +211,7 @@ mod tests {
         for _ in 0..MOST_RENEWALS {
             renewing.hurry();
             assert!(renewing.is_due(Instant::now()));
-            renewing.succeeded();
+            renewing.sets_aside();
         }
         renewing.hurry();
         assert!(!renewing.is_due(Instant::now()));

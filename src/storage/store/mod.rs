@@ -171,6 +171,14 @@ impl Store {
         Ok(salvage::Salvage::new(&path).node_state()?.mark.map(|mark| mark.node))
     }
 
+    /// Ends what an earlier process began, which may have written the store under another id. Nothing where there is nothing.
+    ///
+    /// # Errors
+    /// [`StorageError`]; it is as it was, or a step further.
+    pub fn end_replacement(data_directory: &Path) -> Result<(), StorageError> {
+        replacement::complete(data_directory)
+    }
+
     /// Refuses a node whose counters these are not, as far as that can be read.
     ///
     /// # Errors
@@ -313,7 +321,15 @@ impl Store {
         }
         self.open = None;
         sync_directory(&self.data_directory)?;
-        check::check_all_but_tables(&self.path)?;
+        let journals = check::check_all_but_tables(&self.path)?;
+        let last = journals.mark.as_deref().map(|mark| read_mark(&self.path, mark)).transpose()?;
+        // Nothing was being written: an end that is cut off was cut off by somebody.
+        if journals.is_torn() || last.is_some_and(|mark| mark.commit != self.mark.commit) {
+            return Err(StorageError::StoreDamaged {
+                path: self.path.clone(),
+                what: "its journal ends before the last of what was written".into(),
+            });
+        }
         let said = CommitsFile::open(&self.data_directory)?.map(|(_, said)| (said.store, said.commit));
         let is_right = said == Some((self.mark.store, self.mark.commit));
         is_right.then_some(()).ok_or_else(|| StorageError::StoreDamaged {

@@ -72,6 +72,11 @@ pub(super) fn check_all_but_tables(store: &Path) -> Result<Journals, StorageErro
 }
 
 impl Journals {
+    /// Whether the last write is not whole.
+    pub(super) fn is_torn(&self) -> bool {
+        self.torn.is_some()
+    }
+
     /// Cuts off what a write left that was cut short itself, so that the engine finds nothing but whole batches.
     pub(super) fn cut_torn_end(&self) -> Result<(), StorageError> {
         let Some((path, good)) = &self.torn else { return Ok(()) };
