@@ -12,7 +12,7 @@ use super::{Band, Forecast, Look};
 use crate::base::Monotonic;
 
 /// So many counters are asked for before they are looked at: enough for their ways from memory to overlap.
-const AHEAD: usize = 8;
+const AHEAD: usize = 16;
 
 impl Shard {
     pub(super) fn queue(&mut self, shared: &Shared, slot: u32) {
@@ -61,12 +61,16 @@ impl Shard {
         self.announceable.len() + self.outbox.len()
     }
 
-    /// Numbers what became announceable and hands over all that waits to leave.
+    /// What [`Self::drain`] looks at first is wanted in a moment.
+    pub(super) fn prefetch_announceable(&self) {
+        self.announceable.iter().take(AHEAD).for_each(|slot| self.counters.prefetch(*slot));
+    }
+
+    /// Numbers what became announceable and hands over all that waits to leave. [`Self::prefetch_announceable`] comes before.
     pub(super) fn drain(&mut self, shared: &Shared, now: Monotonic, out: &mut Vec<Announcement>) {
         // What is put into the outbox here leaves here.
         self.signalled = true;
         let mut announceable = std::mem::take(&mut self.announceable);
-        announceable.iter().take(AHEAD).for_each(|slot| self.counters.prefetch(*slot));
         let mut slots = announceable.drain(..);
         while self.own.has_numbers()
             && let Some(slot) = slots.next()

@@ -35,6 +35,7 @@ mod fingerprint_tests;
 mod forecast;
 #[cfg(test)]
 mod giving_up_tests;
+mod index;
 mod knowledge;
 mod label;
 mod marks;

@@ -5,12 +5,15 @@
 //! overlap. This must never change anything, nor be needed for anything: a hint that is wrong costs a moment.
 
 use super::shard::Shard;
+use super::shared::SHARDS;
 use super::table::Table;
 use crate::base::Location;
 use std::sync::atomic::Ordering;
 
 /// Tables with fewer counters than this lie in the cache anyway, and asking would only cost.
 const SMALL: u64 = 8_192;
+/// As many places as can well be on their way from memory at once.
+pub(super) const MOST_PREFETCHED: usize = 32;
 
 impl Table {
     /// Whether hints are worth their while.
@@ -18,13 +21,27 @@ impl Table {
         self.shared.counters.load(Ordering::Relaxed) > SMALL
     }
 
-    /// The counter with this name is wanted in a moment.
-    pub fn prefetch(&self, name: &[u8]) {
-        let hash = self.shared.hash(name);
-        let shard = self.lock(hash);
-        // The first of the right tag, of which one in a hundred is another: to be sure, it would have to be looked at.
-        if let Some(slot) = shard.index.find(hash, |_| true) {
-            shard.counters.prefetch(*slot);
+    /// The counters with these names are wanted in a moment; of more than [`MOST_PREFETCHED`] the first.
+    pub fn prefetch<'a>(&self, names: impl Iterator<Item = &'a [u8]>) {
+        let mut hashes = [0; MOST_PREFETCHED];
+        let mut known = 0;
+        for (hash, name) in hashes.iter_mut().zip(names) {
+            *hash = self.shared.hash(name);
+            self.lock(*hash).index.prefetch(*hash);
+            known += 1;
+        }
+        for hash in &hashes[..known] {
+            let shard = self.lock(*hash);
+            if let Some(slot) = shard.index.guess(*hash) {
+                shard.counters.prefetch(slot);
+            }
+        }
+    }
+
+    /// The first counters that this shard has to announce are wanted in a moment.
+    pub(super) fn prefetch_news(&self, shard: usize) {
+        if self.shared.has_news_of(shard % SHARDS) {
+            self.lock_number(shard % SHARDS).prefetch_announceable();
         }
     }
 

@@ -7,6 +7,7 @@ use super::entry::{Counter, ReadAt, Spoken};
 use super::error::CounterError;
 use super::excess::Corrections;
 use super::extrapolated::Extrapolated;
+use super::index::Index;
 use super::label::Flag;
 use super::observing::Observed;
 use super::outcomes::PredictionOutcomes;
@@ -14,8 +15,6 @@ use super::saving::Saving;
 use super::shared::{OwnReplica, Shared};
 use super::slab::Slab;
 use crate::base::{Amount, Location, Monotonic};
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
@@ -29,7 +28,7 @@ pub(super) struct Shard {
     pub(super) number: u8,
     /// The present replica, the writer of all own shares here.
     pub(super) own: Arc<OwnReplica>,
-    pub(super) index: HashTable<u32>,
+    pub(super) index: Index,
     pub(super) counters: Slab<Counter>,
     /// How often what peers believe of own shares was right.
     pub(super) outcomes: PredictionOutcomes,
@@ -66,7 +65,7 @@ impl Shard {
         Self {
             number,
             own,
-            index: HashTable::new(),
+            index: Index::default(),
             counters: Slab::default(),
             announceable: Vec::new(),
             outbox: Vec::new(),
@@ -91,25 +90,22 @@ impl Shard {
     }
 
     pub(super) fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
-        let same = |slot: &u32| self.counters.get(*slot).is_some_and(|c| c.name() == name);
-        self.index.find(hash, same).copied()
+        self.index.find(hash, |slot| self.counters.get(slot).is_some_and(|c| c.name() == name))
     }
 
     pub(super) fn find_or_create(&mut self, shared: &Shared, hash: u64, name: &[u8]) -> u32 {
-        let Self { index, counters, saving, .. } = self;
-        let same = |slot: &u32| counters.get(*slot).is_some_and(|c| c.name() == name);
-        let rehash = |slot: &u32| counters.get(*slot).map_or(0, |c| shared.hash(c.name()));
-        match index.entry(hash, same, rehash) {
-            Entry::Occupied(occupied) => *occupied.get(),
-            Entry::Vacant(vacant) => {
-                let mut counter = Counter::new(name);
-                counter.set(Flag::Watched, saving.watching.has_patterns);
-                let slot = counters.insert(counter);
-                vacant.insert(slot);
-                shared.counters.fetch_add(1, Ordering::Relaxed);
-                slot
-            }
-        }
+        self.find(hash, name).unwrap_or_else(|| self.create(shared, hash, name))
+    }
+
+    /// Makes a counter, of which there must be none yet.
+    fn create(&mut self, shared: &Shared, hash: u64, name: &[u8]) -> u32 {
+        let mut counter = Counter::new(name);
+        counter.set(Flag::Watched, self.saving.watching.has_patterns);
+        let slot = self.counters.insert(counter);
+        let Self { index, counters, .. } = self;
+        index.insert(hash, slot, |other| counters.get(other).map_or(0, |c| shared.hash(c.name())));
+        shared.counters.fetch_add(1, Ordering::Relaxed);
+        slot
     }
 
     /// As [`Self::find_or_create`], for a client: refuses to make one counter too many.
@@ -118,7 +114,7 @@ impl Shard {
             return Ok(slot);
         }
         shared.room.check(shared.counters.load(Ordering::Relaxed), 1)?;
-        Ok(self.find_or_create(shared, hash, name))
+        Ok(self.create(shared, hash, name))
     }
 
     /// Whether one more assignment may wait for the next flush.
@@ -132,8 +128,7 @@ impl Shard {
         self.saving.note_removal(shared, slot, &counter);
         self.observed.end(slot);
         let hash = shared.hash(counter.name());
-        if let Ok(entry) = self.index.find_entry(hash, |candidate| *candidate == slot) {
-            entry.remove();
+        if self.index.remove(hash, slot) {
             shared.counters.fetch_sub(1, Ordering::Relaxed);
         }
         if let Some(zeros) = &mut self.zeros {

@@ -163,6 +163,11 @@ impl Shared {
         u8::try_from(shard).is_ok_and(|shard| self.news.take(shard))
     }
 
+    /// Whether a shard has news.
+    pub(super) fn has_news_of(&self, shard: usize) -> bool {
+        u8::try_from(shard).is_ok_and(|shard| self.news.is_marked(shard))
+    }
+
     /// The shard to drain first.
     pub(super) fn drain_from(&self) -> usize {
         self.drain_from.load(Ordering::Relaxed) % SHARDS

@@ -52,12 +52,17 @@ impl Table {
     }
 
     pub(super) fn lock(&self, hash: u64) -> MutexGuard<'_, Shard> {
-        // Bits that hashbrown uses neither for its tags (the top 7) nor, in any table that fits memory, for its buckets.
+        // Bits that the index uses neither for its tags nor, in any table that fits memory, for its buckets.
         self.shards[(hash >> 49) as usize % SHARDS].lock()
     }
 
     pub(super) fn lock_at(&self, location: Location) -> Option<MutexGuard<'_, Shard>> {
         self.shards.get((location.0 & 0xff) as usize).map(Mutex::lock)
+    }
+
+    /// The shard with this number, which is below [`SHARDS`].
+    pub(super) fn lock_number(&self, number: usize) -> MutexGuard<'_, Shard> {
+        self.shards[number].lock()
     }
 
     pub(super) fn shards(&self) -> impl Iterator<Item = &Mutex<Shard>> {
@@ -268,7 +273,9 @@ impl Table {
     pub fn drain(&self, limit: usize, now: Monotonic, out: &mut Vec<Announcement>) {
         let first = out.len();
         let from = self.shared.drain_from();
+        self.prefetch_news(from);
         for number in (from..SHARDS).chain(0..from) {
+            self.prefetch_news(number + 1);
             if self.shared.take_news(number) {
                 self.shards[number].lock().drain(&self.shared, now, out);
                 if out.len() - first >= limit {

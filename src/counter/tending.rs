@@ -2,13 +2,14 @@
 //! nobody.
 
 use super::assignment::Assignment;
+use super::entry::Counter;
+use super::index::Index;
 use super::label::Flag;
 use super::shard::Shard;
 use super::share::Share;
 use super::shared::Shared;
 use super::table::Table;
 use crate::base::{Location, ReplicaIndex};
-use hashbrown::HashTable;
 use std::sync::Arc;
 
 /// Counters looked at under one lock: less than a millisecond's work.
@@ -161,13 +162,13 @@ impl Shard {
         }
         let Self { index, counters, .. } = self;
         if is_far_too_large(index) {
-            let rehash = |slot: &u32| counters.get(*slot).map_or(0, |counter| shared.hash(counter.name()));
-            index.shrink_to(SMALL.max(index.len() * 2), rehash);
+            let hash_of = |slot| counters.get(slot).map_or(0, |counter: &Counter| shared.hash(counter.name()));
+            index.shrink_to(SMALL.max(index.len() * 2), hash_of);
         }
     }
 }
 
 /// Whether a smaller index would do, and can be had at once. What is moved was paid for by far more removals.
-fn is_far_too_large(index: &HashTable<u32>) -> bool {
-    index.len() <= MOST_MOVED && index.num_buckets() > SMALL.max(index.len() * 2) * 4
+fn is_far_too_large(index: &Index) -> bool {
+    index.len() <= MOST_MOVED && index.capacity() > SMALL.max(index.len() * 2) * 4
 }

@@ -258,7 +258,7 @@ impl<C: Fn() -> Moment + Send + Sync + 'static> Service for Commands<C> {
     fn expect<'a>(&self, names: impl Iterator<Item = &'a [u8]>) {
         let table = &self.environment().table;
         if table.is_worth_prefetching() {
-            names.filter(|name| !name.is_empty()).for_each(|name| table.prefetch(name));
+            table.prefetch(names.filter(|name| !name.is_empty()));
         }
     }
 

@@ -21,7 +21,7 @@ use crate::resp::{Decoder, ErrorReply, Limits, Reply, encode, names};
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: u64 = 4 << 20;
 /// The names of so many requests are looked for at a time: enough for their counters to be on their way from memory at once.
-const LOOK_AHEAD: usize = 16;
+const LOOK_AHEAD: usize = 32;
 /// Less than this has arrived of a client that waits for its replies; nothing is gained by looking ahead.
 const FEW_REQUESTS_BYTES: usize = 128;
 
