@@ -4,7 +4,7 @@ use super::event::Event;
 use super::input::{CloseCause, DialNumber, LinkEnd, Output, RequestNumber};
 use super::machine::Node;
 use super::peer::{Link, Peer};
-use super::repair::Pulling;
+use super::pulling::Pulling;
 use super::view::{ClusterView, LinkView, MemberView};
 use crate::base::{MAX_PEERS, Monotonic, NodeId, ReplicaId};
 use crate::membership::{MemberIdentity, Output as News};
