@@ -98,7 +98,7 @@ pub(super) fn definition() -> clap::Command {
 pub(super) fn run(settings: &Settings, words: Vec<OsString>) -> Exit {
     let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
-        Err(error) => return Exit::of_usage(&error),
+        Err(error) => return Exit::of_usage(error),
     };
     if let Action::Rotate { authority } = arguments.action {
         return cluster::rotate(settings, authority);

@@ -99,7 +99,7 @@ pub(super) fn run(settings: &Settings, words: Vec<OsString>) -> Exit {
     });
     let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
-        Err(error) => return Exit::of_usage(&error),
+        Err(error) => return Exit::of_usage(error),
     };
     match arguments.action {
         Action::Invite { uses, ttl, address } => invite(settings, uses, ttl, address),

@@ -117,7 +117,7 @@ pub(super) fn definition() -> clap::Command {
 pub(super) fn run(words: Vec<OsString>) -> Exit {
     let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
-        Err(error) => return Exit::of_usage(&error),
+        Err(error) => return Exit::of_usage(error),
     };
     match write(script(arguments.shell, definition_with_commands()).as_bytes()) {
         Ok(()) => Exit::Answered,

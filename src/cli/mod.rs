@@ -70,7 +70,7 @@ pub fn main() -> ExitCode {
         Ok(Task::Bench { settings, words }) => bench::run(&settings, words),
         Ok(Task::Completions(words)) => completions::run(words),
         Ok(Task::Transfer { settings, words }) => transfer::run(settings, words),
-        Err(error) => Exit::of_usage(&error),
+        Err(error) => Exit::of_usage(error),
     };
     exit.into()
 }

@@ -242,7 +242,15 @@ impl Inner {
     }
 
     async fn reread(self: &Arc<Self>, Requester { user, peer }: &Requester) -> Result<String, String> {
-        let _turn = self.turn.lock().await;
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => {
+                tracing::info!(
+                    "the node's certificate is just being made, as in joining a cluster: its files are read again when that is done"
+                );
+                self.turn.lock().await
+            }
+        };
         let opened = self.open().await?;
         let days = days_left(opened.identity.expires_seconds());
         if opened.identity.is_same_as(&self.current.lock()) {

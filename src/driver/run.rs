@@ -1,24 +1,24 @@
 //! The loop: what the mesh, the clients and the clock say goes into the node, what the node wants is carried out.
 
-use super::certificates::{Care, IdentityCall, banned};
+mod carrying_out;
+mod renewing;
+
+use super::certificates::{Care, IdentityCall};
 use super::clock::Clock;
 use super::confirming::Confirmations;
 use super::disk::{Disk, DiskParts, FromDisk, LastCommit};
 use super::keeper::Keeper;
 use super::meetings::Renewing;
 use super::pulse::Pulse;
-use super::translating::{close_reason, link_counts, link_end, tell};
+use super::translating::{link_counts, link_end};
 use super::waiting::{Answer, Waiting};
 use crate::base::NodeId;
 use crate::command::{AcknowledgementRequest, ClusterRequest};
-use crate::mesh::{
-    CloseReason, Config as MeshConfig, DialError, DialId, Identity, Mesh, MeshEvent, MessageTicket, SendError,
-};
-use crate::node::{DialNumber, Input, Node, Output, RequestNumber};
-use crate::storage::{DataDirectory, KeptOut};
+use crate::mesh::{CloseReason, Config as MeshConfig, DialError, Identity, Mesh, MeshEvent, MessageTicket};
+use crate::node::{DialNumber, Input, Node, RequestNumber};
+use crate::storage::DataDirectory;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -30,9 +30,6 @@ const LONGEST_TURN: Duration = Duration::from_millis(2);
 const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
 /// Strangers that are told of in the log each second; the rest is only counted.
 const REFUSALS_TOLD_A_SECOND: u32 = 5;
-
-/// Members that those who join are told of.
-const MEMBERS_TOLD: usize = 8;
 
 /// A request of a client that the node answers later.
 #[derive(Debug)]
@@ -335,129 +332,5 @@ impl Driver {
             }
             ClusterRequest::BeginBackup => self.input(Input::BeginBackup { request }),
         }
-    }
-
-    /// Does all that the node wants done.
-    fn carry_out(&mut self) {
-        let node = &self.parts.node;
-        self.disk.follow(&node.state(), &node.table(), self.parts.clock);
-        self.answer_confirmations();
-        while let Some(output) = self.parts.node.poll_output() {
-            match output {
-                Output::Datagram { to, bytes } => {
-                    if self.parts.mesh.send_datagram(to, bytes).is_err() {
-                        // Repair brings what it said; that it was lost is worth counting.
-                        self.parts.node.state().traffic.datagrams_lost.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-                Output::Message { to, bytes, wants_sent } => self.send_message(to, bytes, wants_sent),
-                Output::Dial { dial, host, port } => self.parts.mesh.dial(DialId(dial.0), &host, port),
-                Output::Close { peer, cause } => self.parts.mesh.close(peer, close_reason(cause)),
-                Output::Remember(members) => {
-                    self.parts.mesh.set_members(
-                        members
-                            .iter()
-                            .filter(|member| !member.host.is_empty())
-                            .take(MEMBERS_TOLD)
-                            .map(|member| (member.host.clone(), member.mesh_port))
-                            .collect(),
-                    );
-                    self.parts.keeper.remember(members);
-                }
-                Output::KeepOut { barred, admissions } => {
-                    self.parts.mesh.set_banned(banned(&admissions));
-                    self.parts.keeper.keep_out(KeptOut { barred, admissions });
-                }
-                Output::Answer { request, result } => {
-                    if let Some(answer) = self.waiting.end(request, result.is_ok()) {
-                        // An identity that a crash would take back is not answered for.
-                        match self.renewed {
-                            Some(_) => self.unsettled.push((answer, result)),
-                            None => self.parts.keeper.answer(answer, result),
-                        }
-                    }
-                }
-                Output::CommitNow => self.disk.request(),
-                Output::Confirmed { request, members, .. } => {
-                    self.confirmations.confirmed(request, members as u64);
-                    self.answer_confirmations();
-                }
-                Output::NewIdentity => self.renew_identity(),
-                Output::NewIncarnation(heard) => match self.parts.directory.next_incarnation_above(heard) {
-                    Ok(incarnation) => {
-                        let node = self.parts.node.replica().node;
-                        self.input(Input::Reborn { node, incarnation });
-                    }
-                    Err(error) => tracing::error!("no incarnation above {} could be had: {error}", heard.0),
-                },
-                Output::Event(event) => {
-                    let (state, at) = (self.parts.node.state(), self.parts.clock.moment().wall);
-                    tell(&event, &state.view());
-                    state.events.note(&event, at);
-                }
-            }
-        }
-    }
-
-    fn answer_confirmations(&mut self) {
-        for request in self.confirmations.answer_due(tokio::time::Instant::now()) {
-            self.input(Input::EndConfirm { request });
-        }
-    }
-
-    fn send_message(&mut self, to: NodeId, bytes: bytes::Bytes, wants_sent: bool) {
-        match self.parts.mesh.send_message(to, bytes) {
-            Ok(ticket) if wants_sent => {
-                self.tickets.insert(ticket, to);
-            }
-            Ok(_) | Err(SendError::NotLinked(_)) => {}
-            Err(error) => {
-                // A stream with a hole would claim what did not arrive. A new link starts from what both sides have.
-                tracing::warn!("closing the link to {to}, which is to be made again: {error}");
-                self.parts.mesh.close(to, CloseReason::Protocol("a message could not be sent".to_owned()));
-            }
-        }
-    }
-
-    /// A new key, certificate and incarnation, for a node that has left its cluster.
-    fn renew_identity(&mut self) {
-        match self.try_renew_identity() {
-            Ok((node, incarnation)) => {
-                self.renewed = Some(node);
-                self.input(Input::Reborn { node, incarnation });
-                match self.disk.is_kept() {
-                    true => self.disk.request(),
-                    false => self.take_next_key(),
-                }
-            }
-            Err(reason) => self.input(Input::NotReborn { reason }),
-        }
-    }
-
-    /// The counters are on disk under the new id.
-    fn take_next_key(&mut self) {
-        (self.renewed, self.renewing) = (None, None);
-        if let Err(error) = Identity::take_next(self.parts.directory.path()) {
-            tracing::warn!("the new key has not taken the place of the old, which the next start will see to: {error}");
-        }
-        for (answer, result) in self.unsettled.drain(..) {
-            self.parts.keeper.answer(answer, result);
-        }
-    }
-
-    fn try_renew_identity(&mut self) -> Result<(NodeId, crate::base::Incarnation), String> {
-        if self.renewed.is_some() {
-            return Err("the identity before this is not on disk yet".to_owned());
-        }
-        let renewing = self.waiting.meetings().begin_renewing()?;
-        let parts = &self.parts;
-        let incarnation = parts.directory.next_incarnation().map_err(|error| error.to_string())?;
-        let opened = Identity::renew(&parts.mesh_config, parts.directory.path()).map_err(|error| error.to_string())?;
-        parts.mesh.replace_identity(&opened.identity).map_err(|error| error.to_string())?;
-        if let Some(care) = &self.care {
-            care.replaced(&opened.identity);
-        }
-        self.renewing = Some(renewing);
-        Ok((opened.identity.id, incarnation))
     }
 }

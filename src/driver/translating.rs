@@ -11,6 +11,7 @@ pub(super) fn link_end(reason: DownReason) -> LinkEnd {
         DownReason::ClosedByPeer(CloseReason::Left) => LinkEnd::Left,
         DownReason::ClosedByPeer(CloseReason::Forgotten) => LinkEnd::Forgotten,
         DownReason::ClosedByPeer(CloseReason::Twin(text)) => LinkEnd::Twin(text),
+        DownReason::ClosedByPeer(CloseReason::Anew(text)) => LinkEnd::Anew(text),
         DownReason::Closed(_) => LinkEnd::Closed,
         other => LinkEnd::Lost(other.to_string()),
     }
@@ -22,7 +23,8 @@ pub(super) fn close_reason(cause: CloseCause) -> CloseReason {
         CloseCause::Forgotten => CloseReason::Forgotten,
         CloseCause::Twin(text) => CloseReason::Twin(text),
         CloseCause::Stranger => CloseReason::Protocol("only CLUSTER MEET makes a member".to_owned()),
-        CloseCause::Protocol => CloseReason::Protocol("the peer did not keep to the protocol".to_owned()),
+        CloseCause::Anew(text) => CloseReason::Anew(text.to_owned()),
+        CloseCause::Full => CloseReason::TooManyLinks,
     }
 }
 

@@ -135,6 +135,8 @@ pub enum CloseReason {
     Joining,
     /// The two nodes speak no version of the protocol in common; the text says which they speak.
     Incompatible(String),
+    /// Nothing is wrong, and the link is to be made once more; the text says what for.
+    Anew(String),
     /// A reason that this version does not know.
     Unknown {
         /// The code as received.
@@ -160,6 +162,7 @@ impl CloseReason {
             Self::Twin(_) => 8,
             Self::Incompatible(_) => 10,
             Self::Joining => 11,
+            Self::Anew(_) => 12,
             Self::Unknown { code, .. } => *code,
         }
     }
@@ -167,7 +170,11 @@ impl CloseReason {
     /// The text that travels with the code.
     pub(super) fn text(&self) -> &str {
         match self {
-            Self::Protocol(text) | Self::Twin(text) | Self::Incompatible(text) | Self::Unknown { text, .. } => text,
+            Self::Protocol(text)
+            | Self::Twin(text)
+            | Self::Incompatible(text)
+            | Self::Anew(text)
+            | Self::Unknown { text, .. } => text,
             // For those who do not know the code.
             Self::Joining => JOINING,
             _ => "",
@@ -190,6 +197,7 @@ impl CloseReason {
             8 => Self::Twin(text),
             10 => Self::Incompatible(text),
             11 => Self::Joining,
+            12 => Self::Anew(text),
             code => Self::Unknown { code, text },
         }
     }
@@ -205,7 +213,7 @@ impl fmt::Display for CloseReason {
             Self::Protocol(text) => write!(f, "the rules of the mesh were broken: {text}"),
             Self::SelfConnection => f.write_str("that is this node itself, or one that runs with a copy of its key"),
             Self::TooManyLinks => f.write_str("the node has as many links as it may"),
-            Self::Twin(text) => f.write_str(text),
+            Self::Twin(text) | Self::Anew(text) => f.write_str(text),
             Self::Incompatible(text) => write!(f, "no version of the protocol in common: {text}"),
             Self::Joining => f.write_str(JOINING),
             Self::Unknown { code, text } => write!(f, "code {code}, {text:?}"),
@@ -230,6 +238,7 @@ mod tests {
             (8, CloseReason::Twin("another runs at ::1 port 7711".into())),
             (10, CloseReason::Incompatible("the one speaks 1, the other 2".into())),
             (11, CloseReason::Joining),
+            (12, CloseReason::Anew("it goes on as a new replica".into())),
             (900, CloseReason::Unknown { code: 900, text: "later".into() }),
         ] {
             assert_eq!(reason.code(), code);

@@ -30,6 +30,13 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The other side closed the link for it to be made once more, and nothing is wrong; it is dialled again.
+    Relinking {
+        /// Who.
+        peer: NodeId,
+        /// What for.
+        reason: String,
+    },
     /// A member was heard of for the first time.
     Joined(NodeId),
     /// A member left the cluster for good; its counts stay.
@@ -183,6 +190,7 @@ impl Event {
         match self {
             Self::Linked { .. } => "linked",
             Self::Unlinked { .. } => "unlinked",
+            Self::Relinking { .. } => "relinking",
             Self::Joined(_) => "joined",
             Self::LeftCluster(_) => "left",
             Self::Suspected(_) => "suspected",
@@ -228,6 +236,7 @@ impl Event {
             | Self::ForgottenBy(peer)
             | Self::Linked { peer, .. }
             | Self::Unlinked { peer, .. }
+            | Self::Relinking { peer, .. }
             | Self::Repaired { peer, .. }
             | Self::Repairing { peer, .. }
             | Self::Refused { peer, .. }
@@ -252,6 +261,7 @@ impl Event {
     pub const fn severity(&self) -> Severity {
         match self {
             Self::Linked { .. }
+            | Self::Relinking { .. }
             | Self::Joined(_)
             | Self::LeftCluster(_)
             | Self::Recovered(_)
@@ -302,6 +312,7 @@ impl fmt::Display for Event {
                 write!(f, "no link with {peer}: {reason}; trying again now and then")
             }
             Self::Unlinked { peer, reason } => write!(f, "lost the link to {peer}: {reason}; dialling again"),
+            Self::Relinking { peer, reason } => write!(f, "{peer} has the link made anew: {reason}"),
             Self::Joined(peer) => write!(f, "{peer} is a member now"),
             Self::LeftCluster(peer) => write!(f, "{peer} left the cluster; its counts stay"),
             Self::Suspected(peer) => write!(f, "{peer} does not answer"),

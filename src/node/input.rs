@@ -182,6 +182,8 @@ pub enum LinkEnd {
     Forgotten,
     /// The other side is linked with another process that has this node's key; in its words.
     Twin(String),
+    /// The other side wants the link to be made once more; in its words, what for.
+    Anew(String),
     /// This side closed it.
     Closed,
 }
@@ -197,8 +199,10 @@ pub enum CloseCause {
     Stranger,
     /// Another process with the peer's key is linked; in words for an operator.
     Twin(String),
-    /// The peer does not keep to the protocol.
-    Protocol,
+    /// The link is to be made once more: what for, as the peer's operator reads it of this node.
+    Anew(&'static str),
+    /// This node has as many members as it may.
+    Full,
 }
 
 /// A member as it is remembered across restarts.

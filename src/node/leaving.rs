@@ -177,7 +177,8 @@ impl Node {
         // Links were made in the old name; the greeting on new ones tells the new.
         let linked: Vec<NodeId> = self.peers.values().filter(|peer| peer.link.is_some()).map(|peer| peer.id).collect();
         for peer in linked {
-            self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
+            self.outputs
+                .push_back(Output::Close { peer, cause: CloseCause::Anew("it counts as a new replica from now on") });
         }
         self.members_changed();
     }

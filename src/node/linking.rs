@@ -4,7 +4,7 @@ use super::event::Event;
 use super::input::{CloseCause, DialNumber, LinkEnd, Output, RequestNumber};
 use super::machine::Node;
 use super::peer::{Link, Peer};
-use super::repair::Pulling;
+use super::pulling::Pulling;
 use super::view::{ClusterView, LinkView, MemberView};
 use crate::base::{MAX_PEERS, Monotonic, NodeId, ReplicaId};
 use crate::membership::{MemberIdentity, Output as News};
@@ -37,7 +37,7 @@ impl Node {
         }
         if !self.peers.contains_key(&peer) && self.peers.len() >= MAX_PEERS {
             self.answer(request, Err(format!("this cluster has {MAX_PEERS} other members, which is the most")));
-            self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
+            self.outputs.push_back(Output::Close { peer, cause: CloseCause::Full });
             return;
         }
         // Whether a stranger becomes a member is decided by its greeting.
@@ -103,6 +103,7 @@ impl Node {
             LinkEnd::Left => self.has_left(peer, now),
             LinkEnd::Forgotten => self.forgotten_by(peer, now),
             LinkEnd::Lost(reason) => self.emit(Event::Unlinked { peer, reason: reason.clone() }),
+            LinkEnd::Anew(reason) => self.emit(Event::Relinking { peer, reason: reason.clone() }),
             // The membership reports the goodbye of those that it knows.
             LinkEnd::Goodbye if self.membership.said_goodbye(peer, now) => {}
             LinkEnd::Goodbye => self.mark(peer, false, true, Event::SaidGoodbye(peer)),
@@ -375,6 +376,7 @@ fn meeting_failed(end: &LinkEnd) -> String {
         LinkEnd::Left => "the other node has just left a cluster; try again".to_owned(),
         LinkEnd::Forgotten => "the other node keeps this one out".to_owned(),
         LinkEnd::Twin(text) => text.clone(),
+        LinkEnd::Anew(text) => format!("the other node cannot take it at this moment: {text}; try again"),
         LinkEnd::Closed => "the link was closed before the other node had greeted".to_owned(),
     }
 }

@@ -190,7 +190,8 @@ impl Node {
         match input {
             Input::Loaded | Input::Committed { .. } => return Some(input),
             Input::LinkUp { peer, .. } if !self.is_gone => {
-                self.outputs.push_back(Output::Close { peer, cause: CloseCause::Protocol });
+                self.outputs
+                    .push_back(Output::Close { peer, cause: CloseCause::Anew("it is loading what it has on disk") });
             }
             Input::Meet { request, .. }
             | Input::Forget { request, .. }

@@ -67,7 +67,8 @@ impl Node {
         let Some(from) = self.doubt.choose(ready.map(|peer| peer.id)) else { return false };
         let link = self.peers.get(&from).and_then(|peer| peer.link.as_ref());
         if link.is_some_and(|link| link.pull_given_up) {
-            self.outputs.push_back(Output::Close { peer: from, cause: CloseCause::Protocol });
+            let cause = CloseCause::Anew("it asks for all that is counted once more");
+            self.outputs.push_back(Output::Close { peer: from, cause });
             return true;
         }
         self.taking_over = Some(TakingOver { from, sent: HashMap::new(), dropping: None });

@@ -155,7 +155,17 @@ fn a_directory_copied_after_an_orderly_stop_and_used_later_overwrites_nothing() 
     drop(third.stop(Signal::TERM));
     let third = ground.server().data_directory(stopped).port(port).run();
     third.eventually_logs(&["WARN", "counting as a new replica"]);
+    eventually("those that were linked are told what the link is made anew for", || {
+        let logs = [first.log(), second.log()];
+        let told = |line: &str| {
+            line.contains("INFO") && line.contains("has the link made anew: it counts as a new replica from now on")
+        };
+        logs.iter().any(|log| log.lines().any(told)).then_some(()).ok_or_else(|| logs.concat())
+    });
     eventually_linked(&[&first, &second, &third]);
+    for node in [&first, &second] {
+        assert!(!node.log().contains("the rules of the mesh were broken"), "{}", node.log());
+    }
     assert_eq!(third.ask("INCRBY a 1"), "1006");
     for node in [&first, &second, &third] {
         eventually_answers(node, "GET a", "1006");

@@ -230,6 +230,20 @@ fn all_counters_are_found_a_page_at_a_time_each_once() {
 }
 
 #[test]
+fn a_counter_that_was_just_made_is_listed_at_once() {
+    let ground = Ground::new();
+    let server = ground.start();
+    let mut client = server.client();
+    for (at, name) in ["b", "a", "c"].into_iter().enumerate() {
+        client.ask(&format!("INCR {name}"));
+        let list = ask(&server, "/api/v1/counters");
+        let names: Vec<_> = list["counters"].as_array().expect("a list").iter().map(|row| &row["name"]).collect();
+        assert_eq!((names.len(), &list["total_estimate"]), (at + 1, &(at + 1).into()), "{list}");
+        assert!(names.is_sorted_by_key(|name| name.as_str()) && names.contains(&&name.into()), "{list}");
+    }
+}
+
+#[test]
 fn any_name_can_be_opened_by_its_path() {
     let ground = Ground::new();
     let server = ground.start();
@@ -284,7 +298,7 @@ fn the_busiest_come_first_with_their_rates() {
             client.ask("MINCRBY 5 fast");
             client.ask("MINCRBY 1 slow");
         }
-        let list = ask(&server, "/api/v1/counters");
+        let list = ask(&server, "/api/v1/counters?sort=rate");
         let rows = list["counters"].as_array().expect("a list");
         let is_told =
             rows.len() == 2 && rows.iter().all(|row| row["history"].as_array().is_some_and(|all| all.len() > 2));

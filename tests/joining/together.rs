@@ -2,6 +2,7 @@
 
 use crate::machines::{invite, join, machine};
 use crate::server_support::{Ground, Server, eventually, eventually_answers, eventually_linked};
+use rustix::process::Signal;
 use std::net::UdpSocket;
 
 #[test]
@@ -57,7 +58,10 @@ fn a_node_that_joins_takes_nobody_in_and_stays_what_it_is_until_then() {
             let refused = first.ask(request);
             assert!(refused.starts_with("-ERR this node is joining a cluster"), "{request}: {refused}");
         }
+        first.signal(Signal::HUP);
+        first.eventually_logs(&["INFO", "its files are read again when that is done"]);
     });
+    first.eventually_logs(&["reloaded"]);
     assert!(joined.contains("no answer"), "{joined}");
     // Neither the token nor the node has suffered.
     let joined = join(&third, &token);

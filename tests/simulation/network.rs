@@ -155,7 +155,8 @@ impl World {
                 CloseCause::Left => LinkEnd::Left,
                 CloseCause::Forgotten => LinkEnd::Forgotten,
                 CloseCause::Twin(text) => LinkEnd::Twin(text),
-                CloseCause::Stranger | CloseCause::Protocol => LinkEnd::Lost("closed".to_owned()),
+                CloseCause::Anew(text) => LinkEnd::Anew(text.to_owned()),
+                CloseCause::Stranger | CloseCause::Full => LinkEnd::Lost("closed".to_owned()),
             };
             self.lose(to, at, link, end);
         }

@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tempfile::TempDir;
 
 const COUNTERS: usize = 3000;
 
@@ -18,11 +19,19 @@ fn count(running: &Running, from: usize, to: usize) {
     (from..to).for_each(|number| running.increment(&format!("counter:{number:06}")));
 }
 
+/// A table with as many counters, all of them on disk, and the directory where they are.
+fn saved(durability: Durability, counters: usize) -> (TempDir, Running) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (running, _) = Running::start(directory.path(), durability);
+    count(&running, 0, counters);
+    run(running.commits.save()).expect("saved");
+    (directory, running)
+}
+
 fn log(directory: &Path) -> PathBuf {
     directory.join("store").join("redo-0")
 }
 
-/// Flips a bit of a file in place, as a disk may.
 /// Takes the end off what was written to a file.
 fn cut(path: &Path) {
     let bytes = fs::read(path).expect("read");
@@ -31,6 +40,7 @@ fn cut(path: &Path) {
     file.set_len(end as u64 - 10).expect("cut");
 }
 
+/// Flips a bit of a file in place, as a disk may.
 fn flip(path: &Path, at: u64) {
     let file = File::options().read(true).write(true).open(path).expect("a file of the store");
     let mut byte = [0];
@@ -77,11 +87,8 @@ const FOUND_BY_A_COMMIT: [(&str, Damage); 5] = [
 fn a_log_that_is_gone_is_missed_at_once_and_nothing_is_said_to_be_on_disk_before_it_is() {
     for durability in [Durability::Always, Durability::EverySecond] {
         for (what, damage) in FOUND_BY_A_COMMIT {
-            let directory = tempfile::tempdir().expect("a directory");
+            let (directory, running) = saved(durability, COUNTERS);
             let path = directory.path();
-            let (running, _) = Running::start(path, durability);
-            count(&running, 0, COUNTERS);
-            run(running.commits.save()).expect("saved");
             damage(&path.join("store"));
             count(&running, COUNTERS / 2, COUNTERS + 20);
             let ticket = running.table.commits().ticket();
@@ -106,10 +113,7 @@ fn a_log_that_is_gone_is_missed_at_once_and_nothing_is_said_to_be_on_disk_before
 
 #[test]
 fn a_thread_that_waits_leaves_writing_anew_to_the_committer() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let (running, _) = Running::start(directory.path(), Durability::Always);
-    count(&running, 0, 100);
-    run(running.commits.save()).expect("saved");
+    let (directory, running) = saved(Durability::Always, 100);
     fs::remove_file(log(directory.path())).expect("removed");
     count(&running, 0, 1);
     let ticket = running.table.commits().ticket();
@@ -122,11 +126,8 @@ fn a_thread_that_waits_leaves_writing_anew_to_the_committer() {
 #[test]
 fn a_flipped_bit_that_is_found_at_the_stop_costs_nothing() {
     for durability in [Durability::Always, Durability::EverySecond] {
-        let directory = tempfile::tempdir().expect("a directory");
+        let (directory, running) = saved(durability, COUNTERS);
         let path = directory.path();
-        let (running, _) = Running::start(path, durability);
-        count(&running, 0, COUNTERS);
-        run(running.commits.save()).expect("saved");
         count(&running, 0, COUNTERS);
         run(running.commits.save()).expect("saved");
         flip(&log(path), 700);
@@ -152,11 +153,8 @@ fn what_a_start_would_not_find_is_missed_at_the_stop() {
     ];
     for durability in [Durability::EverySecond, Durability::Memory] {
         for (what, damage) in lost {
-            let directory = tempfile::tempdir().expect("a directory");
+            let (directory, running) = saved(durability, COUNTERS);
             let path = directory.path();
-            let (running, _) = Running::start(path, durability);
-            count(&running, 0, COUNTERS);
-            run(running.commits.save()).expect("saved");
             damage(&path.join("store"));
             let values = running.values();
             running.committer.close_clean().unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -197,10 +195,7 @@ fn a_table_that_the_engine_cannot_read_any_more_is_found_to_be_damaged() {
 #[test]
 fn what_is_found_in_reading_back_is_told_and_written_anew() {
     for durability in [Durability::Always, Durability::EverySecond, Durability::Memory] {
-        let directory = tempfile::tempdir().expect("a directory");
-        let (running, _) = Running::start(directory.path(), durability);
-        count(&running, 0, COUNTERS);
-        run(running.commits.save()).expect("saved");
+        let (directory, running) = saved(durability, COUNTERS);
         flip(&directory.path().join("store").join("0.jnl"), 600);
         run(running.commits.read_again()).expect_err("damaged");
         wait_until("it is written anew", || renewals(&running) == 1);

@@ -47,7 +47,7 @@ enum BenchError {
 pub(super) fn run(settings: &Settings, words: Vec<OsString>) -> Exit {
     let arguments = match arguments::parse(words) {
         Ok(arguments) => arguments,
-        Err(error) => return Exit::of_usage(&error),
+        Err(error) => return Exit::of_usage(error),
     };
     let interrupt = Interrupt::listen();
     interrupt.set_last_words("nothing more was measured, and nothing was deleted".to_owned());

@@ -44,6 +44,6 @@ pub(super) fn run(settings: Settings, words: Vec<OsString>) -> Exit {
         Ok(Action::Export(arguments)) => export::run(&settings, &arguments),
         Ok(Action::Import(arguments)) => import::run(&settings, &arguments),
         Ok(Action::Backup(arguments)) => backup::run(&settings, &arguments),
-        Err(error) => Exit::of_usage(&error),
+        Err(error) => Exit::of_usage(error),
     }
 }

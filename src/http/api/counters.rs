@@ -24,13 +24,13 @@ const TOP: usize = 50;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Sort {
-    /// The busiest, of which a bounded list is kept.
-    #[default]
-    Rate,
     /// All, a page at a time, each in the order of its names.
+    #[default]
     Name,
     /// The same, in the order of the values.
     Value,
+    /// The busiest, of which a bounded list is kept: who asks first is told of none.
+    Rate,
 }
 
 #[derive(Debug, Deserialize)]

@@ -137,6 +137,7 @@ impl Store {
         }
         journals.cut_torn_end()?;
         let (open, record) = Files::open(&path, |mark| check_mark(&path, mark, node, said))?;
+        replacement::remove_unfinished(data_directory);
         let mark = open.in_engine;
         let opened = opened(&mark, record.clone(), open.engine.counters.approximate_len() as u64);
         let data_directory = data_directory.to_owned();

@@ -67,14 +67,19 @@ impl Store {
 
 /// Sets the store aside, and puts what was made in its place, of which this is the last mark. Answers where that is.
 pub(super) fn put_in_place(data_directory: &Path, made: Mark) -> Result<(PathBuf, CommitsFile), StorageError> {
-    let aside = free_name(data_directory)?;
-    fs::create_dir(&aside).map_err(io_error("make", &aside))?;
+    let aside = make_aside(data_directory).inspect_err(|_| replacement::forget_unless_written(data_directory, None))?;
     let said = Said { store: made.store, commit: made.commit };
     let begun = Replacement { aside: aside.clone(), said }.begin(data_directory);
     if begun.is_err() {
-        replacement::forget_unless_written(data_directory, &aside);
+        replacement::forget_unless_written(data_directory, Some(&aside));
     }
     Ok((aside, begun?))
+}
+
+fn make_aside(data_directory: &Path) -> Result<PathBuf, StorageError> {
+    let aside = free_name(data_directory)?;
+    fs::create_dir(&aside).map_err(io_error("make", &aside))?;
+    Ok(aside)
 }
 
 /// Reads everything; answers how many counters there are.

@@ -54,11 +54,25 @@ impl Replacement {
     }
 }
 
-/// Removes the empty directory that was to take what is set aside, unless it is written down that it will.
-pub(super) fn forget_unless_written(data_directory: &Path, aside: &Path) {
+/// Removes what was to take the store's place, unless it is written down that it will, and with it the empty directory that
+/// was to take what is set aside.
+pub(super) fn forget_unless_written(data_directory: &Path, aside: Option<&Path>) {
     if fs::exists(data_directory.join(REPLACEMENT.name)).is_ok_and(|is_written| !is_written) {
-        // One that stays is in nobody's way.
-        let _ = fs::remove_dir(aside);
+        // What stays is in nobody's way, and a later start removes the greater part.
+        let _ = aside.map(fs::remove_dir);
+        let _ = fs::remove_dir_all(data_directory.join(UNFINISHED));
+    }
+}
+
+/// Removes what a process left that ended before it had written down what was to be replaced. Only beside a store that was
+/// opened, and nothing is under way: nobody goes on with it.
+pub(super) fn remove_unfinished(data_directory: &Path) {
+    let unfinished = data_directory.join(UNFINISHED);
+    let path = unfinished.display();
+    match fs::remove_dir_all(&unfinished) {
+        Ok(()) => tracing::info!("removed {path}: a store that was being written and was not complete"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => tracing::warn!("{path} was never complete, nothing needs it, and it cannot be removed: {error}"),
     }
 }
 
@@ -170,5 +184,53 @@ mod tests {
         stop_after(path, 0, said);
         let again = Store::repair(path, NODE_ID).expect("ended");
         assert_eq!((again.set_aside, again.saved), (None, 2));
+    }
+
+    #[test]
+    fn what_a_process_left_that_ended_too_early_is_removed_by_the_next_start_that_finds_the_store_whole() {
+        for is_damaged in [false, true] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let path = directory.path();
+            damaged(path);
+            let set_aside = Store::repair(path, NODE_ID).expect("repaired").set_aside;
+            let (mut store, _) = Store::open(path, NODE_ID).expect("whole");
+            // As a kill leaves it: nobody discards it.
+            drop(store.begin_anew(&record(100)).expect("begun"));
+            drop(store);
+            assert!(exists(path, UNFINISHED));
+            if is_damaged {
+                let (mut commits, said) = CommitsFile::open(path).expect("read").expect("there");
+                commits.write(Said { commit: said.commit + 1, ..said }).expect("written");
+            }
+            let opened = Store::open(path, NODE_ID);
+            assert_eq!((opened.is_ok(), exists(path, UNFINISHED)), (!is_damaged, is_damaged));
+            if let Ok((mut store, _)) = opened {
+                assert_eq!(store.load(1, &LoadProgress::default(), |_, _| {}).ok(), Some(2));
+            }
+            assert!(set_aside.is_some_and(|aside| aside.join(STORE).exists()));
+        }
+    }
+
+    #[test]
+    fn an_attempt_that_cannot_write_down_what_it_replaces_leaves_no_second_store() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path();
+        damaged(path);
+        let in_the_way = path.join(format!("{}.new", REPLACEMENT.name));
+        fs::create_dir(&in_the_way).expect("made");
+        Store::repair(path, NODE_ID).expect_err("nothing can be written down");
+        assert!(exists(path, STORE) && !exists(path, UNFINISHED) && !exists(path, "damaged-1"));
+        fs::remove_dir(&in_the_way).expect("removed");
+        assert_eq!(Store::repair(path, NODE_ID).expect("repaired").saved, 2);
+
+        let (mut store, _) = Store::open(path, NODE_ID).expect("whole");
+        fs::create_dir(&in_the_way).expect("made");
+        let fresh = store.begin_anew(&record(100)).expect("begun");
+        store.replace_by(fresh).expect_err("nothing can be written down");
+        assert!(exists(path, STORE) && !exists(path, UNFINISHED) && !exists(path, "damaged-2"));
+        fs::remove_dir(&in_the_way).expect("removed");
+        let fresh = store.begin_anew(&record(100)).expect("begun");
+        let aside = store.replace_by(fresh).expect("replaced");
+        assert_eq!(aside, path.join("damaged-2"));
     }
 }

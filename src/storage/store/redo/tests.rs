@@ -191,6 +191,35 @@ fn damage_before_the_end_is_told_whatever_the_file_beside_the_store_says() {
     }
 }
 
+#[test]
+fn damage_to_what_the_engine_has_already_does_no_harm_and_is_passed_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = begin(&directory);
+    for revision in 1..=3 {
+        commit(&mut store, "visits", revision);
+    }
+    drop(store);
+    // A start brings all of it into the engine, and writes over it only with what comes later.
+    let (_, all) = reopen(&directory);
+    let end = end_of_log(&directory, 0);
+    let bytes = fs::read(segment(&directory, 0)).expect("read");
+    for at in [0, 10, 100, end / 2, end - 4] {
+        let mut damaged = bytes.clone();
+        damaged[at..at + 4].copy_from_slice(&[0xde, 0xad, 0xbe, 0xef]);
+        fs::write(segment(&directory, 0), damaged).expect("written");
+        assert_eq!(reopen(&directory).1, all, "at byte {at}");
+    }
+    // What is written over it is missed as ever.
+    let mut store = begin(&directory);
+    commit(&mut store, "visits", 4);
+    drop(store);
+    let mut damaged = fs::read(segment(&directory, 0)).expect("read");
+    damaged[100] ^= 1;
+    fs::write(segment(&directory, 0), damaged).expect("written");
+    let error = Store::open(directory.path(), NODE_ID).map(drop).expect_err("damaged");
+    assert!(matches!(error, StorageError::StoreDamaged { .. }), "{error}");
+}
+
 /// As if the first file were full, and still being brought into the engine.
 fn leave_first_file_full(store: &mut Store) {
     let redo = &mut store.open.as_mut().expect("open").redo;
