@@ -3,6 +3,7 @@
 //! An [`Amount`] is what a user may say or see. Nothing here may round (but for text with more than 17 fractional
 //! digits), wrap or panic.
 
+use super::whole::{is_whole, whole_of};
 use std::fmt;
 use std::str::FromStr;
 
@@ -87,13 +88,12 @@ impl Amount {
 
     /// Whether there is nothing after the decimal point.
     pub const fn is_whole(self) -> bool {
-        self.0 % UNITS_PER_ONE == 0
+        is_whole(self.0)
     }
 
     /// The amount as an `i64`, when it is whole and fits.
     pub fn to_i64(self) -> Option<i64> {
-        // Most counters fit the narrow path, which spares the 128-bit division.
-        if self.is_whole() { i64::try_from(self.0 / UNITS_PER_ONE).ok() } else { None }
+        whole_of(self.0)
     }
 
     /// The nearest `f64`; for estimates and figures, never for counting.

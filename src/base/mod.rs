@@ -15,6 +15,7 @@ mod stamp;
 mod sum;
 mod time;
 mod total;
+mod whole;
 
 pub use amount::{Amount, AmountError};
 pub use bytes::parse_bytes;
@@ -29,3 +30,4 @@ pub use stamp::{HybridClock, HybridTime, Stamp};
 pub use sum::AmountSum;
 pub use time::{Moment, Monotonic, WallMillis};
 pub use total::Total;
+pub use whole::whole_of;

@@ -2,6 +2,7 @@
 //! shares; it must never wrap or panic.
 
 use super::amount::{Amount, AmountError, UNITS_PER_ONE};
+use super::whole::is_whole;
 use std::fmt;
 
 /// The running sum of a share, in units of 1e-17: an `i128` that is only ever added to with a check.
@@ -35,7 +36,7 @@ impl Total {
 
     /// Whether there is nothing after the decimal point.
     pub const fn is_whole(self) -> bool {
-        self.0 % UNITS_PER_ONE == 0
+        is_whole(self.0)
     }
 
     /// `self - earlier` as the nearest `f64`; for estimates, never for counting.

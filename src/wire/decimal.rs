@@ -2,7 +2,7 @@
 //! (RFC 8949, section 3.4.4: tag 4, exponent and mantissa, the mantissa a bignum where it must be).
 
 use super::error::WireError;
-use crate::base::{Amount, Total};
+use crate::base::{Amount, Total, whole_of};
 use minicbor::data::Tag;
 use minicbor::{Decoder, Encoder};
 
@@ -34,20 +34,6 @@ pub(super) fn encode_units(out: &mut Writer<'_>, units: i128) {
     let bytes = magnitude.to_be_bytes();
     let first = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
     let _ = out.tag(tag).and_then(|out| out.bytes(&bytes[first..]));
-}
-
-/// The figure, where it is whole and fits.
-fn whole_of(units: i128) -> Option<i64> {
-    // 10^17 is 2^17 * 5^17, so what a shift brings into 64 bits, as it does all but huge totals, needs no wide division.
-    const ODD_FACTOR: i64 = 5_i64.pow(SCALE);
-    if units.trailing_zeros() < SCALE {
-        return None;
-    }
-    let shifted = units >> SCALE;
-    if let Ok(narrow) = i64::try_from(shifted) {
-        return (narrow % ODD_FACTOR == 0).then_some(narrow / ODD_FACTOR);
-    }
-    if shifted % i128::from(ODD_FACTOR) == 0 { i64::try_from(shifted / i128::from(ODD_FACTOR)).ok() } else { None }
 }
 
 pub(super) fn decode_units(input: &mut Decoder<'_>) -> Result<i128, WireError> {
