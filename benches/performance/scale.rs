@@ -167,7 +167,7 @@ fn tell_costs(section: &mut Section, measured: &[(f64, Costs)]) {
                 "The cluster of {size} was not at rest after {waited} s: its figures of rest are not."
             ));
         }
-        if costs.load.busy > FULL || costs.answered < LOAD * 0.98 {
+        if costs.load.busy > FULL || costs.answered < LOAD * 0.95 {
             section.paragraph(&format!(
                 "With {size} nodes the machine was full, and {} INCR/s were answered: a node with a processor of its own would cost more.",
                 figure(costs.answered)
