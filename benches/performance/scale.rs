@@ -31,7 +31,7 @@ const LARGEST_ERROR: f64 = 0.3;
 const FULL: f64 = 0.97;
 /// A cluster is at rest when for so long nobody has had anything to tell nor to repair.
 const REST_WINDOW: Duration = Duration::from_secs(3);
-const REST_PATIENCE: Duration = Duration::from_secs(240);
+const REST_PATIENCE: Duration = Duration::from_secs(400);
 
 /// What one node costs, on average.
 #[derive(Clone, Copy)]
