@@ -58,7 +58,7 @@ fn side_by_side(section: &mut Section, plan: &Plan, clusters: [(&[Server], u64);
         clusters[1].1,
         figure(half),
     ));
-    let load = Steady { names: active, pipeline: 1, requests_per_second: half };
+    let load = Steady::even(active, 1, half);
     let mut measured = [Vec::new(), Vec::new()];
     for round in 0..rounds {
         eprintln!("flat: round {}", round + 1);
@@ -94,7 +94,7 @@ struct Disturbances {
 fn long_run(section: &mut Section, plan: &Plan, nodes: &[Server], (active, all): (u64, u64), half: f64) -> Outcome<()> {
     let seconds = plan.long_seconds();
     eprintln!("flat: the long run, {seconds} s");
-    let load = Steady { names: active, pipeline: 1, requests_per_second: half * 2.0 * LONG_RUN_PART };
+    let load = Steady::even(active, 1, half * 2.0 * LONG_RUN_PART);
     let is_over = AtomicBool::new(false);
     let first = nodes.first().ok_or("no node was started")?;
     let before = first.client()?.info("mesh")?.number("mesh_repair_bytes_sent");

@@ -82,7 +82,7 @@ struct Row {
 
 fn steady(wire: &Wire, nodes: &[Server], names: u64, rate: f64, seconds: f64) -> Outcome<Row> {
     let infos = || nodes.iter().map(|node| node.client()?.info("mesh")).collect::<Outcome<Vec<Info>>>();
-    let load = Steady { names, pipeline: if rate > 10_000.0 { 10 } else { 1 }, requests_per_second: rate };
+    let load = Steady::even(names, if rate > 10_000.0 { 10 } else { 1 }, rate);
     let (((begin, counted), (before, after)), _) = load.during(&[&nodes[0]], || {
         // Until the rate is known to those who predict.
         sleep(Duration::from_secs_f64(seconds / 5.0));

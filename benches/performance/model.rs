@@ -1,4 +1,4 @@
-//! A model with two terms, found from some points and held against others.
+//! A model with one term or two, found from some points and held against others.
 
 /// `first * x + second * y`, neither below nothing.
 #[derive(Clone, Copy)]
@@ -17,12 +17,12 @@ impl Model {
         let (xz, yz) = (sum(&|p| p[0] * p[2]), sum(&|p| p[1] * p[2]));
         let determinant = xx * yy - xy * xy;
         let both = Self { first: (xz * yy - yz * xy) / determinant, second: (yz * xx - xz * xy) / determinant };
-        // A cost below nothing is a term that the points do not show.
+        // A cost below nothing is a term that the points do not show, and without any a term is none.
         if both.first.is_finite() && both.second.is_finite() && both.first >= 0.0 && both.second >= 0.0 {
             return both;
         }
         let (first, second) = (Self { first: xz / xx, second: 0.0 }, Self { first: 0.0, second: yz / yy });
-        if first.error(points) <= second.error(points) { first } else { second }
+        if yy == 0.0 || first.error(points) <= second.error(points) { first } else { second }
     }
 
     pub(crate) fn at(&self, x: f64, y: f64) -> f64 {

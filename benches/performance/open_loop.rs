@@ -22,8 +22,9 @@ const READ_BYTES: usize = 64 << 10;
 /// When requests are sent.
 #[derive(Clone, Copy)]
 pub(crate) enum Spacing {
+    /// And each connection in its turn.
     Even,
-    /// As independent clients make it: the gaps are exponentially distributed.
+    /// As independent clients make it: the gaps are exponentially distributed, and the next request is on any connection.
     Poisson,
 }
 
@@ -180,7 +181,11 @@ impl<'a> Generator<'a> {
 
     /// Sends what is due.
     fn send(&mut self, now: Duration) -> Outcome<()> {
-        let (load, at) = (self.load, self.turn % self.connections.len());
+        let (load, count) = (self.load, self.connections.len());
+        let at = match load.spacing {
+            Spacing::Even => self.turn % count,
+            Spacing::Poisson => self.random.below(count as u64) as usize,
+        };
         let connection = &mut self.connections[at];
         (0..load.pipeline).for_each(|_| (load.request)(&mut self.random, &mut connection.unsent));
         connection.waiting.push_back((self.due, u64::from(load.pipeline)));

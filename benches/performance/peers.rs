@@ -1,5 +1,6 @@
 //! What a slow, a stopped and a dead peer do to a node's clients and to its memory.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::Duration;
@@ -33,22 +34,24 @@ pub(crate) fn measure(plan: &Plan) -> Outcome<Section> {
     let mut section = Section::new("peers", "what a slow and a dead peer do to a node", !plan.is_short);
     let (names, seconds) = (plan.counters(1_000, 100_000), plan.seconds(10.0));
     let scratch = tempfile::tempdir()?;
-    let well = start_nodes(scratch.path(), NODES, &[])?;
-    loader::send_each(well[0].port, "INCR", 0..names)?;
-    let load = Steady { names, pipeline: 1, requests_per_second: half_load(&well[0], 1, plan.is_short)? };
+    let load = {
+        let nodes = young(scratch.path(), names)?;
+        Steady::even(names, 1, half_load(&nodes[0], 1, plan.is_short)?)
+    };
     section.paragraph(&format!(
-        "Two clusters of {NODES}; in one the last node ails, and comes back after each round. {} INCR/s on the first node of each in \
-         turn, on a fixed schedule, {} rounds of {seconds} s. The link of a node that is stopped is given up after 5 s. Memory is how \
-         much more the first node takes at the most than after a first round with all well. What a peer does not do leaves more of \
-         the processors to the others.",
+        "For each ailment two new clusters of {NODES}; in one the last node ails, and comes back after each round. {} INCR/s on the \
+         first node of each in turn, on a fixed schedule, {} rounds of {seconds} s. The link of a node that is stopped is given up \
+         after 5 s. Memory is how much more the first node takes at the most than after a first round with all well, in which it \
+         grows in any case: what a peer costs is how much more that is than in the cluster that is well, which is as old and has \
+         counted as much. What a peer does not do leaves more of the processors to the others.",
         figure(load.requests_per_second),
         plan.rounds(5),
     ));
     let headings = ["a peer", "p99 ms, all well", "p99 ms", "ratio", "spread", "memory, all well MB", "memory MB"];
     let mut table = Table::new(&headings);
     for (ailment, what) in AILMENTS {
-        let mut ill = start_nodes(scratch.path(), NODES, &[])?;
-        loader::send_each(ill[0].port, "INCR", 0..names)?;
+        // Both are as old: what a node takes grows for a while, whatever its peers do.
+        let (well, mut ill) = (young(scratch.path(), names)?, young(scratch.path(), names)?);
         let mut rounds = Rounds::default();
         for nodes in [&well, &ill] {
             one_round(nodes, &load, seconds)?;
@@ -76,6 +79,13 @@ pub(crate) fn measure(plan: &Plan) -> Outcome<Section> {
     }
     section.table(&table);
     Ok(section)
+}
+
+/// A new cluster with all counters.
+fn young(scratch: &Path, names: u64) -> Outcome<Vec<Server>> {
+    let nodes = start_nodes(scratch, NODES, &[])?;
+    loader::send_each(nodes[0].port, "INCR", 0..names)?;
+    Ok(nodes)
 }
 
 /// Of the cluster that is well and of the other: milliseconds, and megabytes.

@@ -9,15 +9,21 @@ use crate::open_loop::{self, Load, Measured, Spacing};
 use crate::random::Random;
 use crate::support::{CLIENTS, Outcome, Server, run_benchmark};
 
-/// A steady load: INCR of random names among the first `names`, at a fixed rate, evenly.
+/// A steady load: INCR of random names among the first `names`, at a fixed rate.
 #[derive(Clone, Copy)]
 pub(crate) struct Steady {
     pub(crate) names: u64,
     pub(crate) pipeline: u32,
     pub(crate) requests_per_second: f64,
+    pub(crate) spacing: Spacing,
 }
 
 impl Steady {
+    /// Evenly spaced.
+    pub(crate) fn even(names: u64, pipeline: u32, requests_per_second: f64) -> Self {
+        Self { names, pipeline, requests_per_second, spacing: Spacing::Even }
+    }
+
     /// Sends it to these servers for so long, without the first fifth in the figures.
     pub(crate) fn run(&self, servers: &[&Server], seconds: f64) -> Outcome<Measured> {
         let duration = Duration::from_secs_f64(seconds);
@@ -43,10 +49,10 @@ impl Steady {
         let ports: Vec<u16> = servers.iter().map(|server| server.port).collect();
         let load = Load {
             ports: &ports,
-            connections: CLIENTS.max(servers.len() as u32),
+            connections: CLIENTS.next_multiple_of(servers.len() as u32),
             pipeline: self.pipeline,
             requests_per_second: self.requests_per_second,
-            spacing: Spacing::Even,
+            spacing: self.spacing,
             duration,
             warm_up,
             request: &request,

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use crate::plan::Plan;
 use crate::report::{Section, Table, Target, figure};
-use crate::support::{Client, NAMES, Outcome, Server, start_nodes};
+use crate::support::{Client, LOOK_INTERVAL, NAMES, Outcome, Server, busy_seconds, start_nodes};
 use crate::traffic::{Steady, half_load};
 
 const WARM_UP: usize = 100;
-const NODES: usize = 3;
+/// One that counts and one that is read: a third would only take processor time from these.
+const NODES: usize = 2;
 const AT_REST_MILLIS: (f64, f64) = (6.0, 10.0);
 const AT_HALF_LOAD_P99_MILLIS: f64 = 25.0;
 const AT_ONCE_P50_MILLIS: f64 = 1.0;
@@ -20,10 +21,12 @@ pub(crate) fn measure(plan: &Plan) -> Outcome<Section> {
     let mut section = Section::new("visibility", "from an INCR here to a GET there", !plan.is_short);
     let samples = plan.samples(50, 2_000);
     section.paragraph(&format!(
-        "{NODES} nodes, {samples} increments a row at all points between two flushes, each node in turn writing and the next \
-         reading, in milliseconds from the INCR's reply to the first GET that shows it; the last GET's own round trip is in it. \
-         Half load is half of the INCRs that redis-benchmark gets out of a node at pipeline {PIPELINE}, sent to the first node \
-         on a fixed schedule."
+        "{NODES} nodes, {samples} increments a row at all points between two flushes, each node in turn writing and the other \
+         reading, in milliseconds from the INCR's reply to the first GET that shows it; the last GET's own round trip is in it, \
+         and the pause before, as the reader asks again after {} ms and not at once. Half load is half of the INCRs that \
+         redis-benchmark gets out of a node at pipeline {PIPELINE}, sent to the first node on a fixed schedule: it counts in \
+         one half of the samples, and takes in in the other.",
+        LOOK_INTERVAL.as_secs_f64() * 1e3,
     ));
     let mut table = Table::new(&["", "p50", "p90", "p99", "most"]);
     let mut row = |what: &str, figures: &Figures| {
@@ -38,10 +41,22 @@ pub(crate) fn measure(plan: &Plan) -> Outcome<Section> {
     row("at rest: the birth of a counter", &births(&mut clients, samples)?);
     row("at rest: the round trip of one GET", &round_trips(&mut clients[0], samples)?);
     let requests_per_second = half_load(&nodes[0], PIPELINE, plan.is_short)?;
-    let load = Steady { names: u64::from(NAMES), pipeline: PIPELINE, requests_per_second };
-    let (busy, sent) = load.during(&[&nodes[0]], || increments(&mut ready_clients(&nodes)?, samples))?;
+    let load = Steady::even(u64::from(NAMES), PIPELINE, requests_per_second);
+    let ((busy, at_work), sent) = load.during(&[&nodes[0]], || {
+        let mut clients = ready_clients(&nodes)?;
+        let before = busy_seconds();
+        let times = increments_in_turn(&mut clients, samples)?;
+        let now = busy_seconds();
+        Ok((times, (now.0 - before.0) / (now.1 - before.1)))
+    })?;
+    let of = |writes: &dyn Fn(usize) -> bool| {
+        Figures::of(busy.iter().filter(|(writer, _)| writes(*writer)).map(|(_, time)| *time).collect())
+    };
     let rate = figure(sent.requests as f64 / sent.seconds);
+    let busy = of(&|_| true);
     row(&format!("at half load, {rate} INCR/s: an increment, precision 0"), &busy);
+    row("of these: counted on the node that has the load", &of(&|writer| writer == 0));
+    row("of these: read on that node", &of(&|writer| writer != 0));
     drop((clients, nodes));
     let at_once = match start_nodes(scratch.path(), NODES, &["counters.flush_interval_ms=0"]) {
         Ok(nodes) => Some(increments(&mut ready_clients(&nodes)?, samples)?),
@@ -56,6 +71,12 @@ pub(crate) fn measure(plan: &Plan) -> Outcome<Section> {
         }
     }
     section.table(&table);
+    section.paragraph(&format!(
+        "At half load all processors of the machine were at work for {:.0}% of the time, the generator's and the reader's part \
+         included; the generator's p99 of being late was {} ms.",
+        at_work * 100.0,
+        figure(sent.lateness.value_at_quantile(0.99) as f64 / 1e6),
+    ));
     section.at_most("visible at rest, p50", lone.at(0.5), AT_REST_MILLIS.0, " ms");
     section.at_most("visible at rest, p99", lone.at(0.99), AT_REST_MILLIS.1, " ms");
     section.at_most("visible at half load, p99", busy.at(0.99), AT_HALF_LOAD_P99_MILLIS, " ms");
@@ -89,8 +110,14 @@ fn ready_clients(nodes: &[Server]) -> Outcome<Vec<Client>> {
     Ok(clients)
 }
 
-/// Increments one counter on each node in turn, reading on the next.
+/// Increments one counter on each node in turn, reading on the other.
 fn increments(clients: &mut [Client], samples: usize) -> Outcome<Figures> {
+    let times = increments_in_turn(clients, samples)?;
+    Ok(Figures::of(times.into_iter().map(|(_, time)| time).collect()))
+}
+
+/// The same, each with its writer.
+fn increments_in_turn(clients: &mut [Client], samples: usize) -> Outcome<Vec<(usize, Duration)>> {
     let mut times = Vec::with_capacity(samples);
     for sample in 0..WARM_UP + samples {
         let (writer, reader) = (sample % NODES, (sample + 1) % NODES);
@@ -99,12 +126,12 @@ fn increments(clients: &mut [Client], samples: usize) -> Outcome<Figures> {
         clients[writer].await_reply(&["GET", "lone"], &sample.to_string())?;
         out_of_step(sample);
         clients[writer].expect(&["INCR", "lone"], &value)?;
-        times.push(clients[reader].await_reply(&["GET", "lone"], &value)?);
+        times.push((writer, clients[reader].await_reply(&["GET", "lone"], &value)?));
     }
-    Ok(Figures::of(times.split_off(WARM_UP)))
+    Ok(times.split_off(WARM_UP))
 }
 
-/// Makes a counter on each node in turn, reading on the next. The precision is the default one: a birth is announced
+/// Makes a counter on each node in turn, reading on the other. The precision is the default one: a birth is announced
 /// whatever it is.
 fn births(clients: &mut [Client], samples: usize) -> Outcome<Figures> {
     let mut times = Vec::with_capacity(samples);

@@ -2,12 +2,16 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::Outcome;
 
 /// Longest wait for a reply, and for one that is as wanted.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause before the same is asked again. The system makes about twice as much of it. Without one, the asking and the answering
+/// would take a processor from what is measured.
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_micros(50);
 
 /// Speaks RESP2, and answers every scalar reply as text.
 pub(crate) struct Client {
@@ -55,7 +59,7 @@ impl Client {
         if reply == wanted { Ok(()) } else { Err(format!("{arguments:?}: {reply}, expected {wanted}").into()) }
     }
 
-    /// Asks again and again without a pause; how long it took until the reply was as wanted.
+    /// Asks again and again; how long it took until the reply was as wanted.
     pub(crate) fn await_reply(&mut self, arguments: &[&str], wanted: &str) -> Outcome<Duration> {
         let begin = Instant::now();
         loop {
@@ -68,6 +72,7 @@ impl Client {
                 let waited = PATIENCE.as_secs();
                 return Err(format!("{arguments:?}: still {reply} after {waited} s, expected {wanted}").into());
             }
+            sleep(LOOK_INTERVAL);
         }
     }
 
@@ -84,6 +89,15 @@ impl Info {
     pub(crate) fn number(&self, field: &str) -> f64 {
         let value = self.0.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
         value.and_then(|value| value.trim().parse().ok()).unwrap_or(f64::NAN)
+    }
+
+    /// What it says of one kind of messages between nodes: `sent`, `sent_bytes` and so on.
+    pub(crate) fn of_kind(&self, kind: &str, field: &str) -> f64 {
+        let start = format!("mesh_kind_{kind}:");
+        let figures = self.0.lines().find_map(|line| line.strip_prefix(&start));
+        let figures = figures.into_iter().flat_map(|figures| figures.trim().split(','));
+        let value = figures.filter_map(|figure| figure.split_once('=')).find(|(name, _)| *name == field);
+        value.and_then(|(_, value)| value.parse().ok()).unwrap_or(f64::NAN)
     }
 
     /// Bytes of all kinds of messages that were sent to other nodes.

@@ -10,10 +10,10 @@ mod servers;
 
 use std::error::Error;
 
-pub(crate) use client::{Client, Info};
+pub(crate) use client::{Client, Info, LOOK_INTERVAL};
 pub(crate) use figures::{least, median, most};
 pub(crate) use options::Options;
-pub(crate) use process::Processor;
+pub(crate) use process::{Processor, busy_seconds};
 pub(crate) use redis_benchmark::{CLIENTS, NAMES, Run, run_against, run_benchmark};
 pub(crate) use servers::{Nodes, Server, is_redis_installed, program, start_nodes, start_redis, wait_until_linked};
 
