@@ -2,6 +2,7 @@
 
 mod carrying_out;
 mod renewing;
+mod room;
 
 use super::certificates::{Care, IdentityCall};
 use super::clock::Clock;
@@ -155,7 +156,7 @@ impl Driver {
             }
             let now = self.parts.clock.moment();
             self.parts.node.tick(now);
-            self.carry_out();
+            self.carry_out().await;
             // First ask to be woken, then look: news that comes in between is seen by one or the other.
             self.parts.node.listen(now.monotonic);
             let deadline = self.next_deadline();
@@ -179,13 +180,13 @@ impl Driver {
 
     async fn stop(mut self) -> LastCommit {
         self.parts.node.say_goodbye(self.parts.clock.moment());
-        self.carry_out();
+        self.carry_out().await;
         // The last commit takes its time, and the manager is not to take that for being stuck.
         let last = Pulse::during(&mut self.parts.pulse, self.disk.close()).await;
         // What was held back until it is on disk may leave now.
         if let Some((cycle, record)) = self.disk.take_committed() {
             self.take_from_disk(FromDisk::Committed { cycle, record });
-            self.carry_out();
+            self.carry_out().await;
         }
         self.parts.mesh.shutdown(CloseReason::Shutdown).await;
         self.parts.keeper.finish();

@@ -3,6 +3,7 @@
 use super::super::certificates::banned;
 use super::super::translating::{close_reason, tell};
 use super::Driver;
+use super::room::Room;
 use crate::base::NodeId;
 use crate::mesh::{CloseReason, DialId, SendError};
 use crate::node::{Input, Output};
@@ -14,14 +15,15 @@ const MEMBERS_TOLD: usize = 8;
 
 impl Driver {
     /// Does all that the node wants done.
-    pub(super) fn carry_out(&mut self) {
+    pub(super) async fn carry_out(&mut self) {
         let node = &self.parts.node;
         self.disk.follow(&node.state(), &node.table(), self.parts.clock);
         self.answer_confirmations();
+        let mut room = Room::new();
         while let Some(output) = self.parts.node.poll_output() {
             match output {
                 Output::Datagram { to, bytes } => {
-                    if self.parts.mesh.send_datagram(to, bytes).is_err() {
+                    if !room.send(&self.parts.mesh, to, bytes).await {
                         // Repair brings what it said; that it was lost is worth counting.
                         self.parts.node.state().traffic.datagrams_lost.fetch_add(1, Ordering::Relaxed);
                     }
