@@ -49,7 +49,6 @@ impl Node {
         let before = entry.link.replace(link).and_then(|before| before.meeting);
         entry.dialling = None;
         entry.last_heard = Some(now);
-        entry.reset_pause();
         self.answer(before, Err("the link was made again before the other node had greeted".to_owned()));
         if dial.is_some() {
             // Whoever was dialled answers to a greeting by its own once it takes this node in, and by a close if not.
@@ -209,6 +208,8 @@ impl Node {
         link.replica = Some((index, hello.incarnation));
         link.was_untold = !self.has_told;
         let (meeting, protocol) = (link.meeting.take(), link.protocol.clone());
+        // Not before: one that takes links and closes them, as while it loads, is not to be dialled ten times a second.
+        peer.reset_pause();
         if peer.greeted(index, hello) {
             // Its counters have other places now, and what it foresaw before holds no more.
             self.sequence_of(index).places = None;

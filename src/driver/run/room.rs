@@ -28,14 +28,17 @@ impl Room {
 
     /// Sends a datagram, or waits for room and sends it then. Answers whether it is on its way; else it is dropped.
     pub(super) async fn send(&mut self, mesh: &Mesh, to: NodeId, bytes: bytes::Bytes) -> bool {
-        for _ in 0..LOOKS {
+        for look in 0.. {
             match mesh.send_datagram(to, bytes.clone()) {
-                Err(SendError::Full(_)) if self.full.contains(&to) || Instant::now() >= self.until => return false,
+                Err(SendError::Full(_)) if self.full.contains(&to) || Instant::now() >= self.until => break,
+                Err(SendError::Full(_)) if look == LOOKS => {
+                    self.full.push(to);
+                    break;
+                }
                 Err(SendError::Full(_)) => tokio::task::yield_now().await,
                 sent => return sent.is_ok(),
             }
         }
-        self.full.push(to);
         false
     }
 }

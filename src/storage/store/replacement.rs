@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 const REPLACEMENT: Kind = Kind {
     name: "replacing",
-    consequence: "deleting it leaves it to you to put what is in store.new, which is repaired, into the place of the store",
+    consequence: "deleting it leaves it to you to put what is in store.new, which is repaired, into the place of the store, before the next start removes it",
     version: 1,
 };
 
