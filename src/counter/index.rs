@@ -10,6 +10,8 @@ use prefetch_index::prefetch_index;
 
 /// Places of a bucket: a cache line of 64 bytes.
 const PLACES: usize = 16;
+/// Of the places of all buckets, so many for each bucket may be used: few are found outside of theirs then.
+const MOST_USED: usize = 13;
 /// The part of a place that is the slot.
 const SLOT: u32 = 0x00ff_ffff;
 /// No slot has this number: a location has 24 bits for it, and so many counters in one of 256 shards fit no machine.
@@ -34,15 +36,11 @@ pub(super) struct Index {
 }
 
 impl Bucket {
-    /// A bit for each place for which `is` answers so, the lowest for the first.
-    #[inline(always)]
-    fn places(&self, is: impl Fn(u32) -> bool) -> u32 {
-        self.0.iter().enumerate().fold(0, |places, (at, place)| places | u32::from(is(*place)) << at)
-    }
-
+    /// A bit for each place that has this tag, the lowest for the first.
     #[inline(always)]
     fn tagged(&self, tag: u32) -> u32 {
-        self.places(|place| (place ^ tag) & !SLOT == 0)
+        let has_tag = |place: u32| (place ^ tag) & !SLOT == 0;
+        self.0.iter().enumerate().fold(0, |places, (at, place)| places | u32::from(has_tag(*place)) << at)
     }
 
     #[inline(always)]
@@ -176,9 +174,6 @@ impl Index {
         Some(bucket.0[place] & SLOT)
     }
 }
-
-/// Of the places of all buckets, so many for each bucket may be used: few are found outside of theirs then.
-const MOST_USED: usize = 13;
 
 /// The least power of two of buckets in which so many slots are not too many.
 fn buckets_for(slots: usize) -> usize {
